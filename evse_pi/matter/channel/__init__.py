@@ -1,0 +1,1 @@
+"""Secure channel: UDP, sessions, exchanges with MRP, PASE and CASE."""

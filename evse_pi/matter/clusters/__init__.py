@@ -1,0 +1,1 @@
+"""The utility clusters that every node has."""

@@ -1,0 +1,1 @@
+"""DNS-SD and onboarding codes."""

@@ -1,0 +1,1 @@
+"""The interaction model: read, write, invoke, subscribe."""

@@ -1,0 +1,1 @@
+"""The data model: cluster declarations, behaviours, endpoints, events."""
