@@ -1,0 +1,1 @@
+"""evse-pi turns a Raspberry Pi into an EV wallbox."""

@@ -1,0 +1,1 @@
+"""The charger as Matter endpoints."""

@@ -1,0 +1,1 @@
+"""Records of what happened, for the people in the field."""

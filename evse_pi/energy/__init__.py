@@ -1,0 +1,1 @@
+"""Sessions, metering, demand and storage of the node process."""

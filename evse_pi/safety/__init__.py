@@ -1,0 +1,1 @@
+"""The safety process: reads, decides, acts and publishes every 10 ms, and never waits."""

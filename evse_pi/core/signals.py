@@ -1,0 +1,59 @@
+"""What goes into one step of the machine and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from evse_pi.core.states import PilotMode
+from hal.units import DutyPpm
+
+if TYPE_CHECKING:
+    from evse_pi.core.faults import Fault
+    from evse_pi.core.pilot import PilotReading
+    from evse_pi.core.records import Demand
+    from hal.units import Ohms
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that one tick saw.
+
+    `pilot` is None when the window could not be read; an optional device that the board lacks reads None.
+    `failures` are the drivers that raised in this tick, `alarms` what the loop found out about itself.
+    """
+
+    now_ns: int
+    pilot: PilotReading | None
+    demand: Demand | None
+    contactor_closed: bool | None = None
+    load_live: bool | None = None
+    rcd_tripped: bool = False
+    emergency_stop: bool = False
+    proximity_ohms: Ohms | None = None
+    locked: bool | None = None
+    failures: frozenset[Fault] = field(default_factory=frozenset)
+    alarms: frozenset[Fault] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class PilotOutput:
+    """What the generator shall do; `duty_ppm` counts only in mode PWM."""
+
+    mode: PilotMode
+    duty_ppm: DutyPpm
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the drivers shall do now. `lock` is True towards locked, False towards unlocked, None motor off."""
+
+    contactor_closed: bool
+    pilot: PilotOutput
+    lock: bool | None = None
+    rcd_test: bool = False
+    rcd_reset: bool = False
+
+
+SAFE_OUTPUTS = Outputs(contactor_closed=False, pilot=PilotOutput(PilotMode.LOW, DutyPpm(0)))
+"""What is driven before the first decision and after the last."""

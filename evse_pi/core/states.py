@@ -1,0 +1,80 @@
+"""The closed sets of the control pilot and of what the box makes of it."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class PilotState(IntEnum):
+    """What the vehicle (or the line) shows. Source: IEC 61851-1 Table A.4; INVALID is no state of the standard."""
+
+    INVALID = 0
+    A = 1
+    B = 2
+    C = 3
+    D = 4
+    E = 5
+    F = 6
+
+
+class EvseState(IntEnum):
+    """Pilot state and our generator: x1 holds +12 V, x2 oscillates. Source: IEC 61851-1 Annex A."""
+
+    A = 1
+    B1 = 2
+    B2 = 3
+    C1 = 4
+    C2 = 5
+    D1 = 6
+    D2 = 7
+    E = 8
+    F = 9
+
+
+class PilotMode(Enum):
+    """What our generator does."""
+
+    HIGH = "+12 V"
+    PWM = "1 kHz"
+    LOW = "-12 V"
+
+
+class LimitSource(IntEnum):
+    """Whose limit it is. The first group is judged by the safety process, the second arrives in the demand."""
+
+    BOARD = 1
+    CIRCUIT_CAPACITY = 2
+    CABLE = 3
+    TEMPERATURE = 4
+    STALE_SENSOR = 5
+    LEASE = 6
+
+    OWNER = 16
+    ENABLE_CHARGING = 17
+    USER_MAXIMUM = 18
+    POWER_ADJUSTMENT = 19
+    SCHEDULE = 20
+    RANDOM_DELAY = 21
+
+
+class Reason(IntEnum):
+    """Why the contactor is not closed, or that it is: one answer at a time, the most telling first."""
+
+    CHARGING = 0
+    STARTING = 1
+    SELF_TEST = 2
+    FAULT = 3
+    NO_VEHICLE = 4
+    PILOT_UNCERTAIN = 5
+    NO_LEASE = 6
+    NOT_PERMITTED = 7
+    LIMIT_BELOW_MINIMUM = 8
+    MINIMUM_OFF_TIME = 9
+    RCD_TEST = 10
+    LOCKING = 11
+    VEHICLE_NOT_READY = 12
+    WAKING_VEHICLE = 13
+    PWM_SETTLING = 14
+    STOPPING = 15
+    RETRY_WAIT = 16
+    STATE_F_HOLD = 17
