@@ -1,0 +1,47 @@
+"""Something that can be listened to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The handle of one listener; closing it twice is harmless."""
+
+    close: Callable[[], None]
+
+
+class Observable(Generic[T]):
+    """A source of values; every listener hears every value, in order of subscription."""
+
+    __slots__ = ("_listeners", "name")
+
+    def __init__(self, name: str = "observable") -> None:
+        self.name = name
+        self._listeners: dict[object, Callable[[T], object]] = {}
+
+    def on(self, listener: Callable[[T], object]) -> Subscription:
+        """Call `listener` with every value emitted from now on, until the handle is closed."""
+        key = object()
+        self._listeners[key] = listener
+        return Subscription(lambda: self._listeners.pop(key, None) and None)
+
+    def emit(self, value: T) -> None:
+        """Hand `value` to all listeners; one that raises is logged and does not keep it from the others."""
+        for listener in tuple(self._listeners.values()):
+            try:
+                listener(value)
+            except Exception:
+                log.exception("listener failed observable=%s", self.name)
+
+    def __bool__(self) -> bool:
+        """Return whether anybody listens."""
+        return bool(self._listeners)
