@@ -1,0 +1,31 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## make the virtual environment in .venv
+	./install.sh setup
+
+demo: ## let a car charge at the simulated wallbox
+	./install.sh demo
+
+check: ## every check and the whole test suite
+	./install.sh test
+
+test: ## the test suite alone; ARGS="-k pilot" for a part
+	$(PYTHON) -m pytest $(ARGS)
+
+nightly: ## the long random searches too
+	$(PYTHON) -m pytest -m "not hil" $(ARGS)
+
+lint: ## format, ruff, mypy, import layers
+	.venv/bin/ruff format . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+coverage: ## the suite with branch coverage
+	.venv/bin/coverage run -m pytest $(ARGS) && .venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered
+
+bench: ## reaction, loop, memory and storage figures of this machine
+	$(PYTHON) -m bench
+
+.PHONY: help setup demo check test nightly lint coverage bench

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Sets evse-pi up. `./install.sh demo` and `./install.sh test` need nothing but python3 to start with.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+cd -- "$here"
+
+# What each command needs of Debian / Raspberry Pi OS: spidev has no wheel and is compiled, so is the device shim.
+build_packages=(python3-venv python3-dev gcc libc6-dev)
+# The CHIP controller needs libnl and libglib, its network namespaces need ip, matter.js needs node.
+test_packages=("${build_packages[@]}" iproute2 libnl-3-200 libnl-route-3-200 libglib2.0-0 shellcheck)
+
+usage() {
+  cat <<'EOF'
+usage: ./install.sh COMMAND
+
+  demo                 set up, then let a car charge at the simulated wallbox, live in the terminal
+  test                 set up, then run every check and the whole test suite
+  setup                only set up the virtual environment in .venv
+  device [--dry-run]   install on this Raspberry Pi: /opt/evse-pi, users, boot settings, two systemd units
+  uninstall [--dry-run]  take all of that away again; settings and charging records stay
+EOF
+}
+
+say() { printf 'evse-pi: %s\n' "$*"; }
+die() { printf 'evse-pi: %s\n' "$*" >&2; exit 1; }
+
+need_python() {
+  command -v python3 >/dev/null || die "python3 is missing; install it with: sudo apt-get install python3"
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || die "Python 3.11 or later is needed, this is $(python3 --version 2>&1)"
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+may_install() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
+# present PACKAGE: is it installed, or is what we want of it here by other means?
+present() {
+  case "$1" in
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    python3-dev) [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" ] ;;
+    gcc) command -v gcc >/dev/null ;;
+    shellcheck) command -v shellcheck >/dev/null ;;
+    iproute2) command -v ip >/dev/null ;;
+    nodejs) command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] ;;
+    npm) command -v npm >/dev/null ;;
+    *) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
+  esac
+}
+
+need_packages() {
+  local missing=() package
+  for package in "$@"; do present "$package" || missing+=("$package"); done
+  [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || die "please install these packages: ${missing[*]}"
+  may_install || die "please run: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The environment is made anew only when what it is made from has changed.
+need_environment() {
+  local extras=$1 stamp wanted
+  stamp=.venv/made-from
+  wanted="$extras $(python3 --version) $(cksum < pyproject.toml)"
+  if [ -f "$stamp" ] && grep -qxF "$wanted" "$stamp"; then return; fi
+  say "making the virtual environment in .venv ($extras)"
+  [ -x .venv/bin/python ] || python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+  printf '%s\n' "$wanted" >> "$stamp"
+}
+
+demo() {
+  need_python
+  need_packages "${build_packages[@]}"
+  need_environment pi
+  exec .venv/bin/evse-pi demo "$@"
+}
+
+run_tests() {
+  need_python
+  need_packages "${test_packages[@]}"
+  need_environment pi,test
+  PATH="$here/.venv/bin:$PATH"
+  export PATH
+  shellcheck install.sh .ci/run
+  ruff format --check --quiet .
+  ruff check --quiet .
+  mypy
+  lint-imports --no-cache >/dev/null || { lint-imports --no-cache; die "an import breaks the layers"; }
+  python -m pytest "$@"
+}
+
+case "${1:-}" in
+  demo) shift; demo "$@" ;;
+  test) shift; run_tests "$@" ;;
+  setup) need_python; need_packages "${build_packages[@]}"; need_environment pi,test ;;
+  device) shift; need_python; exec "$here/systemd/device.sh" install "$@" ;;
+  uninstall) shift; exec "$here/systemd/device.sh" uninstall "$@" ;;
+  -h | --help | help) usage ;;
+  *) usage >&2; exit 2 ;;
+esac
