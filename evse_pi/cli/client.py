@@ -1,0 +1,82 @@
+"""Asks the running box: one JSON object a line, both ways, over a UNIX stream socket.
+
+A request is `{"command": NAME, ...}`, an answer `{"ok": true, "result": ...}` or `{"ok": false, "error": TEXT}`.
+`watch` is answered by one line per change until either side closes.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+ANSWER_WITHIN_S = 10.0
+MAX_LINE_BYTES = 1 << 20
+"""An answer is a status or a page of history; a longer line is not from this box."""
+
+
+class BoxError(Exception):
+    """The box cannot be asked, or refused; the text is for the person at the terminal."""
+
+
+class BoxNotRunning(BoxError):  # noqa: N818 (named for what is the case)
+    """Nobody listens at the socket."""
+
+
+def ask(address: Path, command: str, **fields: Any) -> Any:
+    """Return the result of one request.
+
+    Raises: BoxNotRunning when nobody listens, BoxError with the box's own words when it refuses.
+    """
+    with closing(stream(address, command, **fields)) as answers:
+        return next(answers)
+
+
+def stream(address: Path, command: str, **fields: Any) -> Generator[Any, None, None]:
+    """Yield the results of one request for as long as the box sends them.
+
+    Raises: as `ask`.
+    """
+    with _connect(address) as connection, connection.makefile("rb") as lines:
+        connection.sendall(json.dumps({"command": command, **fields}).encode() + b"\n")
+        while True:
+            yield _result(address, _line(address, lines))
+
+
+def _connect(address: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(ANSWER_WITHIN_S)
+    try:
+        connection.connect(str(address))
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        connection.close()
+        raise BoxNotRunning(f"no box is running at {address.parent}; start it with: evse-pi run") from error
+    except PermissionError as error:
+        connection.close()
+        raise BoxError(f"{address}: not permitted; join the group evse-pi, or use sudo") from error
+    return connection
+
+
+def _line(address: Path, lines: Any) -> bytes:
+    try:
+        line: bytes = lines.readline(MAX_LINE_BYTES)
+    except TimeoutError as error:
+        raise BoxError(f"{address}: no answer within {ANSWER_WITHIN_S:.0f} s") from error
+    if not line.endswith(b"\n"):
+        raise BoxError(f"{address}: the box closed the connection")
+    return line
+
+
+def _result(address: Path, line: bytes) -> Any:
+    try:
+        answer = json.loads(line)
+    except ValueError as error:
+        raise BoxError(f"{address}: the answer is no JSON: {line[:80]!r}") from error
+    if not answer.get("ok"):
+        raise BoxError(str(answer.get("error", "refused without a reason")))
+    return answer.get("result")
