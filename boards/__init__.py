@@ -1,1 +1,1 @@
-"""What a wallbox is: boards as validated data, and how a board becomes drivers."""
+"""What a wallbox is made of, as data: one file a board, and the two builders that turn it into drivers."""

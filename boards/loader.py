@@ -1,0 +1,272 @@
+"""From a board file to a BoardSpec, or to one BoardError that names every problem of the file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.rules import check
+from boards.section import Section
+from boards.spec import (
+    AdcChip,
+    BoardSpec,
+    ContactorSpec,
+    EconomiserSpec,
+    FailSafe,
+    InputPin,
+    LockSpec,
+    MeterModel,
+    MeterSpec,
+    NotFitted,
+    OutputPin,
+    Parity,
+    PilotAdcSpec,
+    PilotPwmSpec,
+    ProximitySpec,
+    Pull,
+    PwmOutput,
+    RcdSpec,
+    TemperatureChip,
+    TemperatureSpec,
+    WatchdogSpec,
+)
+from hal.calibration import LinearScale
+from hal.units import Milliamps, Millivolts, Ohms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+SHIPPED = Path(__file__).parent
+INTEGRATOR = Path("/etc/evse-pi/boards")
+REASON_LENGTH = 20
+"""Characters below which a reason or a fail-safe note says nothing."""
+
+
+class BoardError(ValueError):
+    """A board file cannot be used; `problems` has one line each, with file, key, value and what is allowed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def board_files(own: Path = INTEGRATOR, shipped: Path = SHIPPED) -> dict[str, Path]:
+    """Return every board's file by name, the integrator's own beside the shipped ones.
+
+    Raises: BoardError when a name stands in both folders, because then nobody could say which one is meant.
+    """
+    found = {path.stem: path for path in sorted(shipped.glob("*.toml"))}
+    problems = []
+    for path in sorted(own.glob("*.toml")):
+        if path.stem in found:
+            problems.append(f"{path}: {path.stem!r} is the name of the shipped {found[path.stem]}; rename the file")
+        found[path.stem] = path
+    if problems:
+        raise BoardError(problems)
+    return found
+
+
+def load_board(name: str, own: Path = INTEGRATOR, shipped: Path = SHIPPED) -> BoardSpec:
+    """Return the board called `name`. Raises: BoardError."""
+    files = board_files(own, shipped)
+    if name not in files:
+        raise BoardError([f"board {name!r} is unknown; allowed: {', '.join(sorted(files))} (from {shipped}, {own})"])
+    return read_board(files[name])
+
+
+def read_board(path: Path) -> BoardSpec:
+    """Return the board of one file. Raises: BoardError with all problems at once."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BoardError([f"{path}: {error}"]) from error
+    return parse_board(table, path.stem, str(path))
+
+
+def parse_board(table: dict[str, object], name: str, file: str) -> BoardSpec:
+    """Return the board that `table` describes. Raises: BoardError with all problems at once."""
+    problems: list[str] = []
+    root = Section(f"{file}: ", table, problems)
+    spec = _spec(root, name)
+    root.finish()
+    if not problems:  # the rules compare values, so they need values that are right in themselves
+        problems.extend(f"{file}: {problem}" for problem in check(spec))
+    if problems:
+        raise BoardError(problems)
+    return spec
+
+
+def _spec(root: Section, name: str) -> BoardSpec:
+    board = root.table("board")
+    spec = BoardSpec(
+        name=name,
+        title=board.text("title", at_least=3),
+        phases=board.integer("phases", 1, 3),
+        board_current_ma=Milliamps(board.integer("rated_current_ma", 6_000, 80_000)),
+        fail_safe=_required(root, "fail_safe", _fail_safe),
+        pilot_adc=_required(root, "pilot_adc", _pilot_adc),
+        pilot_pwm=_required(root, "pilot_pwm", _pilot_pwm),
+        contactor=_required(root, "contactor", _contactor),
+        watchdog=_required(root, "watchdog", _watchdog),
+        rcd=_required(root, "rcd", _rcd),
+        voltage_sense=_optional(root, "voltage_sense", _input),
+        proximity=_optional(root, "proximity", _proximity),
+        lock=_optional(root, "lock", _lock),
+        emergency_stop=_optional(root, "emergency_stop", _input),
+        status_led=_optional(root, "status_led", _output),
+        temperature=tuple(_finished(section, _temperature) for section in root.tables("temperature")),
+        meter=_optional(root, "meter", _meter),
+    )
+    board.finish()
+    return spec
+
+
+def _finished(section: Section, read: Callable[[Section], T]) -> T:
+    value = read(section)
+    section.finish()
+    return value
+
+
+def _required(root: Section, key: str, read: Callable[[Section], T]) -> T:
+    return _finished(root.table(key), read)
+
+
+def _optional(root: Section, key: str, read: Callable[[Section], T]) -> T | None:
+    return _required(root, key, read) if root.has(key) else None
+
+
+def _fail_safe(section: Section) -> FailSafe:
+    def note(key: str) -> str:
+        return section.text(key, at_least=REASON_LENGTH)
+
+    return FailSafe(note("boot"), note("process_dies"), note("process_hangs"), note("power_lost"))
+
+
+def _input(section: Section) -> InputPin:
+    return InputPin(section.pin("pin"), section.flag("active_high"), section.choice("pull", Pull))
+
+
+def _output(section: Section) -> OutputPin:
+    return OutputPin(section.pin("pin"), section.flag("active_high"))
+
+
+def _scale(section: Section) -> LinearScale:
+    gain = section.integer("gain_uv_per_code", -100_000, 100_000)
+    if gain == 0:
+        section.problem("gain_uv_per_code", "= 0 is refused; every code would mean the same voltage")
+    return LinearScale(gain or 1, Millivolts(section.integer("offset_mv", -40_000, 40_000)))
+
+
+def _pilot_adc(section: Section) -> PilotAdcSpec:
+    return PilotAdcSpec(
+        chip=section.choice("chip", AdcChip),
+        bus=section.integer("bus", 0, 6),
+        device=section.integer("device", 0, 2),
+        channel=section.integer("channel", 0, 7),
+        speed_hz=section.integer("speed_hz", 100_000, 3_600_000),
+        scale=_scale(section),
+    )
+
+
+def _pilot_pwm(section: Section) -> PilotPwmSpec:
+    outputs = tuple(
+        _finished(item, lambda item: PwmOutput(item.text("device", at_least=4), item.integer("channel", 0, 3)))
+        for item in section.tables("outputs")
+    )
+    if not outputs:
+        section.problem("outputs", "is missing; must be at least one table { device = …, channel = … }")
+    return PilotPwmSpec(section.pin("pin"), outputs, section.flag("inverted"))
+
+
+def _contactor(section: Section) -> ContactorSpec:
+    reason = section.text("pin_reason", at_least=REASON_LENGTH, default="")
+    spec = ContactorSpec(
+        pin=section.pin("pin"),
+        pull_in_ms=section.integer("pull_in_ms", 1, 500),
+        release_ms=section.integer("release_ms", 1, 100),
+        min_off_ms=section.integer("min_off_ms", 5_000, 600_000),
+        rated_current_ma=Milliamps(section.integer("rated_current_ma", 6_000, 125_000)),
+        mirror=_optional(section, "mirror", _input),
+        economiser=_optional(section, "economiser", _economiser),
+    )
+    why = UNSAFE_CONTACTOR_PINS.get(spec.pin)
+    if why and not reason:
+        section.problem("pin", f"= {spec.pin} is refused: {why}; choose another or give pin_reason")
+    return spec
+
+
+UNSAFE_CONTACTOR_PINS = {
+    **dict.fromkeys(range(9), "the SoC pulls GPIO 0..8 up until the kernel runs"),
+    2: "GPIO 2 is I2C data, with 1.8 kΩ to 3.3 V",
+    3: "GPIO 3 is the I2C clock, with 1.8 kΩ to 3.3 V",
+    14: "GPIO 14 is the UART, idle high",
+    15: "GPIO 15 is the UART, idle high",
+}
+"""Source: BCM2835 ARM Peripherals, table of alternative functions (pull at reset); Raspberry Pi schematics."""
+
+
+def _economiser(section: Section) -> EconomiserSpec:
+    return EconomiserSpec(section.pin("boost_pin"), section.integer("boost_ms", 20, 2_000))
+
+
+def _not_fitted(section: Section) -> NotFitted:
+    return NotFitted(section.text("not_fitted", at_least=REASON_LENGTH))
+
+
+def _watchdog(section: Section) -> WatchdogSpec | NotFitted:
+    if section.has("not_fitted"):
+        return _not_fitted(section)
+    return WatchdogSpec(section.pin("pin"), section.integer("timeout_ms", 30, 1_000))
+
+
+def _rcd(section: Section) -> RcdSpec | NotFitted:
+    if section.has("not_fitted"):
+        return _not_fitted(section)
+    return RcdSpec(
+        trip=_required(section, "trip", _input),
+        test=_required(section, "test", _output),
+        test_hz=section.integer("test_hz", 0, 1_000, default=0),
+        reset=_optional(section, "reset", _output),
+        reset_ms=section.integer("reset_ms", 1, 1_000, default=20),
+    )
+
+
+def _proximity(section: Section) -> ProximitySpec:
+    return ProximitySpec(
+        channel=section.integer("channel", 0, 7),
+        scale=_scale(section),
+        supply_mv=Millivolts(section.integer("supply_mv", 1_000, 12_600)),
+        pull_up_ohms=Ohms(section.integer("pull_up_ohms", 100, 10_000)),
+    )
+
+
+def _lock(section: Section) -> LockSpec:
+    return LockSpec(
+        lock_pin=section.pin("lock_pin"),
+        unlock_pin=section.pin("unlock_pin"),
+        feedback=_required(section, "feedback", _input),
+        drive_ms=section.integer("drive_ms", 100, 1_000),
+    )
+
+
+def _temperature(section: Section) -> TemperatureSpec:
+    return TemperatureSpec(
+        chip=section.choice("chip", TemperatureChip),
+        bus=section.integer("bus", 0, 22),
+        address=section.integer("address", 0x08, 0x77),
+        place=section.text("place", at_least=3),
+    )
+
+
+def _meter(section: Section) -> MeterSpec:
+    return MeterSpec(
+        model=section.choice("model", MeterModel),
+        port=section.text("port", at_least=5),
+        unit=section.integer("unit", 1, 247),
+        baud=section.integer("baud", 1_200, 115_200),
+        parity=section.choice("parity", Parity),
+    )

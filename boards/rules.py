@@ -1,0 +1,132 @@
+"""What must hold between the values of a board, each of them right in itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boards.spec import AdcChip, NotFitted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from boards.spec import BoardSpec
+
+PILOT_SPAN_MV = 13_000
+"""The converter must see more than the ±12.6 V of a healthy generator, or a faulty one looks healthy."""
+OPEN_WITHIN_MS = 100
+REACTION_MS = 50
+"""What the software may need from the vehicle's change to the line's change."""
+
+CHANNELS = {AdcChip.MCP3208: 8, AdcChip.MCP3204: 4, AdcChip.MCP3008: 8, AdcChip.MCP3004: 4}
+FULL_SCALE = {AdcChip.MCP3208: 4095, AdcChip.MCP3204: 4095, AdcChip.MCP3008: 1023, AdcChip.MCP3004: 1023}
+MAX_SPEED_HZ = {
+    AdcChip.MCP3208: 2_000_000,
+    AdcChip.MCP3204: 2_000_000,
+    AdcChip.MCP3008: 3_600_000,
+    AdcChip.MCP3004: 3_600_000,
+}
+"""Fastest clock, at 5 V. Source: Microchip DS21298E and DS21295D, electrical characteristics."""
+
+SPI_PINS = {0: (9, 10, 11), 1: (19, 20, 21)}
+SPI_SELECTS = {0: (8, 7), 1: (18, 17, 16)}
+I2C_PINS = {1: (2, 3)}
+UART_PINS = (14, 15)
+UART_PORTS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+
+
+def check(spec: BoardSpec) -> Iterator[str]:
+    """Yield one line for every rule that `spec` breaks."""
+    yield from _pins(spec)
+    yield from _adc(spec)
+    yield from _contactor(spec)
+    if spec.phases == 2:
+        yield "board.phases = 2 is refused; must be 1 or 3"
+
+
+def _adc(spec: BoardSpec) -> Iterator[str]:
+    adc = spec.pilot_adc
+    if adc.speed_hz > MAX_SPEED_HZ[adc.chip]:
+        yield f"pilot_adc.speed_hz = {adc.speed_hz} is refused; {adc.chip.value} allows {MAX_SPEED_HZ[adc.chip]}"
+    channels = {"pilot_adc.channel": adc.channel}
+    if spec.proximity:
+        channels["proximity.channel"] = spec.proximity.channel
+    for key, channel in channels.items():
+        if channel >= CHANNELS[adc.chip]:
+            yield f"{key} = {channel} is refused; {adc.chip.value} has channels 0..{CHANNELS[adc.chip] - 1}"
+    if len(set(channels.values())) < len(channels):
+        yield f"proximity.channel = {adc.channel} is refused; it is the pilot's"
+    ends = sorted((adc.scale.millivolts(0), adc.scale.millivolts(FULL_SCALE[adc.chip])))
+    if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
+        yield (
+            f"pilot_adc.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; "
+            f"must see at least {-PILOT_SPAN_MV}..{PILOT_SPAN_MV} mV"
+        )
+
+
+def _contactor(spec: BoardSpec) -> Iterator[str]:
+    contactor = spec.contactor
+    if contactor.mirror is None and spec.voltage_sense is None:
+        yield "contactor.mirror is missing and so is voltage_sense; one of them must show a welded contactor"
+    allowed = OPEN_WITHIN_MS - REACTION_MS
+    if contactor.release_ms > allowed:
+        yield (
+            f"contactor.release_ms = {contactor.release_ms} is refused; at most {allowed}, "
+            f"so that the contacts part within {OPEN_WITHIN_MS} ms"
+        )
+    boost = contactor.economiser
+    if boost and boost.boost_ms < contactor.pull_in_ms:
+        yield f"contactor.economiser.boost_ms = {boost.boost_ms} is refused; at least pull_in_ms {contactor.pull_in_ms}"
+
+
+def _pins(spec: BoardSpec) -> Iterator[str]:
+    owner: dict[int, str] = {}
+    for key, pin in _used(spec):
+        if pin in owner:
+            yield f"{key} = {pin} is refused; GPIO {pin} already is {owner[pin]}"
+        else:
+            owner[pin] = key
+
+
+def _used(spec: BoardSpec) -> Iterator[tuple[str, int]]:
+    """Yield every pin with its key, those of the buses first."""
+    adc = spec.pilot_adc
+    for pin in (*SPI_PINS.get(adc.bus, ()), *SPI_SELECTS.get(adc.bus, ())[adc.device : adc.device + 1]):
+        yield f"pin of SPI bus {adc.bus}", pin
+    for bus in sorted({sensor.bus for sensor in spec.temperature}):
+        for pin in I2C_PINS.get(bus, ()):
+            yield f"pin of I2C bus {bus}", pin
+    if spec.meter and spec.meter.port in UART_PORTS:
+        for pin in UART_PINS:
+            yield f"pin of {spec.meter.port}", pin
+    yield "pilot_pwm.pin", spec.pilot_pwm.pin
+    yield from _outputs(spec)
+    yield from _inputs(spec)
+
+
+def _outputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:
+    yield "contactor.pin", spec.contactor.pin
+    if spec.contactor.economiser:
+        yield "contactor.economiser.boost_pin", spec.contactor.economiser.boost_pin
+    if not isinstance(spec.watchdog, NotFitted):
+        yield "watchdog.pin", spec.watchdog.pin
+    if not isinstance(spec.rcd, NotFitted):
+        yield "rcd.test.pin", spec.rcd.test.pin
+        if spec.rcd.reset:
+            yield "rcd.reset.pin", spec.rcd.reset.pin
+    if spec.lock:
+        yield "lock.lock_pin", spec.lock.lock_pin
+        yield "lock.unlock_pin", spec.lock.unlock_pin
+    if spec.status_led:
+        yield "status_led.pin", spec.status_led.pin
+
+
+def _inputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:
+    if spec.contactor.mirror:
+        yield "contactor.mirror.pin", spec.contactor.mirror.pin
+    if not isinstance(spec.rcd, NotFitted):
+        yield "rcd.trip.pin", spec.rcd.trip.pin
+    if spec.lock:
+        yield "lock.feedback.pin", spec.lock.feedback.pin
+    for key, line in (("voltage_sense", spec.voltage_sense), ("emergency_stop", spec.emergency_stop)):
+        if line:
+            yield f"{key}.pin", line.pin

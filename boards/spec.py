@@ -1,0 +1,231 @@
+"""What a board is: the frozen values that a board file stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hal.calibration import LinearScale
+    from hal.units import Milliamps, Millivolts, Ohms
+
+
+class Pull(Enum):
+    """The Pi's own resistor at an input, about 50 kΩ."""
+
+    UP = "up"
+    DOWN = "down"
+    NONE = "none"
+
+
+class AdcChip(Enum):
+    """Converters of one family, equal on the wire but for width and number of channels."""
+
+    MCP3208 = "mcp3208"
+    MCP3204 = "mcp3204"
+    MCP3008 = "mcp3008"
+    MCP3004 = "mcp3004"
+
+
+class TemperatureChip(Enum):
+    """Thermometers with a driver in hal/sensors."""
+
+    TMP102 = "tmp102"
+    LM75 = "lm75"
+    MCP9808 = "mcp9808"
+
+
+class MeterModel(Enum):
+    """Energy meters with a register table in hal/meters; version 1 of the SDM72D-M has totals only."""
+
+    SDM120 = "sdm120"
+    SDM230 = "sdm230"
+    SDM630 = "sdm630"
+    SDM72D_M = "sdm72d_m"
+    SDM72D_M_V1 = "sdm72d_m_v1"
+
+
+class Parity(Enum):
+    """Parity of a serial line."""
+
+    NONE = "N"
+    EVEN = "E"
+    ODD = "O"
+
+
+@dataclass(frozen=True, slots=True)
+class NotFitted:
+    """A device that a wallbox should have and this board lacks, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputPin:
+    """One input line; `active_high` says which level means what the section is named after."""
+
+    pin: int
+    active_high: bool
+    pull: Pull
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPin:
+    """One output line."""
+
+    pin: int
+    active_high: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailSafe:
+    """What holds the contactor open when the software cannot, one text per case."""
+
+    boot: str
+    process_dies: str
+    process_hangs: str
+    power_lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class PilotAdcSpec:
+    """The converter that sees the control pilot; `scale` is for the far side of the input stage."""
+
+    chip: AdcChip
+    bus: int
+    device: int
+    channel: int
+    speed_hz: int
+    scale: LinearScale
+
+
+@dataclass(frozen=True, slots=True)
+class PwmOutput:
+    """A channel of the PWM block whose device link ends in `device`; differs from one Pi to the next."""
+
+    device: str
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class PilotPwmSpec:
+    """The generator's pin and where the kernel shows it; `inverted` means that a high pin gives −12 V."""
+
+    pin: int
+    outputs: tuple[PwmOutput, ...]
+    inverted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EconomiserSpec:
+    """A second coil output that is driven only while the contactor pulls in."""
+
+    boost_pin: int
+    boost_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorSpec:
+    """The contactor, always active high: a floating or low pin is an open contactor."""
+
+    pin: int
+    pull_in_ms: int
+    release_ms: int
+    min_off_ms: int
+    rated_current_ma: Milliamps
+    mirror: InputPin | None
+    economiser: EconomiserSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogSpec:
+    """The circuit that lets go of the contactor when its input stops toggling for `timeout_ms`."""
+
+    pin: int
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RcdSpec:
+    """The residual current monitor. `test_hz` 0 is a level; `reset` None means that it resets by itself."""
+
+    trip: InputPin
+    test: OutputPin
+    test_hz: int
+    reset: OutputPin | None
+    reset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProximitySpec:
+    """The proximity input: a pull-up to `supply_mv`, read by a channel of the pilot's converter."""
+
+    channel: int
+    scale: LinearScale
+    supply_mv: Millivolts
+    pull_up_ohms: Ohms
+
+
+@dataclass(frozen=True, slots=True)
+class LockSpec:
+    """The motor of the connector lock and its feedback contact (active means locked)."""
+
+    lock_pin: int
+    unlock_pin: int
+    feedback: InputPin
+    drive_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureSpec:
+    """One thermometer on an I2C bus, and what it watches."""
+
+    chip: TemperatureChip
+    bus: int
+    address: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSpec:
+    """The meter that the board is sold with; an installation may name another."""
+
+    model: MeterModel
+    port: str
+    unit: int
+    baud: int
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSpec:
+    """One wallbox's electronics. `phases` is what the contactor switches, 1 or 3."""
+
+    name: str
+    title: str
+    phases: int
+    board_current_ma: Milliamps
+    fail_safe: FailSafe
+    pilot_adc: PilotAdcSpec
+    pilot_pwm: PilotPwmSpec
+    contactor: ContactorSpec
+    watchdog: WatchdogSpec | NotFitted
+    rcd: RcdSpec | NotFitted
+    voltage_sense: InputPin | None
+    proximity: ProximitySpec | None
+    lock: LockSpec | None
+    emergency_stop: InputPin | None
+    status_led: OutputPin | None
+    temperature: tuple[TemperatureSpec, ...]
+    meter: MeterSpec | None
+
+    @property
+    def rated_current_ma(self) -> Milliamps:
+        """What board and contactor both stand."""
+        return min(self.board_current_ma, self.contactor.rated_current_ma)
+
+    @property
+    def bench_only(self) -> str | None:
+        """Return why this board must not charge a vehicle unattended, None when it may."""
+        return self.watchdog.reason if isinstance(self.watchdog, NotFitted) else None
