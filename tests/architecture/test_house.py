@@ -1,0 +1,88 @@
+"""The house stays as docs/ARCHITECTURE.md says: names exist, one caller closes the contactor, no unfinished work."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = sorted(path for folder in ("hal", "boards", "evse_pi") for path in (ROOT / folder).rglob("*.py"))
+TRACKED = [
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+]
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "PI.md"])
+def test_every_name_in_a_document_exists(document: str) -> None:
+    names = set(re.findall(r"`((?:hal|boards|evse_pi)(?:\.\w+)+)`", (ROOT / "docs" / document).read_text()))
+    assert names
+    missing = [name for name in sorted(names) if not _resolves(name)]
+    assert not missing, f"docs/{document} names what is not there: {missing}"
+
+
+def _resolves(name: str) -> bool:
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[cut:]:
+            if not hasattr(found, attribute):
+                return attribute in getattr(found, "__annotations__", {})
+            found = getattr(found, attribute)
+        return True
+    return False
+
+
+def test_only_the_safety_loop_closes_the_contactor() -> None:
+    callers = {
+        path.relative_to(ROOT).as_posix()
+        for path in PRODUCT
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "close"
+        and "contactor" in ast.unparse(node.func.value)
+    }
+    assert callers <= {"evse_pi/safety/loop.py"}
+
+
+def test_no_product_file_speaks_of_unfinished_work() -> None:
+    words = re.compile(r"TODO|FIXME|XXX|NotImplementedError|for now|simplified|placeholder|not implemented")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in PRODUCT
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if words.search(line)
+    ]
+    assert not found
+
+
+def test_a_module_is_one_room() -> None:
+    """At most 450 lines; what is longer names its decision in docs/adr."""
+    decisions = "".join(path.read_text() for path in (ROOT / "docs/adr").glob("*.md"))
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in PRODUCT
+        if (lines := len(path.read_text().splitlines())) > 450
+    }
+    assert not {name: lines for name, lines in long.items() if name not in decisions}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    reasons = (ROOT / "docs/DEPENDENCIES.md").read_text()
+    wanted = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]
+    names = {re.split(r"[\[<>=;~! ]", dependency)[0] for dependency in wanted}
+    assert not {name for name in names if f"`{name}`" not in reasons}
