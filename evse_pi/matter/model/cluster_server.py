@@ -1,0 +1,356 @@
+"""The behaviour of a cluster: a class with the schema above it and the rules inside it.
+
+A subclass names its `schema` and has one method per command, called like the command in snake case and taking the
+request (or nothing, if the command has no fields); it returns the response, or None for plain success, or raises
+`MatterStatus`. Three kinds of optional method are found by name:
+`read_<attribute>(accessor)` computes a value instead of storing it,
+`write_<attribute>(value)` takes what a peer wrote instead of storing it as it is, or refuses it,
+`initialize()` and `close()` begin and end the server's life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from enum import IntFlag
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from evse_pi.matter.identity.accessor import Accessor
+from evse_pi.matter.model import derivation, request
+from evse_pi.matter.model.cluster import (
+    ACCEPTED_COMMAND_LIST,
+    ATTRIBUTE_LIST,
+    CLUSTER_REVISION,
+    FEATURE_MAP,
+    GENERATED_COMMAND_LIST,
+    Cluster,
+    ClusterAttribute,
+    ClusterEvent,
+    Composition,
+    resolve,
+)
+from evse_pi.matter.model.declaration import ClusterSchema
+from evse_pi.matter.model.events import Change, Events
+from evse_pi.matter.model.observable import Observable, Subscription
+from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
+from evse_pi.matter.model.quieter import Quieter
+from evse_pi.matter.model.state import State, state_class
+from evse_pi.matter.model.supervisor import Supervisor, member
+from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, transaction
+from evse_pi.matter.wire.status import DecodeError, MatterStatus
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.endpoint import Endpoint, Node
+    from evse_pi.matter.model.peer import Peer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class NoFeatures(IntFlag):
+    """The flags of a cluster without features."""
+
+
+class ClusterServer:
+    """Base of all cluster behaviours."""
+
+    schema: ClassVar[ClusterSchema]
+    composition: ClassVar[Composition] = Composition()
+    cluster: ClassVar[Cluster]
+    supervisor: ClassVar[Supervisor]
+    id: ClassVar[str]
+    name: ClassVar[str]
+    features: ClassVar[IntFlag]
+    defaults: ClassVar[Mapping[str, Any]]
+    State: ClassVar[type[State]]
+    Events: ClassVar[type[Events]] = Events
+    Interface: ClassVar[type]
+    dependencies: ClassVar[tuple[type[ClusterServer], ...]] = ()
+    early: ClassVar[bool] = False
+    quiet_interval_s: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    """Least time between two reports of a quieter attribute, where the usual second is too short."""
+
+    class Internal:
+        """State of the implementation that no peer sees."""
+
+    class ExtensionInterface:
+        """What a class that uses this server has to add to it."""
+
+    def __init_subclass__(cls, features: tuple[str, ...] | None = None, enable: tuple[str, ...] = ()) -> None:
+        """Resolve the schema for this class."""
+        super().__init_subclass__()
+        if features is not None or enable:
+            cls.composition = Composition(frozenset(features or ()), frozenset(enable), cls.composition.defaults)
+        if not hasattr(cls, "schema"):
+            return
+        cls.cluster = resolve(cls.schema, cls.composition)
+        cls.supervisor = Supervisor(cls.cluster)
+        cls.name = cls.schema.name
+        cls.id = derivation.behaviour_id(cls.schema)
+        cls.features = derivation.feature_flags(cls.schema, cls.cluster.feature_map, NoFeatures)
+        cls.State = state_class(cls.cluster)
+        cls.Interface = derivation.interface(cls.cluster)
+        attributes = cls.cluster.attributes.values()
+        cls.defaults = MappingProxyType({attribute.key: attribute.default for attribute in attributes})
+
+    def __init__(self, **state: Any) -> None:
+        """Make a server whose state differs from the defaults by `state`.
+
+        Raises: TypeError when a command or extension has no method, AttributeError or MatterStatus for a bad state.
+        """
+        derivation.check_handlers(type(self))
+        self._endpoint: Endpoint | None = None
+        self._closed = False
+        self._subscriptions: list[Subscription] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._encoded: dict[int, bytes] = {}
+        self._values = {attribute.id: attribute.default for attribute in self.cluster.attributes.values()}
+        self._values |= {
+            GENERATED_COMMAND_LIST: tuple(sorted({c.response_id for c in self.cluster.commands.values()} - {None})),
+            ACCEPTED_COMMAND_LIST: tuple(self.cluster.commands),
+            ATTRIBUTE_LIST: tuple(self.cluster.attributes),
+            FEATURE_MAP: self.cluster.feature_map,
+            CLUSTER_REVISION: self.cluster.revision,
+        }
+        self.data_version = 0
+        self.internal = self.Internal()
+        self.events: Any = self.Events(self)
+        self.state: Any = self.State(self)
+        self.quieter = Quieter(self._report, self.quiet_interval_s)
+        for key, value in state.items():
+            self._values[self.supervisor.attribute(key).id] = self.supervisor.cast(key, value)
+
+    # Where it stands
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint this server is part of.
+
+        Raises: RuntimeError before it is part of one.
+        """
+        if self._endpoint is None:
+            raise RuntimeError(f"{self.name} is not part of an endpoint yet")
+        return self._endpoint
+
+    @property
+    def node(self) -> Node:
+        """Return the node this server is part of."""
+        return self.endpoint.node
+
+    def peer(self, server: type[ClusterServer], endpoint: Endpoint | None = None) -> Peer:
+        """Return another server, limited to what the present requester may do with it."""
+        return (endpoint or self.endpoint).peer(server)
+
+    @property
+    def request(self) -> request.Request | None:
+        """Return the request being served, or None when the node acts of its own."""
+        return request.current_request()
+
+    @property
+    def accessor(self) -> Accessor | None:
+        """Return who asked for what is being done, or None when the node acts of its own."""
+        found = request.current_request()
+        return None if found is None else found.accessor
+
+    # Life cycle
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Become part of `endpoint` and take back the state that was stored."""
+        if self._endpoint is not None:
+            raise RuntimeError(f"{self.name} is part of endpoint {self._endpoint.id} already")
+        self._endpoint = endpoint
+        self.data_version = int.from_bytes(self.node.entropy.octets(4), "little")
+        for attribute in self.cluster.attributes.values():
+            record = self.node.store.get(self._key(attribute)) if attribute.nonvolatile else None
+            if record is not None:
+                self._load(attribute, record)
+
+    def initialize(self) -> Awaitable[None] | None:
+        """Prepare for service; the endpoint answers nothing before this, or what it returns, is done."""
+        return None
+
+    def close(self) -> Awaitable[None] | None:
+        """Release what `initialize` took."""
+        return None
+
+    async def shut(self) -> None:
+        """End the server's life: no reactor runs any more, its tasks are cancelled, then `close`."""
+        self._closed = True
+        for subscription in self._subscriptions:
+            subscription.close()
+        self.quieter.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        closing = self.close()
+        if closing is not None:
+            await closing
+
+    def react_to(self, observable: Observable[T], reactor: Callable[[T], object]) -> Subscription:
+        """Run `reactor` on everything `observable` emits while this server lives, each time as one transaction."""
+        subscription = observable.on(self.callback(reactor))
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def callback(self, function: Callable[..., object]) -> Callable[..., None]:
+        """Return a function to hand out: it runs `function`, sync or async, as a reactor runs."""
+
+        def call(*arguments: Any, **named: Any) -> None:
+            if self._closed:
+                return
+            with transaction():
+                result = function(*arguments, **named)
+            if inspect.iscoroutine(result):
+                self.spawn(result)
+
+        return call
+
+    def spawn(self, work: Awaitable[object]) -> asyncio.Task[None]:
+        """Run `work` as one transaction in a task that ends with this server."""
+
+        async def run() -> None:
+            with transaction():
+                await work
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task failed cluster=%s", self.name, exc_info=error)
+
+    @staticmethod
+    def as_admin(action: Callable[[], T]) -> T:
+        """Return what the synchronous `action` returns, run without access control."""
+        return request.as_admin(action)
+
+    # State
+
+    def value(self, attribute: ClusterAttribute) -> Any:
+        """Return the value of an attribute that the running code may see."""
+        reader = getattr(self, f"read_{attribute.key}", None)
+        if reader is not None:
+            return attribute.codec.cast(reader(None))
+        open_transaction = current_transaction()
+        staged = UNCHANGED if open_transaction is None else open_transaction.staged(self, attribute.id)
+        return self._values[attribute.id] if staged is UNCHANGED else staged
+
+    def encoded(self, attribute: ClusterAttribute) -> bytes:
+        """Return the committed value as the data member of a report; encoded once per change of the cluster."""
+        found = self._encoded.get(attribute.id)
+        if found is None:
+            found = member(ATTRIBUTE_DATA_TAG, attribute.codec.to_tlv(self._values[attribute.id]))
+            self._encoded[attribute.id] = found
+        return found
+
+    def assign(self, attribute: ClusterAttribute, value: Any) -> None:
+        """Give an attribute a new value, at once or as part of the present transaction."""
+        normal = attribute.codec.cast(value)
+        if self._endpoint is None:
+            self._values[attribute.id] = normal
+            return
+        with transaction() as unit:
+            unit.stage(self, attribute.id, normal)
+
+    def publish(self, *keys: str) -> None:
+        """Report attributes now, whether or not they differ and however quiet they are."""
+        with transaction() as unit:
+            for key in keys:
+                unit.publish(self, self.supervisor.attribute(key).id)
+
+    def changed(self, *keys: str) -> None:
+        """Say that computed attributes have new values."""
+        attributes = [self.supervisor.attribute(key) for key in keys]
+        self._bump()
+        self._report({attribute.id for attribute in attributes if not attribute.changes_omitted})
+
+    def differences(self, values: Mapping[int, Any]) -> dict[int, Any]:
+        """Return those of `values` that are not in force already."""
+        return {key: value for key, value in values.items() if self._values[key] != value}
+
+    def records(self, values: Mapping[int, Any]) -> list[tuple[str, bytes]]:
+        """Return what of `values` must be stored, by key."""
+        attributes = [self.cluster.attributes[key] for key in values]
+        return [
+            (self._key(attribute), self.supervisor.dump(attribute, values[attribute.id]))
+            for attribute in attributes
+            if attribute.nonvolatile
+        ]
+
+    def apply(self, values: Mapping[int, Any], published: set[int]) -> None:
+        """Put `values` in force and tell everybody who wants to know; `published` are reported in any case."""
+        old = {key: self._values[key] for key in values}
+        self._values.update(values)
+        if values:
+            self._bump()
+        reports = set(published)
+        for key, value in values.items():
+            attribute = self.cluster.attributes[key]
+            if attribute.quieter and key not in published:
+                self.quieter.changed(attribute, from_or_to_null=old[key] is None or value is None)
+            elif not attribute.changes_omitted:
+                reports.add(key)
+        for key in published:
+            self.quieter.reported(self.cluster.attributes[key])
+        self._report(reports)
+        for key, value in values.items():
+            self.events.changed(self.cluster.attributes[key].key, Change(old[key], value))
+
+    def record_event(self, event: ClusterEvent, payload: Any) -> None:
+        """Put an event into the node's log."""
+        fabric_index = payload.fabricIndex if event.access.fabric_sensitive else None
+        path = (self.endpoint.id, self.cluster.id, event.id)
+        self.node.event_log.append(
+            path, event.priority, self.supervisor.event_payload(event, payload), fabric_index
+        )
+
+    def forget_fabric(self, fabric_index: int) -> None:
+        """Drop the entries that a fabric has in this cluster's fabric-scoped lists."""
+        for attribute in self.cluster.attributes.values():
+            if attribute.fabric_scoped and not hasattr(self, f"read_{attribute.key}"):
+                kept = [entry for entry in self._values[attribute.id] if entry.fabricIndex != fabric_index]
+                self.assign(attribute, kept)
+
+    def _report(self, attribute_ids: set[int]) -> None:
+        if attribute_ids:
+            self.node.attributes_changed(self, attribute_ids)
+
+    def _bump(self) -> None:
+        self.data_version = (self.data_version + 1) & 0xFFFF_FFFF
+        self._encoded.clear()
+
+    def _key(self, attribute: ClusterAttribute) -> str:
+        return f"state/{self.endpoint.id}/{self.cluster.id:08x}/{attribute.id:04x}"
+
+    def _load(self, attribute: ClusterAttribute, record: bytes) -> None:
+        try:
+            self._values[attribute.id] = self.supervisor.load(attribute, record)
+        except (MatterStatus, DecodeError) as error:
+            log.warning("stored value dropped cluster=%s attribute=%s: %s", self.name, attribute.name, error)
+
+    # Composition
+
+    @classmethod
+    def supports(cls, other: type[ClusterServer]) -> bool:
+        """Return whether this class can stand where `other` is asked for: same cluster, nothing missing."""
+        mine, theirs = cls.cluster, other.cluster
+        return (
+            mine.id == theirs.id
+            and mine.features >= theirs.features
+            and mine.attributes.keys() >= theirs.attributes.keys()
+            and mine.commands.keys() >= theirs.commands.keys()
+            and mine.events.keys() >= theirs.events.keys()
+        )
+
+    with_features = classmethod(derivation.with_features)
+    enable = classmethod(derivation.enable)
+    alter = classmethod(derivation.alter)
+    set = classmethod(derivation.set_defaults)
+    for_cluster = classmethod(derivation.for_cluster)

@@ -1,0 +1,131 @@
+"""Deriving a cluster server class from another: other features, more elements, tighter rules, other defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from evse_pi.matter.model.cluster import Cluster, ClusterCommand, Composition, alter as altered_schema
+from evse_pi.matter.model.declaration import ClusterSchema, snake_case
+from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.cluster_server import ClusterServer
+
+    S = TypeVar("S", bound=ClusterServer)
+
+
+def with_features(cls: type[S], *features: str | IntFlag) -> type[S]:
+    """Return this class with exactly these features (and those that are mandatory), by code or as flags.
+
+    Raises: ValueError when the conformance tables do not allow the set.
+    """
+    rows = cls.schema.features
+    chosen = {feature for feature in features if isinstance(feature, str)}
+    for flags in (feature for feature in features if isinstance(feature, IntFlag)):
+        chosen |= {row.code for row in rows if flags & _flag(cls.schema, row.name)}
+    return _derive(cls, composition=replace(cls.composition, features=frozenset(chosen)))
+
+
+def enable(
+    cls: type[S], *, attributes: tuple[str, ...] = (), commands: tuple[str, ...] = (), events: tuple[str, ...] = ()
+) -> type[S]:
+    """Return this class with optional elements present, by specification or Python name.
+
+    Raises: ValueError for an element that does not exist or is disallowed.
+    """
+    tables = ((cls.schema.attributes, attributes), (cls.schema.commands, commands), (cls.schema.events, events))
+    chosen = {_row_name(cls.schema, rows, name) for rows, names in tables for name in names}
+    return _derive(cls, composition=replace(cls.composition, enabled=cls.composition.enabled | chosen))
+
+
+def alter(cls: type[S], **rows: Mapping[str, Any]) -> type[S]:
+    """Return this class with columns of its tables replaced: `alter(on_time={"constraint": "max 600"})`.
+
+    Raises: ValueError for an unknown element or column, or text that does not parse.
+    """
+    return _derive(cls, schema=altered_schema(cls.schema, rows))
+
+
+def set_defaults(cls: type[S], **defaults: Any) -> type[S]:
+    """Return this class with other defaults of attributes, checked like any value.
+
+    Raises: AttributeError for an unknown attribute, MatterStatus for a value the schema does not allow.
+    """
+    for key, value in defaults.items():
+        cls.supervisor.cast(key, value)
+    merged = {**cls.composition.defaults, **defaults}
+    return _derive(cls, composition=replace(cls.composition, defaults=merged))
+
+
+def for_cluster(cls: type[S], schema: ClusterSchema) -> type[S]:
+    """Return this class for another cluster that has the same commands, such as another mode cluster."""
+    return _derive(cls, schema=schema, composition=Composition())
+
+
+def behaviour_id(schema: ClusterSchema) -> str:
+    """Return the identifier of behaviours for this cluster: its name in Python's writing."""
+    return snake_case(schema.name)
+
+
+def feature_flags(schema: ClusterSchema, feature_map: int, fallback: type[IntFlag]) -> IntFlag:
+    """Return the supported features as flags of the chip package's enumeration."""
+    bitmaps = getattr(schema.chip, "Bitmaps", None)
+    kind: type[IntFlag] = getattr(bitmaps, "Feature", fallback)
+    return kind(feature_map)
+
+
+def handler_name(cls: type[ClusterServer], command: ClusterCommand) -> str:
+    """Return the name of a command's method: its own, or with `_command` where a server has that name already."""
+    bases = [base for base in cls.__mro__ if base.__name__ == "ClusterServer"]
+    taken = any(hasattr(base, command.key) for base in bases)
+    return f"{command.key}_command" if taken else command.key
+
+
+def interface(cluster: Cluster) -> type:
+    """Return the class that shows which methods a server of this cluster has to have."""
+    return type(f"{cluster.name}Interface", (), {command.key: _unsupported(command) for command in cluster.commands.values()})
+
+
+def check_handlers(cls: type[ClusterServer]) -> None:
+    """Raise TypeError if a command or an extension has no method."""
+    names = [handler_name(cls, command) for command in cls.cluster.commands.values()]
+    names += [
+        name
+        for base in cls.ExtensionInterface.__mro__
+        for name, member in vars(base).items()
+        if callable(member) and not name.startswith("_")
+    ]
+    missing = [name for name in names if not callable(getattr(cls, name, None))]
+    if missing:
+        raise TypeError(f"{cls.__name__} lacks the methods {', '.join(missing)} of {cls.cluster.name}")
+
+
+def _unsupported(command: ClusterCommand) -> Any:
+    def method(_server: object, _request: object = None) -> object:
+        raise MatterStatus(Status.UNSUPPORTED_COMMAND, command.name)
+
+    method.__name__ = command.key
+    method.__doc__ = f"Serve {command.name}."
+    method.__annotations__ = {
+        "request": command.request.kind,
+        "return": None if command.response is None else command.response.kind,
+    }
+    return method
+
+
+def _flag(schema: ClusterSchema, name: str) -> int:
+    return int(getattr(schema.chip.Bitmaps.Feature, f"k{name}"))
+
+
+def _row_name(schema: ClusterSchema, rows: tuple[Any, ...], name: str) -> str:
+    for row in rows:
+        if name in (row.name, snake_case(row.name)):
+            return str(row.name)
+    raise ValueError(f"{schema.name} has no element {name!r}; it has {', '.join(row.name for row in rows) or 'none'}")
+
+
+def _derive(cls: type[S], **changes: Any) -> type[S]:
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, **changes})
