@@ -1,0 +1,1 @@
+"""A simulated wallbox: electrical plant, virtual car, emulated device nodes."""

@@ -1,0 +1,77 @@
+"""The names of everything that passes between controller and plant, and the record of when it changed."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HISTORY = 65_536  # changes kept; 10,000 car actions with their six changes each fit
+
+
+class Drive(StrEnum):
+    """A line that the controller drives; true is the active level."""
+
+    CONTACTOR = "contactor"
+    CONTACTOR_HOLD = "contactor_hold"
+    RCD_TEST = "rcd_test"
+    RCD_RESET = "rcd_reset"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    WATCHDOG = "watchdog"
+    PILOT_CUT = "pilot_cut"
+    LED = "led"
+
+
+class Sense(StrEnum):
+    """A line that the controller reads; true is what the name says."""
+
+    MIRROR = "mirror"  # the mirror contact reports closed main contacts
+    LOAD_VOLTAGE = "load_voltage"  # there is voltage behind the contactor
+    RCD_TRIPPED = "rcd_tripped"
+    LOCKED = "locked"
+    EMERGENCY_STOP = "emergency_stop"
+    LIVE_NEUTRAL_SWAPPED = "live_neutral_swapped"
+
+
+class Analog(StrEnum):
+    """A voltage, current or temperature that the controller measures, in thousandths of V, A or °C."""
+
+    PILOT = "pilot"
+    PILOT_HIGH = "pilot_high"  # behind a positive peak detector
+    PILOT_LOW = "pilot_low"  # behind a negative peak detector
+    PROXIMITY = "proximity"
+    LOAD_CURRENT = "load_current"
+    MAINS_VOLTAGE = "mains_voltage"
+    TEMPERATURE = "temperature"
+    GROUND = "ground"
+
+
+class Change(NamedTuple):
+    """One change of a signal."""
+
+    at_ns: int
+    signal: str
+    value: int
+
+
+class History:
+    """The last changes of all signals, and those who want to hear of them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self.changes: deque[Change] = deque(maxlen=HISTORY)
+        self.listeners: list[Callable[[Change], None]] = []
+
+    def record(self, at_ns: int, signal: str, value: int) -> None:
+        """Keep the value when it differs from the last one, and tell the listeners."""
+        if self.values.get(signal) == value:
+            return
+        self.values[signal] = value
+        change = Change(at_ns, str(signal), int(value))
+        self.changes.append(change)
+        for listener in self.listeners:
+            listener(change)

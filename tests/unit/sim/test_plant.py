@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from evse_pi.sim.contactor import ContactorSettings
+from evse_pi.sim.converter import AdcInput, Range, codes
+from evse_pi.sim.plant import Plant, PlantSettings, WatchdogSettings
+from evse_pi.sim.residual import Injection, RcdSettings
+from evse_pi.sim.settings import build
+from evse_pi.sim.signals import Analog, Drive, Sense
+
+MS = 1_000_000
+SECOND = 1000 * MS
+STIFF = PlantSettings(contactor=ContactorSettings(bounce_ns=0))
+
+
+def closed_plant(settings: PlantSettings = STIFF) -> Plant:
+    plant = Plant(settings)
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    return plant
+
+
+def instants(plant: Plant, signal: str) -> list[tuple[int, int]]:
+    return [(change.at_ns, change.value) for change in plant.history.changes if change.signal == signal]
+
+
+def test_the_contactor_takes_its_time_both_ways():
+    plant = closed_plant()
+    plant.drive(Drive.CONTACTOR, False, SECOND)
+    plant.advance(2 * SECOND)
+    assert instants(plant, "poles") == [(0, 0), (18 * MS, 3), (SECOND + 12 * MS, 0)]
+
+
+def test_the_main_contacts_bounce_and_end_closed():
+    plant = Plant(PlantSettings(contactor=ContactorSettings(bounces=3)))
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    values = [value for _, value in instants(plant, "poles")]
+    assert values == [0, 3, 0, 3, 0, 3, 0, 3]
+    assert instants(plant, "mirror")[-1][0] <= 20 * MS
+
+
+def test_a_coil_pulse_shorter_than_the_pull_in_time_closes_nothing():
+    plant = Plant(STIFF)
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.drive(Drive.CONTACTOR, False, 10 * MS)
+    plant.advance(SECOND)
+    assert plant.contactor.closings == 0
+
+
+def test_hold_keeps_the_armature_and_does_not_pull_it_in():
+    plant = Plant(STIFF)
+    plant.drive(Drive.CONTACTOR_HOLD, True, 0)
+    plant.advance(SECOND)
+    assert not plant.sense(Sense.MIRROR)
+    plant.drive(Drive.CONTACTOR, True, SECOND)
+    plant.drive(Drive.CONTACTOR, False, 2 * SECOND)
+    plant.advance(3 * SECOND)
+    assert plant.sense(Sense.MIRROR)
+    plant.drive(Drive.CONTACTOR_HOLD, False, 3 * SECOND)
+    plant.advance(4 * SECOND)
+    assert not plant.sense(Sense.MIRROR)
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "mirror", "live"),
+    [
+        ("weld", {}, True, True),
+        ("weld", {"poles": [1]}, True, True),
+        ("stick_mirror", {"closed": True}, True, False),
+        ("stick_sense", {"line": "load_voltage", "value": True}, False, True),
+    ],
+)
+def test_faults_of_an_open_contactor_show_where_they_should(verb, args, mirror, live):
+    plant = closed_plant()
+    plant.apply(verb, args, SECOND)
+    plant.drive(Drive.CONTACTOR, False, SECOND)
+    plant.advance(2 * SECOND)
+    assert (plant.sense(Sense.MIRROR), plant.sense(Sense.LOAD_VOLTAGE)) == (mirror, live)
+    plant.apply("repair", {}, 3 * SECOND)
+    assert (plant.sense(Sense.MIRROR), plant.sense(Sense.LOAD_VOLTAGE)) == (False, False)
+
+
+@pytest.mark.parametrize("verb", ["dry", "break_coil"])
+def test_a_contactor_that_fails_to_close_shows_no_voltage(verb):
+    plant = Plant(STIFF)
+    plant.apply(verb, {}, 0)
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    assert not plant.sense(Sense.LOAD_VOLTAGE)
+    assert not plant.sense(Sense.MIRROR)
+
+
+def test_the_watchdog_gate_opens_the_coil_when_pulses_stop():
+    plant = Plant(replace(STIFF, watchdog=WatchdogSettings(timeout_ns=100 * MS)))
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    assert not plant.sense(Sense.MIRROR)
+    for tick in range(200):
+        plant.drive(Drive.WATCHDOG, tick % 2 == 0, SECOND + tick * 10 * MS)
+    assert plant.sense(Sense.MIRROR)
+    plant.advance(10 * SECOND)
+    last_pulse_ns = SECOND + 199 * 10 * MS
+    assert instants(plant, "poles")[-1] == (last_pulse_ns + 112 * MS, 0)
+
+
+def test_a_watchdog_may_trip_the_residual_current_device_instead():
+    plant = Plant(replace(STIFF, watchdog=WatchdogSettings(trips_rcd=True)))
+    plant.drive(Drive.WATCHDOG, True, 0)
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    assert plant.sense(Sense.RCD_TRIPPED)
+    assert not plant.sense(Sense.MIRROR)
+
+
+@pytest.mark.parametrize(("args", "within_ns"), [({"dc_ma": 6}, 10 * SECOND), ({"dc_ma": 60}, 300 * MS),
+                                                 ({"dc_ma": 200}, 100 * MS), ({"ac_ma": 30}, 300 * MS)])  # fmt: skip
+def test_residual_current_trips_in_its_time_and_takes_the_coil(args, within_ns):
+    plant = closed_plant()
+    plant.apply("leak", args, SECOND)
+    plant.advance(SECOND + within_ns + 20 * MS)
+    tripped_ns, value = instants(plant, "rcd_tripped")[-1]
+    assert value == 1
+    assert tripped_ns - SECOND <= within_ns
+    assert not plant.sense(Sense.MIRROR)
+
+
+@pytest.mark.parametrize("args", [{"dc_ma": 5.9}, {"ac_ma": 29}])
+def test_less_residual_current_does_not_trip(args):
+    plant = closed_plant()
+    plant.apply("leak", args, SECOND)
+    plant.advance(60 * SECOND)
+    assert not plant.sense(Sense.RCD_TRIPPED)
+
+
+def test_the_rcd_test_trips_and_the_reset_clears():
+    plant = Plant(STIFF)
+    plant.drive(Drive.RCD_TEST, True, 0)
+    plant.advance(100 * MS)
+    assert plant.sense(Sense.RCD_TRIPPED)
+    plant.drive(Drive.RCD_RESET, True, 110 * MS)
+    assert plant.sense(Sense.RCD_TRIPPED), "the test current still flows"
+    plant.drive(Drive.RCD_TEST, False, 120 * MS)
+    plant.drive(Drive.RCD_RESET, False, 120 * MS)
+    plant.drive(Drive.RCD_RESET, True, 130 * MS)
+    assert not plant.sense(Sense.RCD_TRIPPED)
+
+
+def test_a_toggled_test_winding_needs_an_alternating_drive():
+    plant = Plant(replace(STIFF, rcd=RcdSettings(test=Injection.TOGGLE)))
+    plant.drive(Drive.RCD_TEST, True, 0)
+    plant.advance(SECOND)
+    assert not plant.sense(Sense.RCD_TRIPPED)
+    for half in range(8):
+        plant.drive(Drive.RCD_TEST, half % 2 == 1, SECOND + half * 8_333_333)
+    assert plant.sense(Sense.RCD_TRIPPED)
+
+
+@pytest.mark.parametrize(
+    ("fault", "after_test", "after_leak", "after_reset"),
+    [
+        ("blind", True, True, False),
+        ("test_dead", False, True, False),
+        ("stuck_clear", False, False, False),
+        ("stuck_tripped", True, True, True),
+        ("reset_dead", True, True, True),
+    ],
+)
+def test_each_broken_residual_current_device_fails_in_its_way(fault, after_test, after_leak, after_reset):
+    plant = closed_plant(replace(STIFF, rcd=RcdSettings(cuts_coil=False)))
+    plant.apply("break_rcd", {"how": fault}, SECOND)
+    plant.drive(Drive.RCD_TEST, True, SECOND)
+    plant.advance(2 * SECOND)
+    assert plant.sense(Sense.RCD_TRIPPED) is after_test
+    plant.drive(Drive.RCD_TEST, False, 2 * SECOND)
+    plant.apply("leak", {"dc_ma": 60}, 2 * SECOND)
+    plant.advance(3 * SECOND)
+    assert plant.sense(Sense.RCD_TRIPPED) is after_leak
+    plant.apply("leak", {}, 3 * SECOND)
+    plant.drive(Drive.RCD_RESET, True, 3 * SECOND)
+    assert plant.sense(Sense.RCD_TRIPPED) is after_reset
+
+
+def test_the_lock_moves_only_when_driven_long_enough():
+    plant = Plant(STIFF)
+    plant.drive(Drive.LOCK, True, 0)
+    plant.drive(Drive.LOCK, False, 200 * MS)
+    plant.advance(SECOND)
+    assert not plant.sense(Sense.LOCKED)
+    plant.drive(Drive.LOCK, True, SECOND)
+    plant.drive(Drive.LOCK, False, SECOND + 350 * MS)
+    plant.advance(10 * SECOND)
+    assert plant.sense(Sense.LOCKED)
+
+
+@pytest.mark.parametrize(
+    ("fault", "bolted", "locked"),
+    [("jammed", False, False), ("feedback_open", True, False), ("feedback_closed", True, True)],
+)
+def test_a_broken_lock_fails_in_its_way(fault, bolted, locked):
+    plant = Plant(STIFF)
+    plant.apply("break_lock", {"how": fault}, 0)
+    plant.drive(Drive.LOCK, True, 0)
+    plant.advance(SECOND)
+    assert (plant.lock.bolted, plant.sense(Sense.LOCKED)) == (bolted, locked)
+
+
+def test_the_emergency_stop_takes_the_coil():
+    plant = closed_plant()
+    plant.apply("press_stop", {}, SECOND)
+    plant.advance(2 * SECOND)
+    assert plant.sense(Sense.EMERGENCY_STOP)
+    assert not plant.sense(Sense.MIRROR)
+
+
+def test_the_meter_shows_what_the_supply_does():
+    plant = Plant(STIFF)
+    plant.apply("set_voltage", {"volts": 207.0, "phase": 1}, 0)
+    plant.apply("lose_phase", {"phase": 2}, 0)
+    plant.apply("set_frequency", {"hz": 49.8}, 0)
+    meter = plant.meter()
+    assert (meter.volts, meter.hertz) == ((230.0, 207.0, 0.0), 49.8)
+    plant.apply("order_phases", {"order": [2, 0, 1]}, 0)
+    assert plant.meter().volts == (0.0, 230.0, 207.0)
+    plant.apply("freeze_meter", {}, 0)
+    plant.apply("set_voltage", {"volts": 250.0}, 0)
+    assert plant.meter().volts == (0.0, 230.0, 207.0)
+    plant.apply("repair", {}, 0)
+    assert plant.meter().volts == (230.0, 230.0, 230.0)
+
+
+def test_energy_is_power_times_time():
+    plant = closed_plant()
+    plant.set_pilot(266_667, SECOND)
+    plant.apply("plug_in", {}, SECOND)
+    plant.apply("close_s2", {}, SECOND)
+    plant.advance(2 * SECOND)
+    start = plant.state()
+    plant.advance(2 * SECOND + 1800 * SECOND)
+    end = plant.state()
+    assert start["power_mw"] == pytest.approx(3 * 227.6 * 16 * 0.99 * 1000, rel=0.001)
+    assert end["energy_mwh"] - start["energy_mwh"] == pytest.approx(start["power_mw"] / 2, abs=2)
+
+
+def test_the_converter_scales_drifts_sticks_and_clips():
+    plant = Plant(replace(STIFF, disturbance=replace(STIFF.disturbance, noise_v=0.0)))
+    pilot = AdcInput(Analog.PILOT, zero_mv=1650, gain_ppm=120_000)
+    read = lambda: codes(plant, pilot, Range(3300, 4096), [0])[0]  # noqa: E731
+    assert read() == 260
+    plant.set_pilot(1_000_000, 0)
+    assert read() == 3835
+    plant.apply("drift_adc", {"source": "pilot", "offset_mv": 10, "gain_ppm": 1_010_000}, 0)
+    assert read() == 3865
+    plant.apply("supply_pilot", {"positive_mv": 20_000}, 0)
+    assert read() == 4095
+    plant.apply("stick_adc", {"source": "pilot", "mv": 825}, 0)
+    assert read() == 1024
+
+
+def test_a_dead_pwm_stage_keeps_its_level_and_the_car_sees_that():
+    plant = Plant(STIFF)
+    plant.set_pilot(266_667, 0)
+    plant.apply("kill_pwm_stage", {"stuck_duty_ppm": 1_000_000}, 0)
+    assert plant.wire.present.low_v == -12.0
+    assert plant.analog(Analog.PILOT_LOW) == 12.0
+    plant.apply("kill_pwm_stage", {"stuck_duty_ppm": None}, 0)
+    assert plant.analog(Analog.PILOT_LOW) == -12.0
+
+
+def test_losing_the_earth_looks_like_an_unplugged_car():
+    plant = Plant(STIFF)
+    plant.set_pilot(1_000_000, 0)
+    plant.apply("plug_in", {}, 0)
+    plant.apply("lose_earth", {}, 0)
+    assert plant.wire.present.high_v == 12.0
+
+
+def test_the_cable_codes_its_rating():
+    plant = Plant(STIFF)
+    assert plant.analog(Analog.PROXIMITY) == pytest.approx(3.3)
+    plant.apply("plug_in", {"cable_ma": 20_000}, 0)
+    assert plant.analog(Analog.PROXIMITY) == pytest.approx(3.3 * 680 / 1680)
+    plant.apply("set_proximity", {"ohm": 40}, 0)
+    assert plant.analog(Analog.PROXIMITY) == pytest.approx(3.3 * 40 / 1040)
+
+
+def test_the_same_seed_gives_the_same_world():
+    def run() -> list[tuple[int, str, int]]:
+        plant = Plant(PlantSettings(seed=5))
+        for n in range(10):
+            plant.drive(Drive.CONTACTOR, n % 2 == 0, n * SECOND)
+        plant.advance(20 * SECOND)
+        return list(plant.history.changes)
+
+    assert run() == run()
+
+
+def test_time_never_goes_back():
+    plant = closed_plant()
+    plant.advance(0)
+    assert plant.agenda.now_ns == SECOND
+    plant.drive(Drive.CONTACTOR, False, 5)
+    assert instants(plant, "contactor")[-1] == (SECOND, 0)
+
+
+def test_settings_are_built_from_plain_data():
+    settings = build(
+        PlantSettings,
+        {"mains": {"phases": 1}, "watchdog": {"timeout_ns": 5}, "rcd": {"test": "toggle"}, "temperatures": {"a": 20}},
+    )
+    assert settings.mains.phases == 1
+    assert settings.rcd.test is Injection.TOGGLE
+    assert settings.watchdog == WatchdogSettings(5)
+    assert settings.temperatures == {"a": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"mains": {"phase": 1}}, "PlantSettings.mains: unknown phase; allowed: phases"),
+        ({"mains": {"phases": True}}, "PlantSettings.mains.phases True: allowed is int"),
+        ({"rcd": {"test": "x"}}, "PlantSettings.rcd.test 'x': allowed are level, toggle"),
+        ({"mains": 5}, "PlantSettings.mains 5"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(data, said):
+    with pytest.raises(ValueError, match=said):
+        build(PlantSettings, data)
