@@ -15,16 +15,6 @@ class AuthMode(IntEnum):
     GROUP = 3
 
 
-class Privilege(IntEnum):
-    """What an access control entry grants. Source: Matter core 9.10.5.3."""
-
-    VIEW = 1
-    PROXY_VIEW = 2
-    OPERATE = 3
-    MANAGE = 4
-    ADMINISTER = 5
-
-
 @dataclass(frozen=True, slots=True)
 class Accessor:
     """The subject of an interaction; `fabric_index` 0 means no fabric."""

@@ -1,0 +1,152 @@
+"""Where a node keeps what must survive a power cut: named octet strings, written atomically.
+
+Layout of the keys: everything that belongs to one fabric stands under `fabric/<index>/`, so that removing the fabric
+is one transaction, and so that a fabric without its record (a commissioning that was cut off) is found at start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+SQLITE_BUSY_TIMEOUT_MS = 5000  # another writer of the shared file holds it for one transaction, milliseconds
+
+
+class Transaction(Protocol):
+    """Changes that become durable together or not at all."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Set `key` to `value`."""
+
+    def delete(self, key: str) -> None:
+        """Forget `key`; an unknown key is fine."""
+
+
+class KeyValueStore(Protocol):
+    """A durable map from names to octets."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, or None."""
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Return all keys that start with `prefix`, sorted."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Collect changes and make them durable at the end of the block; an exception in it discards them."""
+
+
+class _Changes:
+    """The changes of one transaction, in the order they were made; None means deleted."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes | None] = {}
+
+    def put(self, key: str, value: bytes) -> None:
+        """Set `key` to `value`."""
+        self.values[key] = bytes(value)
+
+    def delete(self, key: str) -> None:
+        """Forget `key`."""
+        self.values[key] = None
+
+
+def delete_prefix(store: KeyValueStore, transaction: Transaction, prefix: str) -> None:
+    """Delete every key of `store` that starts with `prefix`, as part of `transaction`."""
+    for key in store.keys(prefix):
+        transaction.delete(key)
+
+
+class MemoryStore:
+    """A store that lasts as long as the process: for tests and for nodes that need not survive."""
+
+    def __init__(self, values: dict[str, bytes] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, or None."""
+        return self._values.get(key)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Return all keys that start with `prefix`, sorted."""
+        return sorted(key for key in self._values if key.startswith(prefix))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Apply the changes of the block together at its end."""
+        changes = _Changes()
+        yield changes
+        for key, value in changes.values.items():
+            if value is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = value
+
+
+class SqliteStore:
+    """A store in one table of an SQLite file that other parts of the product may share.
+
+    A transaction is on the disk when its block ends: write-ahead log with `synchronous=FULL`, so that the log is
+    synced at every commit.
+    """
+
+    def __init__(self, database: Path | sqlite3.Connection, *, table_prefix: str = "matter_") -> None:
+        if not table_prefix.replace("_", "a").isalnum() or not table_prefix.isascii():
+            raise ValueError(f"table_prefix={table_prefix!r} must consist of letters, digits and underscores")
+        self._table = f"{table_prefix}values"
+        self._owned = not isinstance(database, sqlite3.Connection)
+        if isinstance(database, sqlite3.Connection):
+            self._connection = database
+        else:
+            self._connection = _open(database)
+        self._connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._table} (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+        )
+        self._connection.commit()
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, or None."""
+        row = self._connection.execute(f"SELECT value FROM {self._table} WHERE key = ?", (key,)).fetchone()  # noqa: S608
+        return None if row is None else bytes(row[0])
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Return all keys that start with `prefix`, sorted."""
+        rows = self._connection.execute(
+            f"SELECT key FROM {self._table} WHERE substr(key, 1, ?) = ? ORDER BY key",  # noqa: S608
+            (len(prefix), prefix),
+        )
+        return [row[0] for row in rows]
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Write the changes of the block in one SQLite transaction at its end."""
+        changes = _Changes()
+        yield changes
+        put = [(key, value) for key, value in changes.values.items() if value is not None]
+        deleted = [(key,) for key, value in changes.values.items() if value is None]
+        if not put and not deleted:
+            return
+        with self._connection:
+            self._connection.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?)", put)  # noqa: S608
+            self._connection.executemany(f"DELETE FROM {self._table} WHERE key = ?", deleted)  # noqa: S608
+
+    def close(self) -> None:
+        """Close the file if this store opened it."""
+        if self._owned:
+            self._connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open `path`, readable by its owner only because it holds private keys."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
