@@ -78,3 +78,48 @@ class Reason(IntEnum):
     STOPPING = 15
     RETRY_WAIT = 16
     STATE_F_HOLD = 17
+
+
+class MatterState(IntEnum):
+    """What the vehicle does, as Matter tells it. Source: Matter Application Cluster Specification, StateEnum."""
+
+    NOT_PLUGGED_IN = 0
+    PLUGGED_IN_NO_DEMAND = 1
+    PLUGGED_IN_DEMAND = 2
+    PLUGGED_IN_CHARGING = 3
+    PLUGGED_IN_DISCHARGING = 4
+    SESSION_ENDING = 5
+    FAULT = 6
+
+
+class SupplyState(IntEnum):
+    """Whether the box would supply. Source: Matter Application Cluster Specification, SupplyStateEnum."""
+
+    DISABLED = 0
+    CHARGING_ENABLED = 1
+    DISCHARGING_ENABLED = 2
+    DISABLED_ERROR = 3
+    DISABLED_DIAGNOSTICS = 4
+    ENABLED = 5
+
+
+class FaultState(IntEnum):
+    """What is wrong, one thing at a time. Source: Matter Application Cluster Specification, FaultStateEnum."""
+
+    NO_ERROR = 0x00
+    METER_FAILURE = 0x01
+    OVER_VOLTAGE = 0x02
+    UNDER_VOLTAGE = 0x03
+    OVER_CURRENT = 0x04
+    CONTACT_WET_FAILURE = 0x05
+    CONTACT_DRY_FAILURE = 0x06
+    GROUND_FAULT = 0x07
+    POWER_LOSS = 0x08
+    POWER_QUALITY = 0x09
+    PILOT_SHORT_CIRCUIT = 0x0A
+    EMERGENCY_STOP = 0x0B
+    EV_DISCONNECTED = 0x0C
+    WRONG_POWER_SUPPLY = 0x0D
+    LIVE_NEUTRAL_SWAP = 0x0E
+    OVER_TEMPERATURE = 0x0F
+    OTHER = 0xFF
