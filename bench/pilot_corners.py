@@ -1,7 +1,8 @@
 """Read the six corner resistors, and every nominal state, from 100,000 disturbed windows each.
 
 Usage: python bench/pilot_corners.py [--windows N] [--seed N]
-Prints one line per resistor: wrong states (must be 0) and the share of windows that were answered INVALID.
+Prints one line per resistor: wrong states (must be 0) and the share of windows that were answered INVALID; then the
+verdicts on the diode, where a wrong one counts as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.core.pilot import classify, measure
+from evse_pi.core.pilot import DiodeCheck, DiodeVerdict, classify, measure
 from evse_pi.core.signals import PilotOutput
 from evse_pi.core.states import PilotMode, PilotState
 from evse_pi.sim.circuit import CORNERS, NOMINAL_CAR, Generator, PilotLoad, waveform
@@ -69,7 +70,9 @@ def _spacings(rng: random.Random) -> list[list[int]]:
     return patterns
 
 
-def windows(corner: Corner, count: int, rng: random.Random) -> Iterator[tuple[PilotWindow, PilotOutput]]:
+def windows(
+    corner: Corner, count: int, rng: random.Random, diode_v: float | None = 0.7
+) -> Iterator[tuple[PilotWindow, PilotOutput]]:
     """Yield `count` windows of the pilot with supply, offset, ripple and noise drawn from their limits."""
     patterns = _spacings(rng)
     noise = [rng.gauss(0, NOISE_V) / 0.0066 for _ in range(8192)]
@@ -77,7 +80,9 @@ def windows(corner: Corner, count: int, rng: random.Random) -> Iterator[tuple[Pi
     for index in range(-(-count // WINDOWS_PER_CASE)):
         duty, up, down, offset, ripple, farad = conditions[index] if index < len(conditions) else rng.choice(conditions)
         generator = Generator(12.0 * up, -12.0 * down)
-        form = waveform(generator, PilotLoad(ohm=corner.ohm, farad=farad), 1_000_000 if duty is None else duty)
+        form = waveform(
+            generator, PilotLoad(ohm=corner.ohm, diode_v=diode_v, farad=farad), 1_000_000 if duty is None else duty
+        )
         table = [(form.at(phase * 1_000) + offset + ripple + 13.5) / 0.0066 for phase in range(PHASES)] * 2
         output = PilotOutput(PilotMode.HIGH if duty is None else PilotMode.PWM, DutyPpm(duty or 0))
         for _ in range(min(WINDOWS_PER_CASE, count - index * WINDOWS_PER_CASE)):
@@ -109,6 +114,18 @@ def judge(corner: Corner, count: int, seed: int) -> Tally:
     return tally
 
 
+def judge_diode(corner: Corner, count: int, seed: int, diode_v: float | None) -> dict[DiodeVerdict, int]:
+    """Return how often each verdict stood after a window of B or C, with a diode or without one (None)."""
+    rng = random.Random(f"diode {corner.name} {seed}")
+    verdicts = dict.fromkeys(DiodeVerdict, 0)
+    check = DiodeCheck()
+    for window, output in windows(corner, count, rng, diode_v):
+        reading = measure(window, SCALE)
+        check = check.accept(reading, output, classify(reading, output, corner.state))
+        verdicts[check.verdict] += 1
+    return verdicts
+
+
 def microseconds(rounds: int = 20_000) -> float:
     """Return what one measure and classify costs."""
     samples = list(windows(CORNER_CASES[1], 64, random.Random(1)))
@@ -130,6 +147,13 @@ def main() -> int:
         wrong += tally.wrong
         share = 100 * tally.invalid / tally.windows
         print(f"{corner.name:10} {corner.ohm:13.0f} ohm  wrong {tally.wrong:4}  INVALID {share:6.3f} %")
+    for corner, diode_v in itertools.product(CORNER_CASES, (0.7, None)):
+        verdicts = judge_diode(corner, options.windows, options.seed, diode_v)
+        wrong += verdicts[DiodeVerdict.OK if diode_v is None else DiodeVerdict.MISSING]
+        shares = ", ".join(
+            f"{verdict.value} {100 * number / options.windows:.2f} %" for verdict, number in verdicts.items()
+        )
+        print(f"{corner.name:10} {'without diode' if diode_v is None else 'with diode':13}  {shares}")
     print(f"measure and classify: {microseconds():.1f} us per window")
     return 1 if wrong else 0
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from evse_pi.core.pilot import DiodeVerdict
+
 
 def _bench() -> Any:
     path = Path(__file__).parents[2] / "bench" / "pilot_corners.py"
@@ -28,6 +30,14 @@ def test_no_window_of_a_corner_resistor_reads_as_another_state(corner: Any) -> N
     tally = bench.judge(corner, 2_000, seed=1)
     assert tally.wrong == 0
     assert tally.invalid < tally.windows // 10
+
+
+@pytest.mark.parametrize("corner", bench.CORNER_CASES, ids=[corner.name for corner in bench.CORNER_CASES])
+@pytest.mark.parametrize(("diode_v", "never"), [(0.7, DiodeVerdict.MISSING), (None, DiodeVerdict.OK)])
+def test_the_diode_is_never_judged_wrong(corner: Any, diode_v: float | None, never: DiodeVerdict) -> None:
+    verdicts = bench.judge_diode(corner, 1_500, 1, diode_v)
+    assert verdicts[never] == 0
+    assert verdicts[DiodeVerdict.UNKNOWN] < 1_000
 
 
 @pytest.mark.nightly
