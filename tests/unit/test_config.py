@@ -1,0 +1,113 @@
+"""The installer's file: strict to read, whole after a power cut."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from boards.loader import load_board
+from evse_pi.config import (
+    SIMULATED_INSTALLATION,
+    ConfigError,
+    ratings,
+    read_installation,
+    write_atomically,
+    write_installation,
+)
+from evse_pi.core.installation import Installation
+from hal.units import Milliamps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOARD = ratings(load_board("simulated"))
+GOOD = 'circuit_capacity_ma = 16_000\nphases = 1\ncountry = "DE"\n'
+
+
+def refused(path: Path, text: str) -> str:
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_installation(path, BOARD)
+    return str(caught.value)
+
+
+def test_written_installation_reads_back_equal(tmp_path: Path) -> None:
+    path = tmp_path / "installation.toml"
+    installation = Installation(Milliamps(20_000), 3, "AT", ventilated=True, rcd_reclosures=2)
+    for each in (installation, SIMULATED_INSTALLATION):
+        write_installation(path, each)
+        assert read_installation(path, BOARD) == each
+
+
+def test_installation_is_for_everybody_to_read_and_for_its_owner_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "installation.toml"
+    write_installation(path, SIMULATED_INSTALLATION)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.hazard("H-17")
+@pytest.mark.parametrize(
+    ("change", "telling"),
+    [
+        ("circuit_capacity_ma = 40_000", ["circuit_capacity_ma", "40000", "32000"]),
+        ("circuit_capacity_ma = 5_999", ["circuit_capacity_ma", "5999", "6000"]),
+        ("circuit_capacity_ma = 16.0", ["circuit_capacity_ma", "16.0", "int"]),
+        ('circuit_capacity_ma = "16 A"', ["circuit_capacity_ma", "16 A", "int"]),
+        ("phases = 4", ["phases", "4", "3"]),
+        ("phases = true", ["phases", "True", "int"]),
+        ('country = "Germany"', ["country", "Germany", "two capital letters"]),
+        ("rcd_reclosures = 5", ["rcd_reclosures", "5", "4"]),
+        ("circuit_capacity_a = 16", ["circuit_capacity_a", "circuit_capacity_ma"]),
+    ],
+)
+def test_wrong_entry_is_refused_with_file_key_value_and_what_is_allowed(
+    tmp_path: Path, change: str, telling: list[str]
+) -> None:
+    path = tmp_path / "installation.toml"
+    key = change.split(" = ")[0]
+    kept = "".join(f"{line}\n" for line in GOOD.splitlines() if not line.startswith(f"{key} "))
+    message = refused(path, f"{kept}{change}\n")
+    for part in (str(path), *telling):
+        assert part in message
+
+
+@pytest.mark.hazard("H-17")
+def test_every_problem_of_the_file_is_told_at_once(tmp_path: Path) -> None:
+    message = refused(tmp_path / "installation.toml", 'phases = 9\ncountry = "de"\nvoltage = 3\n')
+    for key in ("circuit_capacity_ma", "phases", "country", "voltage"):
+        assert key in message
+
+
+@pytest.mark.hazard("H-17")
+def test_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "installation.toml"
+    with pytest.raises(ConfigError, match="No such file"):
+        read_installation(path, BOARD)
+    assert str(path) in refused(path, "phases = = 3")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="utf-8"):
+        read_installation(path, BOARD)
+
+
+def test_board_without_proximity_has_a_fixed_cable() -> None:
+    assert BOARD.tethered_cable_ma is None
+    assert BOARD.contactor_release_ns == 25_000_000
+
+
+def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.mkdir()  # replacing a folder by a file fails as late as writing can fail
+    with pytest.raises(OSError, match="file"):
+        write_atomically(target, b"new", 0o600)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_leftover_of_a_crash_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    (tmp_path / f".file.{os.getpid()}").write_text("half")
+    write_atomically(target, b"new", 0o600)
+    assert target.read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
