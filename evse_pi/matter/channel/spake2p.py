@@ -22,11 +22,11 @@ _CURVE = "p256"
 _PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 
 # The two generators whose discrete logarithms nobody knows, with the y that the draft's compressed form stands for.
-_M_OCTETS = bytes.fromhex(
+M_OCTETS = bytes.fromhex(
     "04886e2f97ace46e55ba9dd7242579f2993b64e16ef3dcab95afd497333d8fa12f"
     "5ff355163e43ce224e0b0e65ff02ac8e5c7be09419c785e0ca547d55a12e2d20"
 )
-_N_OCTETS = bytes.fromhex(
+N_OCTETS = bytes.fromhex(
     "04d8bbd6c639c62937b04d997f38c3770719c629d7014d49a24b4f98baa1292b49"
     "07d60aa6bfade45008a636337f5168c64d9bd36034808cd564490b1e656edbe7"
 )
@@ -61,8 +61,8 @@ class Verifier:
             raise DecodeError("w0 is no scalar of P-256")
         self._w0 = w0
         self._l = decode_point(l)
-        self._w0_m = -multiply(decode_point(_M_OCTETS), scalar)
-        self._w0_n = multiply(decode_point(_N_OCTETS), scalar)
+        self._w0_m = -multiply(decode_point(M_OCTETS), scalar)
+        self._w0_n = multiply(decode_point(N_OCTETS), scalar)
 
     def respond(self, context: bytes, prover_share: bytes, y: int) -> Agreement:
         """Return the share and the keys for the prover's share X and our random `y` in 1 … order − 1.
@@ -79,7 +79,7 @@ class Verifier:
 def key_schedule(context: bytes, shares: tuple[bytes, bytes], z: bytes, v: bytes, w0: bytes) -> KeySchedule:
     """Return what the transcript of prover's and verifier's share gives; Matter leaves both identities empty."""
     prover_share, verifier_share = shares
-    parts = (context, b"", b"", _M_OCTETS, _N_OCTETS, prover_share, verifier_share, z, v, w0)
+    parts = (context, b"", b"", M_OCTETS, N_OCTETS, prover_share, verifier_share, z, v, w0)
     digest = sha256(*_with_lengths(parts))
     confirmation_key, shared_key = digest[:16], digest[16:]
     confirmation = hkdf(confirmation_key, salt=b"", info=b"ConfirmationKeys", length=32)
