@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from boards.rules import check
 from boards.section import Section
 from boards.spec import (
-    AdcChip,
     BoardSpec,
     ContactorSpec,
     EconomiserSpec,
@@ -24,7 +23,6 @@ from boards.spec import (
     PilotAdcSpec,
     PilotPwmSpec,
     ProximitySpec,
-    Pull,
     PwmOutput,
     RcdSpec,
     TemperatureChip,
@@ -32,6 +30,8 @@ from boards.spec import (
     WatchdogSpec,
 )
 from hal.calibration import LinearScale
+from hal.gpio import Pull
+from hal.mcp3xxx import AdcChip
 from hal.units import Milliamps, Millivolts, Ohms
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _pilot_adc(section: Section) -> PilotAdcSpec:
         bus=section.integer("bus", 0, 6),
         device=section.integer("device", 0, 2),
         channel=section.integer("channel", 0, 7),
-        speed_hz=section.integer("speed_hz", 100_000, 3_600_000),
+        speed_hz=section.integer("speed_hz", 500_000, 3_600_000),
         scale=_scale(section),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import AdcChip, NotFitted
+from boards.spec import NotFitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +16,6 @@ PILOT_SPAN_MV = 13_000
 OPEN_WITHIN_MS = 100
 REACTION_MS = 50
 """What the software may need from the vehicle's change to the line's change."""
-
-CHANNELS = {AdcChip.MCP3208: 8, AdcChip.MCP3204: 4, AdcChip.MCP3008: 8, AdcChip.MCP3004: 4}
-FULL_SCALE = {AdcChip.MCP3208: 4095, AdcChip.MCP3204: 4095, AdcChip.MCP3008: 1023, AdcChip.MCP3004: 1023}
-MAX_SPEED_HZ = {
-    AdcChip.MCP3208: 2_000_000,
-    AdcChip.MCP3204: 2_000_000,
-    AdcChip.MCP3008: 3_600_000,
-    AdcChip.MCP3004: 3_600_000,
-}
-"""Fastest clock, at 5 V. Source: Microchip DS21298E and DS21295D, electrical characteristics."""
 
 SPI_PINS = {0: (9, 10, 11), 1: (19, 20, 21)}
 SPI_SELECTS = {0: (8, 7), 1: (18, 17, 16)}
@@ -45,17 +35,17 @@ def check(spec: BoardSpec) -> Iterator[str]:
 
 def _adc(spec: BoardSpec) -> Iterator[str]:
     adc = spec.pilot_adc
-    if adc.speed_hz > MAX_SPEED_HZ[adc.chip]:
-        yield f"pilot_adc.speed_hz = {adc.speed_hz} is refused; {adc.chip.value} allows {MAX_SPEED_HZ[adc.chip]}"
+    if adc.speed_hz > adc.chip.max_speed_hz:
+        yield f"pilot_adc.speed_hz = {adc.speed_hz} is refused; {adc.chip.value} allows {adc.chip.max_speed_hz}"
     channels = {"pilot_adc.channel": adc.channel}
     if spec.proximity:
         channels["proximity.channel"] = spec.proximity.channel
     for key, channel in channels.items():
-        if channel >= CHANNELS[adc.chip]:
-            yield f"{key} = {channel} is refused; {adc.chip.value} has channels 0..{CHANNELS[adc.chip] - 1}"
+        if channel >= adc.chip.channels:
+            yield f"{key} = {channel} is refused; {adc.chip.value} has channels 0..{adc.chip.channels - 1}"
     if len(set(channels.values())) < len(channels):
         yield f"proximity.channel = {adc.channel} is refused; it is the pilot's"
-    ends = sorted((adc.scale.millivolts(0), adc.scale.millivolts(FULL_SCALE[adc.chip])))
+    ends = sorted((adc.scale.millivolts(0), adc.scale.millivolts(adc.chip.full_scale)))
     if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
         yield (
             f"pilot_adc.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; "

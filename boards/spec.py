@@ -8,24 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hal.calibration import LinearScale
+    from hal.gpio import Pull
+    from hal.mcp3xxx import AdcChip
     from hal.units import Milliamps, Millivolts, Ohms
-
-
-class Pull(Enum):
-    """The Pi's own resistor at an input, about 50 kΩ."""
-
-    UP = "up"
-    DOWN = "down"
-    NONE = "none"
-
-
-class AdcChip(Enum):
-    """Converters of one family, equal on the wire but for width and number of channels."""
-
-    MCP3208 = "mcp3208"
-    MCP3204 = "mcp3204"
-    MCP3008 = "mcp3008"
-    MCP3004 = "mcp3004"
 
 
 class TemperatureChip(Enum):
