@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from evse_pi.matter.identity.accessor import Privilege
+from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.model.conformance import Conformance
 from evse_pi.matter.model.datatype import parse_constraint, type_bounds
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from evse_pi.matter.identity.accessor import Accessor, Privilege
+from evse_pi.matter.identity.accessor import Accessor
+from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.observable import Observable

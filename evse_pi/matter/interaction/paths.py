@@ -1,0 +1,163 @@
+"""Path expansion: from a path with wildcards to what is there and may be touched; the same for every interaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from evse_pi.matter.identity.accessor import Accessor
+from evse_pi.matter.identity.acl import Privilege
+from evse_pi.matter.interaction.messages import Path, WildcardFlag
+from evse_pi.matter.model.cluster import (
+    ACCEPTED_COMMAND_LIST,
+    ATTRIBUTE_LIST,
+    GENERATED_COMMAND_LIST,
+    Cluster,
+    ClusterAttribute,
+    ClusterCommand,
+    ClusterEvent,
+)
+from evse_pi.matter.model.cluster_server import ClusterServer
+from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Node
+from evse_pi.matter.wire.status import MatterStatus, Status
+
+E = TypeVar("E", ClusterAttribute, ClusterCommand, ClusterEvent)
+
+_FIRST_GLOBAL = 0xF000
+_LAST_GLOBAL = 0xFFFE
+_FIRST_CUSTOM = 0x0001_0000
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Generic[E]):
+    """One element of one server."""
+
+    server: ClusterServer
+    element: E
+
+    @property
+    def path(self) -> Path:
+        """Return the concrete path."""
+        return Path(self.server.endpoint.id, self.server.cluster.id, self.element.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose(Generic[E]):
+    """What an interaction looks for and what it needs to be allowed."""
+
+    table: Callable[[Cluster], Mapping[int, E]]
+    privilege: Callable[[E], Privilege | None]
+    unknown: Status
+    unavailable: Status
+
+
+READ: Purpose[ClusterAttribute] = Purpose(
+    lambda cluster: cluster.attributes,
+    lambda attribute: attribute.access.read,
+    Status.UNSUPPORTED_ATTRIBUTE,
+    Status.UNSUPPORTED_READ,
+)
+WRITE: Purpose[ClusterAttribute] = Purpose(
+    lambda cluster: cluster.attributes,
+    lambda attribute: attribute.access.write,
+    Status.UNSUPPORTED_ATTRIBUTE,
+    Status.UNSUPPORTED_WRITE,
+)
+INVOKE: Purpose[ClusterCommand] = Purpose(
+    lambda cluster: cluster.commands,
+    lambda command: command.access.write,
+    Status.UNSUPPORTED_COMMAND,
+    Status.UNSUPPORTED_COMMAND,
+)
+EVENTS: Purpose[ClusterEvent] = Purpose(
+    lambda cluster: cluster.events,
+    lambda event: event.access.read,
+    Status.UNSUPPORTED_EVENT,
+    Status.UNSUPPORTED_EVENT,
+)
+
+
+def check_read_path(path: Path) -> None:
+    """Raise INVALID_ACTION for a path with all clusters but one attribute, unless every cluster has it."""
+    if path.cluster is None and path.element is not None and not _FIRST_GLOBAL <= path.element <= _LAST_GLOBAL:
+        raise MatterStatus(Status.INVALID_ACTION, "a wildcard cluster needs a wildcard or global attribute")
+
+
+def expand(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> list[Target[E]]:
+    """Return everything that `path` means to `accessor`.
+
+    Raises: MatterStatus for a path without wildcards that means nothing; a wildcard is silent about what it skips.
+    """
+    if not path.is_wildcard:
+        return [_concrete(node, purpose, path, accessor)]
+    allowed: dict[tuple[int, int, Privilege], bool] = {}
+
+    def permitted(target: Target[E]) -> bool:
+        privilege = purpose.privilege(target.element)
+        if privilege is None:
+            return False
+        key = (target.server.endpoint.id, target.server.cluster.id, privilege)
+        if key not in allowed:
+            allowed[key] = node.permits(accessor, privilege, key[0], key[1])
+        return allowed[key]
+
+    return [target for target in _candidates(node, purpose, path) if permitted(target)]
+
+
+def selects(path: Path, server: ClusterServer, element: ClusterAttribute) -> bool:
+    """Return whether a wildcard path covers an attribute, its flags considered."""
+    flags = path.flags
+    if not flags:
+        return True
+    identifier = element.id
+    is_global = _FIRST_GLOBAL <= identifier <= _LAST_GLOBAL
+    command_list = identifier in (GENERATED_COMMAND_LIST, ACCEPTED_COMMAND_LIST)
+    custom = identifier >= _FIRST_CUSTOM or server.cluster.id >= _FIRST_CUSTOM
+    skipped = (
+        (WildcardFlag.ROOT_NODE in flags and path.endpoint is None and server.endpoint.id == ROOT_ENDPOINT)
+        or (WildcardFlag.GLOBAL_ATTRIBUTES in flags and path.element is None and is_global)
+        or (WildcardFlag.ATTRIBUTE_LIST in flags and path.element is None and identifier == ATTRIBUTE_LIST)
+        or (WildcardFlag.COMMAND_LISTS in flags and path.element is None and command_list)
+        or (WildcardFlag.CUSTOM_ELEMENTS in flags and custom)
+        or (WildcardFlag.FIXED_ATTRIBUTES in flags and element.fixed)
+        or (WildcardFlag.CHANGES_OMITTED in flags and element.changes_omitted)
+        or (WildcardFlag.DIAGNOSTICS in flags and path.cluster is None and server.cluster.diagnostics)
+    )
+    return not skipped
+
+
+def _candidates(node: Node, purpose: Purpose[E], path: Path) -> Iterator[Target[E]]:
+    for endpoint in _chosen(node.endpoints, path.endpoint):
+        for server in _chosen(endpoint.servers, path.cluster):
+            for element in _chosen(purpose.table(server.cluster), path.element):
+                if not isinstance(element, ClusterAttribute) or selects(path, server, element):
+                    yield Target(server, element)
+
+
+V = TypeVar("V")
+
+
+def _chosen(table: Mapping[int, V], key: int | None) -> Iterator[V]:
+    if key is None:
+        yield from table.values()
+    elif key in table:
+        yield table[key]
+
+
+def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> Target[E]:
+    endpoint = node.endpoints.get(path.endpoint or 0)
+    if endpoint is None:
+        raise MatterStatus(Status.UNSUPPORTED_ENDPOINT, f"endpoint {path.endpoint}")
+    server = endpoint.servers.get(path.cluster or 0)
+    if server is None:
+        raise MatterStatus(Status.UNSUPPORTED_CLUSTER, f"cluster 0x{path.cluster:X} on endpoint {path.endpoint}")
+    element = purpose.table(server.cluster).get(path.element or 0)
+    if element is None:
+        raise MatterStatus(purpose.unknown, f"{server.name} 0x{path.element:X}")
+    privilege = purpose.privilege(element)
+    if privilege is None:
+        raise MatterStatus(purpose.unavailable, f"{server.name}.{element.name}")
+    if not node.permits(accessor, privilege, endpoint.id, server.cluster.id):
+        raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{server.name}.{element.name} needs {privilege.name}")
+    return Target(server, element)
