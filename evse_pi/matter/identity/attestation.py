@@ -1,0 +1,135 @@
+"""How a node proves who made it: the credentials a commissioner asks for, and their source in a product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from evse_pi.matter.identity.signing import OperationalKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.x509 import Certificate
+
+MAX_CERTIFICATE_BYTES = 600  # of a DAC or PAI in DER, Matter core 11.18.5.2
+MAX_DECLARATION_BYTES = 541  # what still fits an AttestationResponse of one message
+
+VENDOR_ID_OID = "1.3.6.1.4.1.37244.2.1"
+PRODUCT_ID_OID = "1.3.6.1.4.1.37244.2.2"
+
+
+class AttestationError(ValueError):
+    """A file of the credentials is missing or does not fit the others; the message names it."""
+
+
+class CredentialProvider(Protocol):
+    """The device attestation credentials of one device. Source: Matter core 6.2."""
+
+    def dac(self) -> bytes:
+        """Return the device attestation certificate in DER."""
+
+    def pai(self) -> bytes:
+        """Return the product attestation intermediate certificate in DER."""
+
+    def certification_declaration(self) -> bytes:
+        """Return the CMS signed certification declaration."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the raw 64-byte signature of `data` by the key of the DAC."""
+
+
+class FileCredentials:
+    """The credentials that a vendor provisions a device with, as four files of one folder.
+
+    `dac.der`, `pai.der`, `cd.der` (the certification declaration) and `dac-key.pem`. Everything is checked when it is
+    read: sizes, that the key belongs to the DAC, that the PAI issued the DAC, and the vendor and product id.
+    Raises: AttestationError with the file and what is wrong with it.
+    """
+
+    def __init__(self, folder: Path, *, vendor_id: int, product_id: int) -> None:
+        self._dac = _read(folder / "dac.der", MAX_CERTIFICATE_BYTES)
+        self._pai = _read(folder / "pai.der", MAX_CERTIFICATE_BYTES)
+        self._declaration = _read(folder / "cd.der", MAX_DECLARATION_BYTES)
+        self._key = _read_key(folder / "dac-key.pem")
+        _check(folder, self._dac, self._pai, self._key, vendor_id, product_id)
+
+    def dac(self) -> bytes:
+        """Return the device attestation certificate in DER."""
+        return self._dac
+
+    def pai(self) -> bytes:
+        """Return the product attestation intermediate certificate in DER."""
+        return self._pai
+
+    def certification_declaration(self) -> bytes:
+        """Return the CMS signed certification declaration."""
+        return self._declaration
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the raw 64-byte signature of `data` by the key of the DAC."""
+        return self._key.sign(data)
+
+
+def _read(path: Path, longest: int) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AttestationError(f"{path}: {error.strerror}") from error
+    if not 0 < len(content) <= longest:
+        raise AttestationError(f"{path}: {len(content)} bytes, allowed are 1 to {longest}")
+    return content
+
+
+def _read_key(path: Path) -> OperationalKey:
+    content = _read(path, 4096)
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise AttestationError(f"{path}: not an unencrypted private key in PEM") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise AttestationError(f"{path}: not a P-256 key")
+    return OperationalKey(key)
+
+
+def _check(folder: Path, dac: bytes, pai: bytes, key: OperationalKey, vendor_id: int, product_id: int) -> None:
+    device, intermediate = _parse(folder / "dac.der", dac), _parse(folder / "pai.der", pai)
+    try:
+        device.verify_directly_issued_by(intermediate)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise AttestationError(f"{folder / 'dac.der'}: not issued by the PAI") from error
+    if key.public_key not in dac:
+        raise AttestationError(f"{folder / 'dac-key.pem'}: not the key of the DAC")
+    for certificate, name, oid, wanted in (
+        (device, "dac.der", VENDOR_ID_OID, vendor_id),
+        (device, "dac.der", PRODUCT_ID_OID, product_id),
+        (intermediate, "pai.der", VENDOR_ID_OID, vendor_id),
+    ):
+        found = _subject_number(certificate, oid)
+        if found != f"{wanted:04X}":
+            raise AttestationError(f"{folder / name}: attribute {oid} is {found}, the device says {wanted:04X}")
+
+
+def _parse(path: Path, content: bytes) -> Certificate:
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        return load_der_x509_certificate(content)
+    except ValueError as error:
+        raise AttestationError(f"{path}: not an X.509 certificate in DER") from error
+
+
+def _subject_number(certificate: Certificate, oid: str) -> str | None:
+    """Return the attribute `oid` of the subject, which older certificates put into the common name as `Mvid:FFF1`."""
+    for attribute in certificate.subject:
+        if attribute.oid.dotted_string == oid:
+            return str(attribute.value)
+    marker = "Mvid:" if oid == VENDOR_ID_OID else "Mpid:"
+    for attribute in certificate.subject:
+        _, found, rest = str(attribute.value).partition(marker)
+        if found:
+            return rest[:4]
+    return None
