@@ -127,11 +127,7 @@ class SysfsPilotPwm:
 
     def _read(self, name: str) -> str:
         with naming(f"{self._name}: {name}"):
-            fd = os.open(self._path / name, os.O_RDONLY)
-            try:
-                return os.read(fd, 64).decode("ascii", "replace").strip()
-            finally:
-                os.close(fd)
+            return os.pread(self._fds[name], 64, 0).decode("ascii", "replace").strip()
 
     def _expect(self, name: str, wanted: str) -> None:
         seen = self._read(name)

@@ -1,0 +1,16 @@
+"""Eastron SDM230-Modbus: one phase, 100 A. Source: the maker's Modbus protocol, input registers (function 04)."""
+
+from __future__ import annotations
+
+from hal.meters.eastron import RegisterTable
+
+SDM230 = RegisterTable(
+    model="sdm230",
+    voltage=(0x0000,),
+    current=(0x0006,),
+    power=(0x000C,),
+    total_power=0x000C,
+    import_energy=0x0048,
+    frequency=0x0046,
+    overload_ma=125_000,
+)
