@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.matter.channel.case import CaseResponder
+from evse_pi.matter.channel.crypto import Aead
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.session import SessionParameters
+from evse_pi.matter.channel.session import MessageCounter, ReceptionWindow, Session, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
+from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.fabric import FabricTable, NodeCredentials
 from evse_pi.matter.identity.group_keys import GroupKeyStore
 from evse_pi.matter.identity.resumption import ResumptionStore
@@ -18,8 +20,9 @@ from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SEC
 from tests.support.matter_authority import CountingEntropy, FixedWallClock
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from evse_pi.matter.channel.exchange import Exchange, Message
-    from evse_pi.matter.channel.session import Session
     from evse_pi.matter.channel.transport import DatagramTransport
     from evse_pi.matter.identity.fabric import Fabric
     from tests.support.matter_authority import Authority
@@ -67,3 +70,29 @@ class ChannelDevice:
         key = OperationalKey.generate(self.entropy)
         credentials = NodeCredentials(authority.issue(node_id, key.public_key), authority.icac, key)
         return self.fabrics.add(authority.root, credentials, authority.ipk, admin_vendor_id=0xFFF1)
+
+
+def pair(
+    ours: MessageStack, our_address: Hashable, theirs: MessageStack, their_address: Hashable
+) -> tuple[Session, Session]:
+    """Install a CASE session on both stacks without a handshake and return both ends, ours as its initiator."""
+    keys = Aead(b"I2RKey.I2RKey.16"), Aead(b"R2IKey.R2IKey.16")
+    ends = []
+    for stack, peer_address, local, peer, (sealing, opening) in (
+        (ours, their_address, 1, 2, keys),
+        (theirs, our_address, 2, 1, keys[::-1]),
+    ):
+        session = Session(
+            accessor=Accessor(AuthMode.CASE, 1, node_id=peer),
+            address=peer_address,
+            counter=MessageCounter(stack.entropy),
+            window=ReceptionWindow(restarts=False),
+            local_id=local,
+            peer_id=peer,
+            local_node_id=local,
+            sealing=sealing,
+            opening=opening,
+        )
+        stack.sessions.add(session)
+        ends.append(session)
+    return ends[0], ends[1]

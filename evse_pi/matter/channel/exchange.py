@@ -101,17 +101,23 @@ class Exchange:
 
         Raises: ExchangeTimeout when it never does.
         """
-        message = self._message(opcode, payload, protocol)
         if not reliable:
-            self._transmit(message, reliable=False)
+            self.post(opcode, payload, protocol=protocol, reliable=False)
             return
         acknowledged: asyncio.Future[None] = self._loop.create_future()
-        self._enqueue(_Outgoing(message, acknowledged))
+        self._enqueue(_Outgoing(self._message(opcode, payload, protocol), acknowledged))
         await acknowledged
 
-    def post(self, opcode: int, payload: bytes, *, protocol: int | None = None) -> None:
-        """Send a reliable message without waiting for its acknowledgement."""
-        self._enqueue(_Outgoing(self._message(opcode, payload, protocol), None))
+    def post(self, opcode: int, payload: bytes, *, protocol: int | None = None, reliable: bool = True) -> None:
+        """Send a message without waiting for its acknowledgement.
+
+        Raises: ExchangeTimeout when the exchange is closed.
+        """
+        message = self._message(opcode, payload, protocol)
+        if reliable:
+            self._enqueue(_Outgoing(message, None))
+        else:
+            self._transmit(message, reliable=False)
 
     async def receive(self, timeout_s: float = RESPONSE_TIMEOUT_S) -> Message:
         """Return the peer's next message.

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message, is_standalone_ack
-from evse_pi.matter.channel.protocol import CLOSE_SESSION, GeneralCode, Opcode, StatusReport
+from evse_pi.matter.channel.protocol import CLOSE_SESSION, GeneralCode, Opcode, StatusReport, busy
 from evse_pi.matter.channel.session import Session, SessionParameters, SessionTable, UnsecuredSessionTable
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader, SessionType
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 MAX_EXCHANGES_PER_SESSION = 16  # a hub that reads, writes and is reported to at once stays below 8
 MAX_EXCHANGES_PER_HANDSHAKE = 2  # an initiator takes a new node id for each handshake; one more for a second attempt
-MAX_EXCHANGES = 128  # a task and a few hundred bytes each; what comes above is retransmitted by its sender
+MAX_EXCHANGES = 128  # a task and a few kilobytes each; who asks for more is told that we are busy
+BUSY_WAIT_MS = 1000
 HANDSHAKE_OPENERS = frozenset({Opcode.PBKDF_PARAM_REQUEST, Opcode.SIGMA1})
 _EXCHANGE_ID_LIMIT = 1 << 16
 _NO_PROTOCOL_CODE = 0xFFFF
@@ -153,26 +154,27 @@ class MessageStack:
     ) -> None:
         is_duplicate = not session.window.is_new(counter)
         exchange = session.exchanges.get((header.exchange_id, not header.is_initiator))
-        opens = exchange is None and not is_duplicate and header.is_initiator and not is_standalone_ack(header)
-        if opens:
-            self._check_room(session)
         if not is_duplicate:
             session.heard(counter, address, self._now())
         if exchange is not None:
             exchange.handle(header, counter, payload, is_duplicate=is_duplicate)
-        elif opens and header.protocol_id in self._handlers and not header.vendor_id:
-            self._open_exchange(session, counter, header, payload)
-        else:
-            if header.needs_ack:
-                self._acknowledge_stray(session, counter, header)
-            if not is_duplicate and not is_standalone_ack(header):
-                raise _Dropped(Drop.UNKNOWN_PROTOCOL if opens else Drop.UNSOLICITED)
-
-    def _check_room(self, session: Session) -> None:
-        """Drop a message that would open one exchange too many, unseen, so that its retransmission may find room."""
-        limit = MAX_EXCHANGES_PER_SESSION if session.is_secure else MAX_EXCHANGES_PER_HANDSHAKE
-        if len(session.exchanges) >= limit or len(self._exchanges) >= MAX_EXCHANGES:
+        elif is_duplicate or is_standalone_ack(header):
+            self._acknowledge_stray(session, counter, header)
+        elif not header.is_initiator:
+            self._acknowledge_stray(session, counter, header)
+            raise _Dropped(Drop.UNSOLICITED)
+        elif header.protocol_id not in self._handlers or header.vendor_id:
+            self._acknowledge_stray(session, counter, header)
+            raise _Dropped(Drop.UNKNOWN_PROTOCOL)
+        elif not self._has_room(session):
+            self._answer_busy(session, counter, header)
             raise _Dropped(Drop.NO_ROOM)
+        else:
+            self._open_exchange(session, counter, header, payload)
+
+    def _has_room(self, session: Session) -> bool:
+        limit = MAX_EXCHANGES_PER_SESSION if session.is_secure else MAX_EXCHANGES_PER_HANDSHAKE
+        return len(session.exchanges) < limit and len(self._exchanges) < MAX_EXCHANGES
 
     def _open_exchange(self, session: Session, counter: int, header: ProtocolHeader, payload: bytes) -> None:
         exchange = self._add_exchange(session, header.exchange_id, header.protocol_id, is_initiator=False)
@@ -204,10 +206,20 @@ class MessageStack:
 
     def _acknowledge_stray(self, session: Session, counter: int, header: ProtocolHeader) -> None:
         """Acknowledge a message of an exchange that is over or never was, so that its sender stops repeating it."""
-        stray = Exchange(
-            session, header.exchange_id, header.protocol_id, is_initiator=not header.is_initiator, carrier=self
-        )
-        stray.acknowledge(counter)
+        if header.needs_ack:
+            self._stray_exchange(session, header).acknowledge(counter)
+
+    def _answer_busy(self, session: Session, counter: int, header: ProtocolHeader) -> None:
+        """Answer a message that would open one exchange too many, without keeping anything of it."""
+        stray = self._stray_exchange(session, header)
+        stray.begin(header, counter)
+        report = busy(BUSY_WAIT_MS).encode()
+        stray.post(Opcode.STATUS_REPORT, report, protocol=PROTOCOL_SECURE_CHANNEL, reliable=False)
+
+    def _stray_exchange(self, session: Session, header: ProtocolHeader) -> Exchange:
+        """Return our end of an exchange that is over, never was or may not be, only to send something once."""
+        is_initiator = not header.is_initiator
+        return Exchange(session, header.exchange_id, header.protocol_id, is_initiator=is_initiator, carrier=self)
 
     def _say_farewell(self, session: Session) -> None:
         header = ProtocolHeader(
