@@ -86,7 +86,7 @@ run_tests() {
   need_environment pi,test
   PATH="$here/.venv/bin:$PATH"
   export PATH
-  shellcheck install.sh .ci/run
+  shellcheck install.sh .ci/run systemd/device.sh
   ruff format --check --quiet .
   ruff check --quiet .
   mypy

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs evse-pi on a Raspberry Pi, or takes it away; called by install.sh. Every step may be repeated.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+target=/opt/evse-pi
+units=(evse-pi-safety.service evse-pi-node.service)
+packages=(python3-venv python3-dev gcc libc6-dev)
+config=${EVSE_PI_BOOT_CONFIG:-/boot/firmware/config.txt}
+# Why each line: docs/PI.md. GPIO17 is the contactor of the reference design: low from the firmware on.
+boot_lines=(
+  "dtparam=spi=on"
+  "dtparam=i2c_arm=on"
+  "dtoverlay=pwm,pin=18,func=2"
+  "dtparam=strict_gpiod"
+  "dtparam=audio=off"
+  "enable_uart=1"
+  "dtoverlay=disable-bt"
+  "dtparam=watchdog=on"
+  "gpio=17=op,dl"
+)
+
+action=${1:?install or uninstall}
+dry=${2:-}
+[ -z "$dry" ] || [ "$dry" = --dry-run ] || { printf 'evse-pi: unknown option %s\n' "$dry" >&2; exit 2; }
+
+run() {
+  printf '+ %s\n' "$*"
+  [ -n "$dry" ] || "$@"
+}
+
+add_boot_lines() {
+  local line missing=()
+  for line in "${boot_lines[@]}"; do
+    { [ -f "$config" ] && grep -qxF "$line" "$config"; } || missing+=("$line")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  printf '+ add to %s:\n' "$config"
+  printf '    %s\n' "${missing[@]}"
+  [ -n "$dry" ] || printf '\n# evse-pi\n[all]\n%s\n' "$(printf '%s\n' "${missing[@]}")" >> "$config"
+}
+
+install_box() {
+  [ -n "$dry" ] || [ -f "$config" ] || { printf 'evse-pi: %s is missing; is this a Raspberry Pi?\n' "$config" >&2; exit 1; }
+  run apt-get update -qq
+  run apt-get install -y -qq --no-install-recommends "${packages[@]}"
+  run groupadd --system --force evse-pi
+  id evse-pi-node >/dev/null 2>&1 || run useradd --system --gid evse-pi --groups i2c,dialout --home-dir /var/lib/evse-pi evse-pi-node
+  run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards
+  run install -d -m 0750 -o evse-pi-node -g evse-pi /var/lib/evse-pi
+  [ -x "$target/bin/python" ] || run python3 -m venv --system-site-packages "$target"
+  run "$target/bin/python" -m pip install --quiet --upgrade "$root[pi]"
+  run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
+  local unit
+  for unit in "${units[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
+  run install -D -m 0644 "$root/systemd/watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
+  add_boot_lines
+  run systemctl daemon-reload
+  run systemctl enable "${units[@]}"
+  printf 'evse-pi: installed. Write /etc/evse-pi/installation.toml (docs/boards), then reboot.\n'
+}
+
+uninstall_box() {
+  local unit
+  run systemctl disable --now "${units[@]}"
+  for unit in "${units[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
+  run rm -f /etc/systemd/system.conf.d/evse-pi.conf /usr/local/bin/evse-pi
+  run systemctl daemon-reload
+  run rm -rf "$target"
+  printf 'evse-pi: removed. /etc/evse-pi, /var/lib/evse-pi and %s stay as they are.\n' "$config"
+}
+
+[ -n "$dry" ] || [ "$(id -u)" = 0 ] || { printf 'evse-pi: run this with sudo\n' >&2; exit 1; }
+case "$action" in
+  install) install_box ;;
+  uninstall) uninstall_box ;;
+  *) printf 'evse-pi: unknown action %s\n' "$action" >&2; exit 2 ;;
+esac
