@@ -40,31 +40,47 @@ add_boot_lines() {
   [ -n "$dry" ] || printf '\n# evse-pi\n[all]\n%s\n' "$(printf '%s\n' "${missing[@]}")" >> "$config"
 }
 
+# add_user NAME GROUPS: a system user without a login, in those groups of the Pi's devices.
+add_user() {
+  id "$1" >/dev/null 2>&1 || run useradd --system --no-create-home --gid evse-pi --groups "$2" "$1"
+}
+
 install_box() {
   [ -n "$dry" ] || [ -f "$config" ] || { printf 'evse-pi: %s is missing; is this a Raspberry Pi?\n' "$config" >&2; exit 1; }
   run apt-get update -qq
   run apt-get install -y -qq --no-install-recommends "${packages[@]}"
   run groupadd --system --force evse-pi
-  id evse-pi-node >/dev/null 2>&1 || run useradd --system --gid evse-pi --groups i2c,dialout --home-dir /var/lib/evse-pi evse-pi-node
+  add_user evse-safety gpio,spi
+  add_user evse-node i2c,dialout
   run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards
-  run install -d -m 0750 -o evse-pi-node -g evse-pi /var/lib/evse-pi
+  [ -f /etc/evse-pi/environment ] || run sh -c 'echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment'
   [ -x "$target/bin/python" ] || run python3 -m venv --system-site-packages "$target"
-  run "$target/bin/python" -m pip install --quiet --upgrade "$root[pi]"
+  run "$target/bin/python" -m pip install --quiet --upgrade "${root}[pi]"
   run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
   local unit
   for unit in "${units[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
-  run install -D -m 0644 "$root/systemd/watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
+  run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
+  run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
+  local document
+  for document in ARCHITECTURE SAFETY PI; do
+    run install -D -m 0644 "$root/docs/$document.md" "$target/share/doc/evse-pi/$document.md"
+  done
   add_boot_lines
   run systemctl daemon-reload
   run systemctl enable "${units[@]}"
-  printf 'evse-pi: installed. Write /etc/evse-pi/installation.toml (docs/boards), then reboot.\n'
+  printf 'evse-pi: installed. Set the board in /etc/evse-pi/environment, write /etc/evse-pi/installation.toml (docs/boards), reboot.\n'
 }
 
-uninstall_box() {
+un# add_user NAME GROUPS: a system user without a login, in those groups of the Pi's devices.
+add_user() {
+  id "$1" >/dev/null 2>&1 || run useradd --system --no-create-home --gid evse-pi --groups "$2" "$1"
+}
+
+install_box() {
   local unit
   run systemctl disable --now "${units[@]}"
   for unit in "${units[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
-  run rm -f /etc/systemd/system.conf.d/evse-pi.conf /usr/local/bin/evse-pi
+  run rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi
   run systemctl daemon-reload
   run rm -rf "$target"
   printf 'evse-pi: removed. /etc/evse-pi, /var/lib/evse-pi and %s stay as they are.\n' "$config"
