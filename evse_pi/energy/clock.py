@@ -1,0 +1,46 @@
+"""The two clocks: one for durations, one for the calendar."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+TRUSTED_AFTER_UNIX_S = 1_760_000_000
+"""October 2025: a Pi without a clock chip starts earlier than this, until the network tells it the time."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Clock(Protocol):
+    """What time it is, and in which life of the machine."""
+
+    @property
+    def machine_boot(self) -> str:
+        """Return a name of this life of the machine; the monotonic clocks of two lives cannot be compared."""
+
+    def monotonic_ns(self) -> int:
+        """Return CLOCK_MONOTONIC in ns."""
+
+    def unix_s(self) -> int | None:
+        """Return UTC in seconds since 1970, None while it cannot be trusted."""
+
+
+class SystemClock:
+    """The operating system's clocks."""
+
+    def __init__(self) -> None:
+        self._machine_boot = _BOOT_ID.read_text(encoding="ascii").strip()
+
+    @property
+    def machine_boot(self) -> str:
+        """Return the kernel's boot id."""
+        return self._machine_boot
+
+    def monotonic_ns(self) -> int:
+        """Return CLOCK_MONOTONIC in ns."""
+        return time.monotonic_ns()
+
+    def unix_s(self) -> int | None:
+        """Return UTC in seconds since 1970, None while the clock shows a time before this software was made."""
+        now_s = int(time.time())
+        return now_s if now_s >= TRUSTED_AFTER_UNIX_S else None

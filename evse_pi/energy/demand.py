@@ -1,0 +1,133 @@
+"""Who asks for what, until when, and who wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from evse_pi.core.duty import MAX_OFFER_MA
+from evse_pi.core.records import Demand
+from evse_pi.core.states import LimitSource
+from hal.units import SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEASE_NS = 15 * SECOND
+
+
+class Lapse(Enum):
+    """What it means that nobody renewed an ask."""
+
+    FORGOTTEN = "as if it had never been asked"
+    STOPPED = "nothing is permitted until the same source asks again"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one source wants. `limit_ma` None is no limit of its own, `until_ns` None is for good."""
+
+    source: LimitSource
+    permitted: bool = True
+    limit_ma: Milliamps | None = None
+    until_ns: int | None = None
+    lapse: Lapse = Lapse.FORGOTTEN
+
+    def expired(self, now_ns: int) -> bool:
+        """Return whether its time is over."""
+        return self.until_ns is not None and now_ns >= self.until_ns
+
+    def permits(self, now_ns: int) -> bool:
+        """Return whether charging is permitted as far as this source is concerned."""
+        return self.lapse is Lapse.FORGOTTEN if self.expired(now_ns) else self.permitted
+
+    def ceiling_ma(self, now_ns: int) -> Milliamps | None:
+        """Return the limit that counts now, None of none."""
+        return None if self.expired(now_ns) else self.limit_ma
+
+
+OWNER_DEFAULT = Ask(LimitSource.OWNER)
+"""Plug and charge: without any controller charging is permitted, up to the installation's limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One ask as the status shows it; `counts` is false once it expired, and exactly one limit wins."""
+
+    source: LimitSource
+    permitted: bool
+    limit_ma: Milliamps | None
+    until_ns: int | None
+    counts: bool
+    wins: bool
+
+
+class DemandBook:
+    """The asks of all sources, one each, and the demand that follows from them."""
+
+    def __init__(self, asks: Iterable[Ask] = (OWNER_DEFAULT,)) -> None:
+        self._asks: dict[LimitSource, Ask] = {}
+        self._number = 0
+        for ask in asks:
+            self.put(ask)
+
+    def put(self, ask: Ask) -> None:
+        """Take `ask` in place of what its source asked before.
+
+        Raises: ValueError for a source that is not the node's to speak for, or a limit outside 0 to 80 A.
+        """
+        if ask.source < LimitSource.OWNER:
+            raise ValueError(f"source {ask.source.name}: judged by the safety process, nobody may ask in its name")
+        if ask.limit_ma is not None and not 0 <= ask.limit_ma <= MAX_OFFER_MA:
+            raise ValueError(f"limit_ma {ask.limit_ma}: 0 to {MAX_OFFER_MA} mA")
+        self._asks[ask.source] = ask
+
+    def withdraw(self, source: LimitSource) -> None:
+        """Forget what `source` asked; the owner falls back to plug and charge."""
+        self._asks.pop(source, None)
+        if source is LimitSource.OWNER:
+            self.put(OWNER_DEFAULT)
+
+    def ask_of(self, source: LimitSource) -> Ask | None:
+        """Return what `source` asks, expired or not."""
+        return self._asks.get(source)
+
+    def compose(self, now_ns: int) -> Demand:
+        """Return the demand that follows from all asks, good for 15 s."""
+        self._number += 1
+        winner = self._winner(now_ns)
+        permitted = winner.permits(now_ns)
+        limit_ma = winner.ceiling_ma(now_ns) if permitted else 0
+        offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)
+        return Demand(self._number, permitted, offer_ma, winner.source, now_ns + LEASE_NS)
+
+    def limits(self, now_ns: int) -> tuple[Limit, ...]:
+        """Return every ask with its owner and its end, the winner first."""
+        winner = self._winner(now_ns)
+        return tuple(
+            Limit(
+                ask.source,
+                ask.permits(now_ns),
+                ask.limit_ma,
+                ask.until_ns,
+                counts=not ask.expired(now_ns) or ask.lapse is Lapse.STOPPED,
+                wins=ask is winner,
+            )
+            for ask in sorted(self._asks.values(), key=lambda ask: (ask is not winner, ask.source))
+        )
+
+    def next_expiry_ns(self, now_ns: int) -> int | None:
+        """Return when the demand will change by itself, None when it will not."""
+        return min(
+            (ask.until_ns for ask in self._asks.values() if ask.until_ns and ask.until_ns > now_ns), default=None
+        )
+
+    def _winner(self, now_ns: int) -> Ask:
+        """Return whose word counts: who forbids, else who limits most, else the owner."""
+
+        def weight(ask: Ask) -> tuple[bool, int, int]:
+            ceiling_ma = ask.ceiling_ma(now_ns)
+            return ask.permits(now_ns), MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma, ask.source
+
+        return min(self._asks.values(), key=weight)
