@@ -161,6 +161,12 @@ class FabricTable:
             self._write(replace(self._stored[index], label=label))
         self._replace(replace(self._fabrics[index], label=label))
 
+    def set_admin_vendor_id(self, index: int, vendor_id: int) -> None:
+        """Note another vendor of a fabric's administrator; an uncommitted fabric keeps it only if it is committed."""
+        if index in self._stored:
+            self._write(replace(self._stored[index], admin_vendor_id=vendor_id))
+        self._replace(replace(self._fabrics[index], admin_vendor_id=vendor_id))
+
     def commit(self, index: int) -> None:
         """Make the present state of a fabric durable."""
         self._write(self._fabrics[index])

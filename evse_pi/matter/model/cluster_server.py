@@ -54,6 +54,8 @@ T = TypeVar("T")
 class NoFeatures(IntFlag):
     """The flags of a cluster without features."""
 
+    NONE = 0
+
 
 class ClusterServer:
     """Base of all cluster behaviours."""

@@ -1,0 +1,73 @@
+"""What a node keeps and signs so that a fabric's vendor can be verified. Source: Matter core 6.4.10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.matter.wire import tlv
+from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from evse_pi.matter.identity.fabric import Fabric
+    from evse_pi.matter.storage import KeyValueStore
+
+STATEMENT_BYTES = 85
+FABRIC_BINDING_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VendorRecord:
+    """The statement and the signer's certificate of one fabric; empty means none."""
+
+    statement: bytes = b""
+    vvsc: bytes = b""
+
+
+class VendorVerification:
+    """The records of all fabrics, deleted with everything else of a fabric."""
+
+    def __init__(self, store: KeyValueStore) -> None:
+        self._store = store
+
+    def of(self, fabric_index: int) -> VendorRecord:
+        """Return the record of a fabric."""
+        encoded = self._store.get(_key(fabric_index))
+        if encoded is None:
+            return VendorRecord()
+        fields: dict[int, Any] = tlv.decode(encoded)
+        return VendorRecord(fields[0], fields[1])
+
+    def update(self, fabric: Fabric, *, statement: bytes | None, vvsc: bytes | None, vendor_id: int | None) -> None:
+        """Change what is given; an empty octet string removes.
+
+        Raises: MatterStatus INVALID_COMMAND when nothing is given or a certificate stands beside an ICAC,
+        CONSTRAINT_ERROR for a statement of a wrong length.
+        """
+        if statement is None and vvsc is None and vendor_id is None:
+            raise MatterStatus(Status.INVALID_COMMAND, "no field is given")
+        if statement is not None and len(statement) not in (0, STATEMENT_BYTES):
+            raise MatterStatus(Status.CONSTRAINT_ERROR, f"statement: allowed are 0 and {STATEMENT_BYTES} bytes")
+        if vvsc and fabric.icac:
+            raise MatterStatus(Status.INVALID_COMMAND, "the fabric has an ICAC, a signer's certificate has no place")
+        record = self.of(fabric.index)
+        record = record if statement is None else replace(record, statement=statement)
+        record = record if vvsc is None else replace(record, vvsc=vvsc)
+        with self._store.transaction() as transaction:
+            transaction.put(_key(fabric.index), tlv.encode({0: record.statement, 1: record.vvsc}))
+
+
+def data_to_sign(fabric: Fabric, client_challenge: bytes, attestation_challenge: bytes, statement: bytes) -> bytes:
+    """Return the octets that the operational key signs.
+
+    version 1 | client challenge 32 | attestation challenge 16 | fabric index 1 |
+    version 1 | root public key 65 | fabric id 8 BE | vendor id 2 BE | statement 0 or 85
+    """
+    version = bytes((FABRIC_BINDING_VERSION,))
+    binding = fabric.root_public_key + fabric.fabric_id.to_bytes(8, "big") + fabric.admin_vendor_id.to_bytes(2, "big")
+    challenges = client_challenge + attestation_challenge + bytes((fabric.index,))
+    return version + challenges + version + binding + statement
+
+
+def _key(fabric_index: int) -> str:
+    return f"fabric/{fabric_index}/vendor-verification"
