@@ -180,12 +180,15 @@ class Plant:
 
         Raises: ValueError naming the verb or argument and what is allowed.
         """
-        action = self._verbs.get(verb)
-        if action is None:
-            raise ValueError(f"verb {verb!r}: allowed are {', '.join(sorted(self._verbs))}")
+        self.check(verb)
         self.advance(now_ns)
-        invoke(action, args, verb)
+        invoke(self._verbs[verb], args, verb)
         self.settle()
+
+    def check(self, verb: str) -> None:
+        """Refuse what is no verb. Raises: ValueError naming the verbs."""
+        if verb not in self._verbs:
+            raise ValueError(f"verb {verb!r}: allowed are {', '.join(sorted(self._verbs))}")
 
     def state(self) -> dict[str, Any]:
         """Return the present state as plain data."""

@@ -65,6 +65,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
             return value
         if isinstance(value, dict):
             return build(kind, value, where)
+    elif kind is object:
+        return value
     elif isinstance(kind, type):
         return _scalar(value, kind, where)
     raise ValueError(f"{where} {value!r}: allowed is {kind}")

@@ -1,0 +1,1 @@
+"""Device nodes that a simulator process serves to unmodified driver libraries."""

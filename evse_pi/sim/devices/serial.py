@@ -1,0 +1,119 @@
+"""A serial port with a Modbus meter at its end: a new pty for every open, so that every open can set the parity."""
+
+from __future__ import annotations
+
+import os
+import termios
+import tty
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from evse_pi.sim.devices.modbus import MeterFault, ModbusMeter, frame_length
+from evse_pi.sim.devices.protocol import Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evse_pi.sim.agenda import Agenda
+
+BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
+TURN_AROUND_NS = 15_000_000
+SPLIT_NS = 30_000_000
+FORGET_NS = 50_000_000  # a frame that is not complete by then was noise
+
+
+class Watcher(Protocol):
+    """The part of the server that listens to descriptors."""
+
+    def watch(self, fd: int, ready: Callable[[int], None]) -> None:
+        """Call `ready` with the instant whenever the descriptor can be read."""
+
+    def unwatch(self, fd: int) -> None:
+        """Stop that."""
+
+
+@dataclass(slots=True)
+class SerialPort:
+    """The port; baud rate and parity must match the meter's, or it hears nothing it understands."""
+
+    path: str
+    meter: ModbusMeter
+    baud: int
+    parity: str
+    watcher: Watcher
+    agenda: Agenda
+    name: str = "serial"
+    _received: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.baud not in BAUDS.values():
+            raise ValueError(f"meter.baud {self.baud}: allowed are {', '.join(map(str, sorted(BAUDS.values())))}")
+        if self.parity not in ("N", "E", "O"):
+            raise ValueError(f"meter.parity {self.parity!r}: allowed are N, E, O")
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the one node."""
+        return (self.path,)
+
+    def open(self, path: str, flags: int, now_ns: int) -> Opened:  # noqa: ARG002 - every open is a new line
+        """Open a new pty and give its slave away."""
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        self._received[master] = b""
+        self.watcher.watch(master, partial(self._readable, master))
+        return Opened(descriptors=(slave,))
+
+    def matches(self, master: int) -> bool:
+        """Return whether the other end talks as the meter does."""
+        _, _, control, _, _, speed, _ = termios.tcgetattr(master)
+        parity = "N" if not control & termios.PARENB else "O" if control & termios.PARODD else "E"
+        return BAUDS.get(speed) == self.baud and parity == self.parity
+
+    def _readable(self, master: int, now_ns: int) -> None:
+        try:
+            data = os.read(master, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # EIO: nobody holds the slave any more
+        if not data:
+            self._end(master)
+            return
+        self._received[master] += data
+        length = frame_length(self._received[master])
+        self.agenda.at(f"serial.forget.{master}", now_ns + FORGET_NS, partial(self._forget, master))
+        if length is None or len(self._received[master]) < length:
+            return
+        frame, self._received[master] = self._received[master][:length], b""
+        reply = self.meter.answer(frame) if self.matches(master) else b""
+        self._send_later(master, reply, now_ns)
+
+    def _send_later(self, master: int, reply: bytes, now_ns: int) -> None:
+        if not reply:
+            return
+        half = len(reply) // 2 if self.meter.fault in (MeterFault.SPLIT, MeterFault.CUT) else len(reply)
+        at_ns = now_ns + TURN_AROUND_NS + half * 11 * 1_000_000_000 // self.baud
+        self.agenda.at(f"serial.send.{master}", at_ns, partial(self._send, master, reply[:half]))
+        if self.meter.fault is MeterFault.SPLIT:
+            self.agenda.at(f"serial.rest.{master}", at_ns + SPLIT_NS, partial(self._send, master, reply[half:]))
+
+    def _send(self, master: int, data: bytes) -> None:
+        if master not in self._received:
+            return
+        try:
+            os.write(master, data)
+        except OSError:
+            self._end(master)
+
+    def _forget(self, master: int) -> None:
+        if master in self._received:
+            self._received[master] = b""
+
+    def _end(self, master: int) -> None:
+        for timer in ("forget", "send", "rest"):
+            self.agenda.cancel(f"serial.{timer}.{master}")
+        del self._received[master]
+        self.watcher.unwatch(master)
+        os.close(master)

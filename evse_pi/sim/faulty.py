@@ -1,0 +1,66 @@
+"""Drivers that break on purpose: any method of any device can raise, hang, get stuck or drift."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from hal.errors import BusTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Break(StrEnum):
+    """How one method is broken."""
+
+    RAISE = "raise"
+    HANG = "hang"
+    STUCK = "stuck"  # reads what it read last, or does nothing and says nothing
+    DRIFT = "drift"  # reads or drives something else than it should
+
+
+class ProcessHangs(BaseException):
+    """A driver never returns, so the process does nothing any more."""
+
+
+class Breakage:
+    """Which methods are broken now, by "device.method"."""
+
+    def __init__(self) -> None:
+        self.broken: dict[str, Break] = {}
+        self.drifts: dict[str, Callable[[Any], Any]] = {}
+        self._last: dict[str, Any] = {}
+
+    def call(self, name: str, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Call `method`, or do what its breakage does instead. Raises: BusTimeout, ProcessHangs."""
+        how = self.broken.get(name)
+        if how is Break.RAISE:
+            raise BusTimeout(f"{name}: broken on purpose")
+        if how is Break.HANG:
+            raise ProcessHangs(name)
+        if how is Break.STUCK:
+            return self._last.get(name)
+        if how is Break.DRIFT:
+            drift = self.drifts[name]
+            return method(*map(drift, args)) if args else drift(method())
+        result = self._last[name] = method(*args)
+        return result
+
+
+class Breakable:
+    """A device in front of which a breakage stands."""
+
+    def __init__(self, device: object, name: str, breakage: Breakage) -> None:
+        self._device = device
+        self._name = name
+        self._breakage = breakage
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        """Return the method of the device, by way of the breakage."""
+        name, breakage, target = f"{self._name}.{method}", self._breakage, getattr(self._device, method)
+
+        def call(*args: Any) -> Any:
+            return breakage.call(name, target, args)
+
+        return call

@@ -1,0 +1,116 @@
+"""Starting a simulator as a process of its own and talking to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from evse_pi.sim import shim
+from evse_pi.sim.simulator import CONTROL_SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from evse_pi.sim.wiring import SimulatorSettings
+
+READY = "ready"
+
+
+class SimulatorError(RuntimeError):
+    """The simulator refused a request or did not start; the message is its own."""
+
+
+class SimulatorClient:
+    """A connection to a simulator's control socket."""
+
+    def __init__(self, path: Path, timeout_s: float = 30.0) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("rb")
+
+    def call(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer to a request.
+
+        Raises: SimulatorError with the simulator's words when it refuses.
+        """
+        self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        answer = self.receive()
+        if not answer.pop("ok"):
+            raise SimulatorError(answer["error"])
+        return answer
+
+    def verb(self, verb: str, **args: Any) -> int:
+        """Let a verb happen and return when it did, in ns of CLOCK_MONOTONIC."""
+        return int(self.call("verb", verb=verb, args=args)["acted_ns"])
+
+    def state(self) -> dict[str, Any]:
+        """Return the plant's present state."""
+        return dict(self.call("state")["state"])
+
+    def receive(self) -> dict[str, Any]:
+        """Return the next line that the simulator sends."""
+        line = self._lines.readline()
+        if not line:
+            raise SimulatorError("the simulator has ended")
+        return dict(json.loads(line))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SimulatorProcess:
+    """A running simulator below `folder`, and the environment in which its nodes are seen."""
+
+    def __init__(self, folder: Path, cache: Path, settings: SimulatorSettings, inherited: Mapping[str, str]) -> None:
+        library = shim.build(cache)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "settings.json"
+        file.write_text(json.dumps(dataclasses.asdict(settings)))
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "evse_pi.sim", str(folder), "--settings", str(file)],
+            stdout=subprocess.PIPE,
+            env=dict(inherited),
+            text=True,
+        )
+        said = self.process.stdout.readline().split() if self.process.stdout else []
+        if not said or said[0] != READY:
+            self.process.wait()
+            raise SimulatorError(f"the simulator ended with status {self.process.returncode} before it was ready")
+        self.environment = shim.environment(library, folder, tuple(said[1:]), inherited)
+
+    def client(self) -> SimulatorClient:
+        """Return a new connection to the control socket."""
+        return SimulatorClient(self.folder / CONTROL_SOCKET)
+
+    def stop(self) -> None:
+        """End the process; its sockets and files stay for whoever owns the folder."""
+        self.process.terminate()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
