@@ -274,13 +274,12 @@ FAULTS: dict[Fault, FaultRow] = {
     ),
     Fault.SELF_TEST_FAILED: FaultRow(
         Severity.OPEN,
-        Clear.BY_USER,
+        Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The self-test could not be finished: read its evidence, correct what is missing, then acknowledge.",
-        retest=True,
+        "The self-test could not be finished and is repeated every minute: read its evidence, correct what is missing.",
     ),
     Fault.TIMING_BUDGET: FaultRow(
-        Severity.STOP,
+        Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
         "The box reacts too slowly to be safe: end other programs on it, check real-time priority and CPU frequency.",

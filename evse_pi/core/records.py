@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
     from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts
 
+MAX_CURRENT_MA = 80_000  # the highest that a duty cycle can offer
+MAX_TRANSITIONS = 16
+
 
 class Request(IntFlag):
     """One-time orders inside a demand; each is carried out once per new `request_number`."""

@@ -1,0 +1,158 @@
+"""The residual current device: its test, its trips, and who may reset it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from evse_pi.core.faults import NO_FAULTS, Fault
+from hal.units import MILLISECOND, SECOND
+
+RESET_PULSE_NS = 100 * MILLISECOND
+SETTLE_NS = 100 * MILLISECOND  # not tripped for as long: it has reset
+RESET_LIMIT_NS = 1500 * MILLISECOND  # sensors that test themselves hold their output up to 1.2 s
+TRIP_LIMIT_NS = SECOND
+RETEST_NS = 24 * 3600 * SECOND
+RECLOSE_WAIT_NS = 15 * 60 * SECOND
+LOCKOUT_NS = 10 * SECOND  # a trip so soon after closing is no coincidence
+
+
+class RcdStage(Enum):
+    """What is being done with the device. A test goes down the list, a reset ends after SETTLING."""
+
+    IDLE = "watched"
+    CLEARING = "reset before the test"
+    CLEARED = "must not be tripped"
+    INJECTING = "test current flows until it trips"
+    RESETTING = "reset"
+    SETTLING = "must not be tripped any more"
+
+
+_PULSES = {RcdStage.CLEARING: RcdStage.CLEARED, RcdStage.RESETTING: RcdStage.SETTLING}
+
+
+@dataclass(frozen=True, slots=True)
+class Rcd:
+    """The device, its last test and its last trip.
+
+    `stage` since `since_ns`; in a stage that waits for the reset, `quiet_ns` is since when it is not tripped.
+    `testing` tells a test from a mere reset. `tested_ns` is None until a test has passed since the last trip; `fresh`
+    ends when the next vehicle comes. `trip_took_ns` and `reset_took_ns` are the last test's evidence.
+    `released` is True in the one tick in which a reset after a trip has succeeded.
+    """
+
+    stage: RcdStage = RcdStage.IDLE
+    since_ns: int = 0
+    quiet_ns: int | None = None
+    testing: bool = False
+    tested_ns: int | None = None
+    fresh: bool = False
+    failed: bool = False
+    tripped_ns: int | None = None
+    locked_out: bool = False
+    reclosures: int = 0
+    trip_took_ns: int = 0
+    reset_took_ns: int = 0
+    released: bool = False
+
+    def advance(self, now_ns: int, *, tripped: bool, closed_ns: int | None) -> Rcd:
+        """Return the device after one tick; `closed_ns` is when the contactor was closed, None while it is open."""
+        if self.stage is not RcdStage.IDLE:
+            return self._carry_on(now_ns, tripped=tripped)
+        if tripped and self.tripped_ns is None:
+            early = closed_ns is not None and now_ns - closed_ns < LOCKOUT_NS
+            return replace(self, tripped_ns=now_ns, locked_out=self.locked_out or early, tested_ns=None, fresh=False)
+        return replace(self, released=False) if self.released else self
+
+    def test(self, now_ns: int) -> Rcd:
+        """Return the device with its test begun. Hazard: never while the contactor is closed."""
+        return replace(self, stage=RcdStage.CLEARING, since_ns=now_ns, quiet_ns=None, testing=True)
+
+    def reset(self, now_ns: int, *, by_user: bool) -> Rcd:
+        """Return the device with its reset begun, by a person, or else counted as a reclosure."""
+        return replace(
+            self,
+            stage=RcdStage.RESETTING,
+            since_ns=now_ns,
+            quiet_ns=None,
+            testing=False,
+            locked_out=self.locked_out and not by_user,
+            reclosures=0 if by_user else self.reclosures + 1,
+        )
+
+    def unplugged(self) -> Rcd:
+        """Return the device when no vehicle is connected any more: the next one gets its own test and retries."""
+        return replace(self, fresh=False, reclosures=0) if self.fresh or self.reclosures else self
+
+    def forgiven(self) -> Rcd:
+        """Return the device after the installer acknowledged a failed test; the next one must pass."""
+        return replace(self, failed=False) if self.failed else self
+
+    def reclosable(self, now_ns: int, allowed: int) -> bool:
+        """Return whether the installation lets the box itself reset the device now."""
+        return (
+            self.tripped_ns is not None
+            and not self.locked_out
+            and self.reclosures < allowed
+            and now_ns - self.tripped_ns >= RECLOSE_WAIT_NS
+        )
+
+    def tested(self, now_ns: int) -> bool:
+        """Return whether the test has passed since the vehicle came and within 24 h."""
+        return self.fresh and self.tested_ns is not None and now_ns - self.tested_ns < RETEST_NS
+
+    def ready(self, now_ns: int) -> bool:
+        """Return whether nothing of it stands in the way of closing."""
+        return self.idle and self.tested(now_ns)
+
+    @property
+    def idle(self) -> bool:
+        """Neither test nor reset is under way."""
+        return self.stage is RcdStage.IDLE
+
+    @property
+    def injecting(self) -> bool:
+        """The test current shall flow."""
+        return self.stage is RcdStage.INJECTING
+
+    @property
+    def pulsing(self) -> bool:
+        """The reset line shall be active."""
+        return self.stage in _PULSES
+
+    def faults(self) -> frozenset[Fault]:
+        """Return what is wrong with it; trips during its own test are not."""
+        found = frozenset((Fault.RCD_TRIPPED,)) if self.tripped_ns is not None else NO_FAULTS
+        return found | {Fault.RCD_TEST_FAILED} if self.failed else found
+
+    def _carry_on(self, now_ns: int, *, tripped: bool) -> Rcd:
+        elapsed_ns = now_ns - self.since_ns
+        if self.stage in _PULSES:
+            if elapsed_ns < RESET_PULSE_NS:
+                return self
+            return replace(self, stage=_PULSES[self.stage], since_ns=now_ns, quiet_ns=None)
+        if self.stage is RcdStage.INJECTING:
+            if tripped:
+                return replace(self, stage=RcdStage.RESETTING, since_ns=now_ns, trip_took_ns=elapsed_ns)
+            return self if elapsed_ns < TRIP_LIMIT_NS else self._given_up(now_ns)
+        if tripped:
+            if elapsed_ns >= RESET_LIMIT_NS:
+                return self._given_up(now_ns)
+            return self if self.quiet_ns is None else replace(self, quiet_ns=None)
+        if self.quiet_ns is None:
+            return replace(self, quiet_ns=now_ns)
+        if now_ns - self.quiet_ns < SETTLE_NS:
+            return self
+        if self.stage is RcdStage.CLEARED:
+            return replace(self, stage=RcdStage.INJECTING, since_ns=now_ns)
+        return self._finished(now_ns, elapsed_ns)
+
+    def _finished(self, now_ns: int, elapsed_ns: int) -> Rcd:
+        done = replace(self, stage=RcdStage.IDLE, since_ns=now_ns, testing=False)
+        if self.testing:
+            return replace(done, tested_ns=now_ns, fresh=True, failed=False, reset_took_ns=elapsed_ns)
+        return replace(done, tripped_ns=None, released=True)
+
+    def _given_up(self, now_ns: int) -> Rcd:
+        done = replace(self, stage=RcdStage.IDLE, since_ns=now_ns, testing=False)
+        return replace(done, failed=True, tested_ns=None, fresh=False) if self.testing else done

@@ -1,0 +1,251 @@
+"""An ideal wallbox round the real state machine: exact voltages, a contactor with delays, a clock that is asked for.
+
+It models wires and never a rule: what the machine must do is said by the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.installation import Installation
+from evse_pi.core.machine import MachineState, initial, step
+from evse_pi.core.pilot import PilotReading
+from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
+from evse_pi.core.settings import BoardRatings, MachineSettings, WakeUp
+from evse_pi.core.signals import Inputs, Outputs
+from evse_pi.core.states import LimitSource, PilotMode, Reason
+
+MS = 1_000_000
+S = 1_000_000_000
+TICK_NS = 10 * MS
+SAMPLES = 96
+HIGH_MV = {"A": 12_000, "B": 9_000, "C": 6_000, "D": 3_000, "E": 0}
+
+PLAIN_BOARD = BoardRatings(
+    rated_current_ma=32_000,
+    phases=3,
+    contactor_pull_in_ns=30 * MS,
+    contactor_release_ns=20 * MS,
+    tethered_cable_ma=32_000,
+    mirror_fitted=True,
+)
+FULL_BOARD = replace(
+    PLAIN_BOARD,
+    tethered_cable_ma=None,
+    load_sense_fitted=True,
+    rcd_fitted=True,
+    lock_fitted=True,
+    emergency_stop_fitted=True,
+    meter_fitted=True,
+    temperature_fitted=True,
+)
+HOUSE = Installation(circuit_capacity_ma=32_000, phases=3, country="DE")
+
+
+def settings_for(board: BoardRatings = PLAIN_BOARD, wake_up: WakeUp | None = None, **house) -> MachineSettings:
+    """Return settings of `board` in a German house, except for what `house` says otherwise."""
+    return MachineSettings(board, replace(HOUSE, **house), wake_up=wake_up or WakeUp())
+
+
+def reading(high_mv: int | None, low_mv: int | None, high_ppm: int) -> PilotReading:
+    """Return what a window without noise reads."""
+    high_count = SAMPLES * high_ppm // 1_000_000 if high_mv is not None else 0
+    return PilotReading(high_mv, low_mv, 0, high_count, SAMPLES - high_count, high_ppm)
+
+
+@dataclass
+class IdealBox:
+    """The machine and what it is wired to. Verbs of the outside world change the fields; `run` lets time pass."""
+
+    settings: MachineSettings = field(default_factory=settings_for)
+    now_ns: int = 1_000 * S
+    vehicle: str = "A"
+    diode: bool = True
+    garbled: bool = False  # the window shows nothing that can be believed
+    stuck_closed: bool = False
+    stuck_open: bool = False
+    rcd_works: bool = True
+    rcd_latched: bool = False
+    emergency_stop: bool = False
+    ohms: int | None = None
+    lock_jammed: bool = False
+    locked: bool = False
+    failures: frozenset[Fault] = frozenset()
+    alarms: frozenset[Fault] = frozenset()
+    permitted: bool = True
+    asked_ma: int = 16_000
+    node_alive: bool = True
+    meter_alive: bool = True
+    thermometer_alive: bool = True
+    drawn_ma: tuple[int, int, int] = (0, 0, 0)
+    voltage_mv: tuple[int, int, int] = (230_000, 230_000, 230_000)
+    temperature: int = 25_00
+    request: Request = Request.NONE
+    request_number: int = 0
+    former: frozenset[Fault] = frozenset()
+    state: MachineState = field(init=False)
+    demand: Demand | None = None
+    trace: list[tuple[int, Outputs]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = initial(self.now_ns, self.former)
+        self.started_ns = self.now_ns
+        self.outputs = self.state.outputs
+        self.switched_ns = self.now_ns - S
+        self.driven_ns: int | None = None
+
+    # --- the outside world -------------------------------------------------------------------------------------
+
+    def order(self, request: Request) -> None:
+        """Send one-time orders with the next demand."""
+        self.request, self.request_number = request, self.request_number + 1
+        self.demand = None
+
+    def restart(self) -> None:
+        """Kill the machine and start it again; the world goes on."""
+        self.state = initial(self.now_ns)
+        self._actuate(self.state.outputs)
+
+    def charging(self) -> IdealBox:
+        """Bring a vehicle from unplugged to charging."""
+        self.run_until(lambda box: box.reason is Reason.NO_VEHICLE, 10 * S)
+        self.plug_in()
+        self.run_until(lambda box: box.reason is Reason.VEHICLE_NOT_READY, 30 * S)
+        self.vehicle = "C"
+        self.run_until(lambda box: box.closed, 30 * S)
+        self.run(100 * MS)
+        return self
+
+    def plug_in(self, vehicle: str = "B") -> None:
+        """Plug in a vehicle with a 32 A cable."""
+        self.vehicle, self.ohms = vehicle, 220
+
+    def unplug(self) -> None:
+        """Take the plug out of the vehicle."""
+        self.vehicle = "A"
+
+    # --- what can be seen from outside -------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        return self.outputs.contactor_closed
+
+    @property
+    def mode(self) -> PilotMode:
+        return self.outputs.pilot.mode
+
+    @property
+    def reason(self) -> Reason:
+        return self.state.status.reason
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        return self.state.book.active
+
+    @property
+    def contacts_closed(self) -> bool:
+        """Where the main contacts are: they follow the coil after its pull-in or release time."""
+        board = self.settings.board
+        delay_ns = board.contactor_pull_in_ns if self.closed else board.contactor_release_ns
+        moved = self.now_ns - self.switched_ns >= delay_ns - 5 * MS
+        follows = self.closed if moved else not self.closed
+        return (follows or self.stuck_closed) and not self.stuck_open
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def run(self, duration_ns: int) -> None:
+        """Let time pass in ticks of 10 ms."""
+        end_ns = self.now_ns + duration_ns
+        while self.now_ns + TICK_NS <= end_ns:
+            self.tick()
+
+    def run_until(self, condition, limit_ns: int) -> int:
+        """Tick until `condition(box)`; return how long it took, fail after `limit_ns`."""
+        begun_ns = self.now_ns
+        while not condition(self):
+            assert self.now_ns - begun_ns < limit_ns, (
+                f"not within {limit_ns / S} s: {self.state.phase} {self.reason} {sorted(self.faults)}"
+            )
+            self.tick()
+        return self.now_ns - begun_ns
+
+    def tick(self) -> None:
+        """One tick: read, step, act."""
+        self.now_ns += TICK_NS
+        self._renew()
+        self.state, outputs = step(self.state, self.inputs(), self.settings)
+        self._actuate(outputs)
+
+    def inputs(self) -> Inputs:
+        """Return what the tick at this instant reads."""
+        board = self.settings.board
+        return Inputs(
+            now_ns=self.now_ns,
+            pilot=self.window(),
+            demand=self.demand,
+            contactor_closed=self.contacts_closed if board.mirror_fitted else None,
+            load_live=self.contacts_closed if board.load_sense_fitted else None,
+            rcd_tripped=board.rcd_fitted and (self.rcd_latched or (self.outputs.rcd_test and self.rcd_works)),
+            emergency_stop=self.emergency_stop,
+            proximity_ohms=self.ohms,
+            locked=self.locked if board.lock_fitted else None,
+            failures=self.failures,
+            alarms=self.alarms,
+        )
+
+    def window(self) -> PilotReading | None:
+        """Return what the pilot shows: the generator's level, loaded by the vehicle behind its diode."""
+        if Fault.PILOT_ADC_FAILED in self.failures:
+            return None
+        if self.garbled:
+            return PilotReading(6_400, -12_000, 3_000, 48, 48, 500_000)
+        high_mv = HIGH_MV[self.vehicle]
+        low_mv = -12_000 if self.diode or self.vehicle == "A" else -high_mv
+        low_mv = 0 if self.vehicle == "E" else low_mv
+        if self.mode is PilotMode.HIGH:
+            return reading(high_mv, None, 1_000_000)
+        if self.vehicle == "E":
+            return reading(0, None, 1_000_000)
+        if self.mode is PilotMode.LOW:
+            return reading(None, low_mv, 0)
+        return reading(high_mv, low_mv, self.outputs.pilot.duty_ppm)
+
+    def _renew(self) -> None:
+        """The node sends a demand every 2 s, with what its sensors read."""
+        if not self.node_alive:
+            return
+        due = self.demand is None or self.now_ns >= self.demand.valid_until_ns - 13 * S
+        changed = self.demand is not None and (self.demand.permitted, self.demand.offered_current_ma) != (
+            self.permitted,
+            self.asked_ma,
+        )
+        if not due and not changed:
+            return
+        old = self.demand
+        meter = MeterSample(self.now_ns, self.voltage_mv, self.drawn_ma)
+        heat = TemperatureSample(self.now_ns, self.temperature)
+        self.demand = Demand(
+            number=1 if old is None else old.number + 1,
+            permitted=self.permitted,
+            offered_current_ma=self.asked_ma,
+            limit_source=LimitSource.OWNER,
+            valid_until_ns=self.now_ns + 15 * S,
+            meter=meter if self.meter_alive else old and old.meter,
+            temperature=heat if self.thermometer_alive else old and old.temperature,
+            request=self.request,
+            request_number=self.request_number,
+        )
+
+    def _actuate(self, outputs: Outputs) -> None:
+        if outputs != self.outputs:
+            self.trace.append((self.now_ns, outputs))
+        if outputs.contactor_closed is not self.closed:
+            self.switched_ns = self.now_ns
+        if outputs.rcd_test and self.rcd_works:
+            self.rcd_latched = True
+        if outputs.rcd_reset:
+            self.rcd_latched = False
+        if outputs.lock is not None and not self.lock_jammed:
+            self.locked = outputs.lock
+        self.outputs = outputs
