@@ -40,6 +40,7 @@ class Network:
         self.passes: Callable[[Sent], bool] = lambda _: True
         """Decides, before chance does, whether a datagram gets through."""
         self.sent: list[Sent] = []
+        self.lost = 0
         self._random = random.Random(seed)
         self._receivers: dict[Hashable, Callable[[bytes, Hashable], None]] = {}
 
@@ -57,6 +58,7 @@ class Network:
         sent = Sent(loop.time(), source, destination, bytes(datagram))
         self.sent.append(sent)
         if not self.passes(sent) or self._random.random() < self.loss:
+            self.lost += 1
             return
         for _ in range(2 if self._random.random() < self.duplication else 1):
             late = self._random.uniform(0, 20 * self.delay_s) if self._random.random() < self.reordering else 0.0

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.matter.channel import pase, spake2p
+from evse_pi.matter.channel.crypto import GROUP_ORDER
+from evse_pi.matter.channel.pase import PaseVerifier
+from evse_pi.matter.channel.protocol import INVALID_PARAMETER, Opcode, busy
+from evse_pi.matter.identity.accessor import Accessor, AuthMode
+from evse_pi.matter.wire import tlv
+from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader
+from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.tlv import uint
+from tests.support.channel_device import PASSCODE, VERIFIER, ChannelDevice
+from tests.support.datagram_pipe import Network, Sent
+from tests.support.matter_authority import CountingEntropy
+from tests.support.matter_initiator import HandshakeError, MatterInitiator
+from tests.support.virtual_loop import virtual_time
+
+if TYPE_CHECKING:
+    from evse_pi.matter.channel.exchange import Exchange, Message
+
+WRONG_PASSCODE = 20202022
+REQUEST_FIELDS: dict[int, Any] = {1: bytes(32), 2: uint(7), 3: uint(0), 4: False}
+
+
+def device_of(network: Network) -> ChannelDevice:
+    device = ChannelDevice(network.endpoint("device"))
+    device.pase.open(VERIFIER)
+    return device
+
+
+def client_of(network: Network, name: str = "client") -> MatterInitiator:
+    return MatterInitiator(network.endpoint(name), "device", entropy=CountingEntropy(name))
+
+
+async def refusal(client: MatterInitiator, passcode: int = PASSCODE) -> object:
+    with pytest.raises(HandshakeError) as refused:
+        await client.pase(passcode)
+    return refused.value.report
+
+
+def open_handshake(client: MatterInitiator) -> Exchange:
+    return client.stack.initiate(client.handshake_session(), PROTOCOL_SECURE_CHANNEL)
+
+
+async def ask(exchange: Exchange, opcode: Opcode, fields: dict[int, Any]) -> Message:
+    await exchange.send(opcode, tlv.encode(fields))
+    return await exchange.receive()
+
+
+@virtual_time
+async def test_both_sides_share_keys_after_the_right_passcode() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        session = await client.pase(PASSCODE)
+        (established,) = device.established
+        assert established.accessor == Accessor(AuthMode.PASE)
+        assert established.attestation_challenge == session.attestation_challenge
+        assert device.stack.sessions.of_pase() == [established]
+        assert (await client.request(session, 2, b"hello")).payload == b"hello"
+
+
+@virtual_time
+async def test_a_commissioner_that_knows_salt_and_iterations_is_not_told_them() -> None:
+    network = Network()
+    async with device_of(network), client_of(network) as client:
+        session = await client.pase(PASSCODE, known=(VERIFIER.iterations, VERIFIER.salt))
+        assert (await client.request(session, 2, b"hello")).payload == b"hello"
+        assert not any(VERIFIER.salt in sent.datagram for sent in network.sent)
+
+
+@virtual_time
+async def test_a_wrong_passcode_is_refused_and_leaves_no_session() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        assert await refusal(client, WRONG_PASSCODE) == INVALID_PARAMETER
+        assert len(device.stack.sessions) == 0
+        assert device.established == []
+        assert (await client.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_nobody_comes_in_while_no_window_is_open() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        device.pase.close()
+        assert await refusal(client) == INVALID_PARAMETER
+
+
+@virtual_time
+async def test_a_window_that_closes_during_the_handshake_fails_it() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+
+        def close_at_pake3(sent: Sent) -> bool:
+            if opcode_of(sent) == Opcode.PAKE3:
+                device.pase.close()
+            return True
+
+        network.passes = close_at_pake3
+        assert await refusal(client) == INVALID_PARAMETER
+        assert len(device.stack.sessions) == 0
+
+
+def opcode_of(sent: Sent) -> int:
+    _, offset = MessageHeader.decode(sent.datagram)
+    return ProtocolHeader.decode(sent.datagram[offset:])[0].opcode
+
+
+@virtual_time
+async def test_twenty_guesses_close_the_window_and_the_listener_hears_of_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        closed: list[bool] = []
+        device.pase.on_guessing_limit(lambda: closed.append(device.pase.is_open))
+        for number in range(20):
+            assert device.pase.is_open, number
+            await refusal(client, WRONG_PASSCODE)
+            await asyncio.sleep(1)
+        assert not device.pase.is_open
+        assert closed == [False]
+        assert await refusal(client) == INVALID_PARAMETER
+        assert closed == [False]
+
+
+@virtual_time
+async def test_a_guess_counts_even_if_the_guesser_leaves_once_it_has_seen_our_confirmation() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        for _ in range(20):
+            async with open_handshake(client) as exchange:
+                await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+                share = spake2p.encode_point(spake2p.generator())
+                assert (await ask(exchange, Opcode.PAKE1, {1: share})).opcode == Opcode.PAKE2
+            await asyncio.sleep(20)
+        assert not device.pase.is_open
+
+
+@virtual_time
+async def test_handshakes_that_reveal_nothing_do_not_close_the_window() -> None:
+    network = Network()
+    async with device_of(network), client_of(network) as client:
+        for _ in range(25):
+            async with open_handshake(client) as exchange:
+                await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+                assert (await ask(exchange, Opcode.PAKE1, {1: bytes(65)})).opcode == Opcode.STATUS_REPORT
+            await asyncio.sleep(1)
+        assert (await client.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_opening_a_window_again_forgets_the_guesses_of_the_last() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        for _ in range(19):
+            await refusal(client, WRONG_PASSCODE)
+        device.pase.open(VERIFIER)
+        await refusal(client, WRONG_PASSCODE)
+        assert device.pase.is_open
+
+
+@virtual_time
+async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_session() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as first, client_of(network, "second") as second:
+        async with open_handshake(first) as exchange:
+            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
+        await asyncio.sleep(20)
+        await first.pase(PASSCODE)
+        assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
+        device.stack.sessions.close(device.established[0], notify=True)
+        assert (await second.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_a_silent_commissioner_is_given_up_and_the_next_one_served() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        exchange = open_handshake(client)
+        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await exchange.close()
+        await asyncio.sleep(16)
+        assert (await client.pase(PASSCODE)).is_secure
+        assert device.stack.sessions._reserved == set()
+
+
+@virtual_time
+async def test_a_commissioner_that_dawdles_is_aborted_after_60_seconds() -> None:
+    """Its retransmission parameters say that it may sleep for an hour, so MRP alone would wait for it."""
+    network = Network()
+    async with device_of(network), client_of(network) as client:
+        async with open_handshake(client) as exchange:
+            sleepy = {1: uint(3_600_000), 2: uint(3_600_000)}
+            exchange.post(Opcode.PBKDF_PARAM_REQUEST, tlv.encode({**REQUEST_FIELDS, 5: sleepy}))
+            await asyncio.sleep(0.0005)
+            network.detach("client")
+        await asyncio.sleep(59)
+        network.attach("client", client.stack.receive)
+        assert await refusal(client) == busy(pase.BUSY_WAIT_MS)
+        await asyncio.sleep(2)
+        assert (await client.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_a_status_report_of_the_commissioner_ends_the_handshake_without_an_answer() -> None:
+    network = Network()
+    async with device_of(network), client_of(network) as client:
+        async with open_handshake(client) as exchange:
+            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            await exchange.send(Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        await asyncio.sleep(1)
+        answers = [opcode_of(sent) for sent in network.sent if sent.source == "device"]
+        assert answers == [Opcode.PBKDF_PARAM_RESPONSE, Opcode.STANDALONE_ACK]
+        assert (await client.pase(PASSCODE)).is_secure
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {1: bytes(31)},
+        {1: None},
+        {2: uint(0)},
+        {2: uint(0x10000)},
+        {3: uint(1)},
+        {4: uint(0)},
+        {5: {1: -1}},
+        {5: []},
+    ],
+    ids=str,
+)
+@virtual_time
+async def test_a_malformed_request_is_refused(change: dict[int, Any]) -> None:
+    network = Network()
+    async with device_of(network), client_of(network) as client:
+        async with open_handshake(client) as exchange:
+            answer = await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, **change})
+            assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        assert (await client.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_unknown_fields_are_ignored() -> None:
+    """matter.js sends session parameters 8 and 9."""
+    network = Network()
+    async with device_of(network), client_of(network) as client, open_handshake(client) as exchange:
+        fields = {**REQUEST_FIELDS, 5: {1: uint(300), 8: uint(1), 9: uint(64000)}, 77: "new"}
+        assert (await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, fields)).opcode == Opcode.PBKDF_PARAM_RESPONSE
+
+
+OFF_CURVE = b"\x04" + bytes(31) + b"\x01" + bytes(31) + b"\x01"
+NOT_REDUCED = b"\x04" + (spake2p._PRIME + 5).to_bytes(32) + bytes(31) + b"\x01"
+COMPRESSED = b"\x02" + spake2p.encode_point(spake2p.generator())[1:33]
+W0_M = spake2p.encode_point(spake2p.multiply(spake2p.decode_point(spake2p.M_OCTETS), int.from_bytes(VERIFIER.w0)))
+
+
+@pytest.mark.parametrize(
+    "share",
+    [b"\x04" + bytes(64), OFF_CURVE, NOT_REDUCED, COMPRESSED, b"\x06" + W0_M[1:], bytes(64), W0_M],
+    ids=["infinity", "off curve", "not reduced", "compressed", "hybrid", "short", "makes the secret infinity"],
+)
+@virtual_time
+async def test_a_dishonest_share_is_refused(share: bytes) -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
+        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        answer = await ask(exchange, Opcode.PAKE1, {1: share})
+        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        assert device.stack.drops.counts == {}
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PAKE3, Opcode.SIGMA1, Opcode.PBKDF_PARAM_REQUEST])
+@virtual_time
+async def test_a_message_out_of_turn_is_refused(opcode: Opcode) -> None:
+    network = Network()
+    async with device_of(network), client_of(network) as client, open_handshake(client) as exchange:
+        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        answer = await ask(exchange, opcode, {1: bytes(32)})
+        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+
+
+@pytest.mark.parametrize("confirmation", [bytes(32), b"", bytes(31)], ids=["wrong", "empty", "short"])
+@virtual_time
+async def test_a_wrong_confirmation_is_refused(confirmation: bytes) -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
+        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
+        answer = await ask(exchange, Opcode.PAKE3, {1: confirmation})
+        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        assert device.established == []
+
+
+@virtual_time
+async def test_no_secret_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        await refusal(client, WRONG_PASSCODE)
+        session = await client.pase(PASSCODE)
+        await client.request(session, 2, b"hello")
+        secrets = [VERIFIER.w0, VERIFIER.l, device.established[0].attestation_challenge]
+    for secret in secrets:
+        assert secret.hex() not in caplog.text
+        assert repr(secret) not in caplog.text
+    assert str(PASSCODE) not in caplog.text
+    assert "w0" not in repr(VERIFIER)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"iterations": 999}, "iterations=999 must be 1000 to 100000"),
+        ({"iterations": 100_001}, "iterations"),
+        ({"salt": bytes(15)}, "salt of 15 bytes must have 16 to 32"),
+        ({"salt": bytes(33)}, "salt"),
+        ({"blob": bytes(96)}, "verifier of 96 bytes must have 97"),
+        ({"blob": bytes(32) + VERIFIER.l}, "w0"),
+        ({"blob": GROUP_ORDER.to_bytes(32) + VERIFIER.l}, "w0"),
+        ({"blob": VERIFIER.w0 + OFF_CURVE}, "not on P-256"),
+        ({"blob": VERIFIER.w0 + b"\x04" + bytes(64)}, "infinity"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_verifier_that_a_window_must_not_open_with_is_refused_by_name(change: dict[str, Any], why: str) -> None:
+    fields = {"blob": VERIFIER.w0 + VERIFIER.l, "salt": VERIFIER.salt, "iterations": 1000, **change}
+    with pytest.raises(ValueError, match=why):
+        PaseVerifier.from_blob(**fields)
+
+
+def test_infinity_has_no_encoding() -> None:
+    with pytest.raises(DecodeError):
+        spake2p.encode_point(spake2p.multiply(spake2p.generator(), GROUP_ORDER))
