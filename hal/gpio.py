@@ -24,10 +24,10 @@ LGPIO_ERRORS: tuple[tuple[str, type[HalError]], ...] = (
     ("GPIO busy", DeviceBusy),
     ("can not open gpiochip", DeviceNotFound),
     ("bad GPIO number", DeviceNotFound),
-    ("unknown handle", DeviceNotFound),
     ("no permission", DevicePermission),
+    ("unable to locate Pi revision", DeviceNotFound),
 )
-"""lgpio tells its errors apart only by text. Source: lgpio 0.2.2, lgErr.c."""
+"""lgpio and gpiozero tell their errors apart only by text. Source: lgpio 0.2.2, lgErr.c; gpiozero 2.0.1, local.py."""
 
 
 class Pull(Enum):

@@ -1,0 +1,109 @@
+"""Where the conversions of a window fall in the pilot's period."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from hal.pilot_adc import CONVERSIONS, PATTERNS, SpiPilotAdc
+
+PERIOD_NS = 1_000_000
+FRAME_NS = 24_000
+SETTLING_NS = 10_000
+
+
+class Recorder:
+    """A converter that keeps the delays it is given; its codes are the number of the run."""
+
+    def __init__(self, speed_hz=1_000_000):
+        self.speed_hz = speed_hz
+        self.prepared = []
+        self.closed = False
+
+    def prepare(self, channel, delays_us):
+        self.prepared.append((channel, tuple(delays_us)))
+        return len(self.prepared) - 1
+
+    def run(self, number):
+        return number
+
+    def close(self):
+        self.closed = True
+
+
+def adc(speed_hz=1_000_000, seed=1):
+    recorder = Recorder(speed_hz)
+    return SpiPilotAdc(recorder, 2, iter(range(0, 10**9, 5)).__next__, Random(seed)), recorder
+
+
+@pytest.mark.parametrize("speed_hz", [700_000, 1_000_000, 1_350_000, 2_000_000, 3_600_000])
+def test_every_window_is_longer_than_three_periods_at_every_clock(speed_hz):
+    pilot, recorder = adc(speed_hz)
+    assert len(recorder.prepared) == PATTERNS
+    for channel, delays_us in recorder.prepared:
+        assert channel == 2
+        assert len(delays_us) == CONVERSIONS == 96
+        exact_ns = 96 * 24 * 10**9 / speed_hz + 1000 * sum(delays_us)
+        assert exact_ns >= 3 * PERIOD_NS
+        assert pilot.shortest_ns <= exact_ns
+
+
+@pytest.mark.parametrize("speed_hz", [100_000, 400_000])
+def test_a_clock_whose_window_would_eat_the_tick_is_refused(speed_hz):
+    with pytest.raises(ValueError, match=f"speed_hz = {speed_hz}"):
+        adc(speed_hz)
+
+
+def test_windows_differ_and_come_round_in_turn():
+    pilot, recorder = adc()
+    assert len({delays for _, delays in recorder.prepared}) == PATTERNS
+    numbers = [pilot.read_window().codes for _ in range(PATTERNS + 1)]
+    assert numbers == [*range(PATTERNS), 0]
+
+
+def test_a_window_says_when_it_started_and_ended():
+    pilot, recorder = adc()
+    window = pilot.read_window()
+    assert (window.started_ns, window.ended_ns) == (0, 5)
+    pilot.close()
+    assert recorder.closed
+
+
+def useful(delays_us, overhead_ns, start_ns, low_ns, high_ns):
+    """Count the conversions that fall into low..high of the period; each burst of 32 begins with its own call."""
+    count, at_ns = 0, start_ns
+    for index, delay_us in enumerate(delays_us):
+        count += low_ns <= at_ns % PERIOD_NS < high_ns
+        last_of_burst = index % 32 == 31
+        at_ns += FRAME_NS + 1000 * delay_us + (30_000 if last_of_burst else overhead_ns)
+    return count
+
+
+@pytest.mark.parametrize("overhead_ns", [0, 2_000, 9_500, 10_000, 18_000, 26_000])
+def test_no_rate_misses_a_plateau_of_8_or_90_percent(overhead_ns):
+    """The rates include 20 kS/s (26 µs added to 24 µs), which locks to 1 kHz when the spacing is even.
+
+    A high plateau of 8 % (6 A by the table) and a low one of 10 % must show three settled samples at every phase.
+    """
+    _, recorder = adc()
+    for _, delays_us in recorder.prepared:
+        for start_ns in range(0, PERIOD_NS, 10_000):
+            high = useful(delays_us, overhead_ns, start_ns, SETTLING_NS, 80_000)
+            low = useful(delays_us, overhead_ns, start_ns, 900_000 + SETTLING_NS, PERIOD_NS)
+            assert high >= 3
+            assert low >= 3
+
+
+def test_even_spacing_would_lock_at_20_kilosamples_and_dither_does_not():
+    """One sample per 50 µs against a plateau of 40 µs settled time: at some phases an even rate never sees it."""
+    even = [0] * 96
+    _, recorder = adc()
+    phases = range(0, PERIOD_NS, 5_000)
+    worst_even = min(useful(even, 26_000, start, SETTLING_NS, 50_000) for start in phases)
+    worst_dithered = min(
+        max(useful(delays_us, 18_000, start, SETTLING_NS, 50_000) for _, delays_us in recorder.prepared)
+        for start in phases
+    )
+    assert worst_even == 0
+    assert worst_dithered >= 3
