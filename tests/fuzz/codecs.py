@@ -1,0 +1,157 @@
+"""What bytes from strangers are fed to: every decoder.
+
+Each may raise nothing but DecodeError, and those of the interaction model a MatterStatus, which is an answer.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from evse_pi.matter.channel.case import Sigma1
+from evse_pi.matter.channel.pase import ParamRequest
+from evse_pi.matter.channel.protocol import StatusReport
+from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain, verify_root
+from evse_pi.matter.interaction import messages
+from evse_pi.matter.wire import tlv
+from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
+from evse_pi.matter.wire.status import DecodeError, MatterStatus
+from tests.support.matter_authority import Authority, CountingEntropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AUTHORITY = Authority(with_icac=True)
+
+
+def _decodes(decode: Callable[[bytes], object], *answers: type[Exception]) -> Callable[[bytes], None]:
+    def target(data: bytes) -> None:
+        with suppress(DecodeError, *answers):
+            decode(data)
+
+    return target
+
+
+def message_header(data: bytes) -> None:
+    """A header that decodes is encoded back to the bytes it came from, extensions and reserved bits aside."""
+    try:
+        header, offset = MessageHeader.decode(data)
+    except DecodeError:
+        return
+    assert offset <= len(data)
+    assert MessageHeader.decode(header.encode())[0] == header
+
+
+def protocol_header(data: bytes) -> None:
+    try:
+        header, offset = ProtocolHeader.decode(data)
+    except DecodeError:
+        return
+    assert offset <= len(data)
+    assert ProtocolHeader.decode(header.encode())[0] == header
+
+
+def tlv_element(data: bytes) -> None:
+    """What decodes can be encoded, and then decodes to the same encoding."""
+    try:
+        value = tlv.decode(data)
+    except DecodeError:
+        return
+    with suppress(ValueError, struct.error):  # profile tags, which the writer does not know in every form
+        encoded = tlv.encode(value)
+        assert tlv.encode(tlv.decode(encoded)) == encoded
+
+
+def certificate(data: bytes) -> None:
+    try:
+        decoded = MatterCertificate.decode(data)
+    except DecodeError:
+        return
+    with suppress(CertificateError):
+        verify_root(decoded)
+        assert decoded == AUTHORITY.root_certificate
+    with suppress(CertificateError):
+        verify_chain(decoded, AUTHORITY.icac_certificate, AUTHORITY.root_certificate, None)
+    with suppress(CertificateError):
+        verify_chain(AUTHORITY.make_noc(1, AUTHORITY.icac_key.public_key), decoded, AUTHORITY.root_certificate, 0)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "message_header": message_header,
+    "protocol_header": protocol_header,
+    "tlv": tlv_element,
+    "certificate": certificate,
+    "status_report": _decodes(StatusReport.decode),
+    "param_request": _decodes(ParamRequest.decode),
+    "sigma1": _decodes(Sigma1.decode),
+    "read": _decodes(messages.decode_read, MatterStatus),
+    "subscribe": _decodes(messages.decode_subscribe, MatterStatus),
+    "write": _decodes(messages.decode_write, MatterStatus),
+    "invoke": _decodes(messages.decode_invoke, MatterStatus),
+    "timed": _decodes(messages.decode_timed),
+    "status": _decodes(messages.decode_status),
+}
+
+
+def _path(*pairs: tuple[int, int | None]) -> tlv.TLVList:
+    return tlv.TLVList([(tag, None if value is None else tlv.uint(value)) for tag, value in pairs])
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Return well-formed examples, from which a fuzzer reaches the inside of each decoder."""
+    entropy = CountingEntropy("seeds")
+    revision = {255: tlv.uint(12)}
+    attribute = _path((2, 1), (3, 6), (4, 0))
+    parameters = {1: tlv.uint(500), 2: tlv.uint(300), 3: tlv.uint(4000), 7: tlv.uint(1), 9: tlv.uint(70000)}
+    sigma1 = {1: entropy.octets(32), 2: tlv.uint(7), 3: entropy.octets(32), 4: b"\x04" + entropy.octets(64)}
+    reading = {
+        0: [attribute, _path()],
+        1: [_path((1, 0), (2, 40), (3, 0))],
+        2: [{1: tlv.uint(3)}],
+        3: True,
+        4: [{0: _path((1, 0), (2, 40)), 1: tlv.uint(99)}],
+    }
+    subscribing = {0: False, 1: tlv.uint(0), 2: tlv.uint(60), 3: reading[0], 4: reading[1], 5: reading[2], 7: True}
+    writing = {
+        0: False,
+        1: False,
+        2: [
+            {0: tlv.uint(5), 1: attribute, 2: True},
+            {1: _path((2, 0), (3, 31), (4, 0), (5, None)), 2: {1: tlv.uint(5)}},
+        ],
+        3: False,
+    }
+    invoking = {0: False, 1: False, 2: [{0: _path((0, 1), (1, 6), (2, 2)), 1: {0: b"x"}, 2: tlv.uint(1)}]}
+    return {
+        "message_header": [
+            MessageHeader(0, 1, source_node_id=5).encode(),
+            MessageHeader(7, 1, destination_node_id=5).encode() + entropy.octets(40),
+            bytes.fromhex("000700200100000003000102030405"),
+        ],
+        "protocol_header": [
+            ProtocolHeader(is_initiator=True, opcode=2, exchange_id=9, protocol_id=1, needs_ack=True).encode()
+            + b"\x15",
+            bytes.fromhex("1f020900010005000403020103000102030405"),
+        ],
+        "tlv": [tlv.encode(reading), AUTHORITY.root, tlv.encode({1: -5, 2: 1.5, 3: None, 4: "ü", (0, 7): [True]})],
+        "certificate": [
+            AUTHORITY.root,
+            AUTHORITY.icac or b"",
+            AUTHORITY.issue(5, AUTHORITY.icac_key.public_key, tags=(0x10001,)),
+        ],
+        "status_report": [StatusReport(0, 0, 0).encode(), StatusReport(8, 4, 0).encode() + b"\x01\x00"],
+        "param_request": [
+            tlv.encode({1: entropy.octets(32), 2: tlv.uint(7), 3: tlv.uint(0), 4: False, 5: parameters}),
+        ],
+        "sigma1": [
+            tlv.encode({**sigma1, 5: parameters}),
+            tlv.encode({**sigma1, 6: entropy.octets(16), 7: entropy.octets(16)}),
+        ],
+        "read": [tlv.encode({**reading, **revision})],
+        "subscribe": [tlv.encode({**subscribing, **revision})],
+        "write": [tlv.encode({**writing, **revision})],
+        "invoke": [tlv.encode({**invoking, **revision})],
+        "timed": [tlv.encode({0: tlv.uint(500), **revision})],
+        "status": [tlv.encode({0: tlv.uint(0), **revision})],
+    }

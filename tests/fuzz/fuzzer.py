@@ -1,0 +1,27 @@
+"""A coverage-guided fuzzer for one target: `python -m tests.fuzz.fuzzer TARGET CORPUS [libFuzzer options]`.
+
+Without options it runs until it finds something. Each run adds what reaches new code to CORPUS.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["evse_pi.matter", "chip.tlv"]):
+    from tests.fuzz import codecs
+
+
+def main() -> None:
+    name, corpus = sys.argv[1], Path(sys.argv[2])
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(codecs.seeds()[name]):
+        corpus.joinpath(f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], codecs.TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
