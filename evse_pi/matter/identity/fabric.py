@@ -157,15 +157,11 @@ class FabricTable:
         """
         if len(label.encode()) > MAX_LABEL_BYTES:
             raise ValueError(f"fabric label {label!r} is longer than {MAX_LABEL_BYTES} bytes")
-        if index in self._stored:
-            self._write(replace(self._stored[index], label=label))
-        self._replace(replace(self._fabrics[index], label=label))
+        self._amend(index, lambda fabric: replace(fabric, label=label))
 
     def set_admin_vendor_id(self, index: int, vendor_id: int) -> None:
-        """Note another vendor of a fabric's administrator; an uncommitted fabric keeps it only if it is committed."""
-        if index in self._stored:
-            self._write(replace(self._stored[index], admin_vendor_id=vendor_id))
-        self._replace(replace(self._fabrics[index], admin_vendor_id=vendor_id))
+        """Note a fabric's verified vendor; an uncommitted fabric keeps it only if it is committed."""
+        self._amend(index, lambda fabric: replace(fabric, admin_vendor_id=vendor_id))
 
     def commit(self, index: int) -> None:
         """Make the present state of a fabric durable."""
@@ -183,6 +179,12 @@ class FabricTable:
         self._group_keys.forget(index)
         for listener in self.on_removed:
             listener(fabric)
+
+    def _amend(self, index: int, change: Callable[[Fabric], Fabric]) -> None:
+        """Apply `change` in memory and, without what is not committed yet, in the store."""
+        if index in self._stored:
+            self._write(change(self._stored[index]))
+        self._replace(change(self._fabrics[index]))
 
     def _reissue(self, fabric: Fabric) -> None:
         """Put `fabric` in place of the one with other credentials; the IPK stays, it is no part of them."""

@@ -251,6 +251,14 @@ async def test_a_label_survives_a_restart(bench: Bench) -> None:
         bench.ownership.fabrics.set_label(fabric.index, "ü" * 17)
 
 
+async def test_a_verified_vendor_survives_a_restart(bench: Bench) -> None:
+    fabric = bench.join(Authority())
+    bench.ownership.fabrics.set_admin_vendor_id(fabric.index, 0x1049)
+    current = bench.restart().fabrics.get(fabric.index)
+    assert current is not None
+    assert current.admin_vendor_id == 0x1049
+
+
 # --- UpdateNOC
 
 
