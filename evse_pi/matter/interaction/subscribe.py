@@ -35,6 +35,8 @@ MAX_WITHOUT_FABRIC = 2  # only a commissioner has none, and it rarely subscribes
 FIRST_RETRY_S = 1.0
 KEEP_ALIVE_MARGIN_S = 30  # the worst MRP case is 7 s; more leaves room for one retry
 
+_FLUSH_STEP_S = 0.02
+
 AttributeKey = tuple[int, int, int]
 
 
@@ -67,6 +69,11 @@ class Subscription:
     def is_idle(self) -> bool:
         """Return whether there is nothing to report."""
         return not self._dirty and not self._urgent
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether the peer has not confirmed all that it should know."""
+        return not self.is_idle or self._last_sent > self._last_confirmed
 
     def note_change(self, changed: AttributesChanged) -> None:
         """Remember attributes that have to be reported."""
@@ -157,7 +164,7 @@ class Subscription:
         attributes = [block for key in sorted(dirty) for block in self._attribute(key, accessor)]
         events = self._events(accessor)
         payloads = pack(attributes, events, subscription_id=self.id, suppress_response=False)
-        started = self._now()
+        self._last_sent = started = self._now()
         try:
             async with exchange:
                 await send_report(exchange, payloads, confirmed=True)
@@ -165,7 +172,7 @@ class Subscription:
             self._dirty |= dirty
             self._urgent = self._urgent or urgent
             return False
-        self._last_sent, self._last_confirmed, self._next_event = started, self._now(), next_event
+        self._last_confirmed, self._next_event = max(started, self._now()), next_event
         return True
 
     def _attribute(self, key: AttributeKey, accessor: Accessor) -> list[bytes]:
@@ -246,6 +253,13 @@ class SubscriptionTable:
     def drop_fabric(self, fabric_index: int) -> None:
         """End every subscription of a fabric."""
         self._drop(lambda owner: isinstance(owner, tuple) and owner[0] == fabric_index)
+
+    async def flush(self, timeout_s: float) -> None:
+        """Return when everything is reported, or after `timeout_s`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        while loop.time() < end and any(found.is_behind for found in self._subscriptions.values()):
+            await asyncio.sleep(_FLUSH_STEP_S)
 
     async def close(self) -> None:
         """End all subscriptions."""

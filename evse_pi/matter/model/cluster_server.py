@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set as AbstractSet
 from enum import IntFlag
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -165,6 +165,7 @@ class ClusterServer:
         if self._endpoint is not None:
             raise RuntimeError(f"{self.name} is part of endpoint {self._endpoint.id} already")
         self._endpoint = endpoint
+        self._initial = dict(self._values)
         self.data_version = int.from_bytes(self.node.entropy.octets(4), "little")
         for attribute in self.cluster.attributes.values():
             record = self.node.store.get(self._key(attribute)) if attribute.nonvolatile else None
@@ -313,12 +314,19 @@ class ClusterServer:
             path, event.priority, self.supervisor.event_payload(event, payload), fabric_index
         )
 
-    def forget_fabric(self, fabric_index: int) -> None:
-        """Drop the entries that a fabric has in this cluster's fabric-scoped lists."""
+    def keep_fabrics(self, fabric_indexes: AbstractSet[int]) -> None:
+        """Drop the entries of all other fabrics from this cluster's fabric-scoped lists."""
         for attribute in self.cluster.attributes.values():
             if attribute.fabric_scoped and not hasattr(self, f"read_{attribute.key}"):
-                kept = [entry for entry in self._values[attribute.id] if entry.fabricIndex != fabric_index]
-                self.assign(attribute, kept)
+                entries = self._values[attribute.id]
+                self.assign(attribute, [entry for entry in entries if entry.fabricIndex in fabric_indexes])
+
+    def reset(self) -> None:
+        """Give every stored attribute the value it had when the server was made."""
+        with transaction():
+            for attribute in self.cluster.attributes.values():
+                if attribute.nonvolatile:
+                    self.assign(attribute, self._initial[attribute.id])
 
     def _report(self, attribute_ids: set[int]) -> None:
         if attribute_ids:

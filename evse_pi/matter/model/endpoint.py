@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -24,7 +24,7 @@ class AccessPolicy(Protocol):
     """Who may do what; `identity.acl.AccessControl` is one."""
 
     def allows(
-        self, accessor: Accessor, privilege: Privilege, endpoint: int, cluster: int, device_types: Iterable[int]
+        self, accessor: Accessor, privilege: Privilege, endpoint: int, cluster: int, device_types: Sequence[int]
     ) -> bool:
         """Return whether `accessor` has `privilege` on a cluster of an endpoint with `device_types`."""
 
@@ -168,6 +168,9 @@ class Node:
         await endpoint.open(self, self._descriptor)
         self.endpoints[endpoint.id] = endpoint
         self._parts_changed(endpoint)
+        for server in endpoint.servers.values():
+            attributes = server.cluster.attributes.values()
+            self.attributes_changed(server, {found.id for found in attributes if not found.changes_omitted})
 
     async def remove(self, endpoint_id: int) -> None:
         """Take an endpoint out of the node and shut its servers.
