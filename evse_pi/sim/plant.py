@@ -55,6 +55,7 @@ class PlantSettings:
     mains: MainsSettings = field(default_factory=MainsSettings)
     rcd: RcdSettings = field(default_factory=RcdSettings)
     watchdog: WatchdogSettings | None = None
+    economiser: bool = False  # the contactor's line alone only holds, its boost line pulls in
     stop_cuts_coil: bool = True
     lock_travel_ns: int = 300 * MS
     proximity_supply_mv: int = 3_300
@@ -245,9 +246,10 @@ class Plant:
         cut = self.rcd.cuts or (self.tampering.stop_pressed and self.settings.stop_cuts_coil) or not self._fed
         if cut or self.tampering.coil_broken:
             return Coil.OFF
-        if self.drives[Drive.CONTACTOR]:
-            return Coil.FULL
-        return Coil.HOLD if self.drives[Drive.CONTACTOR_HOLD] else Coil.OFF
+        if not self.drives[Drive.CONTACTOR]:
+            return Coil.OFF
+        full = self.drives[Drive.CONTACTOR_BOOST] or not self.settings.economiser
+        return Coil.FULL if full else Coil.HOLD
 
     @property
     def _fed(self) -> bool:

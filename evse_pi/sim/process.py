@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.sim import shim
-from evse_pi.sim.simulator import CONTROL_SOCKET
+from evse_pi.sim.folder import CONTROL_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.devices.tree import MODELS, REDIRECTED
+from evse_pi.sim.folder import NODE_SOCKET, TREE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +54,8 @@ def environment(library: Path, folder: Path, nodes: tuple[str, ...], inherited: 
     return {
         **inherited,
         "LD_PRELOAD": preload,
-        "EVSE_SIM_SOCKET": str(folder / "nodes.sock"),
-        "EVSE_SIM_ROOT": str(folder / "tree"),
+        "EVSE_SIM_SOCKET": str(folder / NODE_SOCKET),
+        "EVSE_SIM_ROOT": str(folder / TREE),
         "EVSE_SIM_NODES": ":".join(nodes),
         "EVSE_SIM_REDIRECT": ":".join(redirected),
         "LG_WD": str(folder),  # lgpio makes a FIFO in its working folder when it is imported

@@ -16,7 +16,7 @@ class Drive(StrEnum):
     """A line that the controller drives; true is the active level."""
 
     CONTACTOR = "contactor"
-    CONTACTOR_HOLD = "contactor_hold"
+    CONTACTOR_BOOST = "contactor_boost"  # of a board with an economiser
     RCD_TEST = "rcd_test"
     RCD_RESET = "rcd_reset"
     LOCK = "lock"

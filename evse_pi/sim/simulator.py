@@ -14,6 +14,7 @@ from evse_pi.sim.devices.serial import SerialPort
 from evse_pi.sim.devices.server import DeviceServer
 from evse_pi.sim.devices.spi import Mcp3xxx, SpiBus
 from evse_pi.sim.devices.tree import MODELS, plant_tree, show_release
+from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
 from evse_pi.sim.plant import Plant
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.sim.wiring import I2cWiring, SimulatorSettings, Wiring
-
-NODE_SOCKET = "nodes.sock"
-CONTROL_SOCKET = "control.sock"
-TREE = "tree"
 
 
 class Simulator:

@@ -73,7 +73,7 @@ class MeterWiring:
 def _drives() -> dict[Drive, LineWiring]:
     lines = {
         Drive.CONTACTOR: 17,
-        Drive.CONTACTOR_HOLD: 27,
+        Drive.CONTACTOR_BOOST: 27,
         Drive.RCD_TEST: 24,
         Drive.RCD_RESET: 25,
         Drive.LOCK: 5,

@@ -65,6 +65,7 @@ def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
         ),
         mains=MainsSettings(phases=spec.phases),
         rcd=RcdSettings(test=Injection.LEVEL if isinstance(rcd, NotFitted) or not rcd.test_hz else Injection.TOGGLE),
+        economiser=spec.contactor.economiser is not None,
         watchdog=None if isinstance(dog, NotFitted) else WatchdogSettings(dog.timeout_ms * MILLISECOND),
         lock_travel_ns=lock.drive_ms * MILLISECOND * 2 // 3 if lock else plant.lock_travel_ns,
         proximity_supply_mv=proximity.supply_mv if proximity else plant.proximity_supply_mv,
@@ -90,13 +91,9 @@ def _channel(spec: BoardSpec, channel: int, source: Analog, scale: LinearScale) 
 
 
 def _drives(spec: BoardSpec) -> dict[Drive, LineWiring]:
-    lines: dict[Drive, tuple[int, bool]] = {}
-    boost = spec.contactor.economiser
-    if boost:  # the board's coil line alone holds, and its boost line pulls in
-        lines[Drive.CONTACTOR] = (boost.boost_pin, True)
-        lines[Drive.CONTACTOR_HOLD] = (spec.contactor.pin, True)
-    else:
-        lines[Drive.CONTACTOR] = (spec.contactor.pin, True)
+    lines: dict[Drive, tuple[int, bool]] = {Drive.CONTACTOR: (spec.contactor.pin, True)}
+    if spec.contactor.economiser:
+        lines[Drive.CONTACTOR_BOOST] = (spec.contactor.economiser.boost_pin, True)
     if not isinstance(spec.watchdog, NotFitted):
         lines[Drive.WATCHDOG] = (spec.watchdog.pin, True)
     if not isinstance(spec.rcd, NotFitted):

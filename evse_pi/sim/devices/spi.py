@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from evse_pi.sim.converter import AdcInput, Range, codes
-from evse_pi.sim.devices.protocol import SPI, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.protocol import READ, SPI, WRITE, Answer, Opened, Request, refusal
 
 if TYPE_CHECKING:
     from evse_pi.sim.plant import Plant
@@ -192,6 +192,8 @@ class SpiFile:
         """Serve a message or a setting."""
         if request.operation == SPI:
             return self._message(request, now_ns)
+        if request.operation in (READ, WRITE):
+            return self._half_duplex(request, now_ns)
         number, size, writes = request.a & 0xFF, request.a >> 16 & 0x3FFF, request.a >> 30 & 1
         if number not in self._settings or size not in (1, 4):
             raise refusal(errno.ENOTTY)
@@ -202,6 +204,12 @@ class SpiFile:
 
     def closed(self, now_ns: int) -> None:
         """Nothing is held."""
+
+    def _half_duplex(self, request: Request, now_ns: int) -> Answer:
+        reads = request.operation == READ
+        length = request.b if reads else len(request.payload)
+        message = TRANSFER.pack(length, 0, 0, 0, not reads, reads, 8) + request.payload
+        return self._message(Request(SPI, 1, now_ns, message), now_ns)
 
     def _set(self, number: int, value: int) -> None:
         if number == 3 and value not in (0, 8):

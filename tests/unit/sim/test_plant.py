@@ -51,16 +51,17 @@ def test_a_coil_pulse_shorter_than_the_pull_in_time_closes_nothing():
     assert plant.contactor.closings == 0
 
 
-def test_hold_keeps_the_armature_and_does_not_pull_it_in():
-    plant = Plant(STIFF)
-    plant.drive(Drive.CONTACTOR_HOLD, True, 0)
+def test_with_an_economiser_the_boost_pulls_in_and_the_contactor_line_holds():
+    plant = Plant(replace(STIFF, economiser=True))
+    plant.drive(Drive.CONTACTOR, True, 0)
     plant.advance(SECOND)
     assert not plant.sense(Sense.MIRROR)
-    plant.drive(Drive.CONTACTOR, True, SECOND)
-    plant.drive(Drive.CONTACTOR, False, 2 * SECOND)
+    plant.drive(Drive.CONTACTOR_BOOST, True, SECOND)
+    plant.drive(Drive.CONTACTOR_BOOST, False, 2 * SECOND)
     plant.advance(3 * SECOND)
     assert plant.sense(Sense.MIRROR)
-    plant.drive(Drive.CONTACTOR_HOLD, False, 3 * SECOND)
+    plant.drive(Drive.CONTACTOR, False, 3 * SECOND)
+    plant.drive(Drive.CONTACTOR_BOOST, True, 3 * SECOND)
     plant.advance(4 * SECOND)
     assert not plant.sense(Sense.MIRROR)
 
