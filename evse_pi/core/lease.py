@@ -21,7 +21,7 @@ AHEAD_NS = SECOND  # a sample may be younger than the tick that judges it
 class Lease:
     """The newest demand, when it came, and since when the chain of valid demands is unbroken.
 
-    Hazard: H-07 nobody is left who could say stop.
+    Hazard: H-10 nobody is left who could say stop.
     """
 
     demand: Demand | None = None

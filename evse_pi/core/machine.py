@@ -176,7 +176,7 @@ def initial(now_ns: int, former: Iterable[Fault] = ()) -> MachineState:
 def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tuple[MachineState, Outputs]:
     """Return the state after one tick and what the drivers shall do.
 
-    Hazard: H-01 to H-07; the contactor is closed in no phase but CHARGING and STOPPING.
+    Hazard: H-01 to H-07 and H-13 to H-15; the contactor is closed in no phase but CHARGING and STOPPING.
     """
     now_ns = inputs.now_ns
     doing = Doing(

@@ -39,7 +39,7 @@ class Overcurrent:
             return self if self == _NONE else _NONE
         if sample is None or sample.at_ns == self.judged_ns:
             return self
-        drawn_ma = max(sample.current_ma)
+        drawn_ma = max(map(abs, sample.current_ma))  # a reversed transformer counts backwards
         over = drawn_ma * 100 > (reference_ma + MARGIN_MA) * MARGIN_PERCENT
         far = drawn_ma * 100 > max(reference_ma, FAST_FLOOR_MA) * FAST_PERCENT
         over_ns = (now_ns if self.over_ns is None else self.over_ns) if over else None

@@ -65,7 +65,7 @@ class Rcd:
         return replace(self, released=False) if self.released else self
 
     def test(self, now_ns: int) -> Rcd:
-        """Return the device with its test begun. Hazard: never while the contactor is closed."""
+        """Return the device with its test begun. Hazard: H-05; never while the contactor is closed."""
         return replace(self, stage=RcdStage.CLEARING, since_ns=now_ns, quiet_ns=None, testing=True)
 
     def reset(self, now_ns: int, *, by_user: bool) -> Rcd:

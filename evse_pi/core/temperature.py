@@ -18,7 +18,7 @@ FULL, HALF, QUARTER, TOO_HOT = range(4)
 class Derating:
     """How far the offer is taken back; it goes up with the temperature at once and down with hysteresis.
 
-    Hazard: H-05 fire at a hot terminal.
+    Hazard: H-12 the box overheats.
     """
 
     level: int = FULL

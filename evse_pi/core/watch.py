@@ -196,7 +196,7 @@ def _lock_goal(
     """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
 
     On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead.
-    Hazard: H-03 a live plug in the hand.
+    Hazard: H-13 a live plug in the hand.
     """
     if pilot.connected:
         return True
