@@ -92,7 +92,8 @@ class Snapshot:
     """What the safety process says of itself: on change, else every second.
 
     `boot_id` changes with every start of the safety process; `transitions` are the last 16, oldest first, so that a
-    lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has no known end. `cable_ma` is 0 without a cable.
+    lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
+    no known end. `cable_ma` is 0 without a cable.
     """
 
     boot_id: int
@@ -316,7 +317,7 @@ def decode_demand(datagram: bytes) -> Demand:
     _expect_end(body, at)
     meter = MeterSample(meters[0][0], tuple(meters[0][1:4]), tuple(meters[0][4:])) if meters else None
     heat = TemperatureSample(*heats[0]) if heats else None
-    return Demand(*values[:5], meter, heat, *values[5:])
+    return Demand(**_named(_DEMAND, values), meter=meter, temperature=heat)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -344,12 +345,18 @@ def decode_snapshot(datagram: bytes) -> Snapshot:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers)) if numbers else []):
         raise DecodeError(f"transitions {numbers}: numbers must rise by one")
     return Snapshot(
-        *values, tuple(Transition(*each) for each in transitions), tuple(Evidence(*each) for each in evidence)
+        **_named(_SNAPSHOT, values),
+        transitions=tuple(Transition(*each) for each in transitions),
+        evidence=tuple(Evidence(*each) for each in evidence),
     )
 
 
 def _values(record: Any, fields: tuple[_Field, ...]) -> tuple[Any, ...]:
     return tuple([getattr(record, field.name) for field in fields])
+
+
+def _named(fields: tuple[_Field, ...], values: list[Any]) -> dict[str, Any]:
+    return {field.name: value for field, value in zip(fields, values, strict=True)}
 
 
 def _framed(kind: int, body: bytes) -> bytes:
