@@ -68,6 +68,7 @@ class Worker:
         self.subscriptions = {}
         self.updates = []
         self.news = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
 
     def _find(self, path: str):
         """Return what `path`, such as OnOff.Attributes.OnOff, names among the clusters."""
@@ -183,8 +184,9 @@ class Worker:
         }
 
     def _update(self, update) -> None:
+        """Keep an update, which comes on whatever thread the library likes."""
         self.updates.append((time.time(), *update))
-        self.news.set()
+        self.loop.call_soon_threadsafe(self.news.set)
 
     async def updates_until(self, kind: str, timeout_s: float, match=()):
         """Return all updates up to the first of `kind` whose next values are `match`; raise TimeoutError."""

@@ -139,8 +139,8 @@ def _is_target(entry: AclEntry, endpoint: int, cluster: int, device_types: Seque
 
 
 def _changes(old: tuple[AclEntry, ...], new: tuple[AclEntry, ...]) -> list[tuple[ChangeType, AclEntry]]:
-    """Return what differs, entry by entry at the same place of the list."""
-    changed = [(ChangeType.CHANGED, after) for before, after in zip(old, new, strict=False) if before != after]
+    """Return what a write did to each place of the list; writing the same entry again counts, as in TC-ACL-2.6."""
+    changed = [(ChangeType.CHANGED, entry) for entry in new[: len(old)]]
     added = [(ChangeType.ADDED, entry) for entry in new[len(old) :]]
     removed = [(ChangeType.REMOVED, entry) for entry in old[len(new) :]]
     return changed + added + removed
