@@ -71,12 +71,7 @@ install_box() {
   printf 'evse-pi: installed. Set the board in /etc/evse-pi/environment, write /etc/evse-pi/installation.toml (docs/boards), reboot.\n'
 }
 
-un# add_user NAME GROUPS: a system user without a login, in those groups of the Pi's devices.
-add_user() {
-  id "$1" >/dev/null 2>&1 || run useradd --system --no-create-home --gid evse-pi --groups "$2" "$1"
-}
-
-install_box() {
+uninstall_box() {
   local unit
   run systemctl disable --now "${units[@]}"
   for unit in "${units[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
