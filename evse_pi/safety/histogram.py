@@ -35,9 +35,7 @@ class Histogram:
 
     def add(self, duration_ns: int) -> None:
         """Count one duration; a negative one counts as 0, one beyond the last bin in the last bin."""
-        microseconds = min(max(duration_ns, 0) // 1000, _LARGEST_US)
-        shift = max(0, microseconds.bit_length() - _MANTISSA_BITS - 1)
-        self._counts[(shift << _MANTISSA_BITS) + (microseconds >> shift)] += 1
+        self._counts[_bin(duration_ns)] += 1
         self._total += 1
         self._largest_ns = max(self._largest_ns, duration_ns)
 
@@ -45,7 +43,7 @@ class Histogram:
         """Return a duration that at least `per_mille` of all did not exceed, 0 when nothing was counted."""
         may_exceed = self._total * (1000 - per_mille) // 1000
         above = 0
-        for index in range(_BINS - 1, -1, -1):
+        for index in range(_bin(self._largest_ns), -1, -1):
             above += self._counts[index]
             if above > may_exceed:
                 return min(_upper_edge_ns(index), self._largest_ns)
@@ -56,6 +54,13 @@ class Histogram:
         self._counts = _EMPTY[:]
         self._total = 0
         self._largest_ns = 0
+
+
+def _bin(duration_ns: int) -> int:
+    """Return the index of the bin that `duration_ns` falls into."""
+    microseconds = min(max(duration_ns, 0) // 1000, _LARGEST_US)
+    shift = max(0, microseconds.bit_length() - _MANTISSA_BITS - 1)
+    return (shift << _MANTISSA_BITS) + (microseconds >> shift)
 
 
 def _upper_edge_ns(index: int) -> int:

@@ -24,3 +24,9 @@ class ServiceManager:
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.send(message)
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from evse_pi.sim.converter import AdcInput, Range, codes, millivolts
 from evse_pi.sim.signals import Analog, Drive, Sense
 from hal.interfaces import PilotWindow
-from hal.units import DutyPpm, Ohms
+from hal.units import MILLISECOND, DutyPpm, Ohms
 
 if TYPE_CHECKING:
     import random
 
+    from boards.spec import ContactorSpec
     from evse_pi.sim.clock import VirtualClock
     from evse_pi.sim.plant import Plant
     from hal.calibration import LinearScale
@@ -93,21 +94,29 @@ class SimulatedPilotPwm:
 
 
 class SimulatedContactor:
-    """The coil and the mirror contact of the plant."""
+    """The coil and the mirror contact of the plant; an economiser needs its boost to pull in."""
 
-    def __init__(self, port: PlantPort) -> None:
+    def __init__(self, port: PlantPort, parts: ContactorSpec) -> None:
         self._port = port
+        self._boost_ns = parts.economiser.boost_ms * MILLISECOND if parts.economiser else 0
+        self._boost_until_ns: int | None = None
 
     def open(self) -> None:
         """Let go of the coil."""
         self._port.drive(Drive.CONTACTOR, False)
+        self._end_boost()
 
     def close(self) -> None:
         """Feed the coil."""
+        if self._boost_ns:
+            self._boost_until_ns = self._port.clock.now_ns + self._boost_ns
+            self._port.drive(Drive.CONTACTOR_BOOST, True)
         self._port.drive(Drive.CONTACTOR, True)
 
     def maintain(self, now_ns: int) -> None:
-        """Do nothing: this coil needs no economiser."""
+        """End the boost when its time is over."""
+        if self._boost_until_ns is not None and now_ns >= self._boost_until_ns:
+            self._end_boost()
 
     def read_closed(self) -> bool:
         """Return what the mirror contact says."""
@@ -116,6 +125,10 @@ class SimulatedContactor:
     def release(self) -> None:
         """Open."""
         self.open()
+
+    def _end_boost(self) -> None:
+        self._boost_until_ns = None
+        self._port.drive(Drive.CONTACTOR_BOOST, False)
 
 
 class SimulatedVoltageSense:

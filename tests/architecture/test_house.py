@@ -53,7 +53,7 @@ def test_only_the_safety_loop_closes_the_contactor() -> None:
         and node.func.attr == "close"
         and "contactor" in ast.unparse(node.func.value)
     }
-    assert callers <= {"evse_pi/safety/loop.py"}
+    assert callers <= {"evse_pi/safety/actuators.py"}
 
 
 def test_no_product_file_speaks_of_unfinished_work() -> None:

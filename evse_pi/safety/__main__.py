@@ -1,0 +1,151 @@
+"""The composition root of the safety process: board, installer's limits, drivers, link, loop."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.build_safety import build_safety
+from boards.loader import BoardError, load_board
+from evse_pi.config import INSTALLATION, ConfigError, ratings, read_installation
+from evse_pi.core.faults import NO_FAULTS, Fault
+from evse_pi.core.installation import Installation
+from evse_pi.core.records import decode_demand
+from evse_pi.core.settings import MachineSettings
+from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError
+from evse_pi.safety.host import SystemHost, sleep_until
+from evse_pi.safety.loop import LoopSettings, SafetyLoop
+from evse_pi.safety.memory import FaultMemory
+from evse_pi.safety.notify import ServiceManager
+from evse_pi.safety.realtime import prefer_this_process
+from hal.errors import HalError
+from hal.kernel import read_output_persistence
+from hal.units import Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from boards.spec import BoardSpec
+    from evse_pi.safety.histogram import Histogram
+
+RUN_DIRECTORY = Path("/run/evse-pi")
+MEMORY_FILE = "former-faults"
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
+"""What the machine runs on while the installer's file cannot be used; Fault.INSTALLATION_INVALID keeps it open."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the safety process until it is asked to stop, and return its exit status."""
+    arguments = _arguments().parse_args(argv)
+    try:
+        board = load_board(arguments.board)
+        if board.bench_only:
+            _say(f"board {board.name} is for the bench only: {board.bench_only}")
+        with ExitStack() as resources:
+            return _serve(board, arguments, resources)
+    except BoardError as error:
+        _say(str(error))
+        return EX_CONFIG
+    except (HalError, LinkError) as error:
+        _say(str(error))
+        return EX_UNAVAILABLE
+
+
+def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack) -> int:
+    """Put the process together, run the loop, and take everything apart again, the contactor first."""
+    run_dir, installation = arguments.run_dir, arguments.installation
+    hardware = build_safety(board)
+    resources.callback(hardware.close)
+    link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_demand)
+    resources.callback(link.close)
+    memory = FaultMemory(run_dir / MEMORY_FILE)
+    resources.callback(memory.close)
+    machine = _machine(board, installation)
+    settings = LoopSettings(
+        machine=machine or MachineSettings(ratings(board), NO_INSTALLATION),
+        pilot_scale=board.pilot_adc.scale,
+        boot_id=int.from_bytes(os.urandom(4), "little"),
+        alarms=_persistence() | (NO_FAULTS if machine else {Fault.INSTALLATION_INVALID}),
+        former=memory.former,
+    )
+    manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
+    resources.callback(manager.close)
+    host = SystemHost(manager, memory, lambda: _machine(board, installation))
+    loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.request_stop())
+    for refusal in prefer_this_process(arguments.cpu):
+        _say(refusal)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return _run(loop, host)
+
+
+def _run(loop: SafetyLoop, host: SystemHost) -> int:
+    status = 0
+    try:
+        loop.run(sleep_until)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+        traceback.print_exception(end.__cause__)
+    timing = loop.timing
+    _say(
+        f"ends with status {status} after {timing.lateness.total} ticks; "
+        f"lateness {_figures(timing.lateness)}; window {_figures(timing.window)}; "
+        f"reaction {_figures(timing.reaction)}; collector {_figures(host.pauses)}"
+    )
+    return status
+
+
+def _machine(board: BoardSpec, path: Path) -> MachineSettings | None:
+    """Return the settings of board and installer, None when the installer's file cannot be used."""
+    try:
+        rated = ratings(board)
+        return MachineSettings(rated, read_installation(path, rated))
+    except ConfigError as error:
+        _say(str(error))
+        return None
+
+
+def _persistence() -> frozenset[Fault]:
+    """Return the alarm of a kernel that would keep the contactor closed after this process died. Hazard: H-08."""
+    persistence = read_output_persistence()
+    if persistence.released:
+        return NO_FAULTS
+    _say(f"the contactor stays open: {persistence.detail}")
+    return frozenset((Fault.OUTPUTS_PERSIST,))
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="evse-pi-safety", description="The safety process of an evse-pi wallbox.")
+    parser.add_argument("--board", required=True, help="name of the board file")
+    parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument("--cpu", type=int, action="append", default=[], help="run on this CPU only; may be repeated")
+    return parser
+
+
+def _figures(histogram: Histogram) -> str:
+    """Return p50/p99/p99.9/max in microseconds."""
+    quantiles = [histogram.quantile_ns(per_mille) for per_mille in (500, 990, 999)]
+    return "/".join(str(ns // 1000) for ns in (*quantiles, histogram.largest_ns)) + " us"
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # nobody reads it any more
+        print(f"evse-pi-safety: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What surrounds the loop in the real process: service manager, fault memory, collector, installer's file."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import TYPE_CHECKING
+
+from evse_pi.safety.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evse_pi.core.faults import Fault
+    from evse_pi.core.settings import MachineSettings
+    from evse_pi.safety.memory import FaultMemory
+    from evse_pi.safety.notify import ServiceManager
+
+
+def sleep_until(instant_ns: int) -> None:
+    """Sleep until `instant_ns` of CLOCK_MONOTONIC, not at all when it is past."""
+    remaining_ns = instant_ns - time.monotonic_ns()
+    if remaining_ns > 0:
+        time.sleep(remaining_ns / 1_000_000_000)
+
+
+class SystemHost:
+    """The process as the loop sees it; `pauses` is how long the collector took."""
+
+    def __init__(
+        self, manager: ServiceManager, memory: FaultMemory, reload: Callable[[], MachineSettings | None]
+    ) -> None:
+        self.pauses = Histogram()
+        self._manager = manager
+        self._memory = memory
+        self._reload = reload
+        self._ready = False
+
+    def heartbeat(self) -> None:
+        """Tell the service manager; the first time also that the start is over."""
+        self._manager.tell(b"WATCHDOG=1" if self._ready else b"READY=1\nWATCHDOG=1")
+        self._ready = True
+
+    def remember(self, faults: frozenset[Fault]) -> None:
+        """Keep the faults that outlive the process."""
+        self._memory.keep(faults)
+
+    def collect_garbage(self) -> None:
+        """Collect what the ticks since the last time left behind in cycles, which should be nothing."""
+        started_ns = time.monotonic_ns()
+        gc.collect()
+        self.pauses.add(time.monotonic_ns() - started_ns)
+
+    def reload(self) -> MachineSettings | None:
+        """Read the installer's file anew."""
+        return self._reload()

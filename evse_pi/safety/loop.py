@@ -1,0 +1,207 @@
+"""The tick: read, decide, act, publish, pulse; and what happens when any of that fails."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from evse_pi.core.faults import NO_FAULTS, Fault
+from evse_pi.core.machine import initial, step
+from evse_pi.core.records import Request
+from evse_pi.core.states import EvseState
+from evse_pi.safety.actuators import Actuators
+from evse_pi.safety.publisher import Publisher
+from evse_pi.safety.senses import Senses
+from evse_pi.safety.timing import LATE_TICK_NS, Timing
+from hal.errors import HalError
+from hal.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from boards.build_safety import SafetyHardware
+    from evse_pi.core.machine import MachineState
+    from evse_pi.core.records import Demand
+    from evse_pi.core.settings import MachineSettings
+    from evse_pi.core.signals import Inputs
+    from hal.calibration import LinearScale
+
+PERIOD_NS = 10 * MILLISECOND
+HEARTBEAT_NS = 200 * MILLISECOND  # for a service manager that waits one second
+COLLECT_NS = 60 * SECOND
+EX_SOFTWARE = 70  # sysexits(3): the service manager starts the process anew, into the self-test
+
+
+class DemandLink(Protocol):
+    """Where demands come from and snapshots go to."""
+
+    def receive(self) -> Demand | None:
+        """Return the newest demand since the last call, or None."""
+
+    def send(self, datagram: bytes) -> bool:
+        """Send one snapshot if that costs no time; return whether it was sent."""
+
+
+class Host(Protocol):
+    """What the loop asks of the process that it runs in; all but `heartbeat` between two ticks."""
+
+    def heartbeat(self) -> None:
+        """Tell the service manager that a tick has completed; must not wait."""
+
+    def remember(self, faults: frozenset[Fault]) -> None:
+        """Keep the active faults for the next life of this process."""
+
+    def collect_garbage(self) -> None:
+        """Free what only the collector can."""
+
+    def reload(self) -> MachineSettings | None:
+        """Return the settings with the installer's file read anew, None when it is not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """What a start of the safety process knows.
+
+    `alarms` are what the start found out about itself; `former` are faults that the process had when it died.
+    """
+
+    machine: MachineSettings
+    pilot_scale: LinearScale
+    boot_id: int
+    alarms: frozenset[Fault] = NO_FAULTS
+    former: frozenset[Fault] = NO_FAULTS
+
+
+class SafetyLoop:
+    """Decides where the contactor is, a hundred times a second. Hazard: H-01, H-08, H-09, H-10.
+
+    Units: `clock` returns ns of CLOCK_MONOTONIC; `due_ns` is when the next tick should begin.
+    """
+
+    def __init__(
+        self, hardware: SafetyHardware, link: DemandLink, settings: LoopSettings, clock: Callable[[], int], host: Host
+    ) -> None:
+        self.due_ns = clock()
+        self.timing = Timing(settings.machine.board.contactor_release_ns)
+        self._link = link
+        self._clock = clock
+        self._host = host
+        self._watchdog = hardware.watchdog
+        self._senses = Senses(hardware, settings.pilot_scale, self.timing)
+        self._actuators = Actuators(hardware)
+        self._publisher = Publisher(link, settings.boot_id, self.timing)
+        self._machine = settings.machine
+        self._alarms = settings.alarms
+        self._state = initial(self.due_ns, settings.former)
+        self._demand: Demand | None = None
+        self._watchdog_failed = False
+        self._reload_wanted = False
+        self._stopping = False
+        self._heartbeat_ns = self.due_ns
+        self._collect_ns = self.due_ns
+
+    @property
+    def state(self) -> MachineState:
+        """What the last tick decided."""
+        return self._state
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for and nothing is energised any more."""
+        return self._stopping and self._actuators.opened
+
+    def request_stop(self) -> None:
+        """Let go of the vehicle softly, as if the lease had ended, and be `stopped` once the contactor is open."""
+        self._stopping = True
+
+    def run(self, sleep_until: Callable[[int], None]) -> None:
+        """Tick on absolute deadlines until stopped. Raises: SystemExit, as `tick`."""
+        while not self.stopped:
+            sleep_until(self.due_ns)
+            self.tick(self._clock())
+            self.rest()
+
+    def tick(self, now_ns: int) -> None:
+        """Look once, decide, and act on it; whatever fails, the contactor is open when this returns or raises.
+
+        Raises: SystemExit after anything that no driver is known to raise; the process must end then.
+        """
+        try:
+            self._tick(now_ns)
+        except Exception as error:
+            self._actuators.make_safe()
+            with suppress(Exception):
+                self._publisher.last_words(now_ns)
+            raise SystemExit(EX_SOFTWARE) from error
+
+    def rest(self) -> None:
+        """Do between two ticks what must not lengthen one; collecting and reading files only with an open contactor."""
+        self._host.remember(self._state.book.active)
+        if not self._actuators.opened:
+            return
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self._reload()
+        if self._state.status.evse_state is EvseState.A and self._clock() >= self._collect_ns:
+            self._host.collect_garbage()
+            self._collect_ns = self._clock() + COLLECT_NS
+
+    def _tick(self, now_ns: int) -> None:
+        alarms = self._alarms | self._judge_time(now_ns)
+        self._actuators.prepare(now_ns)
+        failures = self._actuators.failures
+        if self._watchdog_failed:
+            failures |= {Fault.WATCHDOG_DRIVE_FAILED}
+        before = self._state
+        inputs = self._senses.read(now_ns, self._listen(), failures, alarms)
+        self._decide(before, inputs)
+        if not self._actuators.failures <= inputs.failures:
+            inputs = replace(inputs, failures=inputs.failures | self._actuators.failures)
+            self._decide(before, inputs)
+        self.timing.add_acted(self._clock())
+        self._publisher.publish(self._state, inputs)
+        if self._actuators.obeyed and not self._pulse():
+            self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
+
+    def _judge_time(self, now_ns: int) -> frozenset[Fault]:
+        """Count how late this tick is, set the next deadline, and return what that means for the vehicle."""
+        late_ns = now_ns - self.due_ns
+        self.timing.lateness.add(late_ns)
+        self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
+        missed = late_ns > LATE_TICK_NS and not self._actuators.opened
+        return frozenset((Fault.TIMING_BUDGET,)) if missed or not self.timing.within_budget else NO_FAULTS
+
+    def _listen(self) -> Demand | None:
+        """Return the newest demand ever received; none any more when stopping."""
+        self._demand = self._link.receive() or self._demand
+        return None if self._stopping else self._demand
+
+    def _decide(self, before: MachineState, inputs: Inputs) -> None:
+        """Take the step from `before` and drive what follows; a second look in a tick replaces the first."""
+        self._state, outputs = step(before, inputs, self._machine)
+        self._actuators.drive(outputs)
+        if Request.RELOAD_INSTALLATION in self._state.watch.lease.orders:
+            self._reload_wanted = True
+
+    def _pulse(self) -> bool:
+        """Keep the gate of the contactor closed for one more tick; return whether that worked."""
+        try:
+            if self._watchdog:
+                self._watchdog.pulse()
+        except HalError:
+            self._watchdog_failed = True
+            return False
+        self._watchdog_failed = False
+        if self._clock() >= self._heartbeat_ns:
+            self._heartbeat_ns = self._clock() + HEARTBEAT_NS
+            self._host.heartbeat()
+        return True
+
+    def _reload(self) -> None:
+        settings = self._host.reload()
+        self._alarms -= {Fault.INSTALLATION_INVALID}
+        if settings is None:
+            self._alarms |= {Fault.INSTALLATION_INVALID}
+        else:
+            self._machine = settings
