@@ -11,7 +11,7 @@ import contextlib
 import logging
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
@@ -25,11 +25,13 @@ from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
-from evse_pi.matter.model.events import Change
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire.chip_objects import OnOff
 from evse_pi.matter.world import SystemEntropy, SystemWallClock
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.events import Change
 
 # The specification's table, written down once.
 ON_OFF = ClusterSchema(
@@ -178,9 +180,7 @@ def lamp_node(options: argparse.Namespace) -> MatterNode:
     def interfaces() -> Any:
         return network_interfaces(names)
 
-    discovery = Advertiser(
-        port=transport.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces
-    )
+    discovery = Advertiser(port=transport.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces)
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
     surroundings = Surroundings(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, salt, 1000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,23 +31,25 @@ from evse_pi.matter.clusters.operational_credentials import OperationalCredentia
 from evse_pi.matter.clusters.software_diagnostics import SoftwareDiagnosticsServer
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock, TimeSynchronizationServer
 from evse_pi.matter.clusters.wifi_network_diagnostics import WiFiNetworkDiagnosticsServer
-from evse_pi.matter.discovery.interfaces import Interface
 from evse_pi.matter.discovery.mdns import CommissionableService, OperationalService
 from evse_pi.matter.identity.failsafe import FailSafeBusy, FailSafeContext
-from evse_pi.matter.identity.fabric import Fabric
 from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.interaction.handler import InteractionHandler
 from evse_pi.matter.interaction.messages import INTERACTION_MODEL_REVISION, PROTOCOL_INTERACTION_MODEL
 from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
-from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, DeviceType, Endpoint, Node
 from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.request import current_request
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from evse_pi.matter.channel.transport import DatagramTransport
+    from evse_pi.matter.discovery.interfaces import Interface
     from evse_pi.matter.identity.attestation import CredentialProvider
+    from evse_pi.matter.identity.fabric import Fabric
+    from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.storage import KeyValueStore
     from evse_pi.matter.world import Entropy, WallClock
 

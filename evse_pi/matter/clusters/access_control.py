@@ -64,7 +64,9 @@ class AccessControlServer(ClusterServer):
     def read_acl(self, _accessor: Accessor | None) -> list[Any]:
         """Return the entries of all fabrics."""
         fabrics = self._ownership.fabrics
-        return [_to_struct(entry) for fabric in fabrics for entry in self._ownership.access_control.entries(fabric.index)]
+        return [
+            _to_struct(entry) for fabric in fabrics for entry in self._ownership.access_control.entries(fabric.index)
+        ]
 
     def write_acl(self, entries: tuple[Any, ...]) -> None:
         """Replace the writer's list."""

@@ -110,4 +110,3 @@ class BasicInformationServer(ClusterServer, enable=("ShutDown", "Leave")):
     def leaving(self, fabric_index: int) -> None:
         """Tell a fabric that the node leaves it."""
         self.events.leave.emit(fabricIndex=fabric_index)
-

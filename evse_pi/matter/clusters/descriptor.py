@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from evse_pi.matter.identity.accessor import Accessor
+from typing import TYPE_CHECKING
+
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature
 from evse_pi.matter.wire.chip_objects import Descriptor
+
+if TYPE_CHECKING:
+    from evse_pi.matter.identity.accessor import Accessor
 
 SCHEMA = ClusterSchema(
     Descriptor,

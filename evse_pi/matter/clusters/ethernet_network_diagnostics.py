@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.clusters.network_interface import SYS_CLASS_NET, setting, statistic
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature
 from evse_pi.matter.wire.chip_objects import EthernetNetworkDiagnostics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evse_pi.matter.identity.accessor import Accessor
 
 _Rate = EthernetNetworkDiagnostics.Enums.PHYRateEnum
 _RATES = {
@@ -119,7 +122,7 @@ class EthernetNetworkDiagnosticsServer(
         self.changed(*_COUNTERS)
 
     def _count(self, key: str) -> int:
-        return max(0, self._kernel(key) - self.internal.base.get(key, 0))
+        return max(0, self._kernel(key) - int(self.internal.base.get(key, 0)))
 
     def _kernel(self, key: str) -> int:
         return statistic(self._interface, _COUNTERS[key], self._folder) or 0

@@ -9,12 +9,12 @@ from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.identity.failsafe import MAX_CUMULATIVE_S, FailSafeBusy
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
-from evse_pi.matter.model.request import Request
 from evse_pi.matter.wire.chip_objects import GeneralCommissioning
 
 if TYPE_CHECKING:
     from evse_pi.matter.clusters.commissioning_window import CommissioningWindow
     from evse_pi.matter.identity.failsafe import FailSafe
+    from evse_pi.matter.model.request import Request
 
 FAILSAFE_EXPIRY_S = 60
 _Error = GeneralCommissioning.Enums.CommissioningErrorEnum
@@ -71,7 +71,7 @@ class GeneralCommissioningServer(ClusterServer):
         capability = self.state.location_capability
         if capability not in (_Place.kIndoorOutdoor, request.newRegulatoryConfig):
             return _Answers.SetRegulatoryConfigResponse(_Error.kValueOutsideRange, f"allowed is {capability.name}")
-        if len(request.countryCode.encode()) != 2:  # noqa: PLR2004 (ISO 3166-1 alpha-2)
+        if len(request.countryCode.encode()) != 2:
             return _Answers.SetRegulatoryConfigResponse(_Error.kValueOutsideRange, "a country code has 2 letters")
         self.state.regulatory_config = request.newRegulatoryConfig
         self.state.breadcrumb = request.breadcrumb

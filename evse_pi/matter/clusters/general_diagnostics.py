@@ -6,15 +6,17 @@ import asyncio
 import hmac
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.clusters.network_interface import NetworkInterface, is_wireless
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import GeneralDiagnostics
 from evse_pi.matter.wire.status import MatterStatus, Status
-from evse_pi.matter.world import WallClock
+
+if TYPE_CHECKING:
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.world import WallClock
 
 ENABLE_KEY_BYTES = 16
 MAX_INTERFACES = 8

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field
-from evse_pi.matter.model.events import Change
 from evse_pi.matter.wire.chip_objects import Identify
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.events import Change
 
 SCHEMA = ClusterSchema(
     Identify,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.clusters.network_interface import NetworkInterface
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import NetworkCommissioning
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evse_pi.matter.clusters.network_interface import NetworkInterface
+    from evse_pi.matter.identity.accessor import Accessor
 
 MAX_NETWORKS = 4
 

@@ -9,7 +9,6 @@ from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field
-from evse_pi.matter.model.request import Request
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import OperationalCredentials
 from evse_pi.matter.wire.status import MatterStatus, Status
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.identity.ownership import Ownership
+    from evse_pi.matter.model.request import Request
 
 NONCE_BYTES = 32
 MAX_LABEL_BYTES = 32
@@ -210,7 +210,9 @@ class OperationalCredentialsServer(ClusterServer):
         fabric = self._ownership.fabrics.get(index)
         if fabric is None:
             raise MatterStatus(Status.INVALID_COMMAND, f"there is no fabric {index}")
-        self._verification.update(fabric, statement=request.VIDVerificationStatement, vvsc=request.vvsc, vendor_id=request.vendorID)
+        self._verification.update(
+            fabric, statement=request.VIDVerificationStatement, vvsc=request.vvsc, vendor_id=request.vendorID
+        )
         if request.vendorID is not None:
             self._ownership.fabrics.set_admin_vendor_id(index, request.vendorID)
         self.changed("fabrics", "nocs")

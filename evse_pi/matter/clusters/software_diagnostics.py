@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature
 from evse_pi.matter.wire.chip_objects import SoftwareDiagnostics
+
+if TYPE_CHECKING:
+    from evse_pi.matter.identity.accessor import Accessor
 
 _STATM = Path("/proc/self/statm")
 _RESIDENT_FIELD = 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
 from evse_pi.matter.wire.chip_objects import TimeSynchronization
 from evse_pi.matter.wire.status import MatterStatus, Status
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S, WallClock
+
+if TYPE_CHECKING:
+    from evse_pi.matter.identity.accessor import Accessor
 
 _Granularity = TimeSynchronization.Enums.GranularityEnum
 _Source = TimeSynchronization.Enums.TimeSourceEnum

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from evse_pi.matter.channel.exchange import MAX_PAYLOAD_BYTES, Exchange, ExchangeTimeout, Message
+from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
 from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.interaction.invoke import invoke
 from evse_pi.matter.interaction.messages import (
@@ -25,13 +25,14 @@ from evse_pi.matter.interaction.messages import (
 from evse_pi.matter.interaction.report import ReportRefused, attribute_reports, event_reports, pack, send_report
 from evse_pi.matter.interaction.subscribe import SubscriptionTable
 from evse_pi.matter.interaction.write import WriteAction, WriteLocks
-from evse_pi.matter.model.endpoint import Node
 from evse_pi.matter.model.request import Request
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
 from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.channel.session import Session, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
+    from evse_pi.matter.model.endpoint import Node
     from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)

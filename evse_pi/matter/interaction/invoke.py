@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.interaction.messages import CommandData, InvokeRequest, command_answer, command_status
 from evse_pi.matter.interaction.paths import INVOKE, Target, expand
-from evse_pi.matter.model.cluster import ClusterCommand
-from evse_pi.matter.model.endpoint import Node
 from evse_pi.matter.model.operations import invoke_handler
 from evse_pi.matter.model.request import Request, serving
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.cluster import ClusterCommand
+    from evse_pi.matter.model.endpoint import Node
 
 log = logging.getLogger(__name__)
 

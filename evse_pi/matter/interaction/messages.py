@@ -51,6 +51,9 @@ class WildcardFlag(IntFlag):
     DIAGNOSTICS = 256
 
 
+NO_FLAGS = WildcardFlag(0)
+
+
 class ListOperation(IntEnum):
     """What an attribute path does to a list."""
 
@@ -65,7 +68,7 @@ class Path:
     endpoint: int | None
     cluster: int | None
     element: int | None
-    flags: WildcardFlag = WildcardFlag(0)
+    flags: WildcardFlag = NO_FLAGS
     operation: ListOperation = ListOperation.REPLACE
     urgent: bool = False
 
@@ -206,7 +209,7 @@ def command_status(path: Path, refusal: MatterStatus | None, reference: int | No
 
 
 def attribute_report(path: bytes, data_version: int, data: bytes) -> bytes:
-    """Return an AttributeReportIB with data; `path` comes from `attribute_path_block`, `data` is a member with tag 2."""
+    """Return an AttributeReportIB with data: `path` of `attribute_path_block`, `data` a member with tag 2."""
     version = member(0, uint(data_version))
     return _STRUCTURE + b"\x35\x01" + version + path + data + _END + _END
 

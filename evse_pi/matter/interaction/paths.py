@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from evse_pi.matter.identity.accessor import Accessor
-from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.interaction.messages import Path, WildcardFlag
 from evse_pi.matter.model.cluster import (
     ACCEPTED_COMMAND_LIST,
@@ -18,9 +15,15 @@ from evse_pi.matter.model.cluster import (
     ClusterCommand,
     ClusterEvent,
 )
-from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Node
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.identity.acl import Privilege
+    from evse_pi.matter.model.cluster_server import ClusterServer
 
 E = TypeVar("E", ClusterAttribute, ClusterCommand, ClusterEvent)
 

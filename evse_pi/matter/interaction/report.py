@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chip.tlv import uint
 
-from evse_pi.matter.channel.exchange import MAX_PAYLOAD_BYTES, Exchange
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.interaction.messages import (
     Opcode,
     Path,
@@ -22,12 +19,18 @@ from evse_pi.matter.interaction.messages import (
     report_data,
 )
 from evse_pi.matter.interaction.paths import EVENTS, READ, Target, check_read_path, expand
-from evse_pi.matter.model.cluster import ClusterAttribute
-from evse_pi.matter.model.endpoint import Node
-from evse_pi.matter.model.event_log import EventRecord
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG, attribute_element, encoded_attribute
 from evse_pi.matter.model.supervisor import member
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, Exchange
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.model.cluster import ClusterAttribute
+    from evse_pi.matter.model.endpoint import Node
+    from evse_pi.matter.model.event_log import EventRecord
 
 MAX_PATHS = 64  # of one request; controllers that exist send up to 20
 MAX_REPORTS = 8192  # of one request: a node of this kind has 300 attributes, a hostile request could ask for each often
@@ -81,7 +84,7 @@ def _unless_known(target: Target[ClusterAttribute], request: ReadRequest, access
 
 
 def target_report(target: Target[ClusterAttribute], accessor: Accessor, *, fabric_filtered: bool) -> list[bytes]:
-    """Return the report of one attribute: one block, or for a list that does not fit one per entry after an empty one."""
+    """Return the report of one attribute: one block, or for a list too long an empty one and one per entry."""
     server, attribute = target.server, target.element
     path = (server.endpoint.id, server.cluster.id, attribute.id)
     try:
@@ -107,9 +110,7 @@ def _entry_by_entry(target: Target[ClusterAttribute], path: tuple[int, int, int]
     return [attribute_refusal(target.path, too_long)]
 
 
-def event_reports(
-    node: Node, paths: Iterable[Path], accessor: Accessor, event_min: int
-) -> tuple[list[bytes], bool]:
+def event_reports(node: Node, paths: Iterable[Path], accessor: Accessor, event_min: int) -> tuple[list[bytes], bool]:
     """Return the EventReportIBs for events from `event_min` on, and whether any of the paths means something."""
     wanted: set[tuple[int, int, int]] = set()
     reports: list[bytes] = []

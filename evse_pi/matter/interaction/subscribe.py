@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout
@@ -19,12 +18,14 @@ from evse_pi.matter.interaction.report import (
     send_report,
     target_report,
 )
-from evse_pi.matter.model.endpoint import AttributesChanged, Node
-from evse_pi.matter.model.event_log import EventRecord
 from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evse_pi.matter.channel.session import Session, SessionTable
+    from evse_pi.matter.model.endpoint import AttributesChanged, Node
+    from evse_pi.matter.model.event_log import EventRecord
     from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
@@ -258,7 +259,7 @@ class SubscriptionTable:
         """Return when everything is reported, or after `timeout_s`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        while loop.time() < end and any(found.is_behind for found in self._subscriptions.values()):
+        while loop.time() < end and any(found.is_behind for found in self._subscriptions.values()):  # noqa: ASYNC110
             await asyncio.sleep(_FLUSH_STEP_S)
 
     async def close(self) -> None:
@@ -320,5 +321,3 @@ def _owner(session: Session) -> tuple[int, int] | Session:
     if session.accessor.auth_mode is AuthMode.CASE:
         return session.fabric_index, session.peer_node_id
     return session
-
-

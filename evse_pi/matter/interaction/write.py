@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.interaction.messages import AttributeData, ListOperation, Path, WriteRequest
 from evse_pi.matter.interaction.paths import WRITE, Target, expand
-from evse_pi.matter.model.cluster import ClusterAttribute
-from evse_pi.matter.model.codec import Codec
-from evse_pi.matter.model.endpoint import Node
 from evse_pi.matter.model.operations import own_entries, write_value
 from evse_pi.matter.model.request import Request, serving
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evse_pi.matter.model.cluster import ClusterAttribute
+    from evse_pi.matter.model.codec import Codec
+    from evse_pi.matter.model.endpoint import Node
 
 MAX_LIST_ENTRIES = 512  # of one write; an access control list of 8 entries is the longest list that is written here
 
@@ -30,6 +33,15 @@ class _PendingList:
     entries: list[Any]
     answers: list[int] = field(default_factory=list)
     refusal: MatterStatus | None = None
+
+    def add(self, entries: list[Any]) -> None:
+        """Take in more entries.
+
+        Raises: MatterStatus RESOURCE_EXHAUSTED when they become too many.
+        """
+        self.entries += entries
+        if len(self.entries) > MAX_LIST_ENTRIES:
+            raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"more than {MAX_LIST_ENTRIES} entries")
 
 
 class WriteLocks:
@@ -109,7 +121,9 @@ class WriteAction:
         (target,) = expand(self._node, WRITE, item.path, self._request.accessor)
         attribute, server = target.element, target.server
         if attribute.fabric_scoped and self._request.accessor.fabric_index == 0:
-            raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{attribute.name} is fabric-scoped, the writer has no fabric")
+            raise MatterStatus(
+                Status.UNSUPPORTED_ACCESS, f"{attribute.name} is fabric-scoped, the writer has no fabric"
+            )
         if attribute.access.timed and not self._timed:
             raise MatterStatus(Status.NEEDS_TIMED_INTERACTION, attribute.name)
         cluster = (server.endpoint.id, server.cluster.id)
@@ -131,9 +145,7 @@ class WriteAction:
         if pending.refusal is not None:
             raise pending.refusal
         try:
-            pending.entries += self._decode_entries(target.element, codec, item)
-            if len(pending.entries) > MAX_LIST_ENTRIES:
-                raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"more than {MAX_LIST_ENTRIES} entries")
+            pending.add(self._decode_entries(target.element, codec, item))
         except MatterStatus as refusal:
             pending.refusal = refusal
             raise

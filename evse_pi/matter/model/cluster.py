@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.codec import Codec, CodecFactory, ListCodec, NullableCodec, StructCodec
 from evse_pi.matter.model.conformance import Conformance, Presence
@@ -21,6 +20,9 @@ from evse_pi.matter.model.declaration import (
     invoke_access,
     snake_case,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GENERATED_COMMAND_LIST = 0xFFF8
 ACCEPTED_COMMAND_LIST = 0xFFF9
@@ -184,7 +186,9 @@ def alter(schema: ClusterSchema, changes: Mapping[str, Mapping[str, Any]]) -> Cl
 def _features(schema: ClusterSchema, chosen: frozenset[str]) -> frozenset[str]:
     codes = {row.code for row in schema.features}
     if unknown := chosen - codes:
-        raise ValueError(f"{schema.name} has no feature {', '.join(sorted(unknown))}; it has {', '.join(sorted(codes))}")
+        raise ValueError(
+            f"{schema.name} has no feature {', '.join(sorted(unknown))}; it has {', '.join(sorted(codes))}"
+        )
     features = set(chosen)
     for row in schema.features:
         presence = Conformance(row.conformance).presence(features)
@@ -214,7 +218,8 @@ def _check_choices(
 
 
 def _known(schema: ClusterSchema, composition: Composition) -> None:
-    names = {row.name for row in (*schema.attributes, *schema.commands, *schema.events)}
+    rows: list[Attribute | Command | Event] = [*schema.attributes, *schema.commands, *schema.events]
+    names = {row.name for row in rows}
     if unknown := composition.enabled - names:
         raise ValueError(f"{schema.name} has no element {', '.join(sorted(unknown))}")
 

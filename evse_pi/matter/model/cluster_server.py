@@ -13,12 +13,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Set as AbstractSet
 from enum import IntFlag
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from evse_pi.matter.identity.accessor import Accessor
 from evse_pi.matter.model import derivation, request
 from evse_pi.matter.model.cluster import (
     ACCEPTED_COMMAND_LIST,
@@ -32,9 +30,7 @@ from evse_pi.matter.model.cluster import (
     Composition,
     resolve,
 )
-from evse_pi.matter.model.declaration import ClusterSchema
 from evse_pi.matter.model.events import Change, Events
-from evse_pi.matter.model.observable import Observable, Subscription
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
 from evse_pi.matter.model.quieter import Quieter
 from evse_pi.matter.model.state import State, state_class
@@ -43,7 +39,13 @@ from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, tra
 from evse_pi.matter.wire.status import DecodeError, MatterStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.model.declaration import ClusterSchema
     from evse_pi.matter.model.endpoint import Endpoint, Node
+    from evse_pi.matter.model.observable import Observable, Subscription
     from evse_pi.matter.model.peer import Peer
 
 log = logging.getLogger(__name__)
@@ -108,18 +110,18 @@ class ClusterServer:
         self._endpoint: Endpoint | None = None
         self._closed = False
         self._subscriptions: list[Subscription] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._encoded: dict[int, bytes] = {}
         self._values = {attribute.id: attribute.default for attribute in self.cluster.attributes.values()}
         self._values |= {
-            GENERATED_COMMAND_LIST: tuple(sorted({c.response_id for c in self.cluster.commands.values()} - {None})),
+            GENERATED_COMMAND_LIST: _response_ids(self.cluster),
             ACCEPTED_COMMAND_LIST: tuple(self.cluster.commands),
             ATTRIBUTE_LIST: tuple(self.cluster.attributes),
             FEATURE_MAP: self.cluster.feature_map,
             CLUSTER_REVISION: self.cluster.revision,
         }
         self.data_version = 0
-        self.internal = self.Internal()
+        self.internal: Any = self.Internal()
         self.events: Any = self.Events(self)
         self.state: Any = self.State(self)
         self.quieter = Quieter(self._report, self.quiet_interval_s)
@@ -220,12 +222,12 @@ class ClusterServer:
                 await work
 
         task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._finished)
         return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task failed cluster=%s", self.name, exc_info=error)
 
@@ -287,7 +289,7 @@ class ClusterServer:
             if attribute.nonvolatile
         ]
 
-    def apply(self, values: Mapping[int, Any], published: set[int]) -> None:
+    def apply(self, values: Mapping[int, Any], published: AbstractSet[int]) -> None:
         """Put `values` in force and tell everybody who wants to know; `published` are reported in any case."""
         old = {key: self._values[key] for key in values}
         self._values.update(values)
@@ -310,9 +312,7 @@ class ClusterServer:
         """Put an event into the node's log."""
         fabric_index = payload.fabricIndex if event.access.fabric_sensitive else None
         path = (self.endpoint.id, self.cluster.id, event.id)
-        self.node.event_log.append(
-            path, event.priority, self.supervisor.event_payload(event, payload), fabric_index
-        )
+        self.node.event_log.append(path, event.priority, self.supervisor.event_payload(event, payload), fabric_index)
 
     def keep_fabrics(self, fabric_indexes: AbstractSet[int]) -> None:
         """Drop the entries of all other fabrics from this cluster's fabric-scoped lists."""
@@ -328,7 +328,7 @@ class ClusterServer:
                 if attribute.nonvolatile:
                     self.assign(attribute, self._initial[attribute.id])
 
-    def _report(self, attribute_ids: set[int]) -> None:
+    def _report(self, attribute_ids: AbstractSet[int]) -> None:
         if attribute_ids:
             self.node.attributes_changed(self, attribute_ids)
 
@@ -359,8 +359,46 @@ class ClusterServer:
             and mine.events.keys() >= theirs.events.keys()
         )
 
-    with_features = classmethod(derivation.with_features)
-    enable = classmethod(derivation.enable)
-    alter = classmethod(derivation.alter)
-    set = classmethod(derivation.set_defaults)
-    for_cluster = classmethod(derivation.for_cluster)
+    @classmethod
+    def with_features(cls, *features: str | IntFlag) -> type[Self]:
+        """Return this class with exactly these features (and those that are mandatory), by code or as flags.
+
+        Raises: ValueError when the conformance tables do not allow the set.
+        """
+        return derivation.with_features(cls, *features)
+
+    @classmethod
+    def enable(
+        cls, *, attributes: Sequence[str] = (), commands: Sequence[str] = (), events: Sequence[str] = ()
+    ) -> type[Self]:
+        """Return this class with optional elements present, by specification or Python name.
+
+        Raises: ValueError for an element that does not exist or is disallowed.
+        """
+        return derivation.enable(cls, attributes, commands, events)
+
+    @classmethod
+    def alter(cls, **rows: Mapping[str, Any]) -> type[Self]:
+        """Return this class with columns of its tables replaced: `alter(on_time={"constraint": "max 600"})`.
+
+        Raises: ValueError for an unknown element or column, or text that does not parse.
+        """
+        return derivation.alter(cls, rows)
+
+    @classmethod
+    def for_cluster(cls, schema: ClusterSchema) -> type[Self]:
+        """Return this class for another cluster that has the same commands, such as another mode cluster."""
+        return derivation.for_cluster(cls, schema)
+
+    @classmethod
+    def set(cls, **defaults: Any) -> type[Self]:
+        """Return this class with other defaults of attributes, checked like any value.
+
+        Raises: AttributeError for an unknown attribute, MatterStatus for a value the schema does not allow.
+        """
+        return derivation.set_defaults(cls, defaults)
+
+
+def _response_ids(cluster: Cluster) -> tuple[int, ...]:
+    identifiers = {command.response_id for command in cluster.commands.values()}
+    return tuple(sorted(identifier for identifier in identifiers if identifier is not None))

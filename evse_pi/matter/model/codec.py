@@ -18,11 +18,14 @@ from typing import Any, Protocol
 from chip.tlv import float32, uint
 
 from evse_pi.matter.model.datatype import ANY, Bounds, Constraint, parse_constraint, type_bounds
-from evse_pi.matter.model.declaration import Field, Struct
 from evse_pi.matter.wire.chip_objects import ClusterObject, Nullable, NullValue
 from evse_pi.matter.wire.status import MatterStatus, Status
 
+if typing.TYPE_CHECKING:
+    from evse_pi.matter.model.declaration import Field, Struct
+
 FABRIC_INDEX_TAG = 254
+_UINT64 = Bounds(0, (1 << 64) - 1)
 
 
 class Codec(Protocol):
@@ -71,7 +74,7 @@ class IntegerCodec:
 
     def to_tlv(self, value: int) -> int:
         """Return the number in the signedness that the type has on the wire."""
-        return uint(value) if self.unsigned else value  # type: ignore[no-any-return]
+        return uint(value) if self.unsigned else value
 
     def zero(self) -> int:
         """Return the allowed number nearest to zero."""
@@ -126,7 +129,7 @@ class FloatCodec:
 
     def to_tlv(self, value: float) -> float:
         """Return the element in the precision of the type."""
-        return float32(value) if self.single else value  # type: ignore[no-any-return]
+        return float32(value) if self.single else value
 
     def zero(self) -> float:
         """Return 0.0."""
@@ -139,7 +142,7 @@ class SequenceCodec:
 
     label: str
     bounds: Bounds
-    kind: type[str] | type[bytes]
+    kind: type[str | bytes]
 
     def cast(self, value: Any) -> str | bytes:
         """Return `value` if it is of the kind and not too long."""
@@ -400,4 +403,3 @@ _SINGLE: tuple[tuple[Any, Callable[[str, Any, Bounds, Bounds], Codec]], ...] = (
     (float32, lambda label, _kind, _base, bounds: FloatCodec(label, bounds, single=True)),
     (float, lambda label, _kind, _base, bounds: FloatCodec(label, bounds, single=False)),
 )
-_UINT64 = Bounds(0, (1 << 64) - 1)

@@ -9,11 +9,14 @@ one. Source: Matter core 7.3.
 from __future__ import annotations
 
 import re
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-_TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*|[!&|()])")
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+_WORD = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*|[!&|()])")
 _CHOICE = re.compile(r"\.([a-z])(\+?)$")
 
 
@@ -68,54 +71,54 @@ def _alternative(text: str, features: AbstractSet[str]) -> Presence | None:
         return Presence(text)
     optional = text.startswith("[") and text.endswith("]")
     expression = text[1:-1] if optional else text
-    tokens = _tokens(expression)
-    value = _disjunction(tokens, features)
-    if tokens:
-        raise ValueError(f"conformance {text!r}: unexpected {tokens[0]!r}")
+    words = _words(expression)
+    value = _disjunction(words, features)
+    if words:
+        raise ValueError(f"conformance {text!r}: unexpected {words[0]!r}")
     if not value:
         return None
     return Presence.OPTIONAL if optional else Presence.MANDATORY
 
 
-def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
+def _words(text: str) -> list[str]:
+    words: list[str] = []
     position = 0
     while position < len(text.rstrip()):
-        match = _TOKEN.match(text, position)
+        match = _WORD.match(text, position)
         if match is None:
             raise ValueError(f"conformance {text!r}: unexpected {text[position]!r}")
-        tokens.append(match.group(1))
+        words.append(match.group(1))
         position = match.end()
-    return tokens
+    return words
 
 
-def _disjunction(tokens: list[str], features: AbstractSet[str]) -> bool:
-    value = _conjunction(tokens, features)
-    while tokens and tokens[0] == "|":
-        tokens.pop(0)
-        value = _conjunction(tokens, features) or value
+def _disjunction(words: list[str], features: AbstractSet[str]) -> bool:
+    value = _conjunction(words, features)
+    while words and words[0] == "|":
+        words.pop(0)
+        value = _conjunction(words, features) or value
     return value
 
 
-def _conjunction(tokens: list[str], features: AbstractSet[str]) -> bool:
-    value = _term(tokens, features)
-    while tokens and tokens[0] == "&":
-        tokens.pop(0)
-        value = _term(tokens, features) and value
+def _conjunction(words: list[str], features: AbstractSet[str]) -> bool:
+    value = _term(words, features)
+    while words and words[0] == "&":
+        words.pop(0)
+        value = _term(words, features) and value
     return value
 
 
-def _term(tokens: list[str], features: AbstractSet[str]) -> bool:
-    if not tokens:
+def _term(words: list[str], features: AbstractSet[str]) -> bool:
+    if not words:
         raise ValueError("conformance: an operand is missing")
-    token = tokens.pop(0)
-    if token == "!":
-        return not _term(tokens, features)
-    if token == "(":
-        value = _disjunction(tokens, features)
-        if not tokens or tokens.pop(0) != ")":
+    word = words.pop(0)
+    if word == "!":
+        return not _term(words, features)
+    if word == "(":
+        value = _disjunction(words, features)
+        if not words or words.pop(0) != ")":
             raise ValueError("conformance: ')' is missing")
         return value
-    if token in "&|)":
-        raise ValueError(f"conformance: unexpected {token!r}")
-    return token in features
+    if word in "&|)":
+        raise ValueError(f"conformance: unexpected {word!r}")
+    return word in features

@@ -1,7 +1,8 @@
 """Base data types and constraints: what an integer, a string or a list of the data model may be.
 
-A constraint is written as in the specification: `max 80`, `min 6000`, `0 to 86400`, `all`; for a string or octets it
-bounds the length, for a list the number of entries; `max 7[max 10]` bounds the entries as well. Source: Matter core 7.6.
+A constraint is written as in the specification: `max 80`, `min 6000`, `0 to 86400`, `all`. For a string or octets it
+bounds the length, for a list the number of entries; `max 7[max 10]` bounds the entries as well.
+Source: Matter core 7.6.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Bounds:
     lower: int | None = None
     upper: int | None = None
 
-    def hold(self, value: int | float) -> bool:
+    def hold(self, value: float) -> bool:
         """Return whether `value` lies inside."""
         return (self.lower is None or value >= self.lower) and (self.upper is None or value <= self.upper)
 
@@ -115,4 +116,6 @@ def type_bounds(name: str) -> Bounds:
         return INTEGER_TYPES[name]
     if name in OTHER_TYPES:
         return ANY
-    raise ValueError(f"type {name!r}: allowed are {', '.join(sorted(INTEGER_TYPES | dict.fromkeys(OTHER_TYPES - {''})))}")
+    raise ValueError(
+        f"type {name!r}: allowed are {', '.join(sorted(INTEGER_TYPES | dict.fromkeys(OTHER_TYPES - {''})))}"
+    )

@@ -173,7 +173,8 @@ class ClusterSchema:
 
     def __post_init__(self) -> None:
         known = {feature.code for feature in self.features}
-        for row in (*self.features, *self.attributes, *self.commands, *self.events):
+        rows: list[Feature | Attribute | Command | Event] = [*self.features, *self.attributes, *self.commands]
+        for row in (*rows, *self.events):
             conformance = Conformance(row.conformance)
             conformance.presence(frozenset())
             if unknown := conformance.names() - known:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evse_pi.matter.model.cluster import Cluster, ClusterCommand, Composition, alter as altered_schema
+from evse_pi.matter.model.cluster import Cluster, ClusterCommand, Composition
+from evse_pi.matter.model.cluster import alter as altered_schema
 from evse_pi.matter.model.declaration import ClusterSchema, snake_case
 from evse_pi.matter.wire.status import MatterStatus, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from evse_pi.matter.model.cluster_server import ClusterServer
 
     S = TypeVar("S", bound=ClusterServer)
 
 
 def with_features(cls: type[S], *features: str | IntFlag) -> type[S]:
-    """Return this class with exactly these features (and those that are mandatory), by code or as flags.
-
-    Raises: ValueError when the conformance tables do not allow the set.
-    """
+    """Return `cls` with exactly these features and the mandatory ones."""
     rows = cls.schema.features
     chosen = {feature for feature in features if isinstance(feature, str)}
     for flags in (feature for feature in features if isinstance(feature, IntFlag)):
@@ -29,31 +28,20 @@ def with_features(cls: type[S], *features: str | IntFlag) -> type[S]:
     return _derive(cls, composition=replace(cls.composition, features=frozenset(chosen)))
 
 
-def enable(
-    cls: type[S], *, attributes: tuple[str, ...] = (), commands: tuple[str, ...] = (), events: tuple[str, ...] = ()
-) -> type[S]:
-    """Return this class with optional elements present, by specification or Python name.
-
-    Raises: ValueError for an element that does not exist or is disallowed.
-    """
+def enable(cls: type[S], attributes: Sequence[str], commands: Sequence[str], events: Sequence[str]) -> type[S]:
+    """Return `cls` with optional elements present."""
     tables = ((cls.schema.attributes, attributes), (cls.schema.commands, commands), (cls.schema.events, events))
     chosen = {_row_name(cls.schema, rows, name) for rows, names in tables for name in names}
     return _derive(cls, composition=replace(cls.composition, enabled=cls.composition.enabled | chosen))
 
 
-def alter(cls: type[S], **rows: Mapping[str, Any]) -> type[S]:
-    """Return this class with columns of its tables replaced: `alter(on_time={"constraint": "max 600"})`.
-
-    Raises: ValueError for an unknown element or column, or text that does not parse.
-    """
+def alter(cls: type[S], rows: Mapping[str, Mapping[str, Any]]) -> type[S]:
+    """Return `cls` with columns of its tables replaced."""
     return _derive(cls, schema=altered_schema(cls.schema, rows))
 
 
-def set_defaults(cls: type[S], **defaults: Any) -> type[S]:
-    """Return this class with other defaults of attributes, checked like any value.
-
-    Raises: AttributeError for an unknown attribute, MatterStatus for a value the schema does not allow.
-    """
+def set_defaults(cls: type[S], defaults: Mapping[str, Any]) -> type[S]:
+    """Return `cls` with other defaults."""
     for key, value in defaults.items():
         cls.supervisor.cast(key, value)
     merged = {**cls.composition.defaults, **defaults}
@@ -61,7 +49,7 @@ def set_defaults(cls: type[S], **defaults: Any) -> type[S]:
 
 
 def for_cluster(cls: type[S], schema: ClusterSchema) -> type[S]:
-    """Return this class for another cluster that has the same commands, such as another mode cluster."""
+    """Return `cls` for another cluster."""
     return _derive(cls, schema=schema, composition=Composition())
 
 
@@ -86,7 +74,9 @@ def handler_name(cls: type[ClusterServer], command: ClusterCommand) -> str:
 
 def interface(cluster: Cluster) -> type:
     """Return the class that shows which methods a server of this cluster has to have."""
-    return type(f"{cluster.name}Interface", (), {command.key: _unsupported(command) for command in cluster.commands.values()})
+    return type(
+        f"{cluster.name}Interface", (), {command.key: _unsupported(command) for command in cluster.commands.values()}
+    )
 
 
 def check_handlers(cls: type[ClusterServer]) -> None:

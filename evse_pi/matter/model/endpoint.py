@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from evse_pi.matter.identity.accessor import Accessor
-from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.model.peer import Peer
-from evse_pi.matter.storage import KeyValueStore
-from evse_pi.matter.world import Entropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.identity.acl import Privilege
+    from evse_pi.matter.model.event_log import EventLog
+    from evse_pi.matter.storage import KeyValueStore
+    from evse_pi.matter.world import Entropy
 
 S = TypeVar("S", bound=ClusterServer)
 
@@ -202,7 +206,7 @@ class Node:
         device_types = [] if found is None else [device_type.id for device_type in found.device_types]
         return self._access.allows(accessor, privilege, endpoint, cluster, device_types)
 
-    def attributes_changed(self, server: ClusterServer, attribute_ids: set[int]) -> None:
+    def attributes_changed(self, server: ClusterServer, attribute_ids: AbstractSet[int]) -> None:
         """Tell those who watch the node that attributes of a server have new values."""
         if server.endpoint.id in self.endpoints:
             changed = AttributesChanged(server.endpoint.id, server.cluster.id, frozenset(attribute_ids))
@@ -217,6 +221,3 @@ class Node:
             for server in self.endpoints[above].servers.values():
                 if server.id == "descriptor":
                     server.changed("parts_list")
-
-
-

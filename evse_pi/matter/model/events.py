@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.model.cluster import ClusterEvent
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.model.transaction import current_transaction
 
 if TYPE_CHECKING:
+    from evse_pi.matter.model.cluster import ClusterEvent
     from evse_pi.matter.model.cluster_server import ClusterServer
 
 _CHANGED = "_changed"

@@ -6,13 +6,13 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.identity.accessor import Accessor
-from evse_pi.matter.model.cluster import ClusterAttribute, ClusterCommand
 from evse_pi.matter.model.codec import StructCodec
 from evse_pi.matter.model.derivation import handler_name
 from evse_pi.matter.model.supervisor import member
 
 if TYPE_CHECKING:
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.model.cluster import ClusterAttribute, ClusterCommand
     from evse_pi.matter.model.cluster_server import ClusterServer
 
 ATTRIBUTE_DATA_TAG = 2
@@ -23,7 +23,9 @@ def encoded_attribute(
 ) -> bytes:
     """Return the value of an attribute as the data member of a report to `accessor`."""
     if hasattr(server, f"read_{attribute.key}") or attribute.fabric_scoped:
-        return member(ATTRIBUTE_DATA_TAG, attribute_element(server, attribute, accessor, fabric_filtered=fabric_filtered))
+        return member(
+            ATTRIBUTE_DATA_TAG, attribute_element(server, attribute, accessor, fabric_filtered=fabric_filtered)
+        )
     return server.encoded(attribute)
 
 

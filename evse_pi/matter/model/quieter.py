@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from evse_pi.matter.model.cluster import ClusterAttribute
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from evse_pi.matter.model.cluster import ClusterAttribute
 
 QUIET_INTERVAL_S = 1.0
 """Source: Matter core 7.7.8 leaves it to the cluster; most say once a second."""

@@ -7,13 +7,15 @@ with the call it was made for, wherever copies of the context went.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from evse_pi.matter.identity.accessor import Accessor
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evse_pi.matter.identity.accessor import Accessor
 
 T = TypeVar("T")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chip.tlv import TLVWriter
 
-from evse_pi.matter.model.cluster import Cluster, ClusterAttribute, ClusterCommand, ClusterEvent
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status import MatterStatus, Status
+
+if TYPE_CHECKING:
+    from evse_pi.matter.model.cluster import Cluster, ClusterAttribute, ClusterCommand, ClusterEvent
 
 EVENT_DATA_TAG = 7
 
@@ -89,7 +91,9 @@ class Supervisor:
         codec = command.response
         if codec is None or not isinstance(value, codec.kind):
             expected = "nothing" if codec is None else codec.kind.__name__
-            raise TypeError(f"{self._cluster.name}.{command.name} answered {type(value).__name__} instead of {expected}")
+            raise TypeError(
+                f"{self._cluster.name}.{command.name} answered {type(value).__name__} instead of {expected}"
+            )
         return codec.to_tlv(codec.cast(value))
 
     def event_payload(self, event: ClusterEvent, value: Any) -> bytes:

@@ -6,12 +6,13 @@ non-volatile values in one step, then publishes the attributes, then the events 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from evse_pi.matter.model.cluster_server import ClusterServer
 
 UNCHANGED: Final[Any] = object()

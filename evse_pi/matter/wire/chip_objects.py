@@ -8,8 +8,8 @@ Two things differ: structures are frozen values, and the `Attributes` classes ar
 """
 
 from __future__ import annotations
-
 import __future__
+
 import functools
 import importlib
 import importlib.util
