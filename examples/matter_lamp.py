@@ -33,6 +33,9 @@ from evse_pi.matter.world import SystemEntropy, SystemWallClock
 if TYPE_CHECKING:
     from evse_pi.matter.model.events import Change
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # The specification's table, written down once.
 ON_OFF = ClusterSchema(
     OnOff,
@@ -75,6 +78,8 @@ class OnOffServer(ClusterServer):
 
         def show(self, lit: bool) -> None:
             """Make the lamp lit or dark."""
+
+    show: Callable[[bool], None]
 
     def initialize(self) -> None:
         """Show what was stored, and every change from now on."""

@@ -21,12 +21,13 @@ from evse_pi.matter.interaction.messages import (
 from evse_pi.matter.interaction.paths import EVENTS, READ, Target, check_read_path, expand
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG, attribute_element, encoded_attribute
 from evse_pi.matter.model.supervisor import member
-from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, Exchange
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
 from evse_pi.matter.wire.status import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evse_pi.matter.channel.exchange import Exchange
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.model.cluster import ClusterAttribute
     from evse_pi.matter.model.endpoint import Node
