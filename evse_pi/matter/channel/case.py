@@ -196,6 +196,7 @@ class CaseResponder:
         fabric = self._fabrics.get(record.fabric_index)
         if fabric is None:
             raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "the fabric was removed")
+        log.debug("CASE resumes fabric=%d peer=%016x", record.fabric_index, record.node_id)
         secret = record.shared_secret
         resumption_id = self._entropy.octets(RESUMPTION_ID_BYTES)
         mic = resume_mic(secret, sigma1.initiator_random, resumption_id, b"Sigma2_Resume", _SIGMA2_RESUME_NONCE)
