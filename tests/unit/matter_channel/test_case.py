@@ -44,7 +44,7 @@ def client_of(network: Network, name: str = "client") -> MatterInitiator:
 
 async def refusal(client: MatterInitiator, member: Member, node_id: int = NODE_ID) -> object:
     with pytest.raises(HandshakeError) as refused:
-        await client.case(member, node_id)
+        await client.case(member, node_id, resume=False)
     return refused.value.report
 
 
@@ -269,6 +269,17 @@ class Impostor:
 
 
 @virtual_time
+async def test_validity_is_compared_in_seconds_since_2000() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        device.join(PLAIN)
+        device.case._clock = FixedWallClock((946_684_800 + 500) * 1_000_000)
+        assert (await client.case(impostor(not_before=400, not_after=600), NODE_ID)).is_secure
+        for outside in (impostor(not_before=501), impostor(not_after=499)):
+            assert await refusal(client, outside) == INVALID_PARAMETER
+
+
+@virtual_time
 async def test_an_expired_certificate_passes_while_the_clock_is_unknown() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
@@ -285,6 +296,8 @@ async def test_an_expired_certificate_passes_while_the_clock_is_unknown() -> Non
         {"tag4": bytes(65)},
         {"tag4": b"\x04" + bytes(64)},
         {"tag4": bytes(33)},
+        {"tag4": b"\x06" + MEMBER.key.public_key[1:]},
+        {"tag4": b"\x07" + MEMBER.key.public_key[1:]},
         {"tag5": uint(1)},
         {"tag6": bytes(16)},
         {"tag7": bytes(16)},

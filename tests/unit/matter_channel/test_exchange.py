@@ -176,6 +176,26 @@ async def test_a_lost_ack_makes_the_peer_repeat_and_the_duplicate_is_acked_at_on
 
 
 @virtual_time
+async def test_a_duplicate_during_the_exchange_is_acked_without_waiting_for_the_timer() -> None:
+    async with Bench() as bench:
+
+        async def think(exchange: Exchange, message: Message) -> None:
+            bench.handled.append(message)
+            await asyncio.sleep(5)
+
+        bench.server.serve(PROTOCOL_INTERACTION_MODEL, think)
+        bench.open().post(REQUEST, b"")
+        await asyncio.sleep(0.05)
+        assert bench.acks("server") == []
+        request = bench.network.sent[0]
+        bench.network.carry(request.source, request.destination, request.datagram)
+        await asyncio.sleep(0.01)
+        assert len(bench.acks("server")) == 1
+        await asyncio.sleep(1)
+        assert len(bench.acks("server")) == len(bench.handled) == 1
+
+
+@virtual_time
 async def test_a_duplicate_after_the_exchange_ended_is_acked_and_not_handled() -> None:
     async with Bench() as bench:
         async with bench.open() as exchange:

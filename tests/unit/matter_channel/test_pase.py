@@ -256,9 +256,14 @@ async def test_unknown_fields_are_ignored() -> None:
 
 
 OFF_CURVE = b"\x04" + bytes(31) + b"\x01" + bytes(31) + b"\x01"
-NOT_REDUCED = b"\x04" + (spake2p._PRIME + 5).to_bytes(32) + bytes(31) + b"\x01"
+SMALL_X, ITS_Y = 5, 0x459243B9AA581806FE913BCE99817ADE11CA503C64D9A3C533415C083248FBCC
+NOT_REDUCED = b"\x04" + (spake2p._PRIME + SMALL_X).to_bytes(32) + ITS_Y.to_bytes(32)
 COMPRESSED = b"\x02" + spake2p.encode_point(spake2p.generator())[1:33]
 W0_M = spake2p.encode_point(spake2p.multiply(spake2p.decode_point(spake2p.M_OCTETS), int.from_bytes(VERIFIER.w0)))
+
+
+def test_the_point_that_is_not_reduced_would_be_on_the_curve() -> None:
+    spake2p.decode_point(b"\x04" + SMALL_X.to_bytes(32) + ITS_Y.to_bytes(32))
 
 
 @pytest.mark.parametrize(

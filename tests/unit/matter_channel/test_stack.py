@@ -100,6 +100,7 @@ async def test_each_session_has_a_bounded_number_of_exchanges_and_the_rest_are_t
         refused = [answer.payload for answer in answers if answer.opcode == Opcode.STATUS_REPORT]
         assert set(handled) <= set(wanted)
         assert len(handled) == len(set(handled)) == most == MAX_EXCHANGES_PER_SESSION
+        assert len([sent for sent in network.sent if sent.source == "client"]) <= 4 * MAX_EXCHANGES_PER_SESSION
         assert refused == [busy(1000).encode()] * MAX_EXCHANGES_PER_SESSION
         assert device.stack.drops.counts == {Drop.NO_ROOM: MAX_EXCHANGES_PER_SESSION}
 
@@ -144,6 +145,18 @@ async def test_unknown_protocols_and_stray_messages_of_a_peer_are_acked_and_drop
         await answer.send(REQUEST, b"")
         assert device.handled == []
         assert device.stack.drops.counts == {Drop.UNKNOWN_PROTOCOL: 1, Drop.UNSOLICITED: 1}
+
+
+@virtual_time
+async def test_an_ack_for_nothing_opens_no_exchange_and_is_no_drop() -> None:
+    network = Network()
+    async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
+        session = paired(client, device)
+        client.stack.initiate(session, PROTOCOL_INTERACTION_MODEL).acknowledge(7)
+        await asyncio.sleep(0.0015)
+        assert device.stack.exchange_count == 0
+        assert not device.stack._tasks
+        assert device.stack.drops.counts == {}
 
 
 @virtual_time
