@@ -65,8 +65,8 @@ class ControlClient:
         self._subscribed: frozenset[str] | None = None  # none of the signals; an empty set is all of them
         self._awaited: Awaited | None = None
         requests: list[Callable[..., dict[str, Any] | None]] = [
-            self.verb, self.state, self.history, self.subscribe, self.wait, self.measure, self.device, self.meter,
-            self.i2c, self.release, self.lines, self.apply, self.statistics, self.stop,
+            self.verb, self.verbs, self.state, self.history, self.subscribe, self.wait, self.measure, self.device,
+            self.meter, self.i2c, self.release, self.lines, self.apply, self.statistics, self.stop,
         ]  # fmt: skip
         self._requests = {request.__name__: request for request in requests}
         connection.setblocking(False)
@@ -85,6 +85,10 @@ class ControlClient:
         plant.check(verb)
         plant.agenda.at(f"script.{at_ns}.{verb}", at_ns, lambda: plant.apply(verb, args or {}, at_ns))
         return {"acted_ns": at_ns}
+
+    def verbs(self) -> dict[str, Any]:
+        """Return what can be made to happen, each with the names of its arguments."""
+        return {"verbs": self._simulator.plant.verbs()}
 
     def state(self) -> dict[str, Any]:
         """Return the plant's present state."""

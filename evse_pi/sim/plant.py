@@ -23,7 +23,7 @@ from evse_pi.sim.connector_lock import LockMotor
 from evse_pi.sim.contactor import Coil, ContactorSettings, PowerContactor
 from evse_pi.sim.mains import Mains, MainsSettings, MeterRegisters
 from evse_pi.sim.residual import RcdSettings, ResidualDevice
-from evse_pi.sim.settings import invoke
+from evse_pi.sim.settings import arguments, invoke
 from evse_pi.sim.signals import Analog, Drive, History, Sense
 from evse_pi.sim.tampering import Tampering
 from evse_pi.sim.vehicle import PilotView, Vehicle, VehicleSettings
@@ -185,6 +185,10 @@ class Plant:
         self.advance(now_ns)
         invoke(self._verbs[verb], args, verb)
         self.settle()
+
+    def verbs(self) -> list[tuple[str, list[str]]]:
+        """Return every verb with the names of its arguments."""
+        return [(name, arguments(verb)) for name, verb in self._verbs.items()]
 
     def check(self, verb: str) -> None:
         """Refuse what is no verb. Raises: ValueError naming the verbs."""

@@ -31,7 +31,12 @@ def invoke(function: Callable[..., T], args: Mapping[str, Any], where: str) -> T
 
     Raises: ValueError naming the argument, its value and what is allowed.
     """
-    return _call(function, _hints(function), list(_signature(function).parameters), args, where)
+    return _call(function, _hints(function), arguments(function), args, where)
+
+
+def arguments(function: Callable[..., object]) -> list[str]:
+    """Return the names that `invoke` takes for `function`."""
+    return list(_signature(function).parameters)
 
 
 def _call(target: Callable[..., T], hints: Mapping[str, Any], names: list[str], data: Mapping[str, Any], at: str) -> T:
