@@ -31,10 +31,9 @@ from evse_pi.matter.wire.chip_objects import OnOff
 from evse_pi.matter.world import SystemEntropy, SystemWallClock
 
 if TYPE_CHECKING:
-    from evse_pi.matter.model.events import Change
-
-if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from evse_pi.matter.model.events import Change
 
 # The specification's table, written down once.
 ON_OFF = ClusterSchema(

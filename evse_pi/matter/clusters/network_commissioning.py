@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.clusters.network_interface import NetworkInterface
     from evse_pi.matter.identity.accessor import Accessor
 
-MAX_NETWORKS = 4
+MAX_NETWORKS = 1  # an Ethernet-like interface is one network
 
 SCHEMA = ClusterSchema(
     NetworkCommissioning,
@@ -47,7 +47,7 @@ class NetworkCommissioningServer(ClusterServer, features=("ET",)):
         self._interfaces = interfaces
 
     def read_networks(self, _accessor: Accessor | None) -> list[Any]:
-        """Return one network per interface, named like it."""
+        """Return the network of the first interface, named like it."""
         found = self._interfaces()[:MAX_NETWORKS]
         return [NetworkCommissioning.Structs.NetworkInfoStruct(one.name.encode()[:32], connected=True) for one in found]
 

@@ -124,14 +124,14 @@ class InteractionHandler:
         invocation = decode_invoke(message.payload)
         _check_timed(promised=invocation.timed, timed=timed)
         request = Request(exchange.accessor, exchange.session)
-        responses = await invoke(self._node, invocation, request, timed=timed)
+        response = await invoke(self._node, invocation, request, timed=timed)
         try:
             if not invocation.suppress_response:
-                payload = encode_invoke_response(responses)
+                payload = encode_invoke_response(response)
                 if len(payload) > MAX_PAYLOAD_BYTES:
                     (command,) = invocation.commands
                     too_long = MatterStatus(Status.RESOURCE_EXHAUSTED, "the response fits no message")
-                    payload = encode_invoke_response([command_status(command.path, too_long, command.reference)])
+                    payload = encode_invoke_response(command_status(command.path, too_long, command.reference))
                 await exchange.send(Opcode.INVOKE_RESPONSE, payload)
         finally:
             _after(request)

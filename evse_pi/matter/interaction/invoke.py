@@ -22,25 +22,21 @@ MAX_PATHS_PER_INVOKE = 1
 """What BasicInformation and the session parameters say; a controller sends its commands one by one."""
 
 
-async def invoke(node: Node, message: InvokeRequest, request: Request, *, timed: bool) -> list[dict[int, Any]]:
-    """Return the response blocks of an InvokeRequest.
+async def invoke(node: Node, message: InvokeRequest, request: Request, *, timed: bool) -> dict[int, Any]:
+    """Return the response block of an InvokeRequest.
 
     Raises: MatterStatus when the message as a whole cannot be served.
     """
     if len(message.commands) != MAX_PATHS_PER_INVOKE:
         raise MatterStatus(Status.INVALID_ACTION, f"{len(message.commands)} commands, allowed is 1")
     (command,) = message.commands
-    targets = _targets(node, command, request)
-    if isinstance(targets, MatterStatus):
-        return [command_status(command.path, targets, command.reference)]
-    return [await _run(target, command, request, timed=timed) for target in targets]
-
-
-def _targets(node: Node, command: CommandData, request: Request) -> list[Target[ClusterCommand]] | MatterStatus:
+    if command.path.is_wildcard:
+        raise MatterStatus(Status.INVALID_ACTION, "a wildcard endpoint is for groups")
     try:
-        return expand(node, INVOKE, command.path, request.accessor)
+        (target,) = expand(node, INVOKE, command.path, request.accessor)
     except MatterStatus as refusal:
-        return refusal
+        return command_status(command.path, refusal, command.reference)
+    return await _run(target, command, request, timed=timed)
 
 
 async def _run(

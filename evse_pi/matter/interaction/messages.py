@@ -192,9 +192,9 @@ def encode_write_response(answers: list[tuple[Path, MatterStatus | None]]) -> by
     return tlv.encode({0: responses, **_REVISION})
 
 
-def encode_invoke_response(responses: list[dict[int, Any]]) -> bytes:
-    """Return an InvokeResponse of blocks that `command_answer` and `command_status` made."""
-    return tlv.encode({0: False, 1: responses, **_REVISION})
+def encode_invoke_response(response: dict[int, Any]) -> bytes:
+    """Return an InvokeResponse of the block that `command_answer` and `command_status` made."""
+    return tlv.encode({0: False, 1: [response], **_REVISION})
 
 
 def command_answer(path: Path, response_id: int, element: Any, reference: int | None) -> dict[int, Any]:
