@@ -108,13 +108,15 @@ class SysfsPilotPwm:
                 return fds
 
     def _set_up(self) -> None:
-        if self._read("polarity") != "normal" or self._read("period") != str(PERIOD_NS):
+        for name, wanted in (("period", str(PERIOD_NS)), ("polarity", "normal")):
+            seen = self._read(name)
+            if seen == wanted:
+                continue
             if self._read("enable") != "0":
                 self._write("enable", "0")
-            if self._read("period") != "0":
+            if name == "period" and seen != "0":
                 self._write("duty_cycle", "0")  # the core refuses a period below the duty cycle
-            self._write("polarity", "normal")
-            self._write("period", str(PERIOD_NS))
+            self._write(name, wanted)
         self.set_low()
         self._write("enable", "1")
         for name, wanted in (("period", str(PERIOD_NS)), ("polarity", "normal"), ("enable", "1")):

@@ -1,0 +1,153 @@
+"""Thermometers, meters and the ADS1115 through unmodified smbus2 and pyserial, on emulated nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from boards.loader import load_board
+from boards.spec import MeterModel
+from evse_pi.sim.signals import Analog
+from evse_pi.sim.wiring import ChannelWiring, I2cWiring
+from tests.support.board_console import Refused, board_emulation, console, quiet_settings
+from tests.support.emulation import emulation
+
+OPEN_ALL = (
+    "field = build_field(spec); meter = field.meter.open(); "
+    "sensors = {slot.place: slot.open() for slot in field.thermometers}"
+)
+READ = "(lambda seen: [seen.voltage_mv, seen.current_ma, seen.power_mw, seen.total_power_mw, seen.energy_mwh])"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    with board_emulation(tmp_path_factory.mktemp("box") / "sim") as emulated:
+        yield emulated
+
+
+@pytest.fixture(scope="module")
+def field(simulated):
+    with console(simulated, prepare=OPEN_ALL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def emulated(simulated):
+    yield simulated
+    simulated.client.verb("repair")
+    simulated.client.call("meter")
+    for address in (0x48, 0x4F, 0x18):
+        simulated.client.call("i2c", address=address, silent=False)
+
+
+@pytest.mark.parametrize("celsius", [-20.5, 0.0, 25.0, 71.5, 100.0])
+@pytest.mark.parametrize(("place", "step"), [("contactor terminals", 7), ("socket contacts", 50), ("enclosure", 7)])
+def test_each_thermometer_reads_its_place_within_its_step(emulated, field, place, step, celsius):
+    emulated.client.verb("set_temperature", celsius=celsius, sensor=place)
+    read = field.ask(f"sensors[{place!r}].read_centi_celsius()")
+    assert abs(read - 100 * celsius) <= step
+
+
+@pytest.mark.parametrize(
+    ("place", "address"), [("contactor terminals", 0x48), ("socket contacts", 0x4F), ("enclosure", 0x18)]
+)
+def test_a_thermometer_that_falls_off_the_bus_is_named_and_comes_back(emulated, field, place, address):
+    emulated.client.call("i2c", address=address, silent=True)
+    with pytest.raises(Refused) as caught:
+        field.ask(f"sensors[{place!r}].read_centi_celsius()")
+    kind, text = caught.value.args
+    assert kind == "DeviceNotFound"
+    assert f"{address:#04x}" in text
+    emulated.client.call("i2c", address=address, silent=False)
+    assert isinstance(field.ask(f"sensors[{place!r}].read_centi_celsius()"), int)
+
+
+def test_the_meter_is_read_completely(emulated, field):
+    voltage, current, power, total, energy = field.ask(f"{READ}(meter.read())")
+    assert voltage == [230_000] * 3
+    assert current == power == [0, 0, 0]
+    assert (total, energy) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("silent", "BusTimeout"),
+        ("bad_crc", "BadReading"),
+        ("cut", "BusTimeout"),
+        ("wrong_address", "BadReading"),
+        ("noise", "BadReading"),
+        ("not_a_number", "BadReading"),
+        ("exception", "BadReading"),
+    ],
+)
+def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(emulated, field, fault, kind):
+    emulated.client.call("meter", fault=fault)
+    with pytest.raises(Refused) as caught:
+        field.ask("meter.read()")
+    assert caught.value.args[0] == kind
+    assert "/dev/serial0" in caught.value.args[1]
+    emulated.client.call("meter")
+    assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
+
+
+def test_an_answer_in_two_halves_is_read(emulated, field):
+    emulated.client.call("meter", fault="split")
+    assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
+
+
+@pytest.mark.parametrize(("volts", "refused"), [(299.0, False), (320.0, True)])
+def test_a_voltage_beyond_the_meters_range_is_refused(emulated, field, volts, refused):
+    emulated.client.verb("set_voltage", volts=volts)
+    if refused:
+        with pytest.raises(Refused, match=r"voltage.*= 320000; must be 0\.\.300000"):
+            field.ask("meter.read()")
+    else:
+        assert field.ask(f"{READ}(meter.read())")[0] == [299_000] * 3
+
+
+def test_a_lost_phase_reads_zero_volts(emulated, field):
+    emulated.client.verb("lose_phase", phase=1)
+    assert field.ask(f"{READ}(meter.read())")[0] == [230_000, 0, 230_000]
+
+
+@pytest.mark.parametrize("model", MeterModel)
+def test_every_model_reads_the_quantities_it_has(tmp_path, model):
+    spec = load_board("simulated", own=tmp_path)
+    phases = 1 if model in (MeterModel.SDM120, MeterModel.SDM230) else 3
+    has_phases = model is not MeterModel.SDM72D_M_V1
+    spec = replace(spec, phases=phases, meter=replace(spec.meter, model=model))
+    prepare = (
+        "from dataclasses import replace; from boards.spec import MeterModel; "
+        f"meter = build_field(spec, meter=replace(spec.meter, model=MeterModel({model.value!r}))).meter.open()"
+    )
+    with emulation(tmp_path / "sim", quiet_settings(spec)) as emulated, console(emulated, prepare=prepare) as field:
+        voltage, current, power, total, energy = field.ask(f"{READ}(meter.read())")
+    assert voltage == ([230_000] * phases if has_phases else [])
+    assert len(current) == len(power) == len(voltage)
+    assert (total, energy) == (0, 0)
+
+
+def test_ads1115_reads_both_plateaus_behind_its_peak_detectors(tmp_path):
+    settings = quiet_settings(load_board("simulated", own=tmp_path))
+    channels = tuple(
+        ChannelWiring(channel, source, zero_mv=1_500, gain_ppm=100_000)
+        for channel, source in ((0, Analog.PILOT_HIGH), (1, Analog.PILOT_LOW))
+    )
+    chips = (*settings.wiring.i2c, I2cWiring(0x4A, "ads1115", channels=channels))
+    settings = replace(settings, wiring=replace(settings.wiring, i2c=chips))
+    prepare = "board = build_safety(spec)"
+    with emulation(tmp_path / "sim", settings) as emulated, console(emulated, prepare=prepare) as box:
+        emulated.client.verb("plug_in", cable_ma=32_000)
+        box.ask("board.pilot_pwm.set_duty(266_667)")
+        high_mv, low_mv = box.ask(
+            "(lambda scale: (lambda seen: [seen.high_mv, seen.low_mv])("
+            "__import__('hal.sensors.ads1115', fromlist=['x']).PeakDetectorPilot("
+            "__import__('hal.sensors.ads1115', fromlist=['x']).Ads1115(1, 0x4A),"
+            "__import__('hal.gpio', fromlist=['x']).Gpio().output(6, 'peak reset'),"
+            "(0, scale), (1, scale), time.monotonic_ns).read_peaks()))"
+            "(type(scale)(gain_uv_per_code=1_250, offset_mv=-15_000))"
+        )
+    assert high_mv == pytest.approx(9_000, abs=60)
+    assert low_mv == pytest.approx(-12_000, abs=60)

@@ -1,0 +1,207 @@
+"""Board files: what is refused, and how the refusal reads."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from boards.loader import SHIPPED, BoardError, board_files, load_board, parse_board, read_board
+from boards.spec import NotFitted
+
+NAMES = ("nsayer_pi_evse_hat", "reference", "simulated")
+
+
+def table():
+    return tomllib.loads((SHIPPED / "reference.toml").read_text(encoding="utf-8"))
+
+
+def problems(changed):
+    with pytest.raises(BoardError) as caught:
+        parse_board(changed, "mine", "/etc/mine.toml")
+    return caught.value.problems
+
+
+def change(path, value):
+    """Return the reference board with one value replaced, or taken away when `value` is ..."""
+    changed = table()
+    *parents, key = path.split(".")
+    inner = changed
+    for parent in parents:
+        inner = inner[parent]
+    if value is ...:
+        del inner[key]
+    else:
+        inner[key] = value
+    return changed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_board_loads(name, tmp_path):
+    spec = load_board(name, own=tmp_path)
+    assert spec.name == name
+    assert spec.rated_current_ma <= spec.contactor.rated_current_ma
+
+
+def test_the_shipped_boards_are_the_ones_that_are_documented(tmp_path):
+    assert sorted(board_files(own=tmp_path)) == sorted(NAMES)
+
+
+def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_path):
+    assert load_board("reference", own=tmp_path).bench_only is None
+    hat = load_board("nsayer_pi_evse_hat", own=tmp_path)
+    assert isinstance(hat.watchdog, NotFitted)
+    assert "kHz" in (hat.bench_only or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("contactor.pin", 28, "contactor.pin = 28 is refused; must be an integer 0..27"),
+        ("contactor.pin", "17", "contactor.pin = '17' is refused; must be an integer 0..27"),
+        ("contactor.pin", True, "contactor.pin = True is refused; must be an integer 0..27"),
+        ("contactor.pin", 17.0, "contactor.pin = 17.0 is refused; must be an integer 0..27"),
+        ("contactor.release_ms", ..., "contactor.release_ms is missing; must be an integer 1..100"),
+        ("contactor.min_off_ms", 4_999, "contactor.min_off_ms = 4999 is refused; must be an integer 5000..600000"),
+        ("contactor.mirror.pull", "sideways", "must be one of 'up', 'down', 'none'"),
+        ("pilot_adc.chip", "ads1115", "must be one of 'mcp3208', 'mcp3204', 'mcp3008', 'mcp3004'"),
+        ("pilot_adc.gain_uv_per_code", 0, "gain_uv_per_code = 0 is refused"),
+        ("pilot_pwm.outputs", [], "pilot_pwm.outputs is missing; must be at least one table"),
+        ("pilot_pwm.outputs", [{"device": "x.pwm"}], "pilot_pwm.outputs[0].channel is missing"),
+        ("pilot_pwm.outputs", 3, "pilot_pwm.outputs = 3 is refused; must be an array of tables"),
+        ("pilot_pwm.inverted", 0, "pilot_pwm.inverted = 0 is refused; must be true or false"),
+        ("watchdog", ..., "watchdog is missing; must be a table"),
+        ("watchdog", {"not_fitted": "no"}, "watchdog.not_fitted = 'no' is refused; must be a text of at least 20"),
+        ("rcd", ..., "rcd is missing; must be a table"),
+        ("fail_safe.boot", " ", "fail_safe.boot = ' ' is refused; must be a text of at least 20 characters"),
+        ("board.title", ..., "board.title is missing"),
+        ("board.rated_current_ma", 5_999, "rated_current_ma = 5999 is refused; must be an integer 6000..80000"),
+        ("board.phases", 2, "board.phases = 2 is refused; must be 1 or 3"),
+        ("meter.model", "sdm999", "meter.model = 'sdm999' is refused"),
+        ("temperature", [{"chip": "lm75", "bus": 1, "address": 0x99, "place": "box"}], "address = 153 is refused"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_file_key_value_and_what_is_allowed(path, value, line):
+    found = problems(change(path, value))
+    assert all(problem.startswith("/etc/mine.toml: ") for problem in found)
+    assert any(line in problem for problem in found)
+
+
+@pytest.mark.parametrize("path", ["board.colour", "contactor.mirror.colour", "watchdog.colour", "colour"])
+def test_an_unknown_key_is_refused_at_every_depth(path):
+    (problem,) = problems(change(path, "red"))
+    assert f"{path} = 'red' is no key of this table; allowed: " in problem
+
+
+def test_all_problems_of_a_file_are_told_at_once():
+    changed = change("contactor.pin", 99)
+    changed["board"]["phases"] = "three"
+    changed["colour"] = 1
+    del changed["rcd"]["trip"]["pin"]
+    found = "\n".join(problems(changed))
+    for key in ("contactor.pin", "board.phases", "colour", "rcd.trip.pin"):
+        assert key in found
+
+
+@pytest.mark.parametrize("pin", [0, 2, 3, 5, 6, 14, 15])
+def test_a_contactor_pin_that_is_high_at_boot_needs_a_reason(pin):
+    changed = change("contactor.pin", pin)
+    del changed["temperature"]
+    del changed["meter"]
+    (problem,) = problems(changed)
+    assert f"contactor.pin = {pin} is refused: " in problem
+    changed["contactor"]["pin_reason"] = "the board inverts it and has a boot interlock"
+    assert parse_board(changed, "mine", "mine.toml").contactor.pin == pin
+
+
+@pytest.mark.parametrize(
+    ("path", "pin", "owner"),
+    [
+        ("watchdog.pin", 17, "contactor.pin"),
+        ("emergency_stop.pin", 27, "contactor.mirror.pin"),
+        ("status_led.pin", 18, "pilot_pwm.pin"),
+        ("status_led.pin", 10, "pin of SPI bus 0"),
+        ("status_led.pin", 8, "pin of SPI bus 0"),
+        ("status_led.pin", 2, "pin of I2C bus 1"),
+        ("status_led.pin", 14, "pin of /dev/serial0"),
+        ("lock.unlock_pin", 12, "lock.lock_pin"),
+    ],
+)
+def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
+    (problem,) = problems(change(path, pin))
+    assert f"= {pin} is refused; GPIO {pin} already is {owner}" in problem
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("pilot_adc.gain_uv_per_code", 6_000, "see -14925..9645 mV; must see at least -13000..13000 mV"),
+        ("pilot_adc.speed_hz", 3_000_000, "mcp3208 allows 2000000"),
+        ("proximity.channel", 0, "it is the pilot's"),
+        ("contactor.release_ms", 51, "at most 50, so that the contacts part within 100 ms"),
+        ("contactor.economiser", {"boost_pin": 5, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused(path, value, line):
+    (problem,) = problems(change(path, value))
+    assert line in problem
+
+
+def test_a_channel_that_a_four_channel_converter_lacks_is_refused():
+    changed = change("pilot_adc.chip", "mcp3204")
+    changed["proximity"]["channel"] = 4
+    (problem,) = problems(changed)
+    assert "proximity.channel = 4 is refused; mcp3204 has channels 0..3" in problem
+
+
+def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused():
+    changed = change("contactor.mirror", ...)
+    del changed["voltage_sense"]
+    (problem,) = problems(changed)
+    assert "one of them must show a welded contactor" in problem
+    changed["contactor"]["mirror"] = table()["contactor"]["mirror"]
+    assert parse_board(changed, "mine", "mine.toml").voltage_sense is None
+
+
+def test_an_integrators_board_stands_beside_the_shipped_ones(tmp_path):
+    (tmp_path / "mine.toml").write_text((SHIPPED / "reference.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    spec = load_board("mine", own=tmp_path)
+    assert (spec.name, spec.contactor.pin) == ("mine", 17)
+
+
+def test_an_integrators_board_cannot_take_a_shipped_name(tmp_path):
+    (tmp_path / "reference.toml").write_text("")
+    with pytest.raises(BoardError, match=r"reference\.toml: 'reference' is the name of the shipped"):
+        load_board("simulated", own=tmp_path)
+
+
+def test_an_unknown_board_names_the_known_ones(tmp_path):
+    with pytest.raises(BoardError, match=r"board 'nope' is unknown; allowed: nsayer_pi_evse_hat, reference, simulated"):
+        load_board("nope", own=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"not toml [", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_named(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(BoardError, match=r"broken\.toml: "):
+        read_board(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_input_stage_puts_every_pilot_level_inside_the_converter(name, tmp_path):
+    adc = load_board(name, own=tmp_path).pilot_adc
+    for level_mv in (-13_000, -12_600, 0, 12_600, 13_000):
+        code = adc.scale.code(level_mv)
+        assert 0 < code < adc.chip.full_scale
+        assert abs(adc.scale.millivolts(code) - level_mv) <= abs(adc.scale.gain_uv_per_code) // 2_000 + 1
+
+
+def test_the_reference_dividers_arithmetic_is_the_documented_one(tmp_path):
+    """200 kΩ from the pilot, 49.9 kΩ to ground, 40.2 kΩ to the 3.000 V reference: docs/boards/reference.md."""
+    siemens = [1 / ohms for ohms in (200_000, 49_900, 40_200)]
+    gain = siemens[0] / sum(siemens)
+    zero_v = 3.0 * siemens[2] / sum(siemens)
+    scale = load_board("reference", own=tmp_path).pilot_adc.scale
+    assert scale.gain_uv_per_code == round(3.0 / 4096 / gain * 1e6)
+    assert scale.offset_mv == round(-zero_v / gain * 1000)

@@ -1,0 +1,126 @@
+"""Numbers and limits of the Eastron meters on a fake bus."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hal.errors import BadReading
+from hal.meters.eastron import EastronMeter, scaled_float32
+from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
+from hal.meters.sdm120 import SDM120
+from hal.meters.sdm230 import SDM230
+from hal.meters.sdm630 import SDM630
+
+TABLES = [SDM120, SDM230, SDM630, SDM72D_M, SDM72D_M_V1]
+
+
+def bits(value):
+    return struct.unpack(">I", struct.pack(">f", value))[0]
+
+
+class Bus:
+    """Input registers by address, as numbers."""
+
+    name = "/dev/fake"
+
+    def __init__(self, values):
+        self.values = values
+        self.requests = []
+        self.fails_at = None
+
+    def read_input_registers(self, unit, address, count):
+        self.requests.append((unit, address, count))
+        if self.fails_at == len(self.requests):
+            raise BadReading("bus")
+        words = []
+        for at in range(address, address + count, 2):
+            raw = bits(self.values[at])
+            words += [raw >> 16, raw & 0xFFFF]
+        return tuple(words)
+
+
+def good_values(table):
+    values = dict.fromkeys(table.voltage, 230.5)
+    values |= dict.fromkeys(table.current, 15.9) | dict.fromkeys(table.power, 3_650.25)
+    values |= {table.total_power: 3_650.25 * max(len(table.power), 1), table.import_energy: 1_234.5}
+    return values | ({table.frequency: 49.98} if table.frequency is not None else {})
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
+def test_a_complete_reading_has_the_quantities_of_its_model(table):
+    bus = Bus(good_values(table))
+    reading = EastronMeter(bus, 7, table, lambda: 99).read()
+    assert reading.voltage_mv == (230_500,) * len(table.voltage)
+    assert reading.current_ma == (15_900,) * len(table.current)
+    assert reading.power_mw == (3_650_250,) * len(table.power)
+    assert reading.energy_mwh == 1_234_500_000
+    assert reading.frequency_mhz == (None if table.frequency is None else 49_980)
+    assert reading.read_ns == 99
+    assert {unit for unit, _, _ in bus.requests} == {7}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
+def test_requests_ask_for_no_register_outside_the_table_and_few_enough_at_once(table):
+    """The manuals allow 30 parameters, which are 60 registers, a request."""
+    bus = Bus(good_values(table))
+    EastronMeter(bus, 1, table).read()
+    asked = [at for _, address, count in bus.requests for at in range(address, address + count, 2)]
+    assert sorted(asked) == sorted(set(table.addresses()))
+    assert all(count <= 60 for _, _, count in bus.requests)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ("voltage", math.nan),
+        ("voltage", -1.0),
+        ("voltage", 301.0),
+        ("current", math.inf),
+        ("current", 126.0),
+        ("power", 40_000.0),
+        ("total_power", -120_000.0),
+        ("frequency", 0.0),
+        ("frequency", 66.0),
+        ("import_energy", -0.5),
+        ("import_energy", 2e7),
+    ],
+)
+def test_a_value_that_cannot_be_true_is_refused_by_name_and_value(quantity, value):
+    values = good_values(SDM630)
+    where = getattr(SDM630, quantity)
+    values[where[1] if isinstance(where, tuple) else where] = value
+    words = quantity.removeprefix("import_").replace("_", " ")
+    with pytest.raises(BadReading, match=rf"sdm630 unit 1 on /dev/fake: {words} \(register \d+\)"):
+        EastronMeter(Bus(values), 1, SDM630).read()
+
+
+def test_energy_that_falls_is_refused_and_the_same_is_not():
+    bus = Bus(good_values(SDM120))
+    meter = EastronMeter(bus, 1, SDM120)
+    meter.read()
+    meter.read()
+    bus.values[SDM120.import_energy] = 1_234.0
+    with pytest.raises(BadReading, match=r"energy.*= 1234000000; must be 1234500000"):
+        meter.read()
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_one_broken_request_of_several_gives_no_reading(broken):
+    bus = Bus(good_values(SDM630))
+    bus.fails_at = broken
+    with pytest.raises(BadReading, match="bus"):
+        EastronMeter(bus, 1, SDM630).read()
+
+
+@given(st.floats(width=32), st.sampled_from([1_000, 1_000_000]))
+def test_the_integer_decoding_agrees_with_the_machines(value, factor):
+    scaled = scaled_float32(bits(value), factor)
+    if math.isfinite(value):
+        assert abs(scaled - value * factor) <= 0.5 + abs(value) * factor * 1e-15
+    else:
+        assert scaled is None

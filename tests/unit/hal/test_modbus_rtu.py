@@ -1,0 +1,140 @@
+"""Framing on a fake line: what is taken for an answer, and what a late one can do."""
+
+from __future__ import annotations
+
+import os
+import pty
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hal.errors import BadReading, BusTimeout, DeviceBusy, DeviceNotFound
+from hal.meters.modbus_rtu import ModbusRtu, crc16
+from hal.mock import MockClock
+
+
+def frame(*body):
+    return bytes(body) + crc16(bytes(body))
+
+
+class Line:
+    """A serial port whose answers are scripted; each read without data takes one time-out."""
+
+    def __init__(self, clock, answers):
+        self.clock, self.answers = clock, list(answers)
+        self.waiting, self.sent, self.chatter = b"", [], b""
+
+    def __call__(self, port, baud, **settings):
+        self.timeout_ns = int(settings["timeout"] * 1e9)
+        return self
+
+    def reset_input_buffer(self):
+        self.waiting = b""
+
+    def write(self, data):
+        self.sent.append(data)
+        self.waiting += self.answers.pop(0) if self.answers else b""
+
+    def read(self, size):
+        if not self.waiting and self.chatter:
+            self.waiting = self.chatter
+        if not self.waiting:
+            self.clock.advance(self.timeout_ns)
+        taken, self.waiting = self.waiting[:size], self.waiting[size:]
+        return taken
+
+    def close(self):
+        pass
+
+
+def bus(*answers):
+    clock = MockClock()
+    line = Line(clock, answers)
+    return ModbusRtu("/dev/fake", 9_600, open_port=line, clock=clock), line
+
+
+def test_the_request_is_the_one_of_the_specification():
+    rtu, line = bus(frame(1, 4, 4, 0x43, 0x66, 0x33, 0x34))
+    assert rtu.read_input_registers(1, 0x0006, 2) == (0x4366, 0x3334)
+    assert line.sent == [bytes.fromhex("010400060002") + crc16(bytes.fromhex("010400060002"))]
+
+
+def test_the_crc_is_the_one_of_the_specification():
+    """MODBUS over Serial Line V1.02, appendix B: the frame 02 07 has the CRC 0x1241."""
+    assert crc16(b"\x02\x07") == b"\x41\x12"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (b"", BusTimeout, "0 of 3 bytes"),
+        (frame(1, 4, 4, 0, 0, 0, 0)[:-3], BusTimeout, "3 of 6 bytes"),
+        (frame(2, 4, 4, 0, 0, 0, 0), BadReading, "begins 020404"),
+        (frame(1, 3, 4, 0, 0, 0, 0), BadReading, "begins 010304"),
+        (frame(1, 4, 2, 0, 0), BadReading, "begins 010402"),
+        (frame(1, 4, 4, 0, 0, 0, 0)[:-1] + b"\xee", BadReading, "CRC"),
+        (frame(1, 0x84, 2), BadReading, "illegal data address"),
+        (frame(1, 0x84, 2)[:-1] + b"\xee", BadReading, "CRC"),
+    ],
+)
+def test_anything_but_the_answer_is_an_error(answer, kind, words):
+    rtu, _ = bus(answer)
+    with pytest.raises(kind, match=words):
+        rtu.read_input_registers(1, 0, 2)
+
+
+def test_a_late_answer_is_never_taken_for_the_next_ones():
+    """It has the right unit, function, length and CRC; only the silence before the next request tells it apart."""
+    late, right = frame(1, 4, 4, 0, 0, 0, 1), frame(1, 4, 4, 0, 0, 0, 2)
+    rtu, line = bus(b"", right)
+    with pytest.raises(BusTimeout):
+        rtu.read_input_registers(1, 0x0000, 2)
+    line.waiting = late
+    assert rtu.read_input_registers(1, 0x0048, 2) == (0, 2)
+
+
+def test_after_a_good_answer_the_next_request_does_not_wait():
+    rtu, line = bus(*[frame(1, 4, 2, 0, 7)] * 3)
+    rtu.read_input_registers(1, 0, 1)
+    before_ns = line.clock.now_ns
+    rtu.read_input_registers(1, 0, 1)
+    rtu.read_input_registers(1, 0, 1)
+    assert line.clock.now_ns == before_ns
+
+
+def test_a_line_that_never_falls_silent_is_named():
+    rtu, line = bus()
+    line.chatter = b"x" * 256
+    with pytest.raises(BadReading, match="second master"):
+        rtu.read_input_registers(1, 0, 1)
+
+
+@given(st.binary(max_size=40))
+def test_random_bytes_are_an_error_and_nothing_else(noise):
+    rtu, _ = bus(noise)
+    with pytest.raises((BadReading, BusTimeout)):
+        rtu.read_input_registers(1, 0, 2)
+
+
+def test_a_port_that_another_master_holds_or_that_is_missing_is_named():
+    master, slave = pty.openpty()
+    try:
+        first = ModbusRtu(os.ttyname(slave), 9_600)
+        with pytest.raises(DeviceBusy, match="another process holds the port"):
+            ModbusRtu(os.ttyname(slave), 9_600)
+        first.close()
+    finally:
+        os.close(master)
+        os.close(slave)
+    with pytest.raises(DeviceNotFound, match="/dev/nothing"):
+        ModbusRtu("/dev/nothing", 9_600)
+
+
+def test_a_port_that_goes_away_is_a_hal_error():
+    master, slave = pty.openpty()
+    rtu = ModbusRtu(os.ttyname(slave), 9_600, timeout_ms=20)
+    os.close(slave)
+    os.close(master)
+    with pytest.raises(BadReading, match="/dev/pts"):
+        rtu.read_input_registers(1, 0, 2)
