@@ -1,1 +1,1 @@
-"""Sessions, metering, demand and storage of the node process."""
+"""Sessions, energy, who asks for current, and what is remembered of it."""

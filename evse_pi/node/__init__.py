@@ -1,1 +1,1 @@
-"""The node process: everything that may wait, from meters to storage to the command socket."""
+"""The node process: meters, sessions, storage and whoever asks; it may wait, crash and start anew."""

@@ -1,0 +1,83 @@
+"""Starts the node process: reads the board, takes the state directory, and serves until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.build_field import build_field
+from boards.loader import BoardError, load_board
+from evse_pi.config import INSTALLATION
+from evse_pi.core.records import decode_snapshot
+from evse_pi.energy.clock import SystemClock
+from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from evse_pi.node.daemon import Places, serve
+from evse_pi.node.lock import ProcessLock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from boards.spec import BoardSpec
+    from evse_pi.core.records import Snapshot
+
+STATE_DIRECTORY = Path("/var/lib/evse-pi")
+RUN_DIRECTORY = Path("/run/evse-pi")
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the node process until it is asked to stop, and return its exit status."""
+    arguments = _arguments().parse_args(argv)
+    logging.basicConfig(level=arguments.log_level, format="%(levelname)s %(name)s %(message)s")
+    places = Places(arguments.state_dir, arguments.run_dir, arguments.installation)
+    try:
+        board = load_board(arguments.board)
+        places.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        places.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
+        with ExitStack() as resources:
+            resources.callback(ProcessLock(places.state_dir).close)
+            link = LinkEnd(places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET, decode_snapshot)
+            resources.callback(link.close)
+            asyncio.run(_run(board, link, places))
+    except BoardError as error:
+        _say(str(error))
+        return EX_CONFIG
+    except OSError as error:
+        _say(str(error))
+        return EX_UNAVAILABLE
+    return 0
+
+
+async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await serve(board, build_field(board), link, places, SystemClock(), stopping)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="evse-pi-node", description="The node process of an evse-pi wallbox.")
+    parser.add_argument("--board", required=True, help="name of the board file")
+    parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
+    parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY, help="folder of the database (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument(
+        "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(%(default)s)"
+    )
+    return parser
+
+
+def _say(text: str) -> None:
+    print(f"evse-pi-node: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The box as the node sees it: what it was told, what it measured, what it demands. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
+from evse_pi.core.states import LimitSource
+from evse_pi.energy.demand import OWNER_DEFAULT, Ask, DemandBook
+from evse_pi.energy.journal import PERIOD_NS
+from evse_pi.energy.metering import (
+    EnergyCounter,
+    EnergyEstimate,
+    fresh,
+    meter_sample,
+    offered_power_mw,
+)
+from evse_pi.node.chronicle import Chronicle
+from evse_pi.node.memory import owner_row
+from evse_pi.node.orders import Orders
+from hal.units import SECOND, Milliwatts
+
+if TYPE_CHECKING:
+    from evse_pi.core.installation import Installation
+    from evse_pi.core.records import Demand, Request, Snapshot, TemperatureSample
+    from evse_pi.core.settings import BoardRatings
+    from evse_pi.energy.clock import Clock
+    from evse_pi.node.memory import Memory
+    from hal.interfaces import MeterReading
+    from hal.units import Milliamps
+
+HIGHEST_VOLTAGE_MV = 265_000
+RESUME_NS = 2 * PERIOD_NS  # from the last save to the power cut, and from the machine's start to the meter's
+SILENT_NS = 3 * SECOND  # a snapshot comes every second
+LED_BLINK_NS = SECOND // 2
+
+
+class Box:
+    """Puts together what safety process, meter, owner and controllers say. Hazard: H-10, H-16."""
+
+    def __init__(self, clock: Clock, ratings: BoardRatings, installation: Installation | None, memory: Memory) -> None:
+        self.clock = clock
+        self.ratings = ratings
+        self.installation = installation
+        self.book = DemandBook([memory.owner])
+        self.orders = Orders()
+        self.chronicle = Chronicle(clock, memory)
+        self.snapshot: Snapshot | None = None
+        self.reading: MeterReading | None = None
+        self.temperature: TemperatureSample | None = None
+        self.counter = EnergyCounter()
+        self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
+        saved = memory.session
+        if saved is not None and saved.register_mwh is not None:
+            same_life = saved.machine_boot == clock.machine_boot
+            at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
+            self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
+
+    def hear(self, snapshot: Snapshot) -> None:
+        """Take in what the safety process says of itself."""
+        self.orders.hear(snapshot)
+        if not self.ratings.meter_fitted:
+            self._estimated(snapshot.at_ns, self._offered_mw(snapshot))
+        self.snapshot = snapshot
+        self.chronicle.hear(snapshot)
+
+    def measure(self, reading: MeterReading) -> None:
+        """Take in a reading of the meter; the same one again changes nothing."""
+        if self.reading is not None and reading.read_ns <= self.reading.read_ns:
+            return
+        before = self.counter
+        self.reading = reading
+        self.counter = before.accept(reading, self._highest_mw())
+        self.chronicle.register_mwh = self.counter.register_mwh
+        self.chronicle.current_ma = max(reading.current_ma, default=None)
+        grown_mwh = self.counter.total_mwh - before.total_mwh
+        self.chronicle.add_energy(grown_mwh, since_ns=before.at_ns, estimated=False)
+
+    def tick(self) -> None:
+        """Let time pass. A safety process that is silent for longer than the lease has opened the contactor."""
+        now_ns = self.clock.monotonic_ns()
+        if self.snapshot is not None and not self.ratings.meter_fitted and not fresh(self.snapshot.at_ns, now_ns):
+            self._estimated(self.snapshot.at_ns, Milliwatts(0))
+        self.chronicle.tick()
+
+    def demand(self) -> Demand:
+        """Return the demand to send now."""
+        return replace(
+            self.book.compose(self.clock.monotonic_ns()),
+            meter=meter_sample(self.reading) if self.reading else None,
+            temperature=self.temperature,
+            request=self.orders.request,
+            request_number=self.orders.number,
+        )
+
+    @property
+    def owner(self) -> Ask:
+        """What the owner asks."""
+        return self.book.ask_of(LimitSource.OWNER) or OWNER_DEFAULT
+
+    def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
+        """Take the owner's word, to be remembered; return whether it is news. Raises: ValueError for a bad limit."""
+        wanted = Ask(LimitSource.OWNER, permitted, limit_ma)
+        if wanted == self.owner:
+            return False
+        self.book.put(wanted)
+        self.chronicle.journal.note(owner_row(wanted), urgent=True)
+        return True
+
+    def order(self, request: Request) -> None:
+        """Have the safety process carry out `request` once."""
+        self.orders.ask(request)
+
+    def heard_lately(self) -> bool:
+        """Return whether the safety process speaks."""
+        return self.snapshot is not None and self.clock.monotonic_ns() - self.snapshot.at_ns < SILENT_NS
+
+    def power_mw(self) -> tuple[Milliwatts | None, bool]:
+        """Return the power that flows now, None when nobody knows, and whether it is an estimate."""
+        if self.ratings.meter_fitted:
+            reading = self.reading
+            known = reading is not None and fresh(reading.read_ns, self.clock.monotonic_ns())
+            return (reading.total_power_mw if reading is not None and known else None), False
+        if self.snapshot is None or not self.heard_lately():
+            return None, True
+        return self._offered_mw(self.snapshot), True
+
+    def lit(self) -> bool:
+        """Return whether the status LED shines now: steady while charging, blinking with a fault, else dark."""
+        snapshot = self.snapshot
+        if snapshot is None or not self.heard_lately() or snapshot.faults:
+            return self.clock.monotonic_ns() // LED_BLINK_NS % 2 == 0
+        return snapshot.contactor_closed
+
+    def _estimated(self, now_ns: int, power_mw: Milliwatts) -> None:
+        before = self._estimate
+        self._estimate = before.advance(max(now_ns, before.at_ns), power_mw)
+        grown_mwh = self._estimate.total_mwh - before.total_mwh
+        self.chronicle.add_energy(grown_mwh, since_ns=before.at_ns, estimated=True)
+
+    def _offered_mw(self, snapshot: Snapshot) -> Milliwatts:
+        if not snapshot.contactor_closed:
+            return Milliwatts(0)
+        voltage_mv, phases = DEFAULT_VOLTAGE_MV, self.ratings.phases
+        if self.installation is not None:
+            voltage_mv, phases = self.installation.nominal_voltage_mv, self.installation.phases
+        return offered_power_mw(snapshot.offered_current_ma, voltage_mv, phases)
+
+    def _highest_mw(self) -> Milliwatts:
+        return Milliwatts(self.ratings.rated_current_ma * HIGHEST_VOLTAGE_MV * self.ratings.phases // 1000)

@@ -1,0 +1,227 @@
+"""What may be asked of the node: the commands of the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.records import Request as Order
+from evse_pi.node.control import Refusal, Request
+from evse_pi.node.status import fault_view, limits, session_view, status
+from hal.units import Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from evse_pi.energy.store import Store
+    from evse_pi.node.box import Box
+    from evse_pi.node.storage import Storage
+
+MAX_PAGE = 1_000
+WATCH_AT_LEAST_S = 1.0
+WATCH_AT_MOST_S = 0.1  # a terminal shows ten changes a second; nobody reads more
+HEARD_WITHIN_S = 3.0  # a snapshot comes every second
+
+
+class Bell:
+    """Wakes everybody who waits for a change; nothing piles up for those who do not."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """Return the event that the next ring sets."""
+        return self._next
+
+
+class Keeper(Protocol):
+    """The running node, as far as commands need it."""
+
+    bell: Bell
+
+    def renew(self) -> None:
+        """Send a new demand at once."""
+
+    def reload(self) -> None:
+        """Read the installer's file again."""
+
+    async def flush(self) -> bool:
+        """Write what is urgent; return whether all that was noted is durable."""
+
+    def extras(self) -> dict[str, Any]:
+        """Return what the status shows beside the box itself."""
+
+
+class Commands:
+    """Answers requests from box and store, and carries out orders."""
+
+    def __init__(self, box: Box, storage: Storage, store: Store, node: Keeper) -> None:
+        self._box = box
+        self._storage = storage
+        self._store = store
+        self._node = node
+
+    @property
+    def answers(self) -> dict[str, Callable[[Request], Awaitable[Any]]]:
+        """The commands with one answer."""
+        return {
+            "status": self._status,
+            "limits": self._limits,
+            "sessions": self._sessions,
+            "faults": self._faults,
+            "transitions": self._transitions,
+            "set": self._set,
+            "permit": self._permit,
+            "stop": self._stop,
+            "clear": self._clear,
+            "selftest": self._self_test,
+            "wake": self._wake,
+            "reload": self._reload_installation,
+            "version": self._version,
+        }
+
+    @property
+    def streams(self) -> dict[str, Callable[[Request], AsyncIterator[Any]]]:
+        """The commands that answer for ever."""
+        return {"watch": self._watch}
+
+    def _view(self) -> dict[str, Any]:
+        return {**status(self._box), **self._node.extras()}
+
+    async def _status(self, request: Request) -> Any:
+        request.only()
+        return self._view()
+
+    async def _watch(self, request: Request) -> AsyncIterator[Any]:
+        request.only()
+        while True:
+            changed = self._node.bell.next()
+            yield self._view()
+            await asyncio.sleep(WATCH_AT_MOST_S)
+            try:
+                await asyncio.wait_for(changed.wait(), WATCH_AT_LEAST_S - WATCH_AT_MOST_S)
+            except TimeoutError:
+                continue
+
+    async def _limits(self, request: Request) -> Any:
+        request.only()
+        return limits(self._box)
+
+    async def _sessions(self, request: Request) -> Any:
+        limit, before = _page(request)
+        now_ns = self._box.clock.monotonic_ns()
+        saved = await self._storage.call(self._store.sessions, limit, before)
+        views = {record.session.number: session_view(record.session, record.saved_ns) for record in saved}
+        present = self._box.chronicle.session
+        if present is not None and (before is None or present.number < before):
+            views[present.number] = session_view(present, now_ns)
+        return [views[number] for number in sorted(views, reverse=True)[:limit]]
+
+    async def _faults(self, request: Request) -> Any:
+        limit, before = _page(request)
+        saved = await self._storage.call(self._store.faults, limit, before)
+        records = {record.number: record for record in saved}
+        records |= {record.number: record for record in self._box.chronicle.faults}
+        return [fault_view(records[number]) for number in sorted(records, reverse=True)[:limit]]
+
+    async def _transitions(self, request: Request) -> Any:
+        limit, before = _page(request)
+        return [
+            {
+                "number": record.number,
+                "unix_s": record.unix_s,
+                "at_ns": record.at_ns,
+                "state": record.evse_state.name,
+                "contactor_closed": record.contactor_closed,
+                "offered_current_ma": record.offered_ma,
+                "faults": sorted(fault.name for fault in record.faults),
+                "reason": record.reason.name,
+            }
+            for record in await self._storage.call(self._store.transitions, limit, before)
+        ]
+
+    async def _set(self, request: Request) -> Any:
+        fields = request.only("limit_ma", "permitted")
+        owner = self._box.owner
+        permitted, limit_ma = fields.get("permitted", owner.permitted), owner.limit_ma
+        if not isinstance(permitted, bool):
+            raise Refusal(f"permitted: {permitted!r} is not allowed; true or false")
+        if "limit_ma" in fields:
+            limit_ma = None if fields["limit_ma"] is None else self._offerable(request)
+        return await self._own(permitted, limit_ma)
+
+    async def _permit(self, request: Request) -> Any:
+        request.only()
+        return await self._own(True, self._box.owner.limit_ma)
+
+    async def _stop(self, request: Request) -> Any:
+        request.only()
+        return await self._own(False, self._box.owner.limit_ma)
+
+    def _offerable(self, request: Request) -> Milliamps:
+        return Milliamps(request.integer("limit_ma", MIN_OFFER_MA, self._box.ratings.rated_current_ma, 0))
+
+    async def _own(self, permitted: bool, limit_ma: Milliamps | None) -> Any:
+        """Carry out the owner's word at once, and say whether it will outlast a power cut."""
+        self._box.set_owner(permitted=permitted, limit_ma=limit_ma)
+        self._node.renew()
+        self._node.bell.ring()
+        stored = await self._node.flush()
+        return {"permitted": permitted, "limit_ma": limit_ma, "stored": stored}
+
+    async def _clear(self, request: Request) -> Any:
+        role = request.only("role").get("role", "user")
+        if role not in ("user", "installer"):
+            raise Refusal(f"role: {role!r} is not allowed; user or installer")
+        if role == "installer" and not request.installer:
+            raise Refusal("role: only root may clear as installer; use sudo")
+        order = Order.CLEAR_USER | (Order.CLEAR_INSTALLER if role == "installer" else Order.NONE)
+        await self._order(order)
+        return {"faults": [record.fault.name for record in self._box.chronicle.faults]}
+
+    async def _self_test(self, request: Request) -> Any:
+        request.only()
+        await self._order(Order.SELF_TEST)
+        return {"ordered": True}
+
+    async def _wake(self, request: Request) -> Any:
+        request.only()
+        await self._order(Order.RESTART_WAKE_UP)
+        return {"ordered": True}
+
+    async def _reload_installation(self, request: Request) -> Any:
+        request.only()
+        if not request.installer:
+            raise Refusal("reload: only root may change the installation; use sudo")
+        self._node.reload()
+        await self._order(Order.RELOAD_INSTALLATION)
+        return {"ordered": True}
+
+    async def _order(self, order: Order) -> None:
+        """Return once the safety process has heard `order`. Raises: Refusal when it does not."""
+        self._box.order(order)
+        self._node.renew()
+        try:
+            async with asyncio.timeout(HEARD_WITHIN_S):
+                while self._box.orders.outstanding:
+                    await self._node.bell.next().wait()
+        except TimeoutError:
+            self._box.orders.withdraw()
+            raise Refusal("the safety process does not answer; the order was withdrawn") from None
+
+    async def _version(self, request: Request) -> Any:
+        request.only()
+        return {"version": version("evse-pi")}
+
+
+def _page(request: Request) -> tuple[int, int | None]:
+    fields = request.only("limit", "before")
+    before = None if fields.get("before") is None else request.integer("before", 1, 1 << 62, 1)
+    return request.integer("limit", 1, MAX_PAGE, 50), before

@@ -1,0 +1,230 @@
+"""The composition root of the node process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evse_pi.config import ConfigError, ratings, read_installation
+from evse_pi.core.records import encode_demand
+from evse_pi.node.box import Box
+from evse_pi.node.commands import Bell, Commands
+from evse_pi.node.control import CONTROL_SOCKET, ControlServer
+from evse_pi.node.field import Field
+from evse_pi.node.memory import recall
+from evse_pi.node.storage import Storage
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from boards.build_field import FieldHardware
+    from boards.spec import BoardSpec
+    from evse_pi.core.records import Snapshot
+    from evse_pi.energy.clock import Clock
+
+log = logging.getLogger(__name__)
+
+DATABASE = "evse.db"
+RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
+TICK_S = 1.0
+RETRY_STORAGE_S = 30.0
+
+
+class SafetyLink(Protocol):
+    """The node's end of the link to the safety process."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable."""
+
+    def send(self, datagram: bytes) -> bool:
+        """Send one demand if that costs no time."""
+
+    def receive(self) -> Snapshot | None:
+        """Return the newest snapshot since the last call, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the node keeps and finds things."""
+
+    state_dir: Path
+    run_dir: Path
+    installation: Path
+
+
+async def serve(
+    board: BoardSpec,
+    hardware: FieldHardware,
+    link: SafetyLink,
+    places: Places,
+    clock: Clock,
+    stopping: asyncio.Event,
+) -> None:
+    """Run the node until `stopping` is set. Raises: OSError where the command socket cannot be made."""
+    storage = Storage()
+    try:
+        store = await storage.open(places.state_dir / DATABASE)
+        memory = await storage.call(recall, store, clock.unix_s())
+        rated = ratings(board)
+        box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
+        node = Daemon(board, box, link, storage, places)
+        field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=box.lit)
+        commands = Commands(box, storage, store, node)
+        server = ControlServer(places.run_dir / CONTROL_SOCKET, commands.answers, commands.streams)
+        await server.start()
+        field.start()
+        log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
+        try:
+            await node.run(field, stopping)
+        finally:
+            await server.stop()
+            field.end()
+            box.chronicle.save()
+            await storage.write(box.chronicle.journal.take(clock.monotonic_ns(), all_rows=True))
+    finally:
+        await storage.close()
+
+
+class Daemon:
+    """Moves records, readings and rows between the box and the world; it is the `Keeper` of its commands."""
+
+    def __init__(self, board: BoardSpec, box: Box, link: SafetyLink, storage: Storage, places: Places) -> None:
+        self.bell = Bell()
+        self._board = board
+        self._box = box
+        self._link = link
+        self._storage = storage
+        self._places = places
+        self._field: Field | None = None
+        self._renewal = asyncio.Event()
+        self._writing = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._installer_trouble: str | None = None
+        self.reload()
+
+    async def run(self, field: Field, stopping: asyncio.Event) -> None:
+        """Keep lease, time and storage until `stopping`. When it ends, the lease ends by itself."""
+        self._field = field
+        self._loop.add_reader(self._link.fileno(), self._receive)
+        works = (self._keep_lease, self._keep_time, self._keep_storage)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work(), name=work.__name__) for work in works]
+                await stopping.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._loop.remove_reader(self._link.fileno())
+
+    # What commands need.
+
+    def renew(self) -> None:
+        """Send a new demand at once."""
+        self._renewal.set()
+
+    def reload(self) -> None:
+        """Read the installer's file again; the safety process reads it itself and decides."""
+        try:
+            self._box.installation = read_installation(self._places.installation, self._box.ratings)
+            self._installer_trouble = None
+        except ConfigError as error:
+            self._installer_trouble = str(error)
+            log.warning("installer's file cannot be used problem=%s", error)
+
+    async def flush(self) -> bool:
+        """Write what is urgent; return whether all that was noted is durable."""
+        rows = self._box.chronicle.journal.take(self._box.clock.monotonic_ns())
+        return await self._storage.write(rows) and not self._box.chronicle.journal.waiting
+
+    def extras(self) -> dict[str, Any]:
+        """Return what the status shows beside the box itself."""
+        now_ns = self._box.clock.monotonic_ns()
+        devices = self._field.state(now_ns) if self._field else []
+        warnings = [*self._storage.warnings]
+        if self._installer_trouble:
+            warnings.append(self._installer_trouble)
+        if self._board.bench_only:
+            warnings.append(f"for the bench only: {self._board.bench_only}")
+        if self._box.clock.unix_s() is None:
+            warnings.append("the time of day is not known; history is dated once it is")
+        warnings += [f"{device['device']}: {device['trouble']}" for device in devices if device["trouble"]]
+        return {
+            "board": {"name": self._board.name, "title": self._board.title},
+            "version": version("evse-pi"),
+            "devices": devices,
+            "warnings": warnings,
+        }
+
+    # The link.
+
+    def _receive(self) -> None:
+        snapshot = self._link.receive()
+        if snapshot is None:
+            return
+        known, number = self._box.snapshot, self._box.orders.number
+        self._box.hear(snapshot)
+        if known is None or known.boot_id != snapshot.boot_id or self._box.orders.number != number:
+            self.renew()
+        self.bell.ring()
+        self._writing.set()
+
+    async def _keep_lease(self) -> None:
+        """Send a demand every 2 s, when an ask runs out, and whenever something is asked."""
+        while True:
+            self._renewal.clear()
+            self._send_demand()
+            now_ns = self._box.clock.monotonic_ns()
+            expiry_ns = self._box.book.next_expiry_ns(now_ns)
+            wait_s = RENEW_S if expiry_ns is None else min(RENEW_S, (expiry_ns - now_ns) / SECOND)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._renewal.wait(), wait_s)
+
+    def _send_demand(self) -> None:
+        self._collect()
+        demand = self._box.demand()
+        try:
+            datagram = encode_demand(demand)
+        except ValueError as error:  # a reading that no supply can have; without one the safety process stops
+            log.warning("reading cannot be sent problem=%s", error)
+            datagram = encode_demand(replace(demand, meter=None, temperature=None))
+        self._link.send(datagram)
+
+    # Sensors, time and storage.
+
+    def wake(self) -> None:
+        """Tell the loop, from a bus thread, that there is a new reading."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._collect)
+
+    def _collect(self) -> None:
+        """Take over what the bus threads have read."""
+        if self._field is not None:
+            reading = self._field.meter
+            if reading is not None:
+                self._box.measure(reading)
+            self._box.temperature = self._field.hottest()
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._box.tick()
+            self.bell.ring()
+            self._writing.set()
+
+    async def _keep_storage(self) -> None:
+        """Write what the journal has due, and try again what the disk refused."""
+        journal, clock = self._box.chronicle.journal, self._box.clock
+        tried_ns = clock.monotonic_ns()
+        while True:
+            await self._writing.wait()
+            self._writing.clear()
+            now_ns = clock.monotonic_ns()
+            rows = journal.take(now_ns)
+            if rows or (self._storage.troubled and now_ns - tried_ns >= RETRY_STORAGE_S * SECOND):
+                tried_ns = now_ns
+                await self._storage.write(rows)

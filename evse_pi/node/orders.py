@@ -1,0 +1,64 @@
+"""One-time orders to the safety process, each carried out once though datagrams get lost and processes restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evse_pi.core.records import Request
+
+if TYPE_CHECKING:
+    from evse_pi.core.records import Snapshot
+
+NUMBERS = 1 << 32  # wire form: 32 bits
+
+
+class Orders:
+    """Numbers orders, and repeats one until a snapshot says that its number was heard.
+
+    A safety process takes the first number that it ever hears as the one to continue from, and carries out nothing
+    for it. So no order goes out before a number without one was heard in the present life of that process.
+    """
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.request = Request.NONE
+        self._waiting = Request.NONE
+        self._boot_id: int | None = None
+        self._heard = False
+
+    def ask(self, request: Request) -> None:
+        """Have `request` carried out as soon as the safety process can be told."""
+        self._waiting |= request
+        self._advance()
+
+    def hear(self, snapshot: Snapshot) -> None:
+        """Learn which number the safety process has heard."""
+        if snapshot.boot_id != self._boot_id:
+            self._boot_id = snapshot.boot_id
+            if not self._heard:
+                self._waiting |= self.request
+            self._renumber(Request.NONE)
+        elif snapshot.request_number == self.number:
+            self._heard = True
+            self._advance()
+
+    def withdraw(self) -> None:
+        """Forget what was asked and not heard yet."""
+        self._waiting = Request.NONE
+        if not self._heard and self.request:
+            self._renumber(Request.NONE)
+
+    @property
+    def outstanding(self) -> Request:
+        """What has been asked and not been heard yet."""
+        return self._waiting | (Request.NONE if self._heard else self.request)
+
+    def _advance(self) -> None:
+        if self._heard and self._waiting:
+            self._renumber(self._waiting)
+            self._waiting = Request.NONE
+
+    def _renumber(self, request: Request) -> None:
+        self.number = (self.number + 1) % NUMBERS
+        self.request = request
+        self._heard = False
