@@ -49,8 +49,11 @@ def set_defaults(cls: type[S], defaults: Mapping[str, Any]) -> type[S]:
 
 
 def for_cluster(cls: type[S], schema: ClusterSchema) -> type[S]:
-    """Return `cls` for another cluster."""
-    return _derive(cls, schema=schema, composition=Composition())
+    """Return `cls` for another cluster, with the features and optional elements that it has as well."""
+    names = {row.name for rows in (schema.attributes, schema.commands, schema.events) for row in rows}
+    codes = {feature.code for feature in schema.features}
+    kept = Composition(cls.composition.features & codes, cls.composition.enabled & names)
+    return _derive(cls, schema=schema, composition=kept)
 
 
 def behaviour_id(schema: ClusterSchema) -> str:
