@@ -147,7 +147,7 @@ class SimulatedRcd:
 
     def __init__(self, port: PlantPort) -> None:
         self._port = port
-        self._trips = 0
+        self._trips = port.plant.rcd.trips
 
     def read_tripped(self) -> bool:
         """Return whether it is tripped, or was since the last call."""

@@ -17,7 +17,10 @@ LEASE_NS = 15 * SECOND
 
 
 class ScriptedNode:
-    """Asks for what the script set, over a link in memory that loses nothing unless told to."""
+    """Asks for what the script set, over a link in memory.
+
+    `alive` renews demands, `measures` fills them with fresh samples, `deaf` loses every snapshot.
+    """
 
     def __init__(self, plant: Plant) -> None:
         self.alive = True
@@ -33,6 +36,8 @@ class ScriptedNode:
         self._request = Request.NONE
         self._request_number = 0
         self._mail: Demand | None = None
+        self._meter = self._read_meter(0)
+        self._heat = self._read_temperature(0)
 
     def act(self, now_ns: int) -> None:
         """Renew the demand when it is time."""
@@ -53,14 +58,16 @@ class ScriptedNode:
         """Send the demand."""
         self._renew_ns = now_ns + RENEW_NS
         self._number += 1
+        if self.measures:
+            self._meter, self._heat = self._read_meter(now_ns), self._read_temperature(now_ns)
         self._mail = Demand(
             number=self._number,
             permitted=self.permitted,
             offered_current_ma=Milliamps(self.offered_ma),
             limit_source=LimitSource.OWNER,
             valid_until_ns=now_ns + LEASE_NS,
-            meter=self._meter(now_ns) if self.measures else None,
-            temperature=self._temperature(now_ns) if self.measures else None,
+            meter=self._meter,
+            temperature=self._heat,
             request=self._request,
             request_number=self._request_number,
         )
@@ -82,7 +89,7 @@ class ScriptedNode:
         self.snapshots.append(snapshot)
         return True
 
-    def _meter(self, now_ns: int) -> MeterSample:
+    def _read_meter(self, now_ns: int) -> MeterSample:
         registers = self._plant.meter()
         missing = (0,) * (3 - len(registers.volts))
         volts = (*(round(1000 * each) for each in registers.volts), *missing)
@@ -93,5 +100,5 @@ class ScriptedNode:
             (Milliamps(amps[0]), Milliamps(amps[1]), Milliamps(amps[2])),
         )
 
-    def _temperature(self, now_ns: int) -> TemperatureSample:
+    def _read_temperature(self, now_ns: int) -> TemperatureSample:
         return TemperatureSample(now_ns, CentiCelsius(round(100 * max(self._plant.temperatures.values()))))
