@@ -25,7 +25,7 @@ from evse_pi.safety.host import SystemHost, sleep_until
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
 from evse_pi.safety.memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
-from evse_pi.safety.realtime import prefer_this_process
+from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack) -> int:
     """Put the process together, run the loop, and take everything apart again, the contactor first."""
     run_dir, installation = arguments.run_dir, arguments.installation
+    shrink_thread_stacks()
     hardware = build_safety(board)
     resources.callback(hardware.close)
     link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_demand)

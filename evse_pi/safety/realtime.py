@@ -10,8 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PRIORITY = 50  # above every ordinary task and below the kernel's own threads
-_MCL_CURRENT = 1
-_MCL_FUTURE = 2
+THREAD_STACK = 256 * 1024  # of lgpio's threads; the default of 8 MiB each would be locked whole
+_LOCK_WHEN_TOUCHED = 1 | 2 | 4  # MCL_CURRENT, _FUTURE, _ONFAULT: the self-test touches what a tick needs
+_PTHREAD_ATTR_SIZE = 128  # 56 bytes on x86-64, 64 on aarch64
+
+
+def shrink_thread_stacks() -> None:
+    """Let threads that libraries start from now on have small stacks; a C library that cannot is left as it is."""
+    libc = ctypes.CDLL(None)
+    set_default = getattr(libc, "pthread_setattr_default_np", None)
+    if set_default is None:
+        return
+    attributes = ctypes.create_string_buffer(_PTHREAD_ATTR_SIZE)
+    libc.pthread_attr_init(attributes)
+    libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(THREAD_STACK))
+    set_default(attributes)
+    libc.pthread_attr_destroy(attributes)
 
 
 def prefer_this_process(cpus: Iterable[int] = ()) -> tuple[str, ...]:
@@ -28,7 +42,7 @@ def prefer_this_process(cpus: Iterable[int] = ()) -> tuple[str, ...]:
 
 def _lock_memory() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0:
+    if libc.mlockall(_LOCK_WHEN_TOUCHED) == 0:
         return ""
     return f"memory is not locked ({os.strerror(ctypes.get_errno())}): set LimitMEMLOCK=infinity in the unit"
 
