@@ -1,0 +1,187 @@
+"""`evse-pi demo`: a simulated wallbox, and a car that comes, charges, and leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError, BoxNotRunning, ask, stream
+from evse_pi.cli.places import Places, places
+from evse_pi.cli.status import show
+from evse_pi.cli.view import line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STARTED_WITHIN_S = 60.0
+STEP_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One thing that happens, what is then waited for, and how long that is looked at."""
+
+    told: str
+    act: Callable[[Places], object]
+    until: Callable[[dict[str, Any]], bool]
+    stay_s: float
+
+
+def _car(verb: str, **args: Any) -> Callable[[Places], object]:
+    from evse_pi.sim.process import SimulatorClient
+
+    def act(box: Places) -> None:
+        with SimulatorClient(box.simulator_socket) as plant:
+            plant.verb(verb, **args)
+
+    return act
+
+
+def _stop_drawing(box: Places) -> None:
+    _car("auto", on=False)(box)
+    _car("open_s2")(box)
+
+
+def _owner(limit_ma: int | None) -> Callable[[Places], object]:
+    return lambda box: ask(box.control_socket, "set", limit_ma=limit_ma)
+
+
+def _scenes() -> list[Scene]:
+    return [
+        Scene("the box starts and tests itself", lambda _: None, _reason("NO_VEHICLE"), 1),
+        Scene(
+            "a car is plugged in with a 32 A cable", _car("plug_in", cable_ma=32_000), _reason("VEHICLE_NOT_READY"), 2
+        ),
+        Scene("the car asks for power", _car("auto"), _reason("CHARGING"), 6),
+        Scene("the owner limits it to 10 A", _owner(10_000), lambda now: 0 < now["offered_current_ma"] <= 10_000, 8),
+        Scene("the owner takes the limit away", _owner(None), lambda now: now["offered_current_ma"] > 10_000, 6),
+        Scene("the car is full", _stop_drawing, lambda now: not now["contactor"]["closed"], 3),
+        Scene("the car leaves", _car("unplug"), _reason("NO_VEHICLE"), 1),
+    ]
+
+
+def _reason(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda now: bool(now["reason"]["reason"] == name)
+
+
+@click.command("demo")
+def command() -> None:
+    """Let a car charge at a simulated wallbox, and show it.
+
+    On a terminal the box is left running afterwards until Ctrl-C; elsewhere one line per transition is printed, and
+    the command ends by itself.
+    """
+    with ExitStack() as resources:
+        folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="evse-pi-"))
+        box = places(Path(folder))
+        resources.enter_context(_running(box))
+        if sys.stdout.isatty():
+            _on_terminal(box)
+        else:
+            _in_log(box)
+
+
+@contextlib.contextmanager
+def _running(box: Places) -> Iterator[None]:
+    """Run a simulated box as a child. Raises: BoxError when it does not start."""
+    log = (box.state_dir / "log").open("w+b")
+    command_line = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.state_dir), "run"]
+    child = subprocess.Popen(command_line, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
+    try:
+        _await_answer(box, child, Path(log.name))
+        yield
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        log.close()
+
+
+def _await_answer(box: Places, child: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + STARTED_WITHIN_S
+    while child.poll() is None and time.monotonic() < deadline:
+        try:
+            ask(box.control_socket, "status")
+        except BoxNotRunning:
+            time.sleep(0.1)
+        else:
+            return
+    raise BoxError(f"the simulated box did not start; it said:\n{log.read_text()}")
+
+
+def _play(box: Places, tell: Callable[[str], None]) -> None:
+    """Let the scenes happen one after the other.
+
+    Raises: BoxError naming the scene when what it should lead to does not come about.
+    """
+    for scene in _scenes():
+        tell(scene.told)
+        scene.act(box)
+        deadline = time.monotonic() + STEP_WITHIN_S
+        while not _is_so(scene, ask(box.control_socket, "status")):
+            if time.monotonic() > deadline:
+                now = line(ask(box.control_socket, "status"))
+                raise BoxError(f"{scene.told}: nothing came of it within {STEP_WITHIN_S:.0f} s: {now}")
+            time.sleep(0.1)
+        time.sleep(scene.stay_s)
+
+
+def _is_so(scene: Scene, now: dict[str, Any]) -> bool:
+    return now["reason"] is not None and now["contactor"] is not None and scene.until(now)
+
+
+def _in_log(box: Places) -> None:
+    """Print what happens, one line per transition, and end when the car has left."""
+    watcher = threading.Thread(target=_print_transitions, args=(box,), daemon=True)
+    watcher.start()
+    _play(box, lambda told: click.echo(f"-- {told}"))
+    session = ask(box.control_socket, "sessions", limit=1)[0]
+    click.echo(f"-- charged {session['energy_mwh'] / 1_000_000:.3f} kWh in {session['charging_s']} s")
+
+
+def _print_transitions(box: Places) -> None:
+    last: object = None
+    with contextlib.suppress(BoxError, OSError):
+        for now in stream(box.control_socket, "watch"):
+            if now["pilot"] is None:
+                continue
+            faults = [fault["fault"] for fault in now["faults"]]
+            key = (now["pilot"]["evse_state"], now["contactor"]["closed"], now["offered_current_ma"], faults)
+            if key != last:
+                click.echo(line(now))
+            last = key
+
+
+def _on_terminal(box: Places) -> None:
+    """Show the box live while the scenes happen, and after them until Ctrl-C."""
+    told = ["", ""]
+    player = threading.Thread(target=_play_quietly, args=(box, told), daemon=True)
+    player.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        show(stream(box.control_socket, "watch"), lambda: told[0])
+    if told[1]:
+        raise BoxError(told[1])
+
+
+def _play_quietly(box: Places, told: list[str]) -> None:
+    def tell(text: str) -> None:
+        told[0] = f"-- {text}"
+
+    try:
+        _play(box, tell)
+        address = box.state_dir
+        tell(f"the box is yours until Ctrl-C; from another terminal: evse-pi --state-dir {address} car plug_in")
+    except BoxError as error:
+        told[1] = str(error)
+        tell(told[1])

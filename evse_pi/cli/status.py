@@ -1,0 +1,58 @@
+"""`evse-pi status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import ask, stream
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.view import line, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one object a line.")
+@click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, as_json: bool, watch: bool, state_dir: Any, run_dir: Any) -> None:
+    """Show what the box does, and why."""
+    address = chosen(context, state_dir, run_dir).control_socket
+    if not watch:
+        now = ask(address, "status")
+        click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))
+        return
+    with suppress(KeyboardInterrupt):
+        changes = stream(address, "watch")
+        if as_json:
+            for now in changes:
+                click.echo(json.dumps(now))
+        else:
+            show(changes)
+
+
+def show(changes: Iterable[dict[str, Any]], caption: Callable[[], str] = str) -> None:
+    """Show a box live: in place on a terminal with a caption below, else one line per change of what the line says."""
+    if not sys.stdout.isatty():
+        last = ""
+        for now in changes:
+            text = line(now)
+            if text != last:
+                click.echo(text)
+                sys.stdout.flush()
+            last = text
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=Console(highlight=False), auto_refresh=False, transient=False) as live:
+        for now in changes:
+            live.update(Text("\n".join((*lines(now), caption()))), refresh=True)
