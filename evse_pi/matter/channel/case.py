@@ -139,9 +139,8 @@ class CaseResponder:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 sigma1 = Sigma1.decode(payload)
                 exchange.session.timing = sigma1.timing or exchange.session.timing
-                record = self._resumable(sigma1)
-                if record is not None:
-                    await self._resume(exchange, sigma1, record, local_id)
+                if (resumable := self._resumable(sigma1)) is not None:
+                    await self._resume(exchange, sigma1, *resumable, local_id)
                 else:
                     await self._authenticate(exchange, sigma1, local_id)
         except TimeoutError:
@@ -191,11 +190,10 @@ class CaseResponder:
         self._remember(peer, resumption_id, secret)
         exchange.post(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
 
-    async def _resume(self, exchange: Exchange, sigma1: Sigma1, record: ResumptionRecord, local_id: int) -> None:
+    async def _resume(
+        self, exchange: Exchange, sigma1: Sigma1, record: ResumptionRecord, fabric: Fabric, local_id: int
+    ) -> None:
         """Prove by the secret of an earlier session that we are still the same."""
-        fabric = self._fabrics.get(record.fabric_index)
-        if fabric is None:
-            raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "the fabric was removed")
         log.debug("CASE resumes fabric=%d peer=%016x", record.fabric_index, record.node_id)
         secret = record.shared_secret
         resumption_id = self._entropy.octets(RESUMPTION_ID_BYTES)
@@ -210,17 +208,18 @@ class CaseResponder:
         self._establish(exchange, sigma1, peer, keys, local_id)
         self._remember(peer, resumption_id, secret)
 
-    def _resumable(self, sigma1: Sigma1) -> ResumptionRecord | None:
+    def _resumable(self, sigma1: Sigma1) -> tuple[ResumptionRecord, Fabric] | None:
         """Return the record that the initiator proves to share with us; without one the full handshake decides."""
         if sigma1.resumption_id is None or sigma1.resume_mic is None:
             return None
         record = self._resumptions.get(sigma1.resumption_id)
-        if record is None or self._fabrics.get(record.fabric_index) is None:
+        fabric = None if record is None else self._fabrics.get(record.fabric_index)
+        if record is None or fabric is None:
             return None
         expected = resume_mic(
             record.shared_secret, sigma1.initiator_random, record.resumption_id, b"Sigma1_Resume", _SIGMA1_RESUME_NONCE
         )
-        return record if hmac.compare_digest(expected, sigma1.resume_mic) else None
+        return (record, fabric) if hmac.compare_digest(expected, sigma1.resume_mic) else None
 
     def _verify(self, credentials: bytes, fabric: Fabric, ephemeral_keys: tuple[bytes, bytes]) -> _Peer:
         """Return who sent the decrypted TBEData3.

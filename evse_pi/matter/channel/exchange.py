@@ -91,11 +91,6 @@ class Exchange:
         """Who is asking."""
         return self.session.accessor
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether every reliable message was acknowledged or given up."""
-        return self._under_way is None
-
     async def send(self, opcode: int, payload: bytes, *, protocol: int | None = None, reliable: bool = True) -> None:
         """Send a message and, if `reliable`, return when the peer has acknowledged it.
 

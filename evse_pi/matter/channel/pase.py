@@ -119,8 +119,8 @@ class ParamRequest:
 class PaseResponder:
     """Answers commissioners while a window is open, one at a time.
 
-    The point arithmetic of a handshake takes 0.8 ms on a PC and is expected below 10 ms on a Pi 3, far from the 200 ms
-    after which an acknowledgement is due; so it runs in the event loop.
+    The point arithmetic of a handshake takes 1.1 ms on a PC, and a Pi 3 is up to eight times slower: far from the
+    200 ms after which an acknowledgement is due, so it runs in the event loop.
     """
 
     def __init__(self, stack: MessageStack) -> None:

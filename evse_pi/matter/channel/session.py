@@ -335,9 +335,6 @@ class UnsecuredSessionTable:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> Iterator[Session]:
-        return iter(tuple(self._sessions.values()))
-
     def get(self, header: MessageHeader) -> Session | None:
         """Return the session that a message belongs to, if it is known."""
         return self._sessions.get(_ephemeral_node_id(header))

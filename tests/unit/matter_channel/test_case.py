@@ -226,6 +226,7 @@ IMPOSTORS = {
     "not TLV": replace(MEMBER, noc=b"noc"),
     "an ICAC that did not sign": replace(MEMBER, icac=WITH_ICAC.icac),
     "expired": impostor(not_after=100),
+    "a key that is no point": replace(MEMBER, noc=encode_certificate(PLAIN.make_noc(CONTROLLER, b"\x04" + bytes(64)))),
 }
 
 
@@ -346,6 +347,22 @@ async def test_more_handshakes_than_slots_are_told_to_wait() -> None:
             await exchange.close()
         await asyncio.sleep(20)
         assert (await client.case(MEMBER, NODE_ID)).is_secure
+        assert device.stack.sessions._reserved == set()
+
+
+@virtual_time
+async def test_an_initiator_that_dawdles_is_aborted_after_60_seconds() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        device.join(PLAIN)
+        sleepy = {1: uint(3_600_000), 2: uint(3_600_000)}
+        async with open_handshake(client) as exchange:
+            exchange.post(Opcode.SIGMA1, tlv.encode(sigma1(tag5=sleepy)))
+            await asyncio.sleep(0.0005)
+            network.detach("client")
+        await asyncio.sleep(59)
+        assert len(device.stack.sessions._reserved) == 1
+        await asyncio.sleep(2)
         assert device.stack.sessions._reserved == set()
 
 
