@@ -62,7 +62,7 @@ class Condition(Enum):
 
     FAULT = "a fault that opens is active"
     TEST_OVER = "the self-test has passed or failed"
-    TEST_DUE = "a self-test is wanted"
+    TEST_DUE = "a self-test is wanted, and the line is not shorted"
     LET_GO = "the vehicle does not ask for power"
     GONE = "no vehicle is seen"
     REFUSED = "charging is not allowed"
@@ -204,7 +204,7 @@ def _next_phase(state: MachineState, settings: MachineSettings, now_ns: int, *, 
     holds = {
         Condition.FAULT: state.book.opening,
         Condition.TEST_OVER: not watch.tests.running,
-        Condition.TEST_DUE: watch.tests.due(now_ns),
+        Condition.TEST_DUE: watch.tests.due(now_ns) and watch.pilot.state is not PilotState.E,
         Condition.LET_GO: not asking,
         Condition.GONE: not connected,
         Condition.REFUSED: refused,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt
 from evse_pi.core.proximity import Cable, cable_for
-from evse_pi.core.states import PilotMode, PilotState
+from evse_pi.core.states import PilotState
 from hal.units import MILLISECOND, SECOND, Milliamps
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CABLE_EXPECTED_NS = SECOND  # proximity may touch later than the pilot
 
 CONNECTED = (PilotState.B, PilotState.C, PilotState.D)
 ASKING = (PilotState.C, PilotState.D)
+_NOTHING_OF_A_VEHICLE = (PilotState.INVALID, PilotState.F)
 _NOTHING_ACCEPTED, _NO_VERDICT = Debounce(), DiodeCheck()
 
 
@@ -32,7 +33,8 @@ _NOTHING_ACCEPTED, _NO_VERDICT = Debounce(), DiodeCheck()
 class Observation:
     """What the vehicle shows: `state` since `since_ns`, last seen at `seen_ns`.
 
-    While the generator itself holds −12 V nothing can be seen of the vehicle, and the state of before is kept.
+    While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the state of before is
+    kept.
     `doubted` names what is wrong with the last window, None of a window to be believed.
     """
 
@@ -46,20 +48,16 @@ class Observation:
     def advance(self, now_ns: int, reading: PilotReading | None, output: PilotOutput) -> Observation:
         """Return what is known after one more window, taken while the generator did `output`."""
         doubted = Fault.PILOT_ADC_FAILED if reading is None else doubt(reading, output)
-        if output.mode is PilotMode.LOW:
-            seen_ns = now_ns if doubted is None else self.seen_ns
-            return Observation(self.state, self.since_ns, seen_ns, doubted=doubted)
         if reading is None:
-            seen, high_mv = PilotState.INVALID, None
-            diode = self.diode
+            seen, high_mv, diode = PilotState.INVALID, None, self.diode
         else:
             seen, high_mv = classify(reading, output, self.debounce.state), reading.high_mv
             diode = self.diode.accept(reading, output, seen)
         debounce = self.debounce.accept(seen, high_mv)
-        state = debounce.state if debounce.state is not PilotState.INVALID else self.state
+        state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
         if state is not self.state:
             return Observation(state, now_ns, now_ns, debounce, diode, doubted)
-        seen_ns = now_ns if seen is state else self.seen_ns
+        seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
             return Observation(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted)
         return Observation(state, self.since_ns, seen_ns, debounce, diode, doubted)

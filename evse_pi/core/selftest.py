@@ -91,6 +91,10 @@ class SelfTest:
         """Return the self-test when another run is wanted."""
         return self if self.running else replace(self, stage=Stage.DUE)
 
+    def abandoned(self) -> SelfTest:
+        """Return the self-test when its run can tell nothing."""
+        return replace(self, stage=Stage.DUE)
+
     def forgiven(self) -> SelfTest:
         """Return the self-test after somebody acknowledged its faults: the next run must pass."""
         return replace(self, stage=Stage.DUE, failed=NO_FAULTS) if self.stage is Stage.FAILED else self
@@ -102,7 +106,12 @@ class SelfTest:
     def advance(
         self, inputs: Inputs, pilot: Observation, cable: CableObservation, rcd: Rcd, settings: MachineSettings
     ) -> SelfTest:
-        """Return the self-test after one tick of a run, and itself while none is under way."""
+        """Return the self-test after one tick of a run, and itself while none is under way.
+
+        A line that is shorted tells nothing of the generator: the run is given up and due again when the short is gone.
+        """
+        if self.running and pilot.state is PilotState.E:
+            return self.abandoned()
         if self.stage is Stage.LOW_RAIL:
             return self._low_rail(inputs, pilot, settings)
         if self.stage is Stage.CONTACTOR:
@@ -112,7 +121,7 @@ class SelfTest:
         return self._high_rail(inputs, pilot) if self.stage is Stage.HIGH_RAIL else self
 
     def _low_rail(self, inputs: Inputs, pilot: Observation, settings: MachineSettings) -> SelfTest:
-        low_mv = None if inputs.pilot is None else inputs.pilot.low_mv
+        low_mv = _line_mv(inputs)
         if low_mv is None or pilot.doubted is not None or not LOW_RAIL_MV[0] <= low_mv <= LOW_RAIL_MV[1]:
             return self._wait(inputs, Check.PILOT_LOW_RAIL, low_mv, LOW_RAIL_MV)
         if self.windows + 1 < RAIL_WINDOWS or inputs.now_ns - self.since_ns < settings.state_f_ns:
@@ -161,8 +170,6 @@ class SelfTest:
     def _high_rail(self, inputs: Inputs, pilot: Observation) -> SelfTest:
         now_ns, seen = inputs.now_ns, pilot.debounce.state
         high_mv = None if inputs.pilot is None else inputs.pilot.high_mv
-        if seen is PilotState.E:  # a short in the vehicle or its cable is not the generator's fault
-            return replace(self, since_ns=now_ns, windows=0)
         lowest, highest = HIGH_RAIL_MV.get(seen, HIGH_RAIL_MV[PilotState.A])
         if high_mv is None or pilot.doubted is not None or not lowest <= high_mv <= highest or seen not in HIGH_RAIL_MV:
             return self._wait(inputs, Check.PILOT_HIGH_RAIL, high_mv, (lowest, highest))
@@ -184,3 +191,10 @@ class SelfTest:
     def _fail(self, now_ns: int, fault: Fault, *found: Evidence) -> SelfTest:
         evidence = (*self.evidence, *found)
         return SelfTest(Stage.FAILED, now_ns, self.begun_ns, evidence=evidence, failed=frozenset((fault,)))
+
+
+def _line_mv(inputs: Inputs) -> int | None:
+    """Return the level of a line that should hold −12 V, wherever it is."""
+    if inputs.pilot is None:
+        return None
+    return inputs.pilot.high_mv if inputs.pilot.low_mv is None else inputs.pilot.low_mv

@@ -5,7 +5,9 @@ It models wires and never a rule: what the machine must do is said by the tests.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation import Installation
@@ -14,7 +16,7 @@ from evse_pi.core.pilot import PilotReading
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.settings import BoardRatings, MachineSettings, WakeUp
 from evse_pi.core.signals import Inputs, Outputs
-from evse_pi.core.states import LimitSource, PilotMode, Reason
+from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -102,13 +104,19 @@ class IdealBox:
         self.request, self.request_number = request, self.request_number + 1
         self.demand = None
 
+    def fork(self) -> IdealBox:
+        """Return a second box in the same situation."""
+        other = copy.copy(self)
+        other.trace = []
+        return other
+
     def restart(self) -> None:
         """Kill the machine and start it again; the world goes on."""
         self.state = initial(self.now_ns)
         self._actuate(self.state.outputs)
 
     def charging(self) -> IdealBox:
-        """Bring a vehicle from unplugged to charging."""
+        """Bring a vehicle from unplugged to charging; return the box."""
         self.run_until(lambda box: box.reason is Reason.NO_VEHICLE, 10 * S)
         self.plug_in()
         self.run_until(lambda box: box.reason is Reason.VEHICLE_NOT_READY, 30 * S)
@@ -158,6 +166,13 @@ class IdealBox:
         """Let time pass in ticks of 10 ms."""
         end_ns = self.now_ns + duration_ns
         while self.now_ns + TICK_NS <= end_ns:
+            self.tick()
+
+    def idle(self, duration_ns: int) -> None:
+        """Let a long time pass in which nothing happens outside, in ticks of 1 s."""
+        end_ns = self.now_ns + duration_ns
+        while self.now_ns + S <= end_ns:
+            self.now_ns += S - TICK_NS
             self.tick()
 
     def run_until(self, condition, limit_ns: int) -> int:
@@ -249,3 +264,32 @@ class IdealBox:
         if outputs.lock is not None and not self.lock_jammed:
             self.locked = outputs.lock
         self.outputs = outputs
+
+
+@cache
+def _brought_to(state: EvseState, settings: MachineSettings) -> IdealBox:
+    box = IdealBox(settings)
+    if state is EvseState.F:
+        box.run(100 * MS)
+        return box
+    box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
+    if state is EvseState.A:
+        box.run(20 * S)
+        return box
+    if state is EvseState.E:
+        box.vehicle = "E"
+        box.run(100 * MS)
+        return box
+    box.permitted = state in (EvseState.B2, EvseState.C2, EvseState.D2)
+    box.plug_in(state.name[0])
+    box.run(30 * S)
+    assert box.state.status.evse_state is state
+    assert box.closed is (state in (EvseState.C2, EvseState.D2))
+    return box
+
+
+def box_in(state: EvseState, settings: MachineSettings) -> IdealBox:
+    """Return a box that has been led to `state`, in C2 and D2 with a closed contactor."""
+    box = _brought_to(state, settings).fork()
+    assert box.state.status.evse_state is state
+    return box

@@ -1,0 +1,551 @@
+"""Self-test, residual current device, lock, wake-up, temperature and limits, as stories over the whole machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby, pairwise
+
+import pytest
+
+from evse_pi.core.evidence import Check
+from evse_pi.core.faults import Fault
+from evse_pi.core.records import Request
+from evse_pi.core.settings import WakeUp, WakeUpStep
+from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
+from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
+
+PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
+
+
+# --- self-test ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vehicle", ["A", "B", "C", "D"])
+def test_the_self_test_leaves_evidence_with_margins_whatever_is_plugged_in(vehicle):
+    box = IdealBox(FULL, vehicle=vehicle, ohms=220)
+    box.run_until(lambda b: b.state.watch.tests.passed, 5 * S)
+    evidence = {item.check: item for item in box.state.watch.tests.evidence}
+    assert set(evidence) == set(Check)
+    assert all(item.passed for item in evidence.values())
+    assert (evidence[Check.PILOT_LOW_RAIL].measured, evidence[Check.PILOT_LOW_RAIL].margin) == (-12_000, 1_000)
+    assert evidence[Check.PILOT_HIGH_RAIL].measured == {"A": 12_000, "B": 9_000, "C": 6_000, "D": 3_000}[vehicle]
+    assert evidence[Check.PROXIMITY].measured == 32_000
+    assert 0 <= evidence[Check.RCD_TRIPS].measured <= 1_000
+
+
+def test_the_self_test_shows_f_for_300_ms_first():
+    box = IdealBox(PLAIN)
+    took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, S)
+    assert 300 * MS <= took_ns <= 400 * MS
+
+
+def test_a_plain_board_is_asked_for_nothing_that_it_lacks():
+    box = IdealBox(settings_for(replace(PLAIN_BOARD, mirror_fitted=False)))
+    box.run_until(lambda b: b.state.watch.tests.passed, 2 * S)
+    assert {item.check for item in box.state.watch.tests.evidence} == {Check.PILOT_LOW_RAIL, Check.PILOT_HIGH_RAIL}
+    box.charging()
+    assert box.closed
+
+
+class StuckHigh(IdealBox):
+    def window(self):
+        mode = self.outputs.pilot.mode
+        self.outputs = replace(self.outputs, pilot=replace(self.outputs.pilot, mode=PilotMode.HIGH))
+        seen = super().window()
+        self.outputs = replace(self.outputs, pilot=replace(self.outputs.pilot, mode=mode))
+        return seen
+
+
+class WeakRail(IdealBox):
+    def window(self):
+        seen = super().window()
+        return replace(seen, high_mv=10_900) if seen.high_mv == 12_000 else seen
+
+
+@pytest.mark.parametrize("kind", [StuckHigh, WeakRail])
+def test_a_generator_that_does_not_reach_its_rails_fails_the_self_test_and_is_tried_again_every_minute(kind):
+    box = kind(PLAIN)
+    box.run(4 * S)
+    assert Fault.PILOT_GENERATOR in box.faults
+    assert not box.state.watch.tests.passed
+    failed_ns = box.state.watch.tests.since_ns
+    runs = []
+    for _ in range(7_000):
+        was = box.state.watch.tests.running
+        box.tick()
+        if box.state.watch.tests.running and not was:
+            runs.append(box.now_ns - failed_ns)
+    assert runs == [60 * S]
+    assert Fault.PILOT_GENERATOR in box.faults, "kept until a run passes"
+
+
+def test_a_pilot_that_cannot_be_read_at_the_start_is_tested_again_by_itself():
+    box = IdealBox(PLAIN, failures=frozenset({Fault.PILOT_ADC_FAILED}))
+    box.run(5 * S)
+    assert box.faults == {Fault.PILOT_ADC_FAILED, Fault.SELF_TEST_FAILED}
+    box.failures = frozenset()
+    box.run(70 * S)
+    assert not box.faults
+    assert box.state.watch.tests.passed
+
+
+def test_the_self_test_waits_for_a_short_to_go_and_calls_it_a_short():
+    box = IdealBox(PLAIN, vehicle="E")
+    box.run(30 * S)
+    assert box.faults == {Fault.PILOT_SHORT}
+    assert not box.state.watch.tests.passed
+    assert box.mode is PilotMode.HIGH
+    box.unplug()
+    box.run(2 * S)
+    assert box.state.watch.tests.passed
+    assert not box.faults
+
+
+def test_a_self_test_is_run_on_request_and_only_with_an_open_contactor():
+    box = box_in(EvseState.C2, FULL)
+    box.order(Request.SELF_TEST)
+    box.run(S)
+    assert box.closed
+    assert not box.state.watch.tests.running
+    box.permitted = False
+    box.run(7 * S)
+    number = box.state.watch.tests.begun_ns
+    box.order(Request.SELF_TEST)
+    box.run(100 * MS)
+    assert box.reason is Reason.SELF_TEST
+    assert box.state.status.evse_state is EvseState.F
+    box.run(3 * S)
+    assert box.state.watch.tests.passed
+    assert box.state.watch.tests.begun_ns > number
+
+
+def test_a_self_test_on_request_ends_an_offer_and_the_offer_returns():
+    box = box_in(EvseState.B2, FULL)
+    box.order(Request.SELF_TEST)
+    box.run(100 * MS)
+    assert box.mode is PilotMode.LOW
+    box.run(10 * S)
+    assert box.state.status.evse_state is EvseState.B2
+
+
+def test_an_order_is_carried_out_once_and_not_for_a_new_life_of_the_process():
+    box = box_in(EvseState.B1, FULL)
+    box.order(Request.SELF_TEST)
+    box.run(3 * S)
+    assert box.state.watch.tests.passed
+    begun_ns = box.state.watch.tests.begun_ns
+    box.run(10 * S)
+    assert box.state.watch.tests.begun_ns == begun_ns
+    box.restart()
+    restarted_ns = box.now_ns
+    box.run(10 * S)
+    assert box.state.watch.tests.begun_ns == restarted_ns
+
+
+# --- residual current device --------------------------------------------------------------------------------------
+
+
+@pytest.mark.hazard("H-05")
+def test_the_device_is_tested_after_every_plug_in_before_anything_is_offered():
+    box = box_in(EvseState.A, FULL)
+    for _ in range(3):
+        box.trace.clear()
+        box.plug_in()
+        box.run(6 * S)
+        tested = [at for at, outputs in box.trace if outputs.rcd_test]
+        offered = [at for at, outputs in box.trace if outputs.pilot.mode is PilotMode.PWM]
+        assert tested[0] < offered[0]
+        box.unplug()
+        box.run(6 * S)
+
+
+@pytest.mark.hazard("H-05")
+def test_the_device_is_tested_again_after_24_h():
+    box = box_in(EvseState.B2, settings_for(FULL_BOARD, wake_up=WakeUp(steps=())))
+    box.trace.clear()
+    box.now_ns += 86_300 * S
+    box.idle(10 * S)
+    assert not any(outputs.rcd_test for _, outputs in box.trace)
+    box.idle(200 * S)
+    assert any(outputs.rcd_test for _, outputs in box.trace)
+    box.run(10 * S)
+    assert box.state.status.evse_state is EvseState.B2
+
+
+@pytest.mark.hazard("H-05")
+def test_a_device_that_does_not_trip_forbids_charging_until_the_installer_and_a_passed_test():
+    box = box_in(EvseState.A, FULL)
+    box.rcd_works = False
+    box.plug_in("C")
+    box.run(20 * S)
+    assert box.faults == {Fault.RCD_TEST_FAILED}
+    box.rcd_works = True
+    box.order(Request.CLEAR_USER)
+    box.run(S)
+    assert box.faults == {Fault.RCD_TEST_FAILED}
+    box.order(Request.CLEAR_INSTALLER)
+    box.run(20 * S)
+    assert not box.faults
+    assert box.closed
+
+
+@pytest.mark.hazard("H-05")
+def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f():
+    box = IdealBox(FULL, rcd_works=False)
+    box.run(10 * S)
+    assert box.faults == {Fault.RCD_TEST_FAILED}
+    assert box.mode is PilotMode.HIGH
+    box.order(Request.CLEAR_INSTALLER)
+    box.run(10 * S)
+    assert box.faults == {Fault.RCD_TEST_FAILED}, "an acknowledgement alone repairs nothing"
+
+
+class NeverResets(IdealBox):
+    def _actuate(self, outputs):
+        super()._actuate(replace(outputs, rcd_reset=False))
+
+
+def test_a_device_that_does_not_reset_fails_its_test():
+    box = NeverResets(FULL)
+    box.run(10 * S)
+    assert box.faults == {Fault.RCD_TEST_FAILED, Fault.RCD_TRIPPED}
+
+
+@pytest.mark.hazard("H-05")
+def test_a_trip_opens_in_the_same_tick_and_a_person_must_reset_it():
+    box = box_in(EvseState.C2, FULL)
+    box.run(20 * S)
+    box.rcd_latched = True
+    box.tick()
+    assert not box.closed
+    assert box.faults == {Fault.RCD_TRIPPED}
+    box.unplug()
+    box.run(60 * S)
+    box.plug_in("C")
+    box.run(60 * S)
+    assert box.faults == {Fault.RCD_TRIPPED}
+    assert box.rcd_latched, "the box has not touched it"
+    box.trace.clear()
+    box.order(Request.CLEAR_USER)
+    box.run(S)
+    assert not box.faults
+    box.run(20 * S)
+    assert box.closed
+    assert any(outputs.rcd_test for _, outputs in box.trace), "tested again after the trip"
+
+
+class LeakingVehicle(IdealBox):
+    leaking = False
+
+    def _actuate(self, outputs):
+        super()._actuate(outputs)
+        if self.leaking and self.contacts_closed:
+            self.rcd_latched = True
+
+
+@pytest.mark.hazard("H-14")
+def test_where_it_is_allowed_the_box_recloses_as_often_as_it_may_and_no_more():
+    box = LeakingVehicle(settings_for(FULL_BOARD, country="US", rcd_reclosures=2)).charging()
+    box.run(12 * S)
+    closes = []
+    for _ in range(4):
+        box.rcd_latched = True
+        box.tick()
+        box.idle(905 * S)
+        box.run(20 * S)
+        closes.append(box.closed)
+        if not box.closed:
+            break
+    assert closes == [True, True, False]
+    assert box.reason is Reason.FAULT
+
+
+@pytest.mark.hazard("H-14")
+def test_a_trip_within_10_s_of_closing_locks_out_also_where_reclosing_is_allowed():
+    box = LeakingVehicle(settings_for(FULL_BOARD, country="US", rcd_reclosures=4))
+    box.leaking = True
+    box.plug_in("C")
+    box.run_until(lambda b: b.closed, 15 * S)
+    box.run(200 * MS)
+    assert box.reason is Reason.FAULT
+    box.idle(4_000 * S)
+    assert box.faults == {Fault.RCD_TRIPPED}
+    assert box.state.watch.contactor.cycles == 1
+
+
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize("country", ["CH", "DK", "FR", "GB", "DE"])
+def test_by_default_nothing_recloses(country):
+    box = box_in(EvseState.C2, settings_for(FULL_BOARD, country=country))
+    box.run(12 * S)
+    box.rcd_latched = True
+    box.tick()
+    box.idle(4_000 * S)
+    assert box.rcd_latched
+    assert box.faults == {Fault.RCD_TRIPPED}
+
+
+@pytest.mark.hazard("H-05")
+def test_neither_test_current_nor_reset_flows_under_a_closed_contactor():
+    box = IdealBox(FULL)
+    for turn in range(12):
+        box.plug_in("ABC"[turn % 3])
+        box.order(Request.SELF_TEST | Request.CLEAR_USER | Request.CLEAR_INSTALLER)
+        box.run(12 * S)
+    assert any(outputs.contactor_closed for _, outputs in box.trace)
+    assert not any(o.contactor_closed and (o.rcd_test or o.rcd_reset) for _, o in box.trace)
+
+
+def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person():
+    box = box_in(EvseState.C2, FULL)
+    box.rcd_latched = True
+    box.tick()
+    box.rcd_latched = False
+    box.run(60 * S)
+    assert box.faults == {Fault.RCD_TRIPPED}
+    box.order(Request.CLEAR_USER)
+    box.run(20 * S)
+    assert box.closed
+
+
+# --- lock ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.hazard("H-13")
+def test_the_plug_is_locked_before_the_offer_and_let_go_after_the_vehicle_left():
+    box = box_in(EvseState.B2, FULL)
+    assert box.locked
+    box.unplug()
+    box.run(S)
+    assert not box.locked
+    assert box.outputs.lock is None
+
+
+def test_the_motor_gets_pulses_of_300_ms_and_five_tries_with_a_break_of_1_s():
+    box = box_in(EvseState.A, FULL)
+    box.lock_jammed = True
+    box.trace.clear()
+    box.plug_in()
+    box.run(20 * S)
+    runs = [next(group) for _, group in groupby([(at, o.lock) for at, o in box.trace], key=lambda edge: edge[1])]
+    pulses = [(start, end) for (start, lock), (end, _) in pairwise(runs) if lock is True]
+    assert len(pulses) == 5
+    assert all(end - start == 300 * MS for start, end in pulses)
+    assert all(b[0] - a[1] == 1 * S for a, b in pairwise(pulses))
+    assert box.faults == {Fault.LOCK_FAILED}
+    assert box.mode is PilotMode.HIGH
+    box.lock_jammed = False
+    box.order(Request.CLEAR_USER)
+    box.run(10 * S)
+    assert not box.faults
+    assert box.state.status.evse_state is EvseState.B2
+
+
+@pytest.mark.hazard("H-13")
+def test_a_short_or_a_garbled_line_unlocks_only_after_5_s_and_only_from_a_dead_contactor():
+    for cause in ("short", "garbled"):
+        box = box_in(EvseState.C2, FULL)
+        box.vehicle, box.garbled = ("E", False) if cause == "short" else ("C", True)
+        box.run(4_500 * MS)
+        assert box.locked
+        box.run(2_500 * MS)
+        assert not box.locked
+        welded = box_in(EvseState.C2, FULL)
+        welded.stuck_closed = True
+        welded.vehicle, welded.garbled = box.vehicle, box.garbled
+        welded.run(60 * S)
+        assert welded.locked
+
+
+@pytest.mark.hazard("H-13")
+def test_without_any_proof_of_a_dead_contactor_only_an_unplugged_vehicle_unlocks():
+    board = replace(FULL_BOARD, mirror_fitted=False, load_sense_fitted=False)
+    box = box_in(EvseState.C2, settings_for(board))
+    box.vehicle = "E"
+    box.run(60 * S)
+    assert box.locked
+    box.unplug()
+    box.run(S)
+    assert not box.locked
+
+
+def test_a_lock_that_is_lost_under_load_ends_the_offer_and_is_driven_again():
+    box = box_in(EvseState.C2, FULL)
+    box.locked = False
+    box.run(300 * MS)
+    assert box.mode is PilotMode.PWM, "a trembling contact is not a plug that leaves"
+    box.run(300 * MS)
+    assert box.mode is PilotMode.HIGH
+    assert box.locked
+
+
+def test_a_trembling_feedback_contact_changes_nothing():
+    box = box_in(EvseState.C2, FULL)
+    for _ in range(20):
+        box.locked = False
+        box.run(100 * MS)
+        box.locked = True
+        box.run(100 * MS)
+    assert box.closed
+    assert box.outputs.lock is None
+
+
+# --- wake-up -------------------------------------------------------------------------------------------------------
+
+
+def test_a_sleeping_vehicle_is_woken_by_a_finite_ladder():
+    ladder = WakeUp(
+        patience_ns=90 * S,
+        calm_ns=0,
+        steps=(
+            WakeUpStep(PilotMode.HIGH, 5 * S, 30 * S),
+            WakeUpStep(PilotMode.LOW, 4 * S, 30 * S),
+        ),
+    )
+    box = box_in(EvseState.B2, settings_for(PLAIN_BOARD, wake_up=ladder))
+    offered_ns = box.state.since_ns
+    box.run(600 * S)
+    told = [(round((at - offered_ns) / S), outputs.pilot.mode) for at, outputs in box.trace]
+    assert told == [
+        (90, PilotMode.HIGH),
+        (95, PilotMode.PWM),
+        (125, PilotMode.LOW),
+        (129, PilotMode.HIGH),
+        (130, PilotMode.PWM),
+    ]
+    box.trace.clear()
+    box.order(Request.RESTART_WAKE_UP)
+    box.run(2 * S)
+    assert box.reason is Reason.WAKING_VEHICLE
+    assert box.state.status.evse_state is EvseState.B1
+
+
+def sleep_on(box):
+    """Let a vehicle sleep through its offer until the first step of the ladder."""
+    box.idle(50 * S)
+    box.run_until(lambda b: b.reason is Reason.WAKING_VEHICLE, 20 * S)
+
+
+def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_anew():
+    box = box_in(EvseState.B2, PLAIN)
+    sleep_on(box)
+    box.vehicle = "C"
+    box.run(100 * MS)
+    assert box.reason is Reason.PWM_SETTLING
+    box.run_until(lambda b: b.closed, 10 * S)
+    box.vehicle = "B"
+    box.run(80 * S)
+    assert box.mode is PilotMode.PWM
+    box.run_until(lambda b: b.reason is Reason.WAKING_VEHICLE, 20 * S)
+
+
+@pytest.mark.parametrize("end", ["unplug", "refuse", "fault", "test"])
+def test_waking_ends_when_it_makes_no_sense_any_more(end):
+    box = box_in(EvseState.B2, PLAIN)
+    sleep_on(box)
+    if end == "unplug":
+        box.unplug()
+    elif end == "refuse":
+        box.permitted = False
+    elif end == "fault":
+        box.alarms = frozenset({Fault.INTERNAL})
+    else:
+        box.order(Request.SELF_TEST)
+    box.run(100 * MS)
+    assert box.reason is not Reason.WAKING_VEHICLE
+    assert box.state.waking.step == 0 or end == "test"
+
+
+def test_a_restart_of_the_ladder_does_not_cut_a_step_short():
+    box = box_in(EvseState.B2, PLAIN)
+    sleep_on(box)
+    box.order(Request.RESTART_WAKE_UP)
+    box.run(4 * S)
+    assert box.reason is Reason.WAKING_VEHICLE
+
+
+# --- temperature and limits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.hazard("H-12")
+def test_a_hot_box_offers_half_then_a_quarter_and_comes_back_with_hysteresis():
+    box = box_in(EvseState.C2, FULL)
+    box.asked_ma = 32_000
+    box.run(6 * S)
+    offers = []
+    for temperature in (64_90, 65_00, 67_00, 62_10, 61_90, 68_00, 65_10, 64_90, 61_00):
+        box.temperature = temperature
+        box.run(8 * S)
+        offers.append((box.state.status.limit.source.name, box.state.status.limit.current_ma))
+    full, half, quarter = ("BOARD", 32_000), ("TEMPERATURE", 16_000), ("TEMPERATURE", 8_000)
+    assert offers == [full, half, half, half, full, quarter, quarter, half, full]
+    assert box.closed
+
+
+@pytest.mark.hazard("H-12")
+def test_a_box_that_is_too_hot_stops_and_waits_for_62_degrees_and_a_minute():
+    box = box_in(EvseState.C2, FULL)
+    box.temperature = 71_00
+    box.run_until(lambda b: b.mode is PilotMode.HIGH, 3 * S)
+    assert box.faults == {Fault.OVER_TEMPERATURE}
+    box.vehicle = "B"
+    box.temperature = 62_10
+    box.run(90 * S)
+    assert box.faults == {Fault.OVER_TEMPERATURE}
+    box.temperature = 62_00
+    box.run(55 * S)
+    assert box.faults == {Fault.OVER_TEMPERATURE}
+    box.run(10 * S)
+    assert not box.faults
+
+
+@pytest.mark.hazard("H-11")
+@pytest.mark.parametrize(
+    ("change", "source", "limit_ma"),
+    [
+        ({"board": replace(FULL_BOARD, rated_current_ma=10_000)}, LimitSource.BOARD, 10_000),
+        ({"circuit_capacity_ma": 10_000}, LimitSource.CIRCUIT_CAPACITY, 10_000),
+        ({}, LimitSource.OWNER, 20_000),
+    ],
+)
+def test_the_least_limit_wins_and_says_whose_it_is(change, source, limit_ma):
+    board = change.pop("board", FULL_BOARD)
+    box = IdealBox(settings_for(board, **change), asked_ma=20_000)
+    box.plug_in()
+    box.run(10 * S)
+    assert box.state.status.limit.source is source
+    assert box.state.status.limit.current_ma == limit_ma
+    assert box.state.offer.offered_ma <= limit_ma
+
+
+def test_a_limit_below_6_a_ends_the_offer_and_says_so():
+    box = box_in(EvseState.C2, FULL)
+    box.asked_ma = 5_999
+    box.run(2 * TICK_NS)
+    assert box.mode is PilotMode.HIGH
+    box.vehicle = "B"
+    box.run(100 * MS)
+    assert box.reason is Reason.LIMIT_BELOW_MINIMUM
+    box.asked_ma = 6_000
+    box.run(6 * S)
+    assert box.outputs.pilot.duty_ppm == 100_000
+
+
+def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second():
+    box = box_in(EvseState.A, FULL)
+    box.vehicle = "B"
+    box.run(800 * MS)
+    assert box.reason is Reason.LIMIT_BELOW_MINIMUM
+    assert not box.faults
+    box.run(400 * MS)
+    assert box.faults == {Fault.CABLE_REMOVED}
+
+
+def test_faults_that_outlived_a_restart_still_need_their_rule():
+    box = IdealBox(FULL, former=frozenset({Fault.RCD_TRIPPED, Fault.OVERCURRENT}))
+    box.plug_in("C")
+    box.run(30 * S)
+    assert box.faults == {Fault.RCD_TRIPPED, Fault.OVERCURRENT}
+    box.order(Request.CLEAR_USER)
+    box.run(20 * S)
+    assert box.closed

@@ -1,0 +1,290 @@
+"""What other wallboxes got wrong first; each story is a field report turned round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.matter_view import matter_view
+from evse_pi.core.records import Request
+from evse_pi.core.settings import WakeUp
+from evse_pi.core.states import EvseState, FaultState, LimitSource, MatterState, PilotMode, Reason, SupplyState
+from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
+
+PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
+
+
+@pytest.mark.hazard("H-01")
+def test_no_debounce_of_250_ms_stands_between_the_vehicle_and_the_contactor():
+    box = box_in(EvseState.C2, PLAIN)
+    box.vehicle = "B"
+    assert box.run_until(lambda b: not b.closed, S) <= 30 * MS
+
+
+@pytest.mark.hazard("H-14")
+def test_a_residual_current_trip_waits_15_minutes_and_not_15_seconds_where_reclosing_is_allowed():
+    box = box_in(EvseState.C2, settings_for(FULL_BOARD, rcd_reclosures=1))
+    box.run(20 * S)
+    box.rcd_latched = True
+    box.tick()
+    assert not box.closed
+    tripped_ns = box.now_ns
+    assert (box.reason, box.state.status.reason_until_ns) == (Reason.RETRY_WAIT, tripped_ns + 900 * S)
+    box.idle(895 * S)
+    assert box.faults
+    box.run_until(lambda b: not b.faults, 10 * S)
+    assert box.now_ns - tripped_ns >= 900 * S
+
+
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize("fault_time_ns", [60 * S, 3600 * S])
+def test_no_latched_fault_is_cleared_by_time(fault_time_ns):
+    box = box_in(EvseState.C2, FULL)
+    box.rcd_latched = True
+    box.tick()
+    box.rcd_latched = False
+    box.run(fault_time_ns // 60)
+    box.now_ns += fault_time_ns
+    box.run(S)
+    assert Fault.RCD_TRIPPED in box.faults
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "expected"),
+    [
+        ("A", MatterState.NOT_PLUGGED_IN),
+        ("B", MatterState.PLUGGED_IN_NO_DEMAND),
+        ("C", MatterState.PLUGGED_IN_DEMAND),
+    ],
+)
+def test_after_the_last_fault_the_state_is_that_of_now_and_not_that_of_before(vehicle, expected):
+    box = box_in(EvseState.C2, FULL)
+    box.voltage_mv = (290_000, 230_000, 230_000)
+    box.run_until(lambda b: b.faults, 10 * S)
+    box.vehicle = vehicle
+    box.run(10 * S)
+    view = _view(box)
+    assert view == (MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.OVER_VOLTAGE)
+    box.permitted = False
+    box.voltage_mv = (230_000, 230_000, 230_000)
+    box.run(70 * S)
+    assert _view(box) == (expected, SupplyState.DISABLED, FaultState.NO_ERROR)
+
+
+def _view(box: IdealBox):
+    view = matter_view(
+        box.state.watch.pilot.state,
+        box.faults,
+        permitted=box.state.status.permitted,
+        charging=box.closed,
+        diagnosing=box.state.watch.tests.running,
+    )
+    return view.state, view.supply_state, view.fault_state
+
+
+@pytest.mark.parametrize("fault", ["diode", "emergency", "short"])
+def test_no_fault_holds_state_f_for_ever(fault):
+    box = box_in(EvseState.C2, FULL)
+    box.diode = fault != "diode"
+    box.emergency_stop = fault == "emergency"
+    box.vehicle = "E" if fault == "short" else "C"
+    box.run(20 * S)
+    box.idle(280 * S)
+    low_ns = sum(
+        after - before
+        for (before, outputs), (after, _) in pairwise([*box.trace, (box.now_ns, None)])
+        if outputs.pilot.mode is PilotMode.LOW
+    )
+    assert 300 * MS <= low_ns <= 10 * S
+    assert box.mode is PilotMode.HIGH
+
+
+@pytest.mark.hazard("H-06")
+@pytest.mark.parametrize("state", [EvseState.B2, EvseState.C2])
+def test_a_diode_that_vanishes_is_seen_in_b_and_in_c(state):
+    box = box_in(state, PLAIN)
+    box.diode = False
+    box.run(60 * MS)
+    assert not box.closed
+    assert box.faults == {Fault.PILOT_DIODE}
+    box.diode = True
+    box.run(60 * S)
+    assert box.faults == {Fault.PILOT_DIODE}, "latched until the plug is out"
+    box.unplug()
+    box.run(2 * S)
+    assert not box.faults
+
+
+@pytest.mark.hazard("H-06")
+def test_nothing_closes_for_a_resistor_without_a_diode():
+    box = box_in(EvseState.A, PLAIN)
+    box.diode = False
+    box.plug_in("C")
+    box.run(30 * S)
+    assert box.state.watch.contactor.cycles == 0
+    assert box.faults == {Fault.PILOT_DIODE}
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["mirror", "mirror and sense"])
+def test_a_welded_contactor_is_seen_kept_locked_and_never_closed_again(settings):
+    box = box_in(EvseState.C2, settings)
+    box.stuck_closed = True
+    box.vehicle = "B"
+    box.run(150 * MS)
+    assert box.faults == {Fault.CONTACTOR_WELDED}
+    box.unplug()
+    box.run(20 * S)
+    assert box.outputs.lock is None
+    assert box.locked is (settings is FULL)
+    box.plug_in("C")
+    box.order(Request.CLEAR_USER)
+    box.run(30 * S)
+    assert box.faults == {Fault.CONTACTOR_WELDED}
+    assert not box.closed
+
+
+@pytest.mark.hazard("H-03")
+def test_after_repair_only_the_installer_clears_a_welded_contactor_and_the_box_tests_itself_first():
+    box = box_in(EvseState.C2, FULL)
+    box.stuck_closed = True
+    box.vehicle = "B"
+    box.run(S)
+    box.stuck_closed = False
+    box.run(10 * S)
+    box.order(Request.CLEAR_USER)
+    box.run(S)
+    assert box.faults == {Fault.CONTACTOR_WELDED}
+    box.order(Request.CLEAR_INSTALLER)
+    box.run(2 * TICK_NS)
+    assert not box.faults
+    assert box.state.watch.tests.running or box.state.watch.tests.due(box.now_ns)
+    box.vehicle = "C"
+    box.run(20 * S)
+    assert box.closed
+
+
+@pytest.mark.hazard("H-03")
+def test_a_box_that_starts_with_a_welded_contactor_fails_its_self_test():
+    box = IdealBox(FULL, stuck_closed=True)
+    box.plug_in("C")
+    box.run(20 * S)
+    assert box.faults == {Fault.CONTACTOR_WELDED}
+    assert box.state.watch.tests.failed == {Fault.CONTACTOR_WELDED}
+    assert not box.closed
+
+
+def test_contacts_that_never_close_open_the_coil_and_are_named():
+    box = box_in(EvseState.B2, PLAIN)
+    box.stuck_open = True
+    box.vehicle = "C"
+    box.run_until(lambda b: b.closed, 3 * S)
+    took_ns = box.run_until(lambda b: not b.closed, S)
+    assert took_ns <= 30 * MS + 30 * MS + 2 * TICK_NS
+    assert box.faults == {Fault.CONTACTOR_FAILED_TO_CLOSE}
+
+
+@pytest.mark.hazard("H-04")
+def test_overcurrent_is_judged_by_what_the_vehicle_had_5_s_to_follow():
+    box = box_in(EvseState.C2, FULL)
+    box.drawn_ma = (16_000, 16_000, 16_000)
+    box.run(10 * S)
+    box.asked_ma = 8_000
+    box.run(4 * S)
+    box.drawn_ma = (8_000, 8_000, 8_000)
+    box.run(60 * S)
+    assert box.closed
+    assert not box.faults
+
+
+@pytest.mark.hazard("H-04")
+def test_a_vehicle_that_ignores_a_lower_offer_is_opened_after_its_5_s_and_7_s_more():
+    box = box_in(EvseState.C2, FULL)
+    box.asked_ma = 12_000
+    box.drawn_ma = (16_000, 0, 0)
+    took_ns = box.run_until(lambda b: not b.closed, 20 * S)
+    assert 12 * S <= took_ns <= 16 * S
+    assert box.faults == {Fault.OVERCURRENT}
+
+
+@pytest.mark.hazard("H-04")
+def test_a_current_far_above_the_offer_opens_with_the_second_reading():
+    box = box_in(EvseState.C2, FULL)
+    box.drawn_ma = (0, 0, 25_000)
+    took_ns = box.run_until(lambda b: not b.closed, 5 * S)
+    assert took_ns <= 4 * S + 2 * TICK_NS
+    assert box.faults == {Fault.OVERCURRENT}
+
+
+def test_a_vehicle_that_draws_on_after_the_offer_ended_is_not_called_an_overcurrent():
+    box = box_in(EvseState.C2, FULL)
+    box.drawn_ma = (16_000, 16_000, 16_000)
+    box.run(4 * S)
+    box.permitted = False
+    box.run_until(lambda b: not b.closed, 7 * S)
+    assert not box.faults
+
+
+@pytest.mark.hazard("H-04")
+def test_a_cable_never_raises_the_limit_and_its_smallest_reading_of_a_session_counts():
+    box = box_in(EvseState.C2, FULL)
+    box.asked_ma = 32_000
+    box.run(6 * S)
+    assert box.state.offer.offered_ma == 31_999
+    box.ohms = 680
+    box.run(300 * MS)
+    assert box.state.offer.offered_ma == 20_000 - 1
+    assert box.state.status.limit.source is LimitSource.CABLE
+    box.ohms = 100
+    box.run(30 * S)
+    assert box.state.offer.offered_ma == 19_999
+
+
+def test_hybrids_see_no_state_f_while_they_are_woken_until_an_hour_after_they_asked():
+    box = box_in(EvseState.B2, PLAIN)
+    box.idle(3_000 * S)
+    assert PilotMode.LOW not in {outputs.pilot.mode for _, outputs in box.trace}
+    box.idle(1_000 * S)
+    assert PilotMode.LOW in {outputs.pilot.mode for _, outputs in box.trace}
+
+
+def test_the_contactor_does_not_move_when_the_box_starts():
+    for vehicle in "ABCDE":
+        box = IdealBox(FULL, vehicle=vehicle, node_alive=False)
+        box.run(30 * S)
+        assert not any(outputs.contactor_closed for _, outputs in box.trace)
+
+
+@pytest.mark.hazard("H-18")
+def test_a_vehicle_in_c_after_an_outage_is_no_fault():
+    box = IdealBox(FULL)
+    box.plug_in("C")
+    box.run(12 * S)
+    assert box.closed
+    assert not box.faults
+
+
+def test_every_transition_is_told_once_and_in_order():
+    box = IdealBox(FULL)
+    told = []
+    for turn in range(40):
+        box.vehicle = "ABCBCABE"[turn % 8]
+        box.ohms = 220
+        for _ in range(90):
+            box.tick()
+            last = told[-1].number if told else 0
+            told += [t for t in box.state.journal.transitions if t.number > last]
+    assert [t.number for t in told] == list(range(1, len(told) + 1))
+    assert len(told) > 40
+    assert len(box.state.journal.transitions) == 16
+    for before, after in pairwise(told):
+        assert replace(before, number=0, at_ns=0) != replace(after, number=0, at_ns=0)
+
+
+def test_no_wake_up_disturbs_a_vehicle_where_it_is_switched_off():
+    box = box_in(EvseState.B2, settings_for(PLAIN_BOARD, wake_up=WakeUp(steps=())))
+    box.idle(4_000 * S)
+    assert not box.trace
