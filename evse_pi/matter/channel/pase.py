@@ -194,6 +194,7 @@ class PaseResponder:
 
         pake3 = tlv.decode_fields(await receive(exchange, Opcode.PAKE3), "Pake3")
         if not hmac.compare_digest(pake3.octets(1), agreement.keys.prover_confirmation):
+            log.warning("wrong passcode guesses=%d limit=%d", self._guesses, MAX_GUESSES)
             raise HandshakeRefused(INVALID_PARAMETER, "wrong passcode")
         if self._verifier is not verifier:
             raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")

@@ -26,13 +26,13 @@ class SecureChannelResponder:
         self._case = case
 
     async def __call__(self, exchange: Exchange, message: Message) -> None:
-        """Answer the message that opened `exchange`."""
+        """Answer the message that opened `exchange`; one that opens no conversation is only acknowledged."""
         try:
             if exchange.session.is_secure:
                 self._on_secure(exchange, message)
             elif message.opcode == Opcode.PBKDF_PARAM_REQUEST:
                 await self._pase.respond(exchange, message.payload)
-            else:
+            elif message.opcode == Opcode.SIGMA1:
                 await self._case.respond(exchange, message.payload)
         except HandshakeRefused as refused:
             self._refuse(exchange, refused.report, refused)
@@ -45,6 +45,7 @@ class SecureChannelResponder:
             self._sessions.close(exchange.session, notify=False)
 
     def _refuse(self, exchange: Exchange, report: StatusReport | None, reason: Exception) -> None:
-        log.info("secure channel refused session=%s reason=%s", exchange.session, reason)
+        # Not above debug: anybody on the network can cause it as often as they like.
+        log.debug("secure channel refused session=%s reason=%s", exchange.session, reason)
         if report is not None and not exchange.is_closed:
             exchange.post(Opcode.STATUS_REPORT, report.encode())
