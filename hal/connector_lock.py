@@ -63,10 +63,10 @@ class GpioConnectorLock:
     def _drive(self, line: OutputLine) -> None:
         if self._driving is line:
             return
-        self._off()
-        self._driving = line
+        self.stop()
         self._stop_at_ns = self._clock() + self._drive_ns
         line.set(True)
+        self._driving = line
 
     def _off(self) -> None:
         try:

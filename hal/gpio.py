@@ -138,6 +138,7 @@ class Gpio:
     def __init__(self, chip: int | None = None, *, scratch: Path | None = None, factory: Any = None) -> None:
         from gpiozero.exc import GPIOZeroError
 
+        # gpiozero answers a call on a closed line with AttributeError.
         if factory is None:
             lgpio = _import_lgpio(scratch)
             self.vendor_errors: tuple[type[Exception], ...] = (GPIOZeroError, lgpio.error, OSError, AttributeError)
@@ -146,7 +147,7 @@ class Gpio:
 
                 factory = LGPIOFactory(chip)
         else:
-            self.vendor_errors = (GPIOZeroError, OSError)
+            self.vendor_errors = (GPIOZeroError, OSError, AttributeError)
         self.factory: Any = factory
 
     def output(self, pin: int, name: str, *, active_high: bool = True) -> OutputLine:

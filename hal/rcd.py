@@ -38,8 +38,9 @@ class GpioResidualCurrentDevice:
         """Return whether it is tripped now or was since the last call."""
         if self._reset_until_ns is not None and self._clock() >= self._reset_until_ns:
             self._end_reset()
+        tripped = self._trip.read()  # first, because a failing read must not lose the latched edge
         latched, self._latched = self._latched, False
-        return self._trip.read() or latched
+        return tripped or latched
 
     def set_test(self, active: bool) -> None:
         """Inject the test current, or stop it."""

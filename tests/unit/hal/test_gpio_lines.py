@@ -88,6 +88,10 @@ def test_a_line_that_is_taken_or_missing_or_closed_is_a_hal_error(gpio):
     line.close()
     with pytest.raises(HalError, match="coil"):
         line.set(True)
+    closed = gpio.input(20, "bolt", active_high=True, pull=Pull.UP)
+    closed.close()
+    with pytest.raises(HalError, match="bolt"):
+        closed.read()
 
 
 @pytest.mark.parametrize(

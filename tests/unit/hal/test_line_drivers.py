@@ -154,6 +154,27 @@ def test_a_trip_between_two_reads_is_told_once(gpio, clock):
     assert device.read_tripped() is False
 
 
+def test_a_failing_read_does_not_lose_the_edge_before_it(clock):
+    class Trip:
+        broken = True
+
+        def watch(self, callback):
+            self.callback = callback
+
+        def read(self):
+            if self.broken:
+                raise HalError("trip: broken")
+            return False
+
+    trip = Trip()
+    device = GpioResidualCurrentDevice(trip, BrokenLine(fails_on=set()), clock)
+    trip.callback()
+    with pytest.raises(HalError):
+        device.read_tripped()
+    trip.broken = False
+    assert device.read_tripped() is True
+
+
 def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio, clock):
     device = rcd(gpio, clock)
     gpio.factory.pin(22).drive_high()
@@ -233,6 +254,17 @@ def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_orde
     device.stop()
     device.drive_lock()
     assert level(gpio, 12)
+
+
+def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio, clock):
+    line = BrokenLine(fails_on={True})
+    feedback = gpio.input(20, "feedback", active_high=False, pull=Pull.UP)
+    device = GpioConnectorLock(line, BrokenLine(fails_on=set()), feedback, clock, drive_ns=1)
+    with pytest.raises(HalError):
+        device.drive_lock()
+    line.fails_on = set()
+    device.drive_lock()
+    assert line.level is True
 
 
 def test_a_broken_feedback_wire_reads_unlocked(gpio, clock):
