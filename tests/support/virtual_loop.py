@@ -48,10 +48,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass without running what falls due in it, as a suspended process sees it."""
-        self._jumping.now_s += seconds
-
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end in virtual time."""

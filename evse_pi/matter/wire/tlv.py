@@ -1,7 +1,8 @@
 """TLV of the `chip` package, made safe for bytes from strangers.
 
-`chip.tlv` alone costs 11 ms and 2 MB to import and pulls in nothing else of `chip`. Its reader recurses without bound
-and takes a missing end of container or trailing bytes for good; `decode` checks the frame first, so neither can happen.
+`chip.tlv` alone costs 11 ms and 2 MB to import and pulls in nothing else of `chip`. Its reader recurses without bound,
+takes a missing end of container or trailing bytes for good and gives bytes for a string that is not UTF-8; `decode`
+checks the frame first, so none of it can happen.
 Source: Matter core appendix A.
 """
 
@@ -25,7 +26,7 @@ MAX_BYTES = 65_536  # messages stay below 1.6 kB; only our own stored records ar
 _TAG_BYTES = (0, 1, 2, 4, 2, 4, 6, 8)
 _ANONYMOUS = 0
 _STRUCTURE, _ARRAY, _LIST, _END = 0x15, 0x16, 0x17, 0x18
-_FIRST_STRING, _LAST_STRING = 0x0C, 0x13
+_FIRST_STRING, _FIRST_OCTETS, _LAST_OCTETS = 0x0C, 0x10, 0x13
 _VALUE_BYTES = (1, 2, 4, 8, 1, 2, 4, 8, 0, 0, 4, 8)
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "Fields", "TLVList", "decode", "decode_fields", "encode", "uint"]
@@ -157,7 +158,13 @@ def _after_element(data: bytes, position: int, kind: int) -> int:
     """Return the offset after a value of `kind` at `position`, which may lie beyond the end of `data`."""
     if kind < _FIRST_STRING:
         return position + _VALUE_BYTES[kind]
-    if kind <= _LAST_STRING:
-        width = 1 << (kind & 3)
-        return position + width + int.from_bytes(data[position : position + width], "little")
-    return position
+    if kind > _LAST_OCTETS:
+        return position
+    start = position + (1 << (kind & 3))
+    end = start + int.from_bytes(data[position:start], "little")
+    if kind < _FIRST_OCTETS:
+        try:
+            data[start:end].decode()
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"TLV string at {position} is not UTF-8") from error
+    return end

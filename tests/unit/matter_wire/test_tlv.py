@@ -88,6 +88,12 @@ def test_a_tag_or_type_out_of_place_is_refused(octets: str) -> None:
         tlv.decode(bytes.fromhex(octets))
 
 
+def test_a_string_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(DecodeError, match="not UTF-8"):
+        tlv.decode(b"\x15\x2c\x01\x02\xc3\x28\x18")
+    assert tlv.decode(b"\x10\x02\xc3\x28") == b"\xc3\x28"
+
+
 def test_fields_are_read_with_their_type() -> None:
     fields = tlv.decode_fields(
         tlv.encode({1: b"abc", 2: uint(0x1_0000), 3: True, 4: {0: uint(1)}, 5: -1, 6: uint(0)}), "Thing"
