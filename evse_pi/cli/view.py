@@ -66,11 +66,12 @@ def _plug(status: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     signal = f"{pilot['duty_ppm'] / 10_000:.2f} %" if pilot["mode"] == "1 kHz" else "steady"
     level = f"{_volts(pilot['high_mv'])} / {_volts(pilot['low_mv'])}"
-    cable = f", cable {_amps(status['cable_ma'])}" if status["cable_ma"] else ""
     lock = {True: ", locked", False: ", not locked", None: ""}[status["locked"]]
+    plug = [("cable", f"{_amps(status['cable_ma'])}{lock}")] if status["cable_ma"] else []
     seen = {True: "closed", False: "open", None: "not fitted"}
     return [
-        ("pilot", f"state {pilot['state']} ({pilot['evse_state']}), {level}, {pilot['mode']} {signal}{cable}{lock}"),
+        ("pilot", f"state {pilot['state']} ({pilot['evse_state']}), {level}, {pilot['mode']} {signal}"),
+        *plug,
         ("offer", f"{_amps(status['offered_current_ma'])}"),
         (
             "contactor",
