@@ -150,11 +150,6 @@ class Worker:
         response = await self.controller.SendCommand(node_id, endpoint, command, timedRequestTimeoutMs=timed_ms)
         return None if response is None else plain(response)
 
-    async def invoke_with_wrong_timed_flag(self, node_id: int, endpoint: int, path: str):
-        await self.controller.TestOnlySendCommandTimedRequestFlagWithNoTimedInvoke(
-            node_id, endpoint, self._find(path)()
-        )
-
     async def subscribe(self, node_id: int, minimum_s: int, maximum_s: int, paths=None, events: bool = True):
         wanted = ["*"] if paths is None else [(endpoint, self._find(path)) for endpoint, path in paths]
         transaction = await self.controller.Read(

@@ -193,15 +193,11 @@ class OperationalCredentialsServer(ClusterServer):
         return _noc_response(NocStatus.OK, own)
 
     def remove_fabric(self, request: Any) -> Any:
-        """Leave a fabric; the requester's own only once it has the answer."""
+        """Leave a fabric; the session of a requester who leaves its own lasts until it has the answer."""
         index = request.fabricIndex
         if self._ownership.fabrics.get(index) is None:
             return _noc_response(NocStatus.INVALID_FABRIC_INDEX, None, f"there is no fabric {index}")
-        requester = self._requester()
-        if index == requester.accessor.fabric_index:
-            requester.after_response.append(lambda: self._leave(index))
-        else:
-            self._leave(index)
+        self._leave(index)
         return _noc_response(NocStatus.OK, index)
 
     def set_vid_verification_statement(self, request: Any) -> None:

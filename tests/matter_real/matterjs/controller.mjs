@@ -149,7 +149,23 @@ const orders = {
         return await paired.openEnhancedCommissioningWindow(180);
     },
     async remove({ node }) {
-        await controller.removeNode(NodeId(node), true);
+        // removeNode refuses to speak to a node that it is reconnecting to, so the command is sent by hand.
+        const { currentFabricIndex } = clusters.OperationalCredentials.attributes;
+        const cluster = clusters.OperationalCredentials;
+        const interaction = await client(node);
+        const fabricIndex = await interaction.getAttribute({
+            endpointId: 0,
+            clusterId: cluster.id,
+            attribute: currentFabricIndex,
+            requestFromRemote: true,
+        });
+        await interaction.invoke({
+            endpointId: 0,
+            clusterId: cluster.id,
+            command: cluster.commands.removeFabric,
+            request: { fabricIndex },
+        });
+        await controller.removeNode(NodeId(node), false);
     },
 };
 

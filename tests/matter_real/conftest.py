@@ -1,0 +1,101 @@
+"""Namespaces, controllers and lamps for the tests with real controllers; what is missing is a reason to skip."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.matter_real.controllers import MATTERJS, ChipController, ControllerError, MatterJs, matterjs_missing
+from tests.matter_real.lamp import PASSCODE, Lamp
+from tests.matter_real.namespaces import Namespaces, NamespacesUnavailable, make_namespaces, remove_namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/matter_real" in str(item.path):
+            item.add_marker(pytest.mark.network)
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> Iterator[Namespaces]:
+    try:
+        pair = make_namespaces()
+    except NamespacesUnavailable as reason:
+        pytest.skip(str(reason))
+    yield pair
+    remove_namespaces(pair)
+
+
+@pytest.fixture(scope="session")
+def chip(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChipController]:
+    """The CHIP SDK's controller."""
+    if importlib.util.find_spec("chip.native") is None:
+        pytest.skip("home-assistant-chip-core is not installed")
+    try:
+        controller = ChipController(namespaces, tmp_path_factory.mktemp("chip"))
+    except ControllerError as error:
+        if error.kind == "OSError":
+            pytest.skip(f"the CHIP controller needs a shared library: {error}")
+        raise
+    yield controller
+    controller.close()
+
+
+@pytest.fixture(scope="session")
+def matterjs(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatterJs]:
+    """The matter.js controller."""
+    if reason := matterjs_missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("matterjs")
+    program = ["node", str(MATTERJS / "controller.mjs"), str(folder / "storage")]
+    with MatterJs(namespaces.inside(namespaces.controller, *program), folder) as controller:
+        yield controller
+
+
+def _lamps(namespaces: Namespaces, factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lamp]]:
+    made: list[Lamp] = []
+
+    def make(module: str = "examples.matter_lamp", *options: str) -> Lamp:
+        lamp = Lamp(namespaces, factory.mktemp("lamp"), 100 + next(_numbers), module=module)
+        lamp.options = list(options)
+        made.append(lamp)
+        lamp.start()
+        return lamp
+
+    yield make
+    codes = [lamp.stop() for lamp in made]
+    assert [line for lamp in made for line in lamp.complaints()] == []
+    assert set(codes) <= {0}
+
+
+@pytest.fixture
+def lamps(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lamp]]:
+    """Make running lamps; at the end of the test they must stop cleanly and have logged no error."""
+    yield from _lamps(namespaces, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def node_id() -> int:
+    """A node id that no other module uses."""
+    return 1000 + next(_numbers)
+
+
+@pytest.fixture(scope="module")
+def lamp(
+    namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory, chip: ChipController, node_id: int
+) -> Iterator[Lamp]:
+    """A lamp that the CHIP controller has commissioned as `node_id`, shared by the tests of a module."""
+    lamps = _lamps(namespaces, tmp_path_factory)
+    one = next(lamps)()
+    chip.call("commission", node_id, PASSCODE, one.discriminator)
+    yield one
+    chip.call("unsubscribe")
+    next(lamps, None)
