@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +33,47 @@ QUIET = SimulatorSettings(
 )
 
 
+class Child:
+    """A running Python process that sees the nodes; every line it prints is taken with a time-out."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._listen, daemon=True)
+        self._reader.start()
+
+    def says(self, timeout_s: float = 10.0) -> str:
+        """Return the next line; a child that says nothing in time fails the test."""
+        try:
+            return self._said.get(timeout=timeout_s)
+        except queue.Empty:
+            raise AssertionError(f"the child said nothing for {timeout_s} s") from None
+
+    def hear(self, line: str = "") -> None:
+        """Send a line to the child's standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End it and let go of its pipes."""
+        self.kill()
+        self._reader.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._said.put(line.rstrip("\n"))
+
+
 class Emulation:
     """One running simulator with a client, and what a test does with them."""
 
@@ -53,23 +96,23 @@ class Emulation:
         return child.stdout.splitlines()
 
     @contextmanager
-    def running(self, code: str) -> Iterator[subprocess.Popen[str]]:
-        """Run Python code beside the test, from the line `ready` on which it must print."""
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code)],
-            env=self.simulator.environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+    def running(self, code: str) -> Iterator[Child]:
+        """Run Python code beside the test, from the line `ready` on, which it must print."""
+        child = Child(
+            subprocess.Popen(
+                [sys.executable, "-c", textwrap.dedent(code)],
+                env=self.simulator.environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         )
         try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
+            assert child.says() == "ready"
             yield child
         finally:
-            child.kill()
-            child.communicate()
+            child.close()
 
     def line(self, number: int) -> dict[str, object]:
         """Return what the simulator knows of a wired or held GPIO line."""
