@@ -26,12 +26,12 @@ def duty_for(current_ma: Milliamps) -> DutyPpm:
 
 
 def current_for(duty_ppm: DutyPpm) -> Milliamps:
-    """Return the current that a vehicle reads from a duty cycle; 0 where the duty permits none.
+    """Return the current that a vehicle reads from a duty cycle, to the nearest mA; 0 where the duty permits none.
 
     Source: IEC 61851-1 Annex A; 3 to 7 % asks for digital communication and permits nothing by itself.
     """
     if not 80_000 <= duty_ppm <= 970_000:
         return Milliamps(0)
     if duty_ppm <= KNEE_PPM:
-        return Milliamps(max(duty_ppm * 3 // 50, MIN_OFFER_MA))
-    return Milliamps(min((duty_ppm - 640_000) // 4, MAX_OFFER_MA))
+        return Milliamps(max((duty_ppm * 3 + 25) // 50, MIN_OFFER_MA))
+    return Milliamps(min((duty_ppm - 640_000 + 2) // 4, MAX_OFFER_MA))

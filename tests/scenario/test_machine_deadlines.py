@@ -97,10 +97,10 @@ def test_a_higher_offer_waits_5_s_after_the_last_change():
     box = box_in(EvseState.C2, PLAIN)
     box.asked_ma = 10_000
     box.run(2 * TICK_NS)
-    assert box.state.offer.offered_ma == 9_999
+    assert box.state.offer.offered_ma == 10_000
     changed_ns = box.now_ns
     box.asked_ma = 20_000
-    box.run_until(lambda b: b.state.offer.offered_ma > 9_999, 6 * S)
+    box.run_until(lambda b: b.state.offer.offered_ma > 10_000, 6 * S)
     assert box.now_ns - changed_ns >= 5 * S - 2 * TICK_NS
 
 
