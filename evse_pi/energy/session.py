@@ -77,6 +77,8 @@ class Session:
     def ended(self, at_ns: int, unix_s: int | None) -> Session:
         """Return the session as it stays in the history."""
         at_ns = max(at_ns, self.started_ns)
+        if unix_s is not None and self.started_unix_s is not None:
+            unix_s = max(unix_s, self.started_unix_s)
         done = self.switched(at_ns, closed=False)
         return replace(done, ended_ns=at_ns, ended_unix_s=unix_s, outage=False)
 

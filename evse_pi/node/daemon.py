@@ -33,6 +33,7 @@ DATABASE = "evse.db"
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
+FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
 
 
 class SafetyLink(Protocol):
@@ -103,6 +104,7 @@ class Daemon:
         self._field: Field | None = None
         self._renewal = asyncio.Event()
         self._writing = asyncio.Event()
+        self._sensed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._installer_trouble: str | None = None
         self.reload()
@@ -110,6 +112,7 @@ class Daemon:
     async def run(self, field: Field, stopping: asyncio.Event) -> None:
         """Keep lease, time and storage until `stopping`. When it ends, the lease ends by itself."""
         self._field = field
+        self._collect()
         self._loop.add_reader(self._link.fileno(), self._receive)
         works = (self._keep_lease, self._keep_time, self._keep_storage)
         try:
@@ -174,7 +177,13 @@ class Daemon:
         self._writing.set()
 
     async def _keep_lease(self) -> None:
-        """Send a demand every 2 s, when an ask runs out, and whenever something is asked."""
+        """Send a demand every 2 s, when an ask runs out, and whenever something is asked.
+
+        The first one waits for the sensors: the lease of a former life of this process still runs, and a demand
+        without readings would stop the vehicle that it lets charge.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._sensed.wait(), FIRST_DEMAND_WITHIN_S)
         while True:
             self._renewal.clear()
             self._send_demand()
@@ -208,6 +217,8 @@ class Daemon:
             if reading is not None:
                 self._box.measure(reading)
             self._box.temperature = self._field.hottest()
+            if self._field.complete:
+                self._sensed.set()
 
     async def _keep_time(self) -> None:
         while True:

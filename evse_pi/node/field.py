@@ -219,6 +219,11 @@ class Field:
             return None
         return TemperatureSample(min(sample.at_ns for sample in known), max(sample.value for sample in known))
 
+    @property
+    def complete(self) -> bool:
+        """Whether every sensor has been read."""
+        return all(probe.newest is not None for probe in self._probes if probe.name != LED)
+
     def state(self, now_ns: int) -> list[dict[str, Any]]:
         """Return what the status shows of every device."""
         return [probe.state(now_ns) for probe in self._probes]

@@ -124,7 +124,16 @@ def _safety(box: Box, now_ns: int) -> dict[str, Any]:
         "lateness_p999_ns": snapshot.lateness_p999_ns,
         "lateness_max_ns": snapshot.lateness_max_ns,
         "reaction_p999_ns": snapshot.reaction_p999_ns,
-        "evidence": [{"check": evidence.check.name, "passed": evidence.passed} for evidence in snapshot.evidence],
+        "evidence": [
+            {
+                "check": evidence.check.name,
+                "measured": evidence.measured,
+                "lowest": evidence.lowest,
+                "highest": evidence.highest,
+                "passed": evidence.passed,
+            }
+            for evidence in snapshot.evidence
+        ],
         "transitions_lost": box.chronicle.feed.lost,
     }
 
