@@ -29,7 +29,7 @@ def emulated(simulated):
 def board(emulated):
     with console(emulated) as open_board:
         yield open_board
-        if open_board.child.poll() is None:
+        if open_board.child.process.poll() is None:
             open_board.ask("board.close()")
 
 
@@ -144,7 +144,6 @@ def test_a_killed_process_lets_the_contactor_go_and_its_successor_takes_everythi
         board.ask(CLOSE)
         assert board.ask("read_output_persistence().released") is True
         board.child.kill()
-        board.child.wait()
     assert emulated.eventually_line(COIL, level=0, held=False)["output"] is False
     assert emulated.client.state()["duty_ppm"] == 266_667  # the kernel's PWM outlives its process
     with console(emulated) as board:
@@ -162,7 +161,6 @@ def test_a_kernel_that_keeps_outputs_driven_is_told_from_one_that_does_not(emula
             assert "strict_gpiod" in board.ask("read_output_persistence().detail")
             board.ask("board.contactor.close()")
             board.child.kill()
-            board.child.wait()
         assert emulated.eventually_line(COIL, held=False)["level"] == 1
     finally:
         emulated.client.call("release", mode="strict")

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
 from evse_pi.sim.wiring_of import simulator_settings
-from tests.support.emulation import QUIET, Emulation, emulation
+from tests.support.emulation import QUIET, Child, Emulation, emulation
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -64,16 +63,13 @@ class Refused(Exception):  # noqa: N818
 class Console:
     """The child's end of the conversation."""
 
-    def __init__(self, child: subprocess.Popen[str]) -> None:
+    def __init__(self, child: Child) -> None:
         self.child = child
 
     def ask(self, expression: str) -> Any:
         """Return what `expression` is in the child. Raises: Refused."""
-        assert self.child.stdin is not None
-        assert self.child.stdout is not None
-        self.child.stdin.write(expression + "\n")
-        self.child.stdin.flush()
-        answer = json.loads(self.child.stdout.readline())
+        self.child.hear(expression)
+        answer = json.loads(self.child.says())
         if "error" in answer:
             raise Refused(answer["error"], answer["text"])
         return answer["value"]
