@@ -161,8 +161,10 @@ class SafetyLoop:
             self._decide(before, inputs)
         self.timing.add_acted(self._clock())
         self._publisher.publish(self._state, inputs)
-        if self._actuators.obeyed and not self._pulse():
-            self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
+        if self._actuators.obeyed:
+            self._beat()
+            if not self._pulse():
+                self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
 
     def _judge_time(self, now_ns: int) -> frozenset[Fault]:
         """Count how late this tick is, set the next deadline, and return what that means for the vehicle."""
@@ -184,19 +186,26 @@ class SafetyLoop:
         if Request.RELOAD_INSTALLATION in self._state.watch.lease.orders:
             self._reload_wanted = True
 
-    def _pulse(self) -> bool:
-        """Keep the gate of the contactor closed for one more tick; return whether that worked."""
-        try:
-            if self._watchdog:
-                self._watchdog.pulse()
-        except HalError:
-            self._watchdog_failed = True
-            return False
-        self._watchdog_failed = False
+    def _beat(self) -> None:
+        """Tell the service manager, five times a second, that a tick has completed."""
         if self._clock() >= self._heartbeat_ns:
             self._heartbeat_ns = self._clock() + HEARTBEAT_NS
             self._host.heartbeat()
-        return True
+
+    def _pulse(self) -> bool:
+        """Keep the gate of the contactor's coil closed for one more tick; return whether that worked.
+
+        Contacts that do not open get no more pulses: where the line or its driver is stuck, the gate still lets go.
+        """
+        if self._watchdog is None or Fault.CONTACTOR_WELDED in self._state.book.active:
+            return True
+        try:
+            self._watchdog.pulse()
+        except HalError:
+            self._watchdog_failed = True
+        else:
+            self._watchdog_failed = False
+        return not self._watchdog_failed
 
     def _reload(self) -> None:
         settings = self._host.reload()

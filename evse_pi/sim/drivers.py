@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SAMPLES = 96
 SPACING_NS = 40_000  # one conversion of an MCP3208 at 1 MHz with its chip select
 DITHER_NS = 4_000  # keeps the sampling out of step with the pilot's 1 kHz
+PATTERNS = 17  # a prime number of different windows
 ADC_RANGE = Range(reference_mv=3_000, codes=4_096)
 
 
@@ -50,7 +52,10 @@ class SimulatedPilotAdc:
 
     def __init__(self, port: PlantPort, scale: LinearScale, rng: random.Random) -> None:
         self._port = port
-        self._rng = rng
+        patterns = [
+            [index * SPACING_NS + rng.randrange(DITHER_NS) for index in range(1, SAMPLES + 1)] for _ in range(PATTERNS)
+        ]
+        self._patterns = itertools.cycle(patterns)
         mv_per_code = scale.gain_uv_per_code / 1000
         at_input = ADC_RANGE.reference_mv / ADC_RANGE.codes / mv_per_code
         self._wired = AdcInput(
@@ -61,7 +66,7 @@ class SimulatedPilotAdc:
         """Return the codes of one window."""
         clock, plant = self._port.clock, self._port.plant
         started_ns = clock.now_ns
-        instants = [started_ns + index * SPACING_NS + self._rng.randrange(DITHER_NS) for index in range(1, SAMPLES + 1)]
+        instants = [started_ns + offset for offset in next(self._patterns)]
         clock.sleep_until(instants[-1])
         plant.advance(clock.now_ns)
         return PilotWindow(array("H", codes(plant, self._wired, ADC_RANGE, instants)), started_ns, clock.now_ns)

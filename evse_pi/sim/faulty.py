@@ -30,11 +30,13 @@ class Breakage:
     def __init__(self) -> None:
         self.broken: dict[str, Break] = {}
         self.drifts: dict[str, Callable[[Any], Any]] = {}
+        self.hits = 0  # calls that met a broken method
         self._last: dict[str, Any] = {}
 
     def call(self, name: str, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call `method`, or do what its breakage does instead. Raises: BusTimeout, ProcessHangs."""
         how = self.broken.get(name)
+        self.hits += how is not None
         if how is Break.RAISE:
             raise BusTimeout(f"{name}: broken on purpose")
         if how is Break.HANG:

@@ -62,7 +62,10 @@ class WorldSettings:
 
 
 class World:
-    """Everything, and the verbs to let it happen."""
+    """Everything, and the verbs to let it happen.
+
+    `watchers` look after every tick; `may_crash` allows the process to end by itself, which is an error otherwise.
+    """
 
     def __init__(self, settings: WorldSettings) -> None:
         self.settings = settings
@@ -71,6 +74,8 @@ class World:
         self.node = ScriptedNode(self.plant)
         self.breakage = Breakage()
         self.boots = 0
+        self.may_crash = False
+        self.watchers: list[Callable[[], None]] = []
         self.exit_status: int | None = None
         self._rng = random.Random(settings.seed)
         self._former: frozenset[Fault] = NO_FAULTS
@@ -165,6 +170,8 @@ class World:
             self._idle(end_ns)
         else:
             self._tick(self.loop)
+        for watch in self.watchers:
+            watch()
 
     def _tick(self, loop: SafetyLoop) -> None:
         self.clock.sleep_until(loop.due_ns + self.settings.lateness(self._rng))
@@ -175,6 +182,8 @@ class World:
         except ProcessHangs:
             self._hung_ns = self.clock.now_ns
         except SystemExit as end:
+            if not self.may_crash:
+                raise RuntimeError("the safety process ended by itself") from end
             self.exit_status = cast("int", end.code)
             self.kill()
         self.plant.advance(self.clock.now_ns)

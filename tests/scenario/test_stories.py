@@ -27,8 +27,7 @@ def late_by_up_to_5_ms(rng: random.Random) -> int:
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("story", STORIES, ids=lambda path: path.stem)
 def test_story_comes_true(story: Path) -> None:
-    for measured in play(load(story), World(WorldSettings(BOARD))):
-        print(f"{story.stem}: {measured}")
+    assert play(load(story), World(WorldSettings(BOARD)))
 
 
 @pytest.mark.hazard("H-09")
