@@ -243,6 +243,7 @@ class Exchange:
         outgoing = self._under_way
         if outgoing is None or outgoing.counter != counter:
             return
+        self.session.has_answered = True
         self._cancel_retransmission()
         if outgoing.acknowledged is not None and not outgoing.acknowledged.done():
             outgoing.acknowledged.set_result(None)

@@ -162,9 +162,7 @@ class PaseResponder:
         verifier = self._verifier
         if verifier is None:
             raise HandshakeRefused(INVALID_PARAMETER, "no commissioning window is open")
-        if self._is_busy or self._stack.sessions.of_pase():
-            raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
-        self._is_busy = True
+        self._check_free()
         local_id = self._stack.sessions.reserve_id()
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
@@ -172,7 +170,6 @@ class PaseResponder:
         except TimeoutError:
             raise HandshakeRefused(INVALID_PARAMETER, f"not finished within {HANDSHAKE_TIMEOUT_S} s") from None
         finally:
-            self._is_busy = False
             self._stack.sessions.release_id(local_id)
             self._enforce_guessing_limit()
 
@@ -183,9 +180,25 @@ class PaseResponder:
         await exchange.send(Opcode.PBKDF_PARAM_RESPONSE, response)
 
         pake1 = tlv.decode_fields(await receive(exchange, Opcode.PAKE1), "Pake1")
-        context = sha256(_CONTEXT_PREFIX, payload, response)
+        # Only now, when the commissioner is sure to exist, may it keep others out.
+        self._check_free()
+        self._is_busy = True
+        try:
+            context = sha256(_CONTEXT_PREFIX, payload, response)
+            keys = await self._agree(exchange, context, pake1.octets(1, size=POINT_BYTES), verifier)
+            if self._verifier is not verifier:
+                raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")
+            self._guesses = 0
+            self._establish(exchange, request, local_id, keys.shared_key)
+            exchange.post(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+        finally:
+            self._is_busy = False
+
+    async def _agree(
+        self, exchange: Exchange, context: bytes, prover_share: bytes, verifier: PaseVerifier
+    ) -> spake2p.KeySchedule:
+        """Exchange shares and confirmations and return the keys, once the commissioner has shown that it has them."""
         y = 1 + self._entropy.below(GROUP_ORDER - 1)
-        prover_share = pake1.octets(1, size=POINT_BYTES)
         agreement = spake2p.Verifier(verifier.w0, verifier.l).respond(context, prover_share, y)
         # From here on the commissioner can tell whether its guess was right, even if it never answers.
         self._guesses += 1
@@ -196,11 +209,11 @@ class PaseResponder:
         if not hmac.compare_digest(pake3.octets(1), agreement.keys.prover_confirmation):
             log.warning("wrong passcode guesses=%d limit=%d", self._guesses, MAX_GUESSES)
             raise HandshakeRefused(INVALID_PARAMETER, "wrong passcode")
-        if self._verifier is not verifier:
-            raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")
-        self._guesses = 0
-        self._establish(exchange, request, local_id, agreement.keys.shared_key)
-        exchange.post(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+        return agreement.keys
+
+    def _check_free(self) -> None:
+        if self._is_busy or self._stack.sessions.of_pase():
+            raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
 
     def _param_response(self, request: ParamRequest, verifier: PaseVerifier, local_id: int) -> bytes:
         response = {

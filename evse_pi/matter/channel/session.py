@@ -176,6 +176,8 @@ class Session:
     timing: PeerTiming = PeerTiming()
     last_received: float = float("-inf")
     last_used: float = float("-inf")
+    has_answered: bool = False
+    """Whether the peer ever acknowledged a message, as nobody under a forged address can."""
     exchanges: dict[tuple[int, bool], Exchange] = field(default_factory=dict)
     """By exchange id and whether we are its initiator."""
 
@@ -356,11 +358,16 @@ class UnsecuredSessionTable:
         return session
 
     def _evict(self) -> bool:
-        idle = [node_id for node_id, session in self._sessions.items() if not session.has_open_exchange]
-        if not idle:
+        """Give up one session that is over or whose initiator may not exist, and tell whether there was one."""
+        expendable = [
+            (session.has_open_exchange, session.last_used, node_id)
+            for node_id, session in self._sessions.items()
+            if not (session.has_open_exchange and session.has_answered)
+        ]
+        if not expendable:
             return False
-        oldest = self._sessions.pop(min(idle, key=lambda node_id: self._sessions[node_id].last_used))
-        for exchange in tuple(oldest.exchanges.values()):
+        _, _, node_id = min(expendable)
+        for exchange in tuple(self._sessions.pop(node_id).exchanges.values()):
             exchange.abort()
         return True
 

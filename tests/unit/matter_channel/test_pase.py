@@ -10,6 +10,7 @@ from evse_pi.matter.channel import pase, spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.protocol import INVALID_PARAMETER, Opcode, busy
+from evse_pi.matter.channel.session import MAX_UNSECURED_SESSIONS
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader
@@ -172,6 +173,7 @@ async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_se
     async with device_of(network) as device, client_of(network) as first, client_of(network, "second") as second:
         async with open_handshake(first) as exchange:
             await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
             assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
         await asyncio.sleep(20)
         await first.pase(PASSCODE)
@@ -181,12 +183,46 @@ async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_se
 
 
 @virtual_time
+async def test_of_two_handshakes_in_step_the_second_is_told_to_wait() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        share = {1: spake2p.encode_point(spake2p.generator())}
+        async with open_handshake(client) as first, open_handshake(client) as second:
+            for exchange in (first, second):
+                assert (await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)).opcode != Opcode.STATUS_REPORT
+            assert (await ask(first, Opcode.PAKE1, share)).opcode == Opcode.PAKE2
+            assert (await ask(second, Opcode.PAKE1, share)).payload == busy(pase.BUSY_WAIT_MS).encode()
+        assert device.pase._guesses == 1
+
+
+@virtual_time
+async def test_forged_openers_keep_nobody_out() -> None:
+    """They are whole and valid, but whoever sent them never sees an answer."""
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        forger = client_of(network, "forger")
+        for _ in range(3 * MAX_UNSECURED_SESSIONS):
+            async with forger:
+                open_handshake(forger).post(Opcode.PBKDF_PARAM_REQUEST, tlv.encode(REQUEST_FIELDS))
+                await asyncio.sleep(0.0005)
+        assert len(device.stack.unsecured) == MAX_UNSECURED_SESSIONS
+        started = asyncio.get_running_loop().time()
+        assert (await client.pase(PASSCODE)).is_secure
+        assert asyncio.get_running_loop().time() - started < 0.1
+        await asyncio.sleep(30)
+        assert device.stack.exchange_count == 0
+        assert device.stack.sessions._reserved == set()
+
+
+@virtual_time
 async def test_a_silent_commissioner_is_given_up_and_the_next_one_served() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         exchange = open_handshake(client)
         await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
         await exchange.close()
+        assert await refusal(client) == busy(pase.BUSY_WAIT_MS)
         await asyncio.sleep(16)
         assert (await client.pase(PASSCODE)).is_secure
         assert device.stack.sessions._reserved == set()
@@ -199,7 +235,8 @@ async def test_a_commissioner_that_dawdles_is_aborted_after_60_seconds() -> None
     async with device_of(network), client_of(network) as client:
         async with open_handshake(client) as exchange:
             sleepy = {1: uint(3_600_000), 2: uint(3_600_000)}
-            exchange.post(Opcode.PBKDF_PARAM_REQUEST, tlv.encode({**REQUEST_FIELDS, 5: sleepy}))
+            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, 5: sleepy})
+            exchange.post(Opcode.PAKE1, tlv.encode({1: spake2p.encode_point(spake2p.generator())}))
             await asyncio.sleep(0.0005)
             network.detach("client")
         await asyncio.sleep(59)

@@ -204,6 +204,7 @@ def test_the_unsecured_table_gives_up_idle_sessions_and_refuses_when_all_are_bus
     assert unsecured.get(first) is one
     assert unsecured.get(second) is None
     three.exchanges[0, False] = OpenExchange()  # type: ignore[assignment]
+    one.has_answered = three.has_answered = True
     assert unsecured.add(fourth, "a") is None
     assert len(unsecured) == 2
     assert unsecured.add(MessageHeader(0, 1), "a") is None
