@@ -92,7 +92,7 @@ class SimulatorProcess:
         )
         said = self.process.stdout.readline().split() if self.process.stdout else []
         if not said or said[0] != READY:
-            self.process.wait()
+            self.stop()
             raise SimulatorError(f"the simulator ended with status {self.process.returncode} before it was ready")
         self.environment = shim.environment(library, folder, tuple(said[1:]), inherited)
 

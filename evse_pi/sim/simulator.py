@@ -77,7 +77,6 @@ class Simulator:
                     wiring.meter.path,
                     self.meter,
                     wiring.meter.baud,
-                    wiring.meter.parity,
                     self.server,
                     self.server.agenda,
                 )

@@ -67,7 +67,6 @@ class MeterWiring:
     model: str = "sdm630"
     address: int = 1
     baud: int = 9_600
-    parity: str = "N"
 
 
 def _drives() -> dict[Drive, LineWiring]:

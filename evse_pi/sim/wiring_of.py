@@ -51,7 +51,7 @@ def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: Release = Release
         senses=_senses(spec),
         i2c_bus=next((sensor.bus for sensor in spec.temperature), 1),
         i2c=tuple(I2cWiring(sensor.address, sensor.chip.value, sensor.place) for sensor in spec.temperature),
-        meter=MeterWiring(meter.port, meter.model.value, meter.unit, meter.baud, meter.parity.value) if meter else None,
+        meter=MeterWiring(meter.port, meter.model.value, meter.unit, meter.baud) if meter else None,
     )
 
 

@@ -106,7 +106,7 @@ class Ads1115(Registers):
     PAIRS = ((0, 1), (0, 3), (1, 3), (2, 3), (0, None), (1, None), (2, None), (3, None))
 
     def __init__(self, inputs: Mapping[int, AdcInput], plant: Plant) -> None:
-        super().__init__({0: 0, 1: 0x8583, 2: 0x8000, 3: 0x7FFF}, {1: 0x7FFF, 2: 0xFFFF, 3: 0xFFFF})
+        super().__init__({0: 0, 1: 0x0583, 2: 0x8000, 3: 0x7FFF}, {1: 0x7FFF, 2: 0xFFFF, 3: 0xFFFF})
         self._inputs = inputs
         self._plant = plant
         self._done_ns: int | None = None
