@@ -25,12 +25,17 @@ async def test_a_refusal_takes_everything_back() -> None:
     told: list[Any] = []
     node.changes.on(told.append)
     before, version = store.keys(), server.data_version
-    with pytest.raises(RuntimeError), transaction():
-        server.state.circuit_capacity = 2
-        server.state.supply_state = 1
-        server.events.ev_connected.emit(sessionID=1)
-        assert server.state.circuit_capacity == 2
-        raise RuntimeError
+
+    def refused() -> None:
+        with transaction():
+            server.state.circuit_capacity = 2
+            server.state.supply_state = 1
+            server.events.ev_connected.emit(sessionID=1)
+            assert server.state.circuit_capacity == 2
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        refused()
     assert (server.state.circuit_capacity, server.state.supply_state) == (1, 0)
     assert (told, node.event_log.since(0), store.keys(), server.data_version) == ([], [], before, version)
 
