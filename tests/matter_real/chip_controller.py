@@ -22,6 +22,7 @@ VENDOR_ID = 0xFFF1
 def plain(value):
     """Return `value` with the library's classes replaced by plain ones."""
     from chip.clusters.Types import Nullable
+    from chip.tlv import uint
 
     if isinstance(value, Nullable):
         return None
@@ -34,8 +35,8 @@ def plain(value):
         return [plain(one) for one in value]
     if isinstance(value, dict):
         return {plain(key): plain(one) for key, one in value.items()}
-    if isinstance(value, bool) or value is None:
-        return value
+    if isinstance(value, (bool, uint)) or value is None:
+        return value  # whether an integer came without sign is part of its type
     for kind in (int, float, str, bytes):
         if isinstance(value, kind):
             return kind(value)
