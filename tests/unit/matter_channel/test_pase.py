@@ -168,6 +168,18 @@ async def test_opening_a_window_again_forgets_the_guesses_of_the_last() -> None:
 
 
 @virtual_time
+async def test_who_knows_the_passcode_clears_the_guesses() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        for _ in range(2):
+            for _ in range(19):
+                await refusal(client, WRONG_PASSCODE)
+            await client.pase(PASSCODE)
+            device.stack.sessions.close(device.established[-1], notify=True)
+        assert device.pase.is_open
+
+
+@virtual_time
 async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_session() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as first, client_of(network, "second") as second:
@@ -177,7 +189,9 @@ async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_se
             assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
         await asyncio.sleep(20)
         await first.pase(PASSCODE)
-        assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
+        async with open_handshake(second) as exchange:
+            answer = await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            assert answer.payload == busy(pase.BUSY_WAIT_MS).encode()
         device.stack.sessions.close(device.established[0], notify=True)
         assert (await second.pase(PASSCODE)).is_secure
 
@@ -212,6 +226,25 @@ async def test_forged_openers_keep_nobody_out() -> None:
         await asyncio.sleep(30)
         assert device.stack.exchange_count == 0
         assert device.stack.sessions._reserved == set()
+
+
+@virtual_time
+async def test_a_handshake_that_has_begun_outlives_any_number_of_forged_openers() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
+        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await asyncio.sleep(0.5)
+        for number in range(3 * MAX_UNSECURED_SESSIONS):
+            forged = (
+                MessageHeader(0, 1, source_node_id=1000 + number).encode()
+                + ProtocolHeader(
+                    is_initiator=True, opcode=Opcode.PBKDF_PARAM_REQUEST, exchange_id=1, protocol_id=0, needs_ack=True
+                ).encode()
+            )
+            device.stack.receive(forged + tlv.encode(REQUEST_FIELDS), "nobody")
+            await asyncio.sleep(0.001)
+        share = {1: spake2p.encode_point(spake2p.generator())}
+        assert (await ask(exchange, Opcode.PAKE1, share)).opcode == Opcode.PAKE2
 
 
 @virtual_time
