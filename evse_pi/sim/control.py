@@ -6,6 +6,7 @@ import errno
 import json
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.sim.devices.gpio import Release  # noqa: TC001 - requests' annotations are read at run time
@@ -76,14 +77,17 @@ class ControlClient:
     # Requests. One that returns None answers later.
 
     def verb(self, verb: str, args: dict[str, object] | None = None, at_ns: int | None = None) -> dict[str, Any]:
-        """Let a verb happen to car or plant, now or at an instant of CLOCK_MONOTONIC."""
+        """Let a verb happen to car or plant, now or at an instant of CLOCK_MONOTONIC.
+
+        A scheduled verb whose arguments are refused then is told as {"refused": why}.
+        """
         plant = self._simulator.plant
         if at_ns is None:
             now_ns = self._simulator.server.clock()
             plant.apply(verb, args or {}, now_ns)
             return {"acted_ns": now_ns}
         plant.check(verb)
-        plant.agenda.at(f"script.{at_ns}.{verb}", at_ns, lambda: plant.apply(verb, args or {}, at_ns))
+        plant.agenda.at(f"script.{at_ns}.{verb}", at_ns, partial(self._apply_late, verb, args or {}, at_ns))
         return {"acted_ns": at_ns}
 
     def verbs(self) -> dict[str, Any]:
@@ -200,6 +204,12 @@ class ControlClient:
         if awaited is not None and change.signal == awaited.signal and change.value == awaited.value:
             self._forget()
             self._arrived(awaited, change.at_ns)
+
+    def _apply_late(self, verb: str, args: dict[str, object], at_ns: int) -> None:
+        try:
+            self._simulator.plant.apply(verb, args, at_ns)
+        except ValueError as error:
+            self._send({"refused": str(error)})
 
     def _await(self, awaited: Awaited, timeout_ms: int) -> None:
         self._awaited = awaited

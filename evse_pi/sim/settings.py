@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 import types
 import typing
 from enum import Enum
@@ -86,4 +87,12 @@ def _scalar(value: Any, kind: type[Any], where: str) -> Any:
     number = issubclass(kind, float)
     if isinstance(value, bool) is not issubclass(kind, bool) or not isinstance(value, (int, float) if number else kind):
         raise ValueError(f"{where} {value!r}: allowed is {kind.__name__}")
+    if number and not math.isfinite(value):
+        raise ValueError(f"{where} {value!r}: allowed is a finite number")
     return float(value) if number else value
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a value outside its limits. Raises: ValueError naming it, its value and the limits."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} {value}: allowed is {low} to {high}")

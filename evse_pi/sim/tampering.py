@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from evse_pi.sim.circuit import FULL_PPM
 from evse_pi.sim.connector_lock import LockFault  # noqa: TC001 - verbs' annotations are read at run time
 from evse_pi.sim.residual import RcdFault  # noqa: TC001
+from evse_pi.sim.settings import within
 from evse_pi.sim.signals import Analog, Sense  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -78,12 +80,14 @@ class Tampering:
 
     def supply_pilot(self, positive_mv: int = 12_000, negative_mv: int = -12_000, source_ohm: int = 1_000) -> None:
         """Move the rails and the source resistor of the pilot."""
+        within("source_ohm", source_ohm, 1, 1_000_000)
         self.generator = replace(
             self.generator, positive_v=positive_mv / 1000, negative_v=negative_mv / 1000, source_ohm=float(source_ohm)
         )
 
     def kill_pwm_stage(self, stuck_duty_ppm: int | None = 1_000_000) -> None:
         """Let the driver stage keep a duty cycle whatever the controller asks; null revives it."""
+        within("stuck_duty_ppm", stuck_duty_ppm or 0, 0, FULL_PPM)
         self.stage_duty_ppm = stuck_duty_ppm
 
     def disturb_pilot(
@@ -116,6 +120,7 @@ class Tampering:
 
     def set_proximity(self, ohm: float | None = None) -> None:
         """Put a resistor at the proximity contact; without one the cable decides again."""
+        within("ohm", ohm or 0, 0, 1_000_000)
         self.proximity_ohm = ohm
 
     # Protection.
@@ -143,6 +148,7 @@ class Tampering:
 
     def set_temperature(self, celsius: float, sensor: str = "board") -> None:
         """Bring one sensor to a temperature."""
+        within("celsius", celsius, -100, 200)
         known = self._plant.temperatures
         if sensor not in known:
             raise ValueError(f"sensor {sensor!r}: allowed are {', '.join(known)}")
@@ -152,6 +158,7 @@ class Tampering:
 
     def set_voltage(self, volts: float, phase: int | None = None) -> None:
         """Set the open circuit voltage of one phase, or of all."""
+        within("volts", volts, 0, 1_000)
         for each in self._phases(phase):
             self._plant.mains.open_volts[each] = volts
 
@@ -162,6 +169,7 @@ class Tampering:
 
     def set_frequency(self, hz: float) -> None:
         """Set the mains frequency."""
+        within("hz", hz, 0, 1_000)
         self._plant.mains.hertz = hz
 
     def swap_live_neutral(self, on: bool = True) -> None:

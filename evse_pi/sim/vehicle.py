@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.circuit import NOMINAL_CAR, PROXIMITY_OHM, CarResistors, PilotLoad
+from evse_pi.sim.settings import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,15 +133,13 @@ class Vehicle:
 
     def draw(self, ma: int) -> None:
         """Draw up to this current on each phase, never more than what is offered."""
-        if not 0 <= ma <= 100_000:
-            raise ValueError(f"ma {ma}: allowed is 0 to 100000")
+        within("ma", ma, 0, 100_000)
         self.demand_ma = ma
         self._changed()
 
     def want(self, mwh: int) -> None:
         """Stop by itself when this much energy was taken from now on."""
-        if mwh <= 0:
-            raise ValueError(f"mwh {mwh}: allowed is more than 0")
+        within("mwh", mwh, 1, 1_000_000_000)
         self._changed()  # what flowed until now does not count
         self.missing_mwh = float(mwh)
         self._changed()
@@ -160,9 +159,10 @@ class Vehicle:
         self.greedy = on
         self._changed()
 
-    def short_pilot(self, where: str = ShortPlace.BEFORE_DIODE, ohm: float = 1.0) -> None:
+    def short_pilot(self, where: ShortPlace = ShortPlace.BEFORE_DIODE, ohm: float = 1.0) -> None:
         """Short the pilot to earth on one side of the diode."""
-        self._short[ShortPlace(where)] = max(float(ohm), 0.01)
+        within("ohm", ohm, 0.01, 1_000_000)
+        self._short[where] = ohm
         self._changed()
 
     def clear_short(self) -> None:
@@ -182,13 +182,14 @@ class Vehicle:
 
     def fit_resistors(self, b_ohm: float = 2740.0, c_ohm: float = 1300.0, d_ohm: float = 270.0) -> None:
         """Replace the car's resistors."""
+        for name, ohm in (("b_ohm", b_ohm), ("c_ohm", c_ohm), ("d_ohm", d_ohm)):
+            within(name, ohm, 1, 10_000_000)
         self.resistors = CarResistors(b_ohm, c_ohm, d_ohm)
         self._changed()
 
     def flap(self, hz: float) -> None:
         """Toggle S2 that often until `flap` with 0 leaves it where it is."""
-        if not 0 <= hz <= 1000:
-            raise ValueError(f"hz {hz}: allowed is 0 to 1000")
+        within("hz", hz, 0, 1000)
         self._flap_half_ns = round(SECOND / hz / 2) if hz else 0
         if hz:
             self._agenda.after("vehicle.flap", self._flap_half_ns, self._flap_once)

@@ -54,6 +54,12 @@ def test_a_verb_may_be_scheduled(emulated):
     assert answer["changed_ns"] == now_ns + 30_000_000
 
 
+def test_a_scheduled_verb_with_bad_arguments_is_told_when_its_time_comes(emulated):
+    emulated.client.call("verb", verb="draw", args={"ma": -1}, at_ns=emulated.client.verb("plug_in") + 1_000_000)
+    assert emulated.client.receive() == {"refused": "ma -1: allowed is 0 to 100000"}
+    assert emulated.client.state()["vehicle"]["plugged"]
+
+
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
