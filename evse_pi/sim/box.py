@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.config import SIMULATED_INSTALLATION, write_installation
-from evse_pi.core.records import Demand, MeterSample, TemperatureSample, decode_snapshot, encode_demand
+from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample, decode_snapshot, encode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
 from evse_pi.sim.devices.gpio import Release
@@ -43,6 +43,8 @@ class RealBox:
         self.snapshots: list[Snapshot] = []
         self.permitted = True
         self.offered_ma = 32_000
+        self.lease_ns = LEASE_NS
+        self.node_is_gone = False
         self.safety: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.installation = folder / "installation.toml"
@@ -54,6 +56,8 @@ class RealBox:
         self.link = LinkEnd(folder / NODE_SOCKET, folder / SAFETY_SOCKET, decode_snapshot)
         self._renew_ns = 0
         self._number = 0
+        self._request = Request.NONE
+        self._request_number = 0
 
     # The safety process.
 
@@ -102,8 +106,13 @@ class RealBox:
         newest = self.link.receive()
         if newest is not None:
             self.snapshots.append(newest)
-        if time.monotonic_ns() >= self._renew_ns:
+        if time.monotonic_ns() >= self._renew_ns and not self.node_is_gone:
             self.renew()
+
+    def order(self, request: Request) -> None:
+        """Order something once."""
+        self._request, self._request_number = request, self._request_number + 1
+        self.renew()
 
     def renew(self) -> None:
         """Send the demand."""
@@ -121,11 +130,13 @@ class RealBox:
                     permitted=self.permitted,
                     offered_current_ma=Milliamps(self.offered_ma),
                     limit_source=LimitSource.OWNER,
-                    valid_until_ns=now_ns + LEASE_NS,
+                    valid_until_ns=now_ns + self.lease_ns,
                     meter=MeterSample(now_ns, (volts[0], volts[1], volts[2]), (amps[0], amps[1], amps[2])),
                     temperature=TemperatureSample(
                         now_ns, CentiCelsius(round(100 * max(state["temperatures"].values())))
                     ),
+                    request=self._request,
+                    request_number=self._request_number,
                 )
             )
         )
