@@ -295,9 +295,9 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     if entered and phase is Phase.OFFERING and state.phase is Phase.STANDBY:
         waking = waking.offered(now_ns)
     closed = phase in CLOSED_PHASES
-    if closed is not watch.contactor.closed:
-        order = watch.contactor.order(now_ns, closed=closed, loaded=watch.pilot.asking(now_ns))
-        watch = replace(watch, contactor=order)
+    contactor = watch.contactor.order(now_ns, closed=closed, loaded=watch.pilot.asking(now_ns))
+    if contactor is not watch.contactor:
+        watch = replace(watch, contactor=contactor)
     offer = state.offer.advance(now_ns, limit.current_ma if phase in _OFFERING_PHASES else Milliamps(0))
     since_ns = now_ns if entered else state.since_ns
     outputs = Outputs(

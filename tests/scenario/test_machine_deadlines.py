@@ -252,3 +252,27 @@ def test_late_ticks_lose_no_deadline():
     box.now_ns += 40 * MS
     box.tick()
     assert not box.closed
+
+
+def test_state_f_is_shown_for_300_ms_though_the_fault_is_over_at_once():
+    box = box_in(EvseState.C2, PLAIN)
+    box.alarms = frozenset({Fault.INSTALLATION_INVALID})
+    box.tick()
+    box.alarms = frozenset()
+    begun_ns = box.now_ns
+    box.run(2 * TICK_NS)
+    assert not box.faults
+    assert (box.reason, box.state.status.reason_until_ns) == (Reason.STATE_F_HOLD, begun_ns + 300 * MS)
+    box.run(200 * MS)
+    assert box.mode is PilotMode.LOW
+
+
+def test_a_loop_that_passes_no_demand_any_more_is_let_go_softly():
+    box = box_in(EvseState.C2, PLAIN)
+    box.node_alive, box.demand = False, None
+    box.tick()
+    assert (box.mode, box.closed) == (PilotMode.HIGH, True)
+    box.vehicle = "B"
+    box.run(100 * MS)
+    assert not box.closed
+    assert box.reason is Reason.NO_LEASE

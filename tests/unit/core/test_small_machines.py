@@ -1,0 +1,382 @@
+"""The small machines one by one, where a whole box would be too far away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from evse_pi.core.contactor import Supervision
+from evse_pi.core.faults import Fault
+from evse_pi.core.lease import Lease
+from evse_pi.core.limits import Limit, Offer, tightest
+from evse_pi.core.lock import Lock
+from evse_pi.core.observation import CableObservation, Observation
+from evse_pi.core.overcurrent import Overcurrent
+from evse_pi.core.proximity import Cable
+from evse_pi.core.rcd import Rcd, RcdStage
+from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
+from evse_pi.core.selftest import SelfTest, Stage
+from evse_pi.core.settings import DEFAULT_TEMPERATURE, WakeUp
+from evse_pi.core.signals import Inputs, PilotOutput
+from evse_pi.core.states import LimitSource, PilotMode, PilotState
+from evse_pi.core.supply import Supply
+from evse_pi.core.temperature import Derating
+from evse_pi.core.wakeup import Waking
+from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, S, reading, settings_for
+
+DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 15 * S)
+VOLTS = (230_000, 230_000, 230_000)
+
+
+# --- lease ---
+
+
+def test_a_lease_ends_at_the_instant_it_names():
+    lease = Lease().advance(0, replace(DEMAND, valid_until_ns=5 * S))
+    assert lease.valid(5 * S - 1)
+    assert not lease.valid(5 * S)
+
+
+def test_a_demand_that_is_repeated_is_not_renewed():
+    lease = Lease().advance(0, replace(DEMAND, valid_until_ns=100 * S))
+    again = lease.advance(10 * S, replace(DEMAND, valid_until_ns=100 * S))
+    assert again is lease or again.received_ns == 0
+    assert not again.valid(15 * S)
+
+
+def test_no_demand_any_more_ends_the_lease_at_once():
+    lease = Lease().advance(0, DEMAND).advance(1, None)
+    assert not lease.valid(1)
+    assert lease.advance(2, None) is lease
+
+
+def test_orders_last_one_tick_and_the_first_number_is_only_remembered():
+    lease = Lease().advance(0, replace(DEMAND, request=Request.CLEAR_INSTALLER, request_number=7))
+    assert not lease.orders
+    second = replace(DEMAND, number=2, request=Request.CLEAR_USER, request_number=8)
+    lease = lease.advance(1, second)
+    assert lease.orders is Request.CLEAR_USER
+    lease = lease.advance(2, second)
+    assert not lease.orders
+    assert not lease.advance(3, replace(second, number=3)).orders
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(
+    ("at_ns", "fresh"), [(0, False), (1, True), (15 * S, True), (16 * S, True), (16 * S + 1, False)]
+)
+def test_a_sample_is_fresh_for_15_s_and_never_from_the_future(at_ns, fresh):
+    demand = replace(DEMAND, meter=MeterSample(at_ns, VOLTS, (0, 0, 0)), temperature=TemperatureSample(at_ns, 0))
+    lease = Lease().advance(15 * S, demand)
+    assert (lease.meter(15 * S) is not None) is fresh
+    assert (lease.temperature(15 * S) is not None) is fresh
+
+
+def test_without_a_demand_there_are_no_samples():
+    assert Lease().meter(0) is None
+    assert Lease().temperature(0) is None
+
+
+# --- limits ---
+
+
+def test_the_first_of_equal_limits_wins():
+    limits = [Limit(LimitSource.BOARD, 16_000), Limit(LimitSource.OWNER, 16_000), Limit(LimitSource.CABLE, 20_000)]
+    assert tightest(limits).source is LimitSource.BOARD
+
+
+@pytest.mark.parametrize(("current_ma", "chargeable"), [(5_999, False), (6_000, True)])
+def test_less_than_6_a_cannot_be_signalled(current_ma, chargeable):
+    assert Limit(LimitSource.OWNER, current_ma).chargeable is chargeable
+
+
+def test_the_reference_is_the_highest_offer_of_the_last_5_s():
+    offer = Offer().advance(0, 32_000)
+    offer = offer.advance(10 * S, 20_000)
+    offer = offer.advance(12 * S, 10_000)
+    assert offer.reference_ma() == 32_000
+    offer = offer.advance(15 * S, 10_000)
+    assert offer.reference_ma() == 20_000
+    offer = offer.advance(17 * S, 10_000)
+    assert offer.reference_ma() == 10_000
+
+
+def test_a_lower_promise_that_ends_sooner_is_forgotten():
+    offer = Offer().advance(0, 20_000).advance(10 * S, 10_000)
+    offer = offer.advance(15 * S, 30_000)
+    offer = offer.advance(16 * S, 6_000)
+    assert [promise[1] for promise in offer.promises] == [30_000]
+
+
+def test_many_small_steps_down_keep_the_highest_promise_and_stay_few():
+    offer = Offer().advance(0, 32_000)
+    for step in range(1, 40):
+        offer = offer.advance(100 * S + step * 10 * MS, 32_000 - step * 500)
+        assert offer.reference_ma() == 32_000
+        assert len(offer.promises) <= 8
+
+
+def test_after_the_end_of_an_offer_its_value_counts_until_the_contactor_has_opened():
+    offer = Offer().advance(0, 16_000).advance(10 * S, 0)
+    assert offer.advance(17 * S, 0).reference_ma() == 16_000
+    assert offer.advance(20 * S, 0).reference_ma() == 0
+
+
+# --- overcurrent ---
+
+
+def judge(samples: list[tuple[int, int]], reference_ma: int = 16_000) -> Overcurrent:
+    state = Overcurrent()
+    for at_ns, drawn_ma in samples:
+        state = state.advance(at_ns, MeterSample(at_ns, VOLTS, (0, drawn_ma, 0)), reference_ma, closed=True)
+    return state
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize(("drawn_ma", "trips"), [(18_150, False), (18_151, True)])
+def test_a_tenth_and_half_an_ampere_are_tolerated(drawn_ma, trips):
+    state = judge([(second * S, drawn_ma) for second in range(8)])
+    assert state.tripped(7 * S) is trips
+
+
+@pytest.mark.hazard("H-04")
+def test_the_soft_rule_takes_7_s_without_a_good_reading_between():
+    assert not judge([(second * S, 19_000) for second in range(7)]).tripped(7 * S - 1)
+    assert judge([(second * S, 19_000) for second in range(7)]).tripped(7 * S)
+    assert not judge([(0, 19_000), (6 * S, 16_000), (7 * S, 19_000)]).tripped(8 * S)
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize(("drawn_ma", "trips"), [(24_000, False), (24_001, True), (-24_001, True)])
+def test_half_as_much_again_trips_with_the_second_reading(drawn_ma, trips):
+    assert not judge([(0, drawn_ma)]).tripped(S)
+    assert judge([(0, drawn_ma), (S, drawn_ma)]).tripped(S) is trips
+
+
+def test_one_reading_counts_once_however_often_it_is_looked_at():
+    state = judge([(0, 60_000)])
+    sample = MeterSample(0, VOLTS, (0, 60_000, 0))
+    assert state.advance(S, sample, 16_000, closed=True) is state
+
+
+def test_vehicles_that_need_10_a_are_left_to_the_slow_rule():
+    assert not judge([(0, 15_000), (S, 15_000)], reference_ma=6_000).tripped(S)
+    assert judge([(0, 15_001), (S, 15_001)], reference_ma=6_000).tripped(S)
+
+
+def test_an_open_contactor_ends_the_judgement():
+    assert judge([(0, 60_000), (1, 60_000)]).advance(2, None, 0, closed=False) == Overcurrent()
+
+
+# --- supply ---
+
+
+def supply(volts: list[tuple[int, int, int]], settings=None) -> Supply:
+    state = Supply()
+    for second, voltages in enumerate(volts):
+        state = state.advance(
+            second * S, MeterSample(second * S, voltages, (0, 0, 0)), settings or settings_for(FULL_BOARD)
+        )
+    return state
+
+
+@pytest.mark.parametrize(
+    ("volts", "bad"),
+    [
+        ([(264_500, 230_000, 230_000)] * 20, set()),
+        ([(264_501, 230_000, 230_000)] * 2, set()),
+        ([(264_501, 230_000, 230_000)] * 3, {Fault.OVERVOLTAGE}),
+        ([(184_000, 230_000, 230_000)] * 20, set()),
+        ([(183_999, 230_000, 230_000)] * 10, set()),
+        ([(183_999, 230_000, 230_000)] * 11, {Fault.UNDERVOLTAGE}),
+        ([(91_999, 230_000, 230_000)] * 11, {Fault.POWER_QUALITY}),
+        ([(91_999, 91_999, 91_999)] * 11, {Fault.UNDERVOLTAGE}),
+        ([(300_000, 100_000, 230_000)] * 11, {Fault.OVERVOLTAGE, Fault.UNDERVOLTAGE}),
+    ],
+)
+def test_a_voltage_out_of_its_band_counts_after_its_delay(volts, bad):
+    assert supply(volts).bad == bad
+
+
+@pytest.mark.parametrize(("volts", "inside", "outside"), [(270_000, 259_900, 260_000), (180_000, 188_600, 188_500)])
+def test_a_voltage_must_come_back_by_2_percent(volts, inside, outside):
+    bad = [(volts, 230_000, 230_000)] * 11
+    assert supply([*bad, (outside, 230_000, 230_000)]).bad
+    assert not supply([*bad, (inside, 230_000, 230_000)]).bad
+
+
+def test_phases_that_the_house_does_not_have_are_not_judged():
+    assert not supply([(230_000, 0, 0)] * 20, settings_for(FULL_BOARD, phases=1)).bad
+
+
+def test_a_silent_meter_changes_nothing():
+    state = supply([(270_000, 230_000, 230_000)] * 3)
+    assert state.advance(99 * S, None, settings_for(FULL_BOARD)) is state
+
+
+# --- temperature ---
+
+
+def test_no_temperature_changes_no_derating():
+    hot = Derating().advance(66_00, DEFAULT_TEMPERATURE)
+    assert hot.advance(None, DEFAULT_TEMPERATURE) is hot
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize(
+    ("temperatures", "limit_ma"),
+    [
+        ((64_99,), 32_000),
+        ((65_00,), 16_000),
+        ((67_99,), 16_000),
+        ((68_00,), 8_000),
+        ((71_00,), 0),
+        ((71_00, 62_01), 0),
+        ((71_00, 62_00), 32_000),
+        ((68_00, 65_01), 8_000),
+        ((68_00, 65_00), 16_000),
+        ((68_00, 62_00), 32_000),
+        ((65_00, 62_01), 16_000),
+        ((65_00, 62_00), 32_000),
+    ],
+)
+def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures, limit_ma):
+    state = Derating()
+    for temperature in temperatures:
+        state = state.advance(temperature, DEFAULT_TEMPERATURE)
+    assert state.limit_ma(32_000) == limit_ma
+
+
+# --- contactor ---
+
+
+def test_a_contactor_is_given_its_time_and_then_judged():
+    opened = Supervision(closed=True).order(0, closed=False, loaded=False)
+    assert not opened.watch(10 * MS, True, None, PLAIN_BOARD).faults(10 * MS)
+    late = opened.watch(20 * MS, True, None, PLAIN_BOARD)
+    assert not late.faults(49 * MS)
+    assert late.faults(50 * MS) == {Fault.CONTACTOR_WELDED}
+    assert not late.watch(40 * MS, False, None, PLAIN_BOARD).faults(60 * MS)
+
+
+@pytest.mark.hazard("H-13")
+@pytest.mark.parametrize(
+    ("mirror", "live", "dead"), [(False, False, True), (True, False, False), (False, True, False), (None, False, False)]
+)
+def test_dead_is_what_every_fitted_sensor_says(mirror, live, dead):
+    opened = Supervision(closed=True).order(0, closed=False, loaded=False)
+    assert not opened.watch(10 * MS, mirror, live, FULL_BOARD).dead
+    assert opened.watch(20 * MS, mirror, live, FULL_BOARD).dead is dead
+
+
+def test_the_same_order_again_changes_nothing():
+    opened = Supervision()
+    assert opened.order(5, closed=False, loaded=True) is opened
+
+
+def test_voltage_that_vanishes_under_a_closed_contactor_is_a_dry_contact():
+    closed = Supervision().order(0, closed=True, loaded=False).watch(30 * MS, True, False, FULL_BOARD)
+    assert closed.faults(60 * MS) == {Fault.CONTACTOR_FAILED_TO_CLOSE}
+    assert closed.cycles == 1
+
+
+# --- observation ---
+
+
+def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty():
+    output = PilotOutput(PilotMode.PWM, 960_000)
+    seen = Observation()
+    for tick in range(110):
+        seen = seen.advance(tick * 10 * MS, reading(6_000, None, 960_000), output)
+    assert seen.state is PilotState.C
+    assert seen.faults(1_100 * MS, closed=True) == {Fault.PILOT_UNCERTAIN}
+
+
+def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
+    output = PilotOutput(PilotMode.HIGH, 0)
+    seen = Observation()
+    for tick in range(3):
+        seen = seen.advance(tick * 10 * MS, reading(9_000, None, 1_000_000), output)
+    assert seen.state is PilotState.B
+    lost = seen.advance(400 * MS, None, output)
+    assert lost.state is PilotState.B
+    assert lost.advance(600 * MS, None, output).state is PilotState.INVALID
+
+
+def test_a_cable_that_flickers_is_not_believed():
+    seen = CableObservation()
+    for tick in range(100):
+        seen = seen.advance(tick * 10 * MS, 220 if tick % 10 else 680, connected=False)
+        assert seen.accepted is Cable.NONE
+    for tick in range(100, 122):
+        seen = seen.advance(tick * 10 * MS, 220, connected=False)
+    assert seen.accepted is Cable.A32
+
+
+# --- residual current device ---
+
+
+def test_a_reset_that_does_not_help_leaves_the_trip():
+    rcd = Rcd().advance(0, tripped=True, closed_ns=None).reset(1, by_user=True)
+    for tick in range(200):
+        rcd = rcd.advance(tick * 10 * MS, tripped=True, closed_ns=None)
+    assert rcd.stage is RcdStage.IDLE
+    assert rcd.faults() == {Fault.RCD_TRIPPED}
+
+
+def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
+    rcd = Rcd().test(0)
+    now = 0
+    for tripped in [False] * 12 + [False, False, True] * 10:
+        now += 10 * MS
+        rcd = rcd.advance(now, tripped=tripped, closed_ns=None)
+    assert rcd.stage is RcdStage.CLEARED
+
+
+# --- lock ---
+
+
+def test_a_lock_that_already_is_where_it_should_be_is_not_driven():
+    lock = Lock().advance(0, True, True)
+    assert lock.motor is None
+    assert lock.holding
+    assert lock.advance(1, True, True) is lock
+
+
+def test_a_lock_that_gave_up_waits_for_somebody():
+    lock, now = Lock(), 0
+    while not lock.failed:
+        lock, now = lock.advance(now, True, False), now + 10 * MS
+    assert lock.advance(now + 60 * S, True, False) is lock
+    assert lock.advance(now + 60 * S, True, False, retry=True).motor is True
+
+
+# --- wake-up ---
+
+
+def test_no_step_is_due_after_the_last():
+    rules = WakeUp(calm_ns=0)
+    waking, taken = Waking(), 0
+    for second in range(1_000):
+        if waking.due(second * S, rules):
+            waking, taken = waking.begun(second * S, rules).offered(second * S), taken + 1
+    assert taken == len(rules.steps) == 4
+
+
+# --- self-test ---
+
+
+def test_a_self_test_whose_device_is_never_tested_ends_by_itself():
+    settings = settings_for(FULL_BOARD)
+    tests = SelfTest(Stage.RCD, since_ns=0)
+    idle = Inputs(now_ns=1 * S, pilot=None, demand=None)
+    assert tests.advance(idle, Observation(), CableObservation(), Rcd(), settings) is tests
+    late = replace(idle, now_ns=2 * S)
+    assert tests.advance(late, Observation(), CableObservation(), Rcd(), settings).failed == {Fault.SELF_TEST_FAILED}
+
+
+def test_a_request_during_a_run_does_not_begin_another():
+    tests = SelfTest().begun(0)
+    assert tests.again() is tests
+    assert tests.forgiven() is tests
