@@ -16,7 +16,7 @@ from evse_pi.energy.history import fault_of, session_of, transition_of
 from evse_pi.energy.schema import KEPT_ROWS, MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from evse_pi.energy.history import FaultRecord, Row, TransitionRecord, Value
@@ -37,11 +37,12 @@ class Store:
     aside as `damaged`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
         self.trouble: str | None = None
         self.damaged: Path | None = None
         self.dropped = 0
         self._path = path
+        self._migrations = migrations
         self._waiting: dict[tuple[str, Value], Row] = {}
         self._connection: sqlite3.Connection | None = None
         with suppress(sqlite3.Error, OSError):
@@ -150,15 +151,15 @@ class Store:
 
     def _open_or_set_aside(self) -> sqlite3.Connection:
         try:
-            return _open(self._path)
+            return _open(self._path, self._migrations)
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
                 raise
         self.damaged = _set_aside(self._path)
-        return _open(self._path)
+        return _open(self._path, self._migrations)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     """Open `path`, readable by its owner only because others keep keys in it, and bring it to the newest version."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -171,7 +172,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}")
         _check(connection)
-        _migrate(connection)
+        _migrate(connection, migrations)
     except BaseException:
         connection.close()
         raise
@@ -186,14 +187,14 @@ def _check(connection: sqlite3.Connection) -> None:
         raise error
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Take the steps that are missing, each in one transaction with its version number."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+    if version > len(migrations):
         raise sqlite3.NotSupportedError(
-            f"version {version} is of newer software; this one knows versions up to {len(MIGRATIONS)}"
+            f"version {version} is of newer software; this one knows versions up to {len(migrations)}"
         )
-    for number, step in enumerate(MIGRATIONS[version:], version + 1):
+    for number, step in enumerate(migrations[version:], version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
 
 

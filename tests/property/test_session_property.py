@@ -1,0 +1,104 @@
+"""A chronicle that is cut off, restarted and robbed of datagrams tells the same as one that heard everything."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evse_pi.core.faults import Fault
+from evse_pi.energy.metering import EnergyCounter
+from evse_pi.energy.store import Store
+from evse_pi.node.box import Box
+from evse_pi.node.memory import Memory, recall
+from hal.units import SECOND, Milliwatts
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
+
+FAULTS = (NOTHING, frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.RCD_TRIPPED, Fault.METER_STALE)))
+moves = st.tuples(st.sampled_from("ABCE?"), st.integers(0, 2), st.integers(1, 400))
+
+
+def tell(box: Box, safety: FakeSafety, *, heard: bool) -> None:
+    if heard:
+        box.hear(safety.snapshot())
+
+
+@given(st.lists(moves, max_size=40), st.data())
+@settings(deadline=None)
+def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], data: st.DataObject) -> None:
+    """Of sixteen transitions in a row one snapshot arrives, and nothing is missing and nothing is double."""
+    clock = HandClock()
+    safety = FakeSafety(clock)
+    whole, holed = Box(clock, RATINGS, None, Memory()), Box(clock, RATINGS, None, Memory())
+    unheard = 0
+    for state, fault, wait_s in made:
+        clock.advance(wait_s)
+        safety.become(state, FAULTS[fault])
+        whole.hear(safety.snapshot())
+        unheard += 1
+        heard = unheard == 16 or data.draw(st.booleans())
+        tell(holed, safety, heard=heard)
+        unheard = 0 if heard else unheard
+    tell(holed, safety, heard=True)
+    whole.hear(safety.snapshot())
+    assert holed.chronicle.feed == whole.chronicle.feed
+    assert holed.chronicle.feed.lost == 0
+    assert holed.chronicle.session == whole.chronicle.session
+    assert holed.chronicle.last_session == whole.chronicle.last_session
+    assert {record.fault for record in holed.chronicle.faults} == {record.fault for record in whole.chronicle.faults}
+
+
+@given(st.lists(st.tuples(moves, st.booleans()), max_size=30))
+@settings(deadline=None, max_examples=40)  # each example syncs a real file
+def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[str, int, int], bool]]) -> None:
+    """All rows that are noted are written here before the process dies; what is not noted is not needed."""
+    clock = HandClock()
+    safety = FakeSafety(clock)
+    steady, restarted = Box(clock, RATINGS, None, Memory()), Box(clock, RATINGS, None, Memory())
+    with TemporaryDirectory() as folder, closing(Store(Path(folder) / "evse.db")) as file:
+        for (state, fault, wait_s), dies in made:
+            clock.advance(wait_s)
+            safety.become(state, FAULTS[fault])
+            for box in (steady, restarted):
+                box.hear(safety.snapshot())
+            file.write(restarted.chronicle.journal.take(clock.now_ns, all_rows=True))
+            if dies:
+                restarted = Box(clock, RATINGS, None, recall(file, clock.unix_s()))
+        compare(steady, restarted, file)
+
+
+def compare(steady: Box, restarted: Box, file: Store) -> None:
+    assert restarted.chronicle.session == steady.chronicle.session
+    numbers = [saved.session.number for saved in file.sessions(1000)]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert {record.fault for record in restarted.chronicle.faults} == {
+        record.fault for record in steady.chronicle.faults
+    }
+    moments = [record.at_ns for record in file.transitions(1000)]
+    assert len(moments) == len(set(moments))
+    opened = [record.fault for record in file.faults(1000) if record.cleared_ns is None]
+    assert len(opened) == len(set(opened))
+
+
+steps = st.lists(st.tuples(st.integers(0, 22_000_000), st.integers(1, 20), st.sampled_from("....r^")), max_size=60)
+
+
+@given(steps)
+def test_energy_is_never_negative_and_never_more_than_the_circuit_carries(made: list[tuple[int, int, str]]) -> None:
+    """r is a meter that begins at 0 again, ^ one that shows another's register."""
+    counter, register, now_s, flowed = EnergyCounter(), 5_000_000, 0, 0
+    replaced_s = 0
+    for power_mw, wait_s, event in made:
+        now_s += wait_s
+        grown = power_mw * wait_s // 3600
+        flowed += grown
+        register = {"r": 0, "^": register + 10**9}.get(event, register + grown)
+        replaced_s += wait_s * (event != ".")
+        before = counter
+        counter = counter.accept(meter_reading(now_s * SECOND, register, power_mw), Milliwatts(22_000_000))
+        assert counter.total_mwh >= before.total_mwh
+    slack = 22_000_000 * 5 // 4 * replaced_s // 3600 + 20_000 * len(made)
+    assert counter.total_mwh <= flowed + slack

@@ -1,0 +1,137 @@
+"""Pieces of a node for tests: a clock moved by hand, snapshots with any field changed, readings of a meter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from evse_pi.core.records import Snapshot, Transition
+from evse_pi.core.settings import BoardRatings
+from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from hal.interfaces import MeterReading
+from hal.units import SECOND, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
+
+RATINGS = BoardRatings(Milliamps(32_000), 3, 30_000_000, 25_000_000, meter_fitted=True)
+UNIX_S = 1_800_000_000
+NOTHING: frozenset[Any] = frozenset()
+
+
+class HandClock:
+    """Both clocks of a machine, moved by hand; `boot` begins a new life of it."""
+
+    def __init__(self, now_ns: int = 1_000 * SECOND, unix_s: int | None = UNIX_S, machine_boot: str = "first") -> None:
+        self.now_ns = now_ns
+        self.unix: int | None = unix_s
+        self.machine_boot = machine_boot
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def unix_s(self) -> int | None:
+        return self.unix
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += int(seconds * SECOND)
+        if self.unix is not None:
+            self.unix += int(seconds)
+
+    def boot(self, outage_s: int, *, knows_time: bool = True) -> None:
+        self.machine_boot += "+"
+        self.now_ns = 20 * SECOND
+        self.unix = self.unix + outage_s if self.unix is not None and knows_time else None
+
+
+IDLE = Snapshot(
+    boot_id=7,
+    number=1,
+    at_ns=0,
+    evse_state=EvseState.A,
+    pilot_state=PilotState.A,
+    high_mv=Millivolts(12_000),
+    low_mv=Millivolts(12_000),
+    pilot_mode=PilotMode.HIGH,
+    duty_ppm=DutyPpm(0),
+    offered_current_ma=Milliamps(0),
+    limit_source=LimitSource.BOARD,
+    limit_ma=Milliamps(32_000),
+    cable_ma=Milliamps(32_000),
+    contactor_closed=False,
+    mirror_closed=False,
+    load_live=False,
+    locked=None,
+    permitted=True,
+    faults=NOTHING,
+    reason=Reason.NO_VEHICLE,
+    reason_until_ns=0,
+    self_test_passed=True,
+    self_test_running=False,
+    demand_number=0,
+    request_number=0,
+    ticks=1,
+    lateness_p999_ns=0,
+    lateness_max_ns=0,
+    reaction_p999_ns=0,
+    contactor_cycles=0,
+    openings_under_load=0,
+    transitions=(),
+)
+STATES = {
+    "A": (EvseState.A, PilotState.A, False, 0, Reason.NO_VEHICLE),
+    "B": (EvseState.B2, PilotState.B, False, 32_000, Reason.VEHICLE_NOT_READY),
+    "C": (EvseState.C2, PilotState.C, True, 32_000, Reason.CHARGING),
+    "E": (EvseState.E, PilotState.E, False, 0, Reason.FAULT),
+    "?": (EvseState.A, PilotState.INVALID, False, 0, Reason.PILOT_UNCERTAIN),
+}
+
+
+class FakeSafety:
+    """What a safety process would publish while a car does this and that."""
+
+    def __init__(self, clock: HandClock, boot_id: int = 7) -> None:
+        self.clock = clock
+        self.boot_id = boot_id
+        self.transitions: list[Transition] = []
+        self.state = "A"
+        self.faults: frozenset[Any] = NOTHING
+        self.request_number = 0
+        self._number = 0
+
+    def become(self, state: str, faults: frozenset[Any] = NOTHING) -> Snapshot:
+        self.state, self.faults = state, faults
+        evse, pilot, closed, offered, reason = STATES[state]
+        number = len(self.transitions) + 1
+        self.transitions.append(
+            Transition(number, self.clock.now_ns, evse, pilot, closed, Milliamps(offered), faults, reason)
+        )
+        return self.snapshot()
+
+    def snapshot(self, **changes: Any) -> Snapshot:
+        evse, pilot, closed, offered, reason = STATES[self.state]
+        self._number += 1
+        return replace(
+            IDLE,
+            boot_id=self.boot_id,
+            number=self._number,
+            at_ns=self.clock.now_ns,
+            evse_state=evse,
+            pilot_state=pilot,
+            contactor_closed=closed,
+            offered_current_ma=Milliamps(offered),
+            faults=self.faults,
+            reason=reason,
+            request_number=self.request_number,
+            transitions=tuple(self.transitions[-16:]),
+            **changes,
+        )
+
+
+def meter_reading(at_ns: int, energy_mwh: int, power_mw: int = 0, current_ma: int = 0) -> MeterReading:
+    return MeterReading(
+        voltage_mv=(Millivolts(230_000),) * 3,
+        current_ma=(Milliamps(current_ma),) * 3,
+        power_mw=(Milliwatts(power_mw // 3),) * 3,
+        total_power_mw=Milliwatts(power_mw),
+        energy_mwh=MilliwattHours(energy_mwh),
+        frequency_mhz=None,
+        read_ns=at_ns,
+    )
