@@ -25,6 +25,7 @@ bench = _bench()
 CASES = (*bench.CORNER_CASES, *bench.D_CASES, *bench.A_CASES)
 
 
+@pytest.mark.hazard("H-02")
 @pytest.mark.parametrize("corner", CASES, ids=[corner.name for corner in CASES])
 def test_no_window_of_a_corner_resistor_reads_as_another_state(corner: Any) -> None:
     tally = bench.judge(corner, 2_000, seed=1)
