@@ -26,6 +26,7 @@ class ScriptedNode:
         self.alive = True
         self.permitted = True
         self.offered_ma = 32_000
+        self.lease_ns = LEASE_NS
         self.measures = True
         self.deaf = False
         self.snapshots: list[Snapshot] = []
@@ -65,7 +66,7 @@ class ScriptedNode:
             permitted=self.permitted,
             offered_current_ma=Milliamps(self.offered_ma),
             limit_source=LimitSource.OWNER,
-            valid_until_ns=now_ns + LEASE_NS,
+            valid_until_ns=now_ns + self.lease_ns,
             meter=self._meter,
             temperature=self._heat,
             request=self._request,

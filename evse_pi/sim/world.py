@@ -40,10 +40,28 @@ if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
     from evse_pi.core.installation import Installation
     from evse_pi.core.states import EvseState
+    from evse_pi.safety.loop import Host
 
 SERVICE_WATCHDOG_NS = SECOND
 RESTART_NS = SECOND
 SAFE_OFF_NS = 150 * MILLISECOND  # start of a Python process
+
+
+class QuietHost:
+    """A process without service manager, files or garbage."""
+
+    def heartbeat(self) -> None:
+        """Nobody listens."""
+
+    def remember(self, faults: frozenset[Fault]) -> None:
+        """The world looks for itself."""
+
+    def collect_garbage(self) -> None:
+        """Virtual time has no pauses."""
+
+    def reload(self) -> MachineSettings | None:
+        """The installer has nothing new to say."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,7 @@ class WorldSettings:
     seed: int = 1
     alarms: frozenset[Fault] = NO_FAULTS
     lateness: Callable[[random.Random], int] = field(default=lambda _: 0)
+    host: Host = field(default_factory=QuietHost)
 
 
 class World:
@@ -220,7 +239,7 @@ class World:
             alarms=settings.alarms,
             former=self._former,
         )
-        self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, _QuietHost())
+        self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, settings.host)
 
     def _hardware(self) -> SafetyHardware:
         """Return the drivers of the board's devices, outputs first and off, each of them breakable."""
@@ -243,20 +262,3 @@ class World:
             lock=breakable(SimulatedLock(port), "lock") if board.lock else None,
             emergency_stop=breakable(SimulatedEmergencyStop(port), "emergency_stop") if board.emergency_stop else None,
         )
-
-
-class _QuietHost:
-    """A process without service manager, files or garbage."""
-
-    def heartbeat(self) -> None:
-        """Nobody listens."""
-
-    def remember(self, faults: frozenset[Fault]) -> None:
-        """The world looks for itself."""
-
-    def collect_garbage(self) -> None:
-        """Virtual time has no pauses."""
-
-    def reload(self) -> MachineSettings | None:
-        """The installer has nothing new to say."""
-        return None

@@ -1,0 +1,233 @@
+"""The loop on the simulated plant: its edges, its housekeeping and what it tells."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from boards.loader import load_board
+from evse_pi.core.faults import Fault
+from evse_pi.core.records import Request
+from evse_pi.core.states import EvseState, PilotMode
+from evse_pi.sim.faulty import Break
+from evse_pi.sim.world import QuietHost, World, WorldSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+BOARD = load_board("simulated")
+
+
+class CountingHost(QuietHost):
+    """Counts what the loop asks of its process."""
+
+    def __init__(self) -> None:
+        self.heartbeats = 0
+        self.collections = 0
+
+    def heartbeat(self) -> None:
+        self.heartbeats += 1
+
+    def collect_garbage(self) -> None:
+        self.collections += 1
+
+
+@pytest.fixture
+def host() -> CountingHost:
+    return CountingHost()
+
+
+@pytest.fixture
+def world(host: CountingHost) -> World:
+    """A box in state A whose contacts are cool."""
+    made = World(WorldSettings(BOARD, host=host))
+    made.wait_for_state(EvseState.A, 3 * SECOND)
+    made.wait(5 * SECOND)
+    return made
+
+
+@pytest.fixture
+def charging(world: World) -> World:
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait_for(lambda: world.plant.vehicle.drawing, 10 * SECOND)
+    return world
+
+
+def raise_this(error: Exception) -> Callable[[object], object]:
+    def drift(_: object) -> object:
+        raise error
+
+    return drift
+
+
+@pytest.mark.hazard("H-08")
+@pytest.mark.parametrize("error", [RuntimeError("unforeseen"), MemoryError(), RecursionError(), ZeroDivisionError()])
+def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_process(
+    charging: World, error: Exception
+) -> None:
+    charging.may_crash = True
+    charging.breakage.drifts["voltage_sense.read_live"] = raise_this(error)
+    charging.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    charging.wait(11 * MS)
+    assert charging.exit_status == 70
+    assert not charging.asked_closed
+    assert charging.plant.duty_ppm == 0
+    last = charging.node.snapshots[-1]
+    assert Fault.INTERNAL in last.faults
+    assert not last.contactor_closed
+    assert last.pilot_mode is PilotMode.LOW
+
+
+@pytest.mark.hazard("H-15")
+def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: World) -> None:
+    charging.may_crash = True
+    charging.breakage.drifts["voltage_sense.read_live"] = raise_this(RuntimeError())
+    charging.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    charging.wait(11 * MS)
+    charging.breakage.broken.clear()
+    charging.wait(1_100 * MS)
+    assert charging.boots == 2
+    assert charging.wait_for(lambda: charging.energised, 20 * SECOND) >= 4_900 * MS
+
+
+@pytest.mark.hazard("H-08")
+def test_kernel_that_keeps_outputs_leaves_it_to_gate_and_safe_off() -> None:
+    world = World(WorldSettings(BOARD, persist=True))
+    world.wait(6 * SECOND)
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait_for(lambda: world.energised, 10 * SECOND)
+    world.kill()
+    world.wait(50 * MS)
+    assert world.asked_closed
+    world.wait(75 * MS)
+    assert not world.energised  # by the gate, which gets no pulses any more
+    world.wait(100 * MS)
+    assert not world.asked_closed  # by safe_off
+
+
+@pytest.mark.hazard("H-08")
+def test_start_that_found_persisting_outputs_never_closes() -> None:
+    world = World(WorldSettings(BOARD, alarms=frozenset({Fault.OUTPUTS_PERSIST})))
+    world.wait(6 * SECOND)
+    world.do("plug_in", cable_ma=32_000)
+    world.do("close_s2")
+    world.wait(10 * SECOND)
+    assert not world.energised
+    assert Fault.OUTPUTS_PERSIST in world.faults
+
+
+def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: World) -> None:
+    loop = charging.loop
+    assert loop is not None
+    loop.request_stop()
+    charging.wait_for(lambda: loop.stopped, 7 * SECOND)
+    assert charging.plant.openings_under_load == 0
+    assert not charging.asked_closed
+
+
+def test_soft_stop_without_a_vehicle_is_immediate(world: World) -> None:
+    loop = world.loop
+    assert loop is not None
+    loop.request_stop()
+    world.wait(20 * MS)
+    assert loop.stopped
+
+
+def test_snapshots_come_on_change_and_else_every_second(world: World) -> None:
+    before = len(world.node.snapshots)
+    world.wait(10 * SECOND)
+    assert 9 <= len(world.node.snapshots) - before <= 11
+    before = len(world.node.snapshots)
+    world.do("plug_in", cable_ma=32_000)
+    world.wait(30 * MS)
+    assert len(world.node.snapshots) > before
+
+
+def test_node_that_was_deaf_for_a_while_misses_no_transition(world: World) -> None:
+    world.node.deaf = True
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait_for(lambda: world.energised, 10 * SECOND)
+    world.do("unplug")
+    world.wait(SECOND)
+    world.node.deaf = False
+    world.wait(SECOND)
+    numbers = [transition.number for transition in world.node.transitions]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert EvseState.C2 in {transition.evse_state for transition in world.node.transitions}
+
+
+@pytest.mark.hazard("H-09")
+def test_ticks_leave_nothing_to_the_garbage_collector(charging: World) -> None:
+    charging.wait(100 * MS)
+    gc.collect()
+    gc.disable()
+    try:
+        charging.wait(SECOND)
+        charging.breakage.broken["pilot_adc.read_window"] = Break.RAISE
+        charging.breakage.broken["pilot_pwm.set_low"] = Break.RAISE
+        charging.wait(SECOND)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.hazard("H-09")
+def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: World) -> None:
+    charging.breakage.broken["contactor.open"] = Break.STUCK
+    charging.do("open_s2")
+    charging.wait_for(lambda: Fault.CONTACTOR_WELDED in charging.faults, SECOND)
+    charging.wait_for(lambda: not charging.energised, 150 * MS)
+    assert charging.asked_closed  # the line is stuck, and yet nothing is live
+
+
+def test_reload_waits_until_the_contactor_is_open(charging: World) -> None:
+    charging.node.order(charging.clock.now_ns, Request.RELOAD_INSTALLATION)
+    charging.wait(SECOND)
+    assert Fault.INSTALLATION_INVALID not in charging.faults
+    charging.do("unplug")
+    charging.wait(SECOND)
+    assert Fault.INSTALLATION_INVALID in charging.faults  # this host has no valid file
+
+
+@pytest.mark.hazard("H-10")
+def test_demand_without_a_bound_still_ends_with_the_lease(charging: World) -> None:
+    charging.node.lease_ns = 10**18
+    charging.node.permit(charging.clock.now_ns)
+    charging.node.alive = False
+    charging.wait_for(lambda: not charging.energised, 25 * SECOND)
+
+
+@pytest.mark.hazard("H-09")
+def test_garbage_is_collected_once_a_minute_and_only_in_state_a(world: World, host: CountingHost) -> None:
+    assert host.collections == 1
+    world.wait(70 * SECOND)
+    assert host.collections == 2
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait(130 * SECOND)
+    assert host.collections == 2
+    world.do("unplug")
+    world.wait(SECOND)
+    assert host.collections == 3
+
+
+@pytest.mark.hazard("H-09")
+def test_heart_beats_five_times_a_second_and_stops_when_the_contactor_does_not_obey(
+    charging: World, host: CountingHost
+) -> None:
+    before = host.heartbeats
+    charging.wait(SECOND)
+    assert 4 <= host.heartbeats - before <= 6
+    charging.breakage.broken["contactor.open"] = Break.RAISE
+    charging.do("unplug")
+    charging.wait(100 * MS)
+    before = host.heartbeats
+    charging.wait(SECOND)
+    assert host.heartbeats == before
