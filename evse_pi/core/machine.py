@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from evse_pi.core.settings import MachineSettings
     from evse_pi.core.signals import Inputs
 
-OPEN_WITHIN_NS = 100 * MILLISECOND  # after the vehicle left C; IEC 61851-1 Table A.6 sequence 8.1
-CLOSE_WITHIN_NS = 3 * SECOND  # after the vehicle went to C and power is available; sequence 4
-STOP_GRACE_NS = 6 * SECOND  # from the end of the offer to opening under load; sequence 10.2
-CLOSE_AFTER_NS = 500 * MILLISECOND  # C shorter than this is a toggle or a glitch (200 to 250 ms are seen), not a wish
+OPEN_WITHIN_NS = 100 * MILLISECOND
+"""From the vehicle leaving C to the contacts apart. Source: IEC 61851-1 Table A.6 sequence 8.1."""
+STOP_GRACE_NS = 6 * SECOND
+"""From the end of the offer to opening under load. Source: sequence 10.2."""
+CLOSE_AFTER_NS = 500 * MILLISECOND
+"""C shorter than this is a toggle or a glitch, 200 to 250 ms are seen; sequence 4 asks for power within 3 s of C."""
 
 
 class Phase(Enum):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.safety.histogram import Histogram
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
     from hal.interfaces import PilotWindow
 
-OPEN_WITHIN_NS = 100 * MILLISECOND
-"""From the pilot leaving C to the contacts apart. Source: IEC 61851-1 Table A.6 sequence 8.1."""
 LATE_TICK_NS = 50 * MILLISECOND
 """A tick this late has spent half of the budget alone: nobody watched the vehicle meanwhile."""
 WINDOWS_TO_LEAVE = 2

@@ -35,7 +35,7 @@ class CheckedBox(IdealBox):
         self.asking_ns = -(10**18)
         self.allowed_ns = -(10**18)
         self.closed_ns = -(10**18)
-        self.unplugged_ns = self.now_ns
+        self.unplugged_ns = self.gone_long_ns = self.now_ns
         self.gone_ns: dict[Fault, int] = {}
         self.told: list[int] = []
 
@@ -66,6 +66,8 @@ class CheckedBox(IdealBox):
             self.allowed_ns = self.now_ns
         if self.vehicle != "A":
             self.unplugged_ns = self.now_ns
+        elif self.now_ns - self.unplugged_ns >= 1 * S:
+            self.gone_long_ns = self.now_ns
         sources = self.failures | self.alarms
         for fault in self.faults:
             self.gone_ns[fault] = self.now_ns if fault in sources else self.gone_ns.get(fault, self.now_ns)
@@ -105,7 +107,7 @@ class CheckedBox(IdealBox):
             clear = FAULTS[fault].clear
             ways = [
                 Clear.WHEN_GONE in clear,
-                Clear.ON_UNPLUG in clear and self.now_ns - self.unplugged_ns >= 1 * S,
+                Clear.ON_UNPLUG in clear and self.now_ns - self.gone_long_ns <= 30 * MS,
                 Clear.BY_USER in clear and Request.CLEAR_USER in ordered,
                 Clear.BY_INSTALLER in clear and Request.CLEAR_INSTALLER in ordered,
                 fault is Fault.RCD_TRIPPED and not self.rcd_latched,
