@@ -1,0 +1,85 @@
+"""How late a tick may be: the 100 ms hold with ordinary lateness, and more than that never goes unnoticed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from boards.loader import load_board
+from evse_pi.core.faults import Fault
+from evse_pi.core.states import EvseState
+from evse_pi.sim.world import World, WorldSettings
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+pytestmark = [pytest.mark.hazard("H-01"), pytest.mark.hazard("H-09")]
+
+MS = 1_000_000
+BOARD = load_board("simulated")
+
+
+def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> World:
+    world = World(WorldSettings(BOARD, seed=seed, lateness=lateness))
+    world.wait_for_state(EvseState.A, 3_000 * MS)
+    world.wait(5_000 * MS)
+    world.do("plug_in", cable_ma=32_000)
+    world.wait_for_state(EvseState.B2, 3_000 * MS)
+    world.do("close_s2")
+    world.wait_for(lambda: world.energised, 3_000 * MS)
+    return world
+
+
+def opening_ms(world: World, verb: str) -> float:
+    """Return how long after the verb no pole conducted any more."""
+    left_ns = world.clock.now_ns
+    world.do(verb)
+    world.wait(150 * MS)
+    changes = world.plant.history.changes
+    opened_ns = next(each.at_ns for each in changes if each.signal == "poles" and each.at_ns > left_ns)
+    return (opened_ns - left_ns) / MS
+
+
+@pytest.mark.parametrize("verb", ["open_s2", "unplug", "short_pilot"])
+@pytest.mark.parametrize("latest_ms", [0, 5, 20])
+@pytest.mark.parametrize("phase_ms", range(10))
+def test_contacts_part_within_100_ms_of_the_change(verb: str, latest_ms: int, phase_ms: int) -> None:
+    world = charging_world(lambda rng: rng.randrange(latest_ms * MS + 1), seed=phase_ms)
+    world.wait((500 + phase_ms) * MS)
+    assert opening_ms(world, verb) <= 100
+
+
+def test_tick_that_is_60_ms_late_opens_in_that_very_tick() -> None:
+    late_ns = 0
+    world = charging_world(lambda _: late_ns)
+    late_ns = 60 * MS
+    world.wait(71 * MS)
+    late_ns = 0
+    assert not world.asked_closed
+    assert Fault.TIMING_BUDGET in world.faults
+
+
+def test_late_tick_of_an_open_box_is_nothing_to_complain_about() -> None:
+    late_ns = 0
+    world = World(WorldSettings(BOARD, lateness=lambda _: late_ns))
+    world.wait_for_state(EvseState.A, 3_000 * MS)
+    late_ns = 60 * MS
+    world.wait(71 * MS)
+    late_ns = 0
+    world.wait(100 * MS)
+    assert not world.faults
+
+
+def test_box_that_is_always_too_slow_refuses_to_energise_and_is_trusted_again_when_it_is_fast() -> None:
+    late_ns = 30 * MS
+    world = World(WorldSettings(BOARD, lateness=lambda _: late_ns))
+    world.wait(10_000 * MS)
+    assert Fault.TIMING_BUDGET in world.faults
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait(10_000 * MS)
+    assert not world.energised
+    late_ns = 0
+    world.wait_for(lambda: world.energised, 400_000 * MS)
