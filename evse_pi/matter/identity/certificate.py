@@ -218,17 +218,21 @@ class MatterCertificate:
 
     def to_der_tbs(self) -> bytes:
         """Return the X.509 TBSCertificate that the issuer signed."""
-        not_after = None if self.not_after == NEVER else MATTER_EPOCH_UNIX_S + self.not_after
         return der.sequence(
             der.explicit(0, der.integer(2)),  # X.509 version 3
             der.element(der.INTEGER, self.serial),
             der.ECDSA_WITH_SHA256,
             self.issuer.to_der(),
-            der.sequence(der.time(MATTER_EPOCH_UNIX_S + self.not_before), der.time(not_after)),
+            der.sequence(_time_der(self.not_before), _time_der(self.not_after)),
             self.subject.to_der(),
             der.subject_public_key_info(self.public_key),
             der.explicit(3, der.sequence(*(_extension_der(tag, value) for tag, value in self.extensions))),
         )
+
+
+def _time_der(epoch_s: int) -> bytes:
+    """Return a time of the validity; 0 stands for the time without end in both places, as other stacks have it."""
+    return der.time(None if epoch_s == NEVER else MATTER_EPOCH_UNIX_S + epoch_s)
 
 
 def _name_attribute_der(tag: int, value: str | int) -> bytes:

@@ -100,6 +100,12 @@ def test_a_certificate_without_end_is_valid_far_in_the_future() -> None:
     assert b"99991231235959Z" in noc.to_der_tbs()
 
 
+def test_a_beginning_of_zero_is_written_as_the_chip_sdk_and_matter_js_write_it() -> None:
+    root = PLAIN.make_root(not_before=0, not_after=5)
+    validity = bytes.fromhex("180f") + b"99991231235959Z" + bytes.fromhex("170d") + b"000101000005Z"
+    assert der.sequence(validity) in root.to_der_tbs()
+
+
 @pytest.mark.parametrize(("now", "message"), [(99, "NOC is not valid before 100"), (201, "NOC expired at 200")])
 def test_validity_is_checked_only_with_a_trusted_clock(now: int, message: str) -> None:
     noc, _ = chain_of(PLAIN, not_before=100, not_after=200)
