@@ -55,10 +55,6 @@ class Lease:
             and 0 <= demand.offered_current_ma <= MAX_CURRENT_MA
         )
 
-    def until_ns(self) -> int:
-        """Return when the lease ends unless it is renewed, 0 without one."""
-        return min(self.demand.valid_until_ns, self.received_ns + MAX_LEASE_NS) if self.demand else 0
-
     def meter(self, now_ns: int) -> MeterSample | None:
         """Return the meter's sample if it is not older than 15 s."""
         sample = self.demand.meter if self.demand else None

@@ -55,7 +55,6 @@ class SelfTest:
 
     stage: Stage = Stage.DUE
     since_ns: int = 0
-    begun_ns: int = 0
     windows: int = 0
     evidence: tuple[Evidence, ...] = ()
     failed: frozenset[Fault] = NO_FAULTS
@@ -101,7 +100,7 @@ class SelfTest:
 
     def begun(self, now_ns: int) -> SelfTest:
         """Return the self-test at the beginning of a run."""
-        return SelfTest(Stage.LOW_RAIL, now_ns, now_ns, failed=self.failed)
+        return SelfTest(Stage.LOW_RAIL, now_ns, failed=self.failed)
 
     def advance(
         self, inputs: Inputs, pilot: Observation, cable: CableObservation, rcd: Rcd, settings: MachineSettings
@@ -176,7 +175,7 @@ class SelfTest:
         if self.windows + 1 < RAIL_WINDOWS:
             return replace(self, windows=self.windows + 1)
         evidence = Evidence(Check.PILOT_HIGH_RAIL, now_ns, high_mv, lowest, highest)
-        return SelfTest(Stage.PASSED, now_ns, self.begun_ns, evidence=(*self.evidence, evidence))
+        return SelfTest(Stage.PASSED, now_ns, evidence=(*self.evidence, evidence))
 
     def _wait(self, inputs: Inputs, check: Check, measured_mv: int | None, band: tuple[int, int]) -> SelfTest:
         if inputs.now_ns - self.since_ns < STAGE_LIMIT_NS:
@@ -186,11 +185,11 @@ class SelfTest:
         return self._fail(inputs.now_ns, Fault.PILOT_GENERATOR, Evidence(check, inputs.now_ns, measured_mv, *band))
 
     def _on(self, now_ns: int, stage: Stage, *found: Evidence) -> SelfTest:
-        return SelfTest(stage, now_ns, self.begun_ns, evidence=(*self.evidence, *found), failed=self.failed)
+        return SelfTest(stage, now_ns, evidence=(*self.evidence, *found), failed=self.failed)
 
     def _fail(self, now_ns: int, fault: Fault, *found: Evidence) -> SelfTest:
         evidence = (*self.evidence, *found)
-        return SelfTest(Stage.FAILED, now_ns, self.begun_ns, evidence=evidence, failed=frozenset((fault,)))
+        return SelfTest(Stage.FAILED, now_ns, evidence=evidence, failed=frozenset((fault,)))
 
 
 def _line_mv(inputs: Inputs) -> int | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Inputs:
     """Everything that one tick saw.
 
-    `pilot` is None when the window could not be read; an optional device that the board lacks reads None.
+    `pilot` is None when the window could not be read; an optional device that the board lacks reads None. `demand` is
+    the newest one ever received, not only one that came in this tick; None when there is none, or to let go softly.
     `failures` are the drivers that raised in this tick, `alarms` what the loop found out about itself.
     """
 

@@ -276,3 +276,26 @@ def test_a_loop_that_passes_no_demand_any_more_is_let_go_softly():
     box.run(100 * MS)
     assert not box.closed
     assert box.reason is Reason.NO_LEASE
+
+
+def test_a_fault_while_stopping_does_not_wait_for_the_grace():
+    box = box_in(EvseState.C2, FULL)
+    box.permitted = False
+    box.run(S)
+    assert box.reason is Reason.STOPPING
+    box.emergency_stop = True
+    box.tick()
+    assert (box.closed, box.mode) == (False, PilotMode.LOW)
+
+
+class BlindToTheNegativeHalf(IdealBox):
+    def window(self):
+        return replace(super().window(), low_mv=None) if self.mode is PilotMode.PWM else super().window()
+
+
+@pytest.mark.hazard("H-06")
+def test_a_diode_that_was_not_seen_is_no_diode():
+    box = BlindToTheNegativeHalf(PLAIN)
+    box.plug_in("C")
+    box.run(20 * S)
+    assert box.state.watch.contactor.cycles == 0
