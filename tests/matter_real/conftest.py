@@ -65,7 +65,7 @@ def _lamps(namespaces: Namespaces, factory: pytest.TempPathFactory) -> Iterator[
 
     def make(module: str = "examples.matter_lamp", *options: str) -> Lamp:
         lamp = Lamp(namespaces, factory.mktemp("lamp"), 100 + next(_numbers), module=module)
-        lamp.options = list(options)
+        lamp.options += options
         made.append(lamp)
         lamp.start()
         return lamp

@@ -32,7 +32,7 @@ class Lamp:
         self.port = 5540 + discriminator  # several lamps share the namespace
         self.log_path = folder / "lamp.log"
         self.namespaces = namespaces
-        self.options: list[str] = []
+        self.options: list[str] = ["--verbose"]
         self._module = module
         self._store = folder / "lamp.db"
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,7 +51,7 @@ class Lamp:
         command = [
             sys.executable,
             *("-m", self._module, "--store", str(self._store), "--discriminator", str(self.discriminator)),
-            *("--port", str(self.port), "--interface", "eth0", "--verbose", *self.options),
+            *("--port", str(self.port), "--interface", "eth0", *self.options),
         ]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(

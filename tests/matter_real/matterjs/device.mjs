@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 const [storage, passcode, discriminator, port] = process.argv.slice(2);
 const started = performance.now();
 
-Logger.level = "error";
+Logger.level = process.env.MATTERJS_LOG ?? "error";
 const environment = Environment.default;
 environment.vars.set("mdns.networkInterface", "eth0");
 environment.vars.set("storage.path", storage);
