@@ -1,1 +1,1 @@
-"""The charger as Matter endpoints."""
+"""The charger as Matter endpoints: clusters that see the box through one protocol, `charger.Charger`."""
