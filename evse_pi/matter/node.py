@@ -158,7 +158,9 @@ class MatterNode:
         log.info("matter node started fabrics=%d", len(self.ownership.fabrics))
 
     async def stop(self) -> None:
-        """Say goodbye and stop; everything that must survive is in the store already."""
+        """Say goodbye and stop, for good; everything that must survive is in the store already."""
+        if not self.tree.endpoints:
+            return
         self.basic_information.shutting_down()
         await self.interaction.subscriptions.flush(SHUTDOWN_FLUSH_S)
         self.ownership.failsafe.expire()

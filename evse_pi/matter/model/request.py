@@ -29,6 +29,8 @@ class Request:
     """The secure session it came over, where the server needs more than the accessor."""
     after_response: list[Callable[[], None]] = field(default_factory=list)
     """What to do once the peer has the answer."""
+    is_served: bool = False
+    """Whether the handler is at work; contexts that timers and tasks took along live longer."""
 
 
 class _Elevation:
@@ -44,11 +46,12 @@ _ELEVATION: ContextVar[_Elevation | None] = ContextVar("matter_elevation", defau
 
 def current_request() -> Request | None:
     """Return the request that the running code serves; None means the node acts of its own."""
-    return _REQUEST.get()
+    request = _REQUEST.get()
+    return request if request is not None and request.is_served else None
 
 
 def acting_accessor() -> Accessor | None:
-    """Return whose privileges limit the running code; None when nothing does."""
+    """Return whose privileges limit the running code, even after the request it began in; None when nothing does."""
     elevation = _ELEVATION.get()
     if elevation is not None and elevation.active:
         return None
@@ -60,9 +63,11 @@ def acting_accessor() -> Accessor | None:
 def serving(request: Request) -> Iterator[Request]:
     """Run the block on behalf of `request`."""
     token = _REQUEST.set(request)
+    request.is_served = True
     try:
         yield request
     finally:
+        request.is_served = False
         _REQUEST.reset(token)
 
 

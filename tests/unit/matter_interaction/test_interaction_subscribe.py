@@ -291,6 +291,8 @@ async def test_urgent_events_come_at_once_and_others_with_the_next_report() -> N
         late = await patient.next_report()
         assert [event[7][0] for event in late.events] == [1, 2]
         assert late.attributes == {CAPACITY: 1}
+        server.events.ev_connected.emit(sessionID=3)
+        assert [event[7][0] for event in (await urgent.next_report()).events] == [3]
 
 
 @virtual_time

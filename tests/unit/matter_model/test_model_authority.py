@@ -129,3 +129,17 @@ def test_nested_elevation_ends_in_order() -> None:
         assert acting_accessor() == VISITOR
         assert current_request() is not None
     assert current_request() is None
+
+
+@virtual_time
+async def test_a_request_that_is_over_is_nobodys_request_but_still_limits_what_it_started() -> None:
+    seen: list[object] = []
+
+    async def later() -> None:
+        await asyncio.sleep(1)
+        seen.extend((current_request(), acting_accessor()))
+
+    with serving(Request(VISITOR)):
+        task = asyncio.create_task(later())
+    await task
+    assert seen == [None, VISITOR]
