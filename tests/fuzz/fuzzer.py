@@ -11,15 +11,17 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["evse_pi.matter", "chip.tlv"]):
-    from tests.fuzz import codecs
+    from tests.fuzz import codecs, node
+
+TARGETS = {**codecs.TARGETS, "node": node.whole_node}
 
 
 def main() -> None:
     name, corpus = sys.argv[1], Path(sys.argv[2])
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(codecs.seeds()[name]):
+    for number, seed in enumerate(node.seeds() if name == "node" else codecs.seeds()[name]):
         corpus.joinpath(f"seed-{number}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], codecs.TARGETS[name])
+    atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], TARGETS[name])
     atheris.Fuzz()
 
 

@@ -238,6 +238,28 @@ class Worker:
             durations.append(time.perf_counter() - started)
         return durations
 
+    async def time_wildcard_reads(self, node_id: int, count: int):
+        """Return how long each of `count` wildcard reads took until the last report was in, in seconds.
+
+        The library then decodes all attributes in Python, which takes longer than the read and is not the node's.
+        """
+        from chip.clusters.Attribute import AsyncReadTransaction
+
+        ended, decode = [], AsyncReadTransaction._handleDone
+
+        def done(transaction, *arguments):
+            ended.append(time.perf_counter())
+            return decode(transaction, *arguments)
+
+        durations = []
+        AsyncReadTransaction._handleDone = done
+        for _ in range(count):
+            started = time.perf_counter()
+            await self.controller.Read(node_id, ["*"])
+            durations.append(ended[-1] - started)
+        AsyncReadTransaction._handleDone = decode
+        return durations
+
     async def time_invokes(self, node_id: int, endpoint: int, path: str, count: int):
         """Return how long each of `count` commands took, in seconds."""
         command, durations = self._find(path)(), []
