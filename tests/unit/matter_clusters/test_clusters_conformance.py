@@ -1,4 +1,4 @@
-"""What certification checks of any node, over a wildcard read: lists agree with what is there, values with their types."""
+"""What certification checks of any node over a wildcard read: lists and values tell the truth."""
 
 from __future__ import annotations
 

@@ -59,8 +59,11 @@ async def test_every_change_of_access_control_is_an_event_with_its_author() -> N
         added, changed, removed = 1, 0, 2
         assert told == [
             (None, 0, added, 5),
+            (ADMIN_NODE_ID, None, changed, 5),
             (ADMIN_NODE_ID, None, added, 1),
+            (ADMIN_NODE_ID, None, changed, 5),
             (ADMIN_NODE_ID, None, changed, 3),
+            (ADMIN_NODE_ID, None, changed, 5),
             (ADMIN_NODE_ID, None, removed, 3),
         ]
 
