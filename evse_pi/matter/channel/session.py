@@ -6,6 +6,7 @@ Source: Matter core 4.6 (message counters), 4.13 (unicast communication), 4.12.8
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.channel.crypto import SYMMETRIC_KEY_BYTES, Aead
@@ -332,14 +333,18 @@ class UnsecuredSessionTable:
     def __init__(self, *, entropy: Entropy, capacity: int = MAX_UNSECURED_SESSIONS) -> None:
         self._counter = MessageCounter(entropy)
         self._capacity = capacity
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Session] = {}  # least recently used first
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     def get(self, header: MessageHeader) -> Session | None:
-        """Return the session that a message belongs to, if it is known."""
-        return self._sessions.get(_ephemeral_node_id(header))
+        """Return the session that a message belongs to, if it is known, and take note of its use."""
+        node_id = _ephemeral_node_id(header)
+        session = self._sessions.pop(node_id, None)
+        if session is not None:
+            self._sessions[node_id] = session
+        return session
 
     def add(self, header: MessageHeader, address: Hashable) -> Session | None:
         """Return a new session with the sender of a first message, or None while all are busy with handshakes."""
@@ -358,15 +363,13 @@ class UnsecuredSessionTable:
         return session
 
     def _evict(self) -> bool:
-        """Give up one session that is over or whose initiator may not exist, and tell whether there was one."""
-        expendable = [
-            (session.has_open_exchange, session.last_used, node_id)
-            for node_id, session in self._sessions.items()
-            if not (session.has_open_exchange and session.has_answered)
-        ]
-        if not expendable:
+        """Give up one session that is over, else one whose initiator may not exist, and tell whether there was one."""
+        oldest_first = self._sessions.items()
+        idle = (node_id for node_id, session in oldest_first if not session.has_open_exchange)
+        doubtful = (node_id for node_id, session in oldest_first if not session.has_answered)
+        node_id = next(chain(idle, doubtful), None)
+        if node_id is None:
             return False
-        _, _, node_id = min(expendable)
         for exchange in tuple(self._sessions.pop(node_id).exchanges.values()):
             exchange.abort()
         return True

@@ -219,13 +219,14 @@ def test_of_initiators_that_never_answered_the_one_silent_longest_gives_way() ->
 
     unsecured = UnsecuredSessionTable(entropy=CountingEntropy(), capacity=3)
     headers = [MessageHeader(0, 1, source_node_id=node) for node in (11, 12, 13, 14)]
-    for header, used, has_answered in zip(headers, (1.0, 2.0, 3.0), (True, False, False), strict=False):
+    for header, has_answered in zip(headers, (True, False, False), strict=False):
         added = unsecured.add(header, "a")
         assert added is not None
-        added.last_used, added.has_answered = used, has_answered
+        added.has_answered = has_answered
         added.exchanges[0, False] = OpenExchange()  # type: ignore[assignment]
+    unsecured.get(headers[1])
     assert unsecured.add(headers[3], "a") is not None
-    assert [unsecured.get(header) is not None for header in headers] == [True, False, True, True]
+    assert [unsecured.get(header) is not None for header in headers] == [True, True, False, True]
 
 
 def test_a_sealed_message_opens_only_unchanged_and_with_the_right_sender() -> None:
