@@ -1,0 +1,359 @@
+"""The rules of the Energy EVSE cluster as functions: what is allowed, what follows from what, what has happened.
+
+Nothing here acts. `advance` is told what the clusters showed, what they keep and how the box is now, and says what they
+shall show and keep, and which events happened on the way, in their order.
+Source: Matter Application Cluster Specification 1.4.2, Energy EVSE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA, current_for, duty_for
+from evse_pi.core.faults import FAULTS, worst
+from evse_pi.core.matter_view import matter_view
+from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
+from evse_pi.energy.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
+from evse_pi.matter.wire.chip_objects import EnergyEvse
+from evse_pi.matter.wire.status import MatterStatus, Status
+from hal.units import SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evse_pi.device.charger import ChargerView
+    from evse_pi.energy.session import Session
+
+RESUME_WITHIN_NS = 60 * SECOND
+"""After a fault the box tests itself, the contactor rests and the vehicle takes its time: half a minute in all."""
+
+Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
+
+FULL_PERCENT = 100
+
+_OWN = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
+_PLUGGED_IN_IDLE = (MatterState.PLUGGED_IN_NO_DEMAND, MatterState.PLUGGED_IN_DEMAND)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What controllers and users have set. Units: `…_until` in s since 2000, 0 for disabled, None for good.
+
+    `user_maximum_ma` None was never set and means the circuit's capacity.
+    """
+
+    charging_until: int | None = 0
+    discharging_until: int | None = 0
+    minimum_ma: int = MIN_OFFER_MA
+    maximum_ma: int = 0
+    discharge_maximum_ma: int = 0
+    user_maximum_ma: int | None = None
+
+    def charging(self, now_s: int | None) -> bool:
+        """Return whether charging is granted; an end that no clock can tell has not come."""
+        return _granted(self.charging_until, now_s)
+
+    def discharging(self, now_s: int | None) -> bool:
+        """Return whether discharging is granted."""
+        return _granted(self.discharging_until, now_s)
+
+    def expired(self, now_s: int | None) -> Grant:
+        """Return the grant after everything whose time is over was taken back, as Disable would."""
+        grant = self
+        if grant.charging_until != 0 and not grant.charging(now_s):
+            grant = replace(grant, charging_until=0, minimum_ma=0, maximum_ma=0)
+        if grant.discharging_until != 0 and not grant.discharging(now_s):
+            grant = replace(grant, discharging_until=0, discharge_maximum_ma=0)
+        return grant
+
+    def disabled(self) -> Grant:
+        """Return the grant after Disable."""
+        return replace(self, charging_until=0, discharging_until=0, minimum_ma=0, maximum_ma=0, discharge_maximum_ma=0)
+
+    def user_limit_ma(self, capacity_ma: int) -> int:
+        """Return the user's maximum as far as it acts: never below the minimum that the controller named."""
+        wanted = capacity_ma if self.user_maximum_ma is None else self.user_maximum_ma
+        return max(wanted, self.minimum_ma)
+
+
+def _granted(until: int | None, now_s: int | None) -> bool:
+    return until is None or (until != 0 and (now_s is None or now_s < until))
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Who may charge now, and whether a controller's word counts (`governed`) or the owner's."""
+
+    charging: bool
+    discharging: bool = False
+    diagnosing: bool = False
+    governed: bool = True
+
+
+def supply_state(permission: Permission, faulty: bool) -> SupplyState:
+    """Return what the supply would do."""
+    if faulty:
+        return SupplyState.DISABLED_ERROR
+    if permission.diagnosing:
+        return SupplyState.DISABLED_DIAGNOSTICS
+    if permission.discharging:
+        return SupplyState.ENABLED if permission.charging else SupplyState.DISCHARGING_ENABLED
+    return SupplyState.CHARGING_ENABLED if permission.charging else SupplyState.DISABLED
+
+
+def maximum_charge_ma(view: ChargerView, grant: Grant, permission: Permission) -> int:
+    """Return MaximumChargeCurrent: the least of all limits, as the pilot can offer it; 0 while charging is disabled."""
+    if not permission.charging:
+        return 0
+    limits = [limit.current_ma for limit in view.limits if limit.source not in _OWN]
+    if permission.governed:
+        limits += [Milliamps(grant.maximum_ma), Milliamps(grant.user_limit_ma(view.circuit_capacity_ma))]
+    return offerable_ma(min(limits, default=0))
+
+
+def offerable_ma(limit_ma: int) -> int:
+    """Return what the pilot offers under a limit. Source: IEC 61851-1 Annex A, nothing below 6 A."""
+    return current_for(duty_for(Milliamps(min(limit_ma, MAX_OFFER_MA)))) if limit_ma >= MIN_OFFER_MA else 0
+
+
+def maximum_discharge_ma(view: ChargerView, grant: Grant, permission: Permission) -> int:
+    """Return MaximumDischargeCurrent; 0 while discharging is disabled."""
+    if not permission.discharging:
+        return 0
+    wanted = (view.circuit_capacity_ma, view.cable_ma, grant.discharge_maximum_ma)
+    return min(limit for limit in wanted if limit is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An energy transfer that was told to have started.
+
+    A fault suspends it; `lapses_ns` is then when it ends unless the vehicle charges again, None while the fault lasts.
+    """
+
+    energy_mwh: int
+    suspended: bool = False
+    lapses_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the peers know by events: the number of the session of the vehicle that is connected, and its transfer."""
+
+    session: int | None = None
+    transfer: Transfer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """State, FaultState and SessionID as they are published; `known` is the last State that was not null."""
+
+    state: MatterState | None = None
+    fault: FaultState = FaultState.NO_ERROR
+    session_id: int | None = None
+    known: MatterState = MatterState.NOT_PLUGGED_IN
+
+    @property
+    def prior(self) -> MatterState:
+        """The State to name in an event about what was before."""
+        return self.known if self.state is None else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event: its Python name and its fields."""
+
+    event: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `advance` answers."""
+
+    shown: Shown
+    told: Told
+    happenings: tuple[Happening, ...]
+
+
+def state_of(view: ChargerView, shown: Shown) -> tuple[MatterState | None, FaultState]:
+    """Return State and FaultState.
+
+    A pilot that the box itself holds at −12 V says nothing of the vehicle, which is still what it was; a pilot that
+    cannot be read, or a silent safety process, make the State null.
+    """
+    fault = worst(view.faults)
+    if fault is not None:
+        return MatterState.FAULT, FAULTS[fault].fault_state
+    if not view.heard:
+        return None, FaultState.NO_ERROR
+    if view.pilot is PilotState.F and (shown.state in _PLUGGED_IN_IDLE or shown.state is MatterState.NOT_PLUGGED_IN):
+        return shown.state, FaultState.NO_ERROR
+    seen = matter_view(view.pilot, view.faults, permitted=True, charging=view.contactor_closed, diagnosing=False)
+    return seen.state, FaultState.NO_ERROR
+
+
+def session_id(number: int) -> int:
+    """Return SessionID of the box's session `number`, which counts from 1."""
+    return (number - 1) & 0xFFFF_FFFF
+
+
+def advance(shown: Shown, told: Told, view: ChargerView, permission: Permission, maximum_ma: int) -> Outcome:
+    """Return what the peers shall be shown and told, now that the box is as `view` says."""
+    state, fault = state_of(view, shown)
+    happenings: list[Happening] = []
+    current = told.session
+    if fault is not shown.fault:
+        happenings.append(_fault(shown, fault))
+    seen = view.session.number if view.session is not None else None
+    transfer = told.transfer
+    if transfer is not None and current is not None:
+        transfer, reason = _goes_on(transfer, state, view, permission, present=seen == current)
+        if transfer is None:
+            happenings.append(_stopped(shown, current, told.transfer, reason, _session(view, current)))
+    if seen != current:
+        if current is not None:
+            happenings.append(_not_detected(shown, current, _session(view, current), view.now_ns))
+        if seen is not None:
+            happenings.append(Happening("ev_connected", {"sessionID": session_id(seen)}))
+    if transfer is None and state is MatterState.PLUGGED_IN_CHARGING and view.session is not None:
+        transfer = Transfer(view.session.energy_mwh)
+        happenings.append(_started(view.session.number, maximum_ma))
+    published_id = shown.session_id if seen is None else session_id(seen)
+    new = Shown(state, fault, published_id, shown.known if state is None else state)
+    return Outcome(new, Told(seen, transfer), tuple(happenings))
+
+
+def _goes_on(
+    transfer: Transfer, state: MatterState | None, view: ChargerView, permission: Permission, *, present: bool
+) -> tuple[Transfer | None, Any]:
+    """Return the transfer as it is now, or None and the reason why it stopped."""
+    if not present:
+        return None, Reason.kOther
+    if state is MatterState.PLUGGED_IN_CHARGING:
+        return (replace(transfer, suspended=False, lapses_ns=None) if transfer.suspended else transfer), None
+    if not view.contactor_closed and not permission.charging:
+        return None, Reason.kEVSEStopped
+    if state is MatterState.FAULT:
+        return Transfer(transfer.energy_mwh, suspended=True), None
+    if not view.heard:
+        return transfer, None
+    if transfer.suspended:
+        lapses_ns = view.now_ns + RESUME_WITHIN_NS if transfer.lapses_ns is None else transfer.lapses_ns
+        if view.now_ns < lapses_ns:
+            return replace(transfer, lapses_ns=lapses_ns), None
+    return None, _stop_reason(view)
+
+
+def _stop_reason(view: ChargerView) -> Any:
+    """Return who ended it: a vehicle lets go of an offer that stands, else the box had taken the offer away."""
+    if view.pilot is PilotState.B and view.offered_current_ma:
+        return Reason.kEVStopped
+    return Reason.kEVSEStopped if view.pilot in (PilotState.B, PilotState.C, PilotState.D) else Reason.kOther
+
+
+def _session(view: ChargerView, number: int) -> Session | None:
+    return next((one for one in (view.session, view.last_session) if one is not None and one.number == number), None)
+
+
+def _fault(shown: Shown, fault: FaultState) -> Happening:
+    return Happening(
+        "fault",
+        {
+            "sessionID": shown.session_id,
+            "state": shown.prior,
+            "faultStatePreviousState": shown.fault,
+            "faultStateCurrentState": fault,
+        },
+    )
+
+
+def _started(number: int, maximum_ma: int) -> Happening:
+    fields = {
+        "sessionID": session_id(number),
+        "state": MatterState.PLUGGED_IN_CHARGING,
+        "maximumCurrent": maximum_ma,
+    }
+    return Happening("energy_transfer_started", fields)
+
+
+def _stopped(shown: Shown, number: int, transfer: Transfer, reason: Any, session: Session | None) -> Happening:
+    energy_mwh = 0 if session is None else session.energy_mwh - transfer.energy_mwh
+    fields = {
+        "sessionID": session_id(number),
+        "state": shown.prior,
+        "reason": reason,
+        "energyTransferred": max(energy_mwh, 0),
+    }
+    return Happening("energy_transfer_stopped", fields)
+
+
+def _not_detected(shown: Shown, number: int, session: Session | None, now_ns: int) -> Happening:
+    fields = {
+        "sessionID": session_id(number),
+        "state": shown.prior,
+        "sessionDuration": 0 if session is None else session.duration_ns(now_ns) // SECOND,
+        "sessionEnergyCharged": 0 if session is None else session.energy_mwh,
+    }
+    return Happening("ev_not_detected", fields)
+
+
+# Commands.
+
+
+def check_supply(shown: Shown, permission: Permission) -> None:
+    """Refuse what needs a supply that is neither faulty nor testing itself.
+
+    Raises: MatterStatus FAILURE.
+    """
+    if shown.fault is not FaultState.NO_ERROR:
+        raise MatterStatus(Status.FAILURE, f"a fault is present: {shown.fault.name}")
+    if permission.diagnosing:
+        raise MatterStatus(Status.FAILURE, "the self-test runs")
+
+
+def check_diagnostics(shown: Shown, permission: Permission) -> None:
+    """Let the self-test be started from Disabled alone.
+
+    Raises: MatterStatus FAILURE.
+    """
+    supply = supply_state(permission, faulty=shown.fault is not FaultState.NO_ERROR)
+    if supply is not SupplyState.DISABLED:
+        raise MatterStatus(Status.FAILURE, f"SupplyState is {supply.name}, not DISABLED")
+
+
+def charging_granted(grant: Grant, until: int | None, minimum_ma: int, maximum_ma: int) -> Grant:
+    """Return the grant after EnableCharging. Raises: MatterStatus CONSTRAINT_ERROR."""
+    if minimum_ma > maximum_ma:
+        reason = f"MinimumChargeCurrent {minimum_ma} above MaximumChargeCurrent {maximum_ma}"
+        raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+    return replace(grant, charging_until=until, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
+
+
+def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:
+    """Return the schedules of a SetTargets request; `soc` says that the state of charge can be known.
+
+    Raises: MatterStatus CONSTRAINT_ERROR, RESOURCE_EXHAUSTED or FAILURE, with what is wrong.
+    """
+    schedules, seen = [], 0
+    for schedule in request.chargingTargetSchedules:
+        days, targets = schedule.dayOfWeekForSequence, schedule.chargingTargets
+        if days & seen:
+            raise MatterStatus(Status.CONSTRAINT_ERROR, f"days 0x{days & seen:02X} stand in two schedules")
+        if len(targets) > MAX_TARGETS_PER_DAY:
+            raise MatterStatus(
+                Status.RESOURCE_EXHAUSTED, f"{len(targets)} targets: at most {MAX_TARGETS_PER_DAY} a day"
+            )
+        seen |= days
+        schedules.append(DaySchedule(days, tuple(_target(target, soc=soc) for target in targets)))
+    return tuple(schedules)
+
+
+def _target(target: Any, *, soc: bool) -> Target:
+    if not soc and target.targetSoC not in (None, FULL_PERCENT):
+        reason = f"TargetSoC {target.targetSoC}: without the vehicle's state of charge only {FULL_PERCENT} is allowed"
+        raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+    if target.targetSoC is None and (soc or target.addedEnergy is None):
+        raise MatterStatus(Status.FAILURE, "a target needs a TargetSoC" + ("" if soc else " or an AddedEnergy"))
+    return Target(target.targetTimeMinutesPastMidnight, target.targetSoC, target.addedEnergy)

@@ -1,0 +1,103 @@
+"""The tables of the Energy EVSE cluster, every optional and provisional part included."""
+
+from __future__ import annotations
+
+from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.energy.targets import DAYS, MAX_SCHEDULES, MINUTES_PER_DAY
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
+from evse_pi.matter.wire.chip_objects import EnergyEvse
+
+DEFAULT_RANDOMIZATION_S = 600
+MAX_RANDOMIZATION_S = 86_400
+
+_CURRENT = "amperage-ma"
+_ENERGY = "energy-mwh"
+
+SCHEMA = ClusterSchema(
+    EnergyEvse,
+    revision=3,
+    features=(
+        Feature("PREF", "ChargingPreferences", "M"),
+        Feature("SOC", "SoCReporting", "P"),
+        Feature("PNC", "PlugAndCharge", "P"),
+        Feature("RFID", "Rfid", "O"),
+        Feature("V2X", "V2x", "P"),
+    ),
+    attributes=(
+        Attribute("State", "enum8", "R V", "X", default=None),
+        Attribute("SupplyState", "enum8"),
+        Attribute("FaultState", "enum8"),
+        Attribute("ChargingEnabledUntil", "epoch-s", "R V", "X N", default=0),
+        Attribute("DischargingEnabledUntil", "epoch-s", "R V", "X N", "V2X", default=0),
+        Attribute("CircuitCapacity", _CURRENT, "R V", "N", "M", "min 0", 0),
+        Attribute("MinimumChargeCurrent", _CURRENT, "R V", "N", "M", "min 0", MIN_OFFER_MA),
+        Attribute("MaximumChargeCurrent", _CURRENT, "R V", "N", "M", "min 0", 0),
+        Attribute("MaximumDischargeCurrent", _CURRENT, "R V", "N", "V2X", "min 0", 0),
+        Attribute("UserMaximumChargeCurrent", _CURRENT, "RW VM", "N", "O", "min 0", 0),
+        Attribute(
+            "RandomizationDelayWindow",
+            "elapsed-s",
+            "RW VM",
+            "N",
+            "O",
+            f"max {MAX_RANDOMIZATION_S}",
+            DEFAULT_RANDOMIZATION_S,
+        ),
+        Attribute("NextChargeStartTime", "epoch-s", "R V", "X", "PREF", default=None),
+        Attribute("NextChargeTargetTime", "epoch-s", "R V", "X", "PREF", default=None),
+        Attribute("NextChargeRequiredEnergy", _ENERGY, "R V", "X", "PREF", "min 0", None),
+        Attribute("NextChargeTargetSoC", "percent", "R V", "X", "PREF", default=None),
+        Attribute("ApproximateEVEfficiency", "uint16", "RW VM", "X N", "[PREF]", default=None),
+        Attribute("StateOfCharge", "percent", "R V", "X", "SOC", default=None),
+        Attribute("BatteryCapacity", _ENERGY, "R V", "X", "SOC", "min 0", None),
+        Attribute("VehicleID", "string", "R V", "X", "PNC", "max 32", None),
+        Attribute("SessionID", "uint32", "R V", "X N", default=None),
+        Attribute("SessionDuration", "elapsed-s", "R V", "X N Q", default=None),
+        Attribute("SessionEnergyCharged", _ENERGY, "R V", "X N Q", "M", "min 0", None),
+        Attribute("SessionEnergyDischarged", _ENERGY, "R V", "X N Q", "V2X", "min 0", None),
+    ),
+    commands=(
+        Command("Disable", "O T"),
+        Command(
+            "EnableCharging",
+            "O T",
+            fields=(
+                Field("chargingEnabledUntil", "epoch-s"),
+                Field("minimumChargeCurrent", _CURRENT, "min 0"),
+                Field("maximumChargeCurrent", _CURRENT, "min 0"),
+            ),
+        ),
+        Command(
+            "EnableDischarging",
+            "O T",
+            "V2X",
+            fields=(Field("dischargingEnabledUntil", "epoch-s"), Field("maximumDischargeCurrent", _CURRENT, "min 0")),
+        ),
+        Command("StartDiagnostics", "O T", "O"),
+        Command(
+            "SetTargets", "O T", "PREF", fields=(Field("chargingTargetSchedules", "list", f"max {MAX_SCHEDULES}"),)
+        ),
+        Command("GetTargets", "O T", "PREF"),
+        Command("ClearTargets", "O T", "PREF"),
+    ),
+    events=(
+        Event("EVConnected", "info", fields=(Field("sessionID", "uint32"),)),
+        Event("EVNotDetected", "info"),
+        Event("EnergyTransferStarted", "info"),
+        Event("EnergyTransferStopped", "info"),
+        Event("Fault", "critical"),
+        Event("RFID", "info", conformance="RFID", fields=(Field("uid", "octets", "max 10"),)),
+    ),
+    structs=(
+        Struct(
+            "ChargingTargetStruct",
+            (
+                Field("targetTimeMinutesPastMidnight", "uint16", f"max {MINUTES_PER_DAY - 1}"),
+                Field("targetSoC", "percent"),
+                Field("addedEnergy", _ENERGY, "min 0"),
+            ),
+        ),
+        # How many targets a day may have is no constraint of the list: too many are answered by RESOURCE_EXHAUSTED.
+        Struct("ChargingTargetScheduleStruct", (Field("dayOfWeekForSequence", "map8", f"1 to {DAYS}"),)),
+    ),
+)
