@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.clusters.network_interface import NetworkInterface, is_wireless
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
+from evse_pi.matter.model.transaction import independent
 from evse_pi.matter.wire.chip_objects import GeneralDiagnostics
 from evse_pi.matter.wire.status import MatterStatus, Status
 
@@ -105,10 +106,11 @@ class GeneralDiagnosticsServer(ClusterServer, enable=("BootReason",)):
             raise MatterStatus(Status.CONSTRAINT_ERROR, f"a key has {ENABLE_KEY_BYTES} bytes")
         if key is None or not hmac.compare_digest(key, request.enableKey):
             raise MatterStatus(Status.CONSTRAINT_ERROR, "the enable key is not the one configured")
-        for handler in self._triggers:
-            known = handler(request.eventTrigger)
-            if await known if inspect.isawaitable(known) else known:
-                return
+        with independent():
+            for handler in self._triggers:
+                known = handler(request.eventTrigger)
+                if await known if inspect.isawaitable(known) else known:
+                    return
         raise MatterStatus(Status.INVALID_COMMAND, f"trigger 0x{request.eventTrigger:016X} is unknown")
 
     def time_snapshot(self) -> Any:

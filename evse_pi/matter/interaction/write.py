@@ -80,6 +80,8 @@ class WriteAction:
         self._answers = []
         if self._pending is not None:
             self._pending.answers.clear()
+        if any(item.path.is_wildcard for item in message.writes):
+            raise MatterStatus(Status.INVALID_ACTION, "a write needs paths without wildcards")
         for item in message.writes:
             self._item(item)
         if not message.more:
@@ -92,8 +94,6 @@ class WriteAction:
         self._locks.release(self)
 
     def _item(self, item: AttributeData) -> None:
-        if item.path.is_wildcard:
-            raise MatterStatus(Status.INVALID_ACTION, "a write needs a path without wildcards")
         pending = self._pending
         location = (item.path.endpoint or 0, item.path.cluster or 0, item.path.element or 0)
         appends = item.path.operation is ListOperation.APPEND

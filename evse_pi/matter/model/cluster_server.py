@@ -2,7 +2,8 @@
 
 A subclass names its `schema` and has one method per command, called like the command in snake case and taking the
 request (or nothing, if the command has no fields); it returns the response, or None for plain success, or raises
-`MatterStatus`. Three kinds of optional method are found by name:
+`MatterStatus`. It may be asynchronous, but what it changes is seen by others only when it has returned.
+Three kinds of optional method are found by name:
 `read_<attribute>(accessor)` computes a value instead of storing it,
 `write_<attribute>(value)` takes what a peer wrote instead of storing it as it is, or refuses it,
 `initialize()` and `close()` begin and end the server's life.
@@ -35,7 +36,7 @@ from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
 from evse_pi.matter.model.quieter import Quieter
 from evse_pi.matter.model.state import State, state_class
 from evse_pi.matter.model.supervisor import Supervisor, member
-from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, transaction
+from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, independent, transaction
 from evse_pi.matter.wire.status import DecodeError, MatterStatus
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class ClusterServer:
         """Run `work` as one transaction in a task that ends with this server."""
 
         async def run() -> None:
-            with transaction():
+            with independent(), transaction():
                 await work
 
         task = asyncio.get_running_loop().create_task(run())

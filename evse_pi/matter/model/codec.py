@@ -150,7 +150,8 @@ class SequenceCodec:
             raise _wrong_type(self.label, value, "text" if self.kind is str else "octets")
         length = len(value.encode()) if isinstance(value, str) else len(value)
         if not self.bounds.hold(length):
-            raise _out_of_range(self.label, value, f"length {self.bounds}")
+            shown = value if isinstance(value, str) else f"{length} octets"  # octets may be a key
+            raise _out_of_range(self.label, shown, f"length {self.bounds}")
         return value
 
     def from_tlv(self, element: Any) -> str | bytes:

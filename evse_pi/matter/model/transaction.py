@@ -78,6 +78,16 @@ def current_transaction() -> Transaction | None:
 
 
 @contextmanager
+def independent() -> Iterator[None]:
+    """Run the block outside the present transaction, so that others see at once what it does."""
+    token = _CURRENT.set(None)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+@contextmanager
 def transaction() -> Iterator[Transaction]:
     """Run the block as one unit of work: part of the present transaction, or a new one that commits at its end."""
     present = current_transaction()

@@ -152,10 +152,16 @@ async def test_a_new_identity_protection_key_is_used_at_once() -> None:
 @virtual_time
 async def test_test_event_triggers_are_behind_a_key() -> None:
     fired: list[int] = []
+    seen: list[str] = []
 
     async def slowly(code: int) -> bool:
+        device.node.basic_information.state.node_label = "others see this at once"
         await asyncio.sleep(3)
-        return code == 2
+        return code == 2 and seen == ["others see this at once"]
+
+    async def look() -> None:
+        await asyncio.sleep(1)
+        seen.append(device.node.basic_information.state.node_label)
 
     async with Bench(enable_key=KEY) as device:
         device.node.general_diagnostics.on_trigger(lambda code: code == 1 and not fired.append(code))  # type: ignore[func-returns-value]
@@ -167,7 +173,9 @@ async def test_test_event_triggers_are_behind_a_key() -> None:
             return (await controller.invoke(session, 0, DIAGNOSTICS, 0, {0: key, 1: uint(code)})).status
 
         assert await trigger(KEY, 1) == Status.SUCCESS
+        looking = asyncio.create_task(look())
         assert await trigger(KEY, 2) == Status.SUCCESS
+        await looking
         assert await trigger(KEY, 3) == Status.INVALID_COMMAND
         assert await trigger(bytes(16), 1) == Status.CONSTRAINT_ERROR
         assert await trigger(KEY[:15], 1) == Status.CONSTRAINT_ERROR

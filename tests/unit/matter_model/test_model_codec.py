@@ -149,3 +149,9 @@ def test_what_is_cast_survives_the_wire(schedules: list[Any]) -> None:
     normal = found.cast(schedules)
     assert found.from_tlv(tlv.decode(tlv.encode(found.to_tlv(normal)))) == normal
     assert found.cast(normal) == normal
+
+
+def test_octets_which_may_be_a_key_are_never_shown() -> None:
+    found = refusal(lambda: codec(bytes, "octets", "16 to 16").cast(b"secret key"))
+    assert "secret" not in str(found)
+    assert "10 octets" in found.reason

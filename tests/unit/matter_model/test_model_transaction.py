@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.matter.model.transaction import current_transaction, transaction
+from evse_pi.matter.model.transaction import current_transaction, independent, transaction
 from evse_pi.matter.storage import MemoryStore
 from tests.support.model_bench import Charger, attached, model_node
 from tests.support.virtual_loop import virtual_time
@@ -130,3 +130,39 @@ async def test_a_cancelled_unit_of_work_leaves_nothing() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert server.state.circuit_capacity == 0
+
+
+@virtual_time
+async def test_work_that_is_started_is_a_transaction_of_its_own() -> None:
+    server = Charger()
+    await attached(server)
+
+    async def work() -> None:
+        server.state.supply_state = 1
+        await asyncio.sleep(1)
+
+    async def handler() -> None:
+        with transaction():
+            server.state.circuit_capacity = 5
+            server.spawn(work())
+            await asyncio.sleep(2)
+            assert server.state.supply_state == 1
+            raise RuntimeError
+
+    await asyncio.gather(handler(), return_exceptions=True)
+    assert (server.state.circuit_capacity, server.state.supply_state) == (0, 1)
+
+
+@virtual_time
+async def test_independent_changes_are_seen_at_once() -> None:
+    server = Charger()
+    node = await attached(server)
+    told: list[Any] = []
+    node.changes.on(told.append)
+    with transaction():
+        server.state.supply_state = 1
+        with independent():
+            server.state.circuit_capacity = 5
+            assert len(told) == 1
+        server.state.supply_state = 2
+    assert len(told) == 2
