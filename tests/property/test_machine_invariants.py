@@ -96,6 +96,7 @@ class CheckedBox(IdealBox):
         if self.mode is not PilotMode.PWM:
             assert offered_ma == 0
             return
+        assert self.state.watch.pilot.state in (PilotState.B, PilotState.C, PilotState.D)
         house, board = self.settings.installation, self.settings.board
         assert self.demand is not None
         limits = [house.circuit_capacity_ma, board.rated_current_ma, self.demand.offered_current_ma]

@@ -299,3 +299,27 @@ def test_a_diode_that_was_not_seen_is_no_diode():
     box.plug_in("C")
     box.run(20 * S)
     assert box.state.watch.contactor.cycles == 0
+
+
+class MirrorThatFallsSilent(IdealBox):
+    silent = False
+
+    def inputs(self):
+        return replace(super().inputs(), contactor_closed=None) if self.silent else super().inputs()
+
+
+@pytest.mark.hazard("H-03")
+def test_contacts_that_nothing_proves_open_are_not_closed_again():
+    box = MirrorThatFallsSilent(PLAIN)
+    box.run(12 * S)
+    box.silent = True
+    box.plug_in("C")
+    box.run(20 * S)
+    assert box.state.watch.contactor.cycles == 0
+
+
+def test_nothing_is_offered_to_nobody():
+    box = box_in(EvseState.A, PLAIN)
+    box.trace.clear()
+    box.run(30 * S)
+    assert not box.trace
