@@ -30,6 +30,7 @@ class Generator:
     negative_v: float = -12.0
     source_ohm: float = 1000.0
     edge_s: float = 0.9e-6  # time constant of the driver stage itself: 2 µs from 10 to 90 %
+    clock_ppm: int = 80  # how much faster its oscillator runs than the computer's clock, so that no phase stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,10 @@ class Disturbance:
 class PilotWire:
     """The pilot voltage over time, remembered for the last 200 ms so that a burst is sampled after its end."""
 
-    def __init__(self, rng: random.Random, disturbance: Disturbance) -> None:
+    def __init__(self, rng: random.Random, disturbance: Disturbance, clock_ppm: int = 0) -> None:
         self._rng = rng
+        self._clock_ppm = clock_ppm
+        self._begin_ns = rng.randrange(1_000_000)
         self._noise: list[float] = []
         self._index = 0
         self._segments: deque[tuple[int, Waveform]] = deque(maxlen=MAX_SEGMENTS)
@@ -213,7 +216,7 @@ class PilotWire:
         self._noise = [gauss(offset, sigma) for _ in range(NOISE_TABLE)]
 
     def set(self, now_ns: int, form: Waveform) -> None:
-        """Let the wire follow `form` from `now_ns` on; the phase of the period is that of the clock."""
+        """Let the wire follow `form` from `now_ns` on; the phase of the period runs through."""
         segments = self._segments
         if segments and segments[-1][1] == form:
             return
@@ -233,13 +236,15 @@ class PilotWire:
         at, period, on_ns = form.at, form.period_ns, form.on_ns
         high_from, low_from = form.rise.settled_ns, on_ns + form.fall.settled_ns
         steady = not 0 < on_ns < period
+        begin_ns, ppm = self._begin_ns, self._clock_ppm
         volts: list[float] = []
         for instant in instants_ns:
+            oscillated_ns = begin_ns + instant + instant * ppm // 1_000_000
             if instant < since_ns:
                 past = self._form_at(instant)
-                volts.append(past.at(instant % past.period_ns))
+                volts.append(past.at(oscillated_ns % past.period_ns))
                 continue
-            phase = instant % period
+            phase = oscillated_ns % period
             if steady:
                 volts.append(at(phase))
             elif high_from <= phase < on_ns:

@@ -72,7 +72,7 @@ class Plant:
         self.settings = settings
         self.history = History()
         self.agenda = Agenda(now_ns)
-        self.wire = PilotWire(rng, settings.disturbance)
+        self.wire = PilotWire(rng, settings.disturbance, settings.generator.clock_ppm)
         self.vehicle = Vehicle(settings.vehicle, self.agenda, self.settle)
         self.contactor = PowerContactor(settings.contactor, settings.mains.phases, self.agenda, rng, self.settle)
         self.rcd = ResidualDevice(settings.rcd, self.agenda, self.settle)

@@ -39,14 +39,14 @@
 #define LARGEST 65536         /* bytes of one request or answer */
 #define WORTH_SLEEPING 100000 /* ns; a shorter transfer ends while its request is on the way */
 
-enum operation { OPEN = 1, IOCTL = 2, READ = 3, WRITE = 4, SPI = 5 };
+enum operation { OPEN = 1, IOCTL = 2, READ = 3, WRITE = 4, SPI = 5, RELEASE = 6 };
 enum kind { FOREIGN = 0, NODE = 1, LINE = 2 };
 
 struct request { uint32_t op, id; uint64_t a, b; };
 struct answer { int64_t result; uint32_t error, id; };
 /* One SPI transfer without the pointers, as the simulator reads it. */
 struct transfer { uint32_t len, hz; uint16_t delay_us; uint8_t cs_change, sends, receives, bits, unused[2]; };
-struct node { enum kind kind; int control; uint32_t hz; off_t position; };
+struct node { enum kind kind; int control; uint32_t hz; off_t position; pid_t claimer; };
 
 static struct node nodes[TRACKED];
 static pthread_mutex_t *locks; /* shared with forked children: they share the sockets, too */
@@ -194,13 +194,18 @@ OPENER(openat64, (int at, const char *path, int flags, ...), path, int, const ch
 int __open_2(const char *path, int flags) { return open(path, flags); }
 int __open64_2(const char *path, int flags) { return open64(path, flags); }
 
-/* The simulator learns of the close by the end of file, which is there before close() returns. */
+/* The end of file would tell the simulator of the close, but not while another thread polls the line: poll holds the
+ * file, and lgpio claims a line again at once. A forked child that closes its copy releases nothing. */
 int close(int fd) {
     struct node *node = node_of(fd);
     if (node) {
         struct node was = *node;
         node->kind = FOREIGN;
-        if (was.kind == LINE) close_natively(was.control);
+        if (was.kind == LINE) {
+            struct exchange x = { .a = 0 };
+            if (was.claimer == getpid()) exchange(was.control, RELEASE, &x);
+            close_natively(was.control);
+        }
     }
     return close_natively(fd);
 }
@@ -390,7 +395,7 @@ static int plain_ioctl(struct node *node, unsigned long command, void *argument)
         errno = EMFILE;
         return -1;
     }
-    nodes[x.fds[0]] = (struct node){ .kind = LINE, .control = x.fds[1] };
+    nodes[x.fds[0]] = (struct node){ .kind = LINE, .control = x.fds[1], .claimer = getpid() };
     ((struct gpio_v2_line_request *)argument)->fd = x.fds[0];
     return 0;
 }

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
+from pathlib import Path
+
 import pytest
 
 GPIOZERO = """
@@ -124,6 +129,33 @@ def test_free_and_claim_again_never_meets_a_busy_line(emulated):
             lgpio.gpio_claim_output(chip, 17, 1)
             lgpio.gpio_free(chip, 17)
     """)
+
+
+def test_a_line_that_a_thread_polls_is_free_after_its_close(emulated):
+    """Poll holds the file, so its end comes late; lgpio claims a line again at once."""
+    lines = emulated.python("""
+        import fcntl, os, select, struct, threading, time
+        chip = os.open("/dev/gpiochip0", os.O_RDWR)
+
+        def claim():
+            request = bytearray(592)
+            struct.pack_into("<I", request, 0, 20)
+            struct.pack_into("<Q", request, 288, 4 | 16 | 32)
+            struct.pack_into("<I", request, 560, 1)
+            fcntl.ioctl(chip, 0xC250B407, request, True)
+            return struct.unpack_from("<i", request, 588)[0]
+
+        line = claim()
+        poll = select.poll()
+        poll.register(line, select.POLLIN)
+        thread = threading.Thread(target=poll.poll, args=(2_000,))
+        thread.start()
+        time.sleep(0.2)
+        os.close(line)
+        print(claim() > 0, thread.is_alive(), flush=True)
+        os._exit(0)
+    """)
+    assert lines == ["True True"]
 
 
 def test_bias_shows_on_an_unwired_line_and_none_keeps_its_charge(emulated):
@@ -256,6 +288,33 @@ def test_a_forked_child_shares_the_open_nodes(emulated):
         print([os.waitpid(child, 0)[1] for child in children])
     """)
     assert lines == ["True", "[0, 0, 0]"]
+
+
+def test_the_answer_to_a_dead_child_is_not_taken_for_the_parent_s(emulated):
+    with emulated.running("""
+        import os, signal, spidev, sys
+        spi = spidev.SpiDev(0, 0)
+        if not (child := os.fork()):
+            sys.stdin.readline()
+            spi.xfer2([6, 0, 0])
+        print("ready", flush=True)
+        os.waitpid(child, 0)
+        print(spi.xfer2([6, 64, 0])[1:], flush=True)
+    """) as parent:
+        emulated.client.call("device", device="spi", hang=True)
+        before = emulated.client.call("statistics")["requests"]
+        parent.hear()
+        while emulated.client.call("statistics")["requests"] == before:
+            time.sleep(0.005)
+        (child,) = children_of(parent.process.pid)
+        os.kill(child, signal.SIGKILL)
+        emulated.client.call("device", device="spi")
+        assert parent.says() == "[15, 255]"
+
+
+def children_of(parent: int) -> list[int]:
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    return [int(child) for child in listed.split()]
 
 
 def test_many_threads_get_their_own_answers(emulated):

@@ -173,3 +173,12 @@ def test_a_transfer_without_chip_select_change_belongs_to_the_same_frame():
     assert [frame.channel for frame in burst.frames if frame] == [1]
     assert burst.receives == ((0, 1, 3),)
     assert (burst.span_ns, burst.offsets_ns, burst.total) == (29_000, (11_000,), 3)
+
+
+def test_a_message_lasts_as_long_as_clock_delays_and_chip_select_say():
+    one = TRANSFER.pack(3, 0, 7, 1, 1, 1, 8)
+    last = TRANSFER.pack(3, 2_000_000, 0, 0, 1, 1, 8)
+    burst = decode(one + one + last + b"\x06\x00\x00" * 3, 3, 1_000_000, MODELS["mcp3208"])
+    pause_ns = 24_000 + 7_000 + 10_000
+    assert burst.span_ns == 2 * pause_ns + 12_000
+    assert burst.offsets_ns == (11_000, pause_ns + 11_000, 2 * pause_ns + 5_500)

@@ -10,7 +10,7 @@ from enum import IntFlag, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.sim.devices.protocol import Answer, Opened, Request, Session, refusal
+from evse_pi.sim.devices.protocol import RELEASE, Answer, Opened, Request, Session, refusal
 from evse_pi.sim.signals import Change, Drive, Sense
 
 if TYPE_CHECKING:
@@ -302,7 +302,10 @@ class LineFile:
         return self._given_events.detach(), self._given_control.detach()
 
     def handle(self, request: Request, now_ns: int) -> Answer:
-        """Serve values and configuration."""
+        """Serve values, configuration and the holder's close."""
+        if request.operation == RELEASE:
+            self.closed(now_ns)
+            return Answer()
         number = request.a & 0xFF
         if number == SET_CONFIG:
             Config(request.payload, self._lines).apply(self._chip, now_ns)

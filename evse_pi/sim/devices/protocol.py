@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPEN, IOCTL, READ, WRITE, SPI = 1, 2, 3, 4, 5
+OPEN, IOCTL, READ, WRITE, SPI, RELEASE = 1, 2, 3, 4, 5, 6
 REQUEST = struct.Struct("<IIQQ")  # operation, id, a, b; the payload follows
 ANSWER = struct.Struct("<qII")  # result, errno, id; the payload follows
 LARGEST = 1 << 17

@@ -127,6 +127,13 @@ def test_sampling_finds_the_duty_cycle():
     assert sum(volt > 0 for volt in volts) / len(volts) == pytest.approx(0.2667, abs=0.01)
 
 
+def test_ticks_of_the_computer_meet_every_phase_of_the_pilot():
+    wire = PilotWire(random.Random(1), Disturbance(noise_v=0.0), clock_ppm=80)
+    wire.set(0, waveform(Generator(), PilotLoad(), 500_000))
+    volts = wire.sample(range(0, 60_000_000_000, 10_000_000))
+    assert sum(volt > 0 for volt in volts) / len(volts) == pytest.approx(0.5, abs=0.1)
+
+
 def test_noise_offset_and_spikes_are_added_and_repeat_with_the_seed():
     def burst() -> list[float]:
         wire = PilotWire(random.Random(7), Disturbance(0.05, offset_v=0.1, ripple_v=0.1, spike_v=2, spike_share=0.01))
