@@ -26,7 +26,7 @@ from evse_pi.matter.interaction.report import ReportRefused, attribute_reports, 
 from evse_pi.matter.interaction.subscribe import SubscriptionTable
 from evse_pi.matter.interaction.write import WriteAction, WriteLocks
 from evse_pi.matter.model.request import Request
-from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_MODEL
 from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
-
-PROTOCOL_INTERACTION_MODEL = 1
 
 
 class InteractionHandler:

@@ -17,7 +17,6 @@ from evse_pi.matter.model.supervisor import member
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
 
-PROTOCOL_INTERACTION_MODEL = 1
 INTERACTION_MODEL_REVISION = 12
 _REVISION = {0xFF: uint(INTERACTION_MODEL_REVISION)}
 _STRUCTURE, _END = b"\x15", b"\x18"

@@ -111,7 +111,9 @@ def _entry_by_entry(target: Target[ClusterAttribute], path: tuple[int, int, int]
     return [attribute_refusal(target.path, too_long)]
 
 
-def event_reports(node: Node, paths: Iterable[Path], accessor: Accessor, event_min: int) -> tuple[list[bytes], bool]:
+def event_reports(
+    node: Node, paths: Iterable[Path], accessor: Accessor, event_min: int, *, with_refusals: bool = True
+) -> tuple[list[bytes], bool]:
     """Return the EventReportIBs for events from `event_min` on, and whether any of the paths means something."""
     wanted: set[tuple[int, int, int]] = set()
     reports: list[bytes] = []
@@ -119,7 +121,7 @@ def event_reports(node: Node, paths: Iterable[Path], accessor: Accessor, event_m
         try:
             targets = expand(node, EVENTS, path, accessor)
         except MatterStatus as refusal:
-            reports.append(event_refusal(path, refusal))
+            reports += [event_refusal(path, refusal)] if with_refusals else []
             continue
         wanted |= {(target.server.endpoint.id, target.server.cluster.id, target.element.id) for target in targets}
     records = node.event_log.since(event_min) if wanted else []

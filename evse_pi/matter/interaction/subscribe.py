@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.interaction.messages import Opcode, SubscribeRequest, encode_subscribe_response
-from evse_pi.matter.interaction.paths import EVENTS, READ, Target, expand, selects
+from evse_pi.matter.interaction.paths import READ, Target, selects
 from evse_pi.matter.interaction.report import (
     ReportRefused,
     attribute_reports,
@@ -188,19 +188,12 @@ class Subscription:
         return target_report(target, accessor, fabric_filtered=self._request.read.fabric_filtered)
 
     def _events(self, accessor: Accessor) -> list[bytes]:
-        paths = [path for path in self._request.read.events if _means_something(self._node, path, accessor)]
-        return event_reports(self._node, paths, accessor, self._next_event)[0]
+        paths = self._request.read.events
+        return event_reports(self._node, paths, accessor, self._next_event, with_refusals=False)[0]
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _means_something(node: Node, path: object, accessor: Accessor) -> bool:
-    try:
-        return bool(expand(node, EVENTS, path, accessor))  # type: ignore[arg-type]
-    except MatterStatus:
-        return False
 
 
 def _keep_alive_interval_s(max_interval_s: int, min_interval_s: int) -> float:
