@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SIMULATED = "simulated"
 NODE_RESTART_S = 3.0
 SAFETY_RESTART_S = 1.0
+SIMULATOR_PRIORITY = 60  # above the safety process, which takes a slow bus for a fault
 SAFETY_WATCHDOG_S = 1.0  # as in systemd/evse-pi-safety.service
 
 
@@ -96,7 +97,11 @@ def _simulator(board: BoardSpec, places: Places, resources: ExitStack) -> dict[s
 
     try:
         simulator = SimulatorProcess(
-            places.run_dir, places.state_dir / "cache", simulator_settings(board), dict(os.environ)
+            places.run_dir,
+            places.state_dir / "cache",
+            simulator_settings(board),
+            dict(os.environ),
+            fifo=SIMULATOR_PRIORITY,
         )
     except (SimulatorError, OSError, ValueError) as error:
         raise BoxError(str(error)) from error

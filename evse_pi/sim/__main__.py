@@ -31,18 +31,28 @@ def main(arguments: list[str] | None = None) -> int:
         settings = build(SimulatorSettings, _read(options.settings), "settings")
         _clear(options.folder)
         simulator = Simulator(options.folder, settings)
-        if options.fifo is not None:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(options.fifo))
     except (ValueError, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
     _stop_on_signals(simulator)
+    if options.fifo is not None:
+        _take_priority(options.fifo)
     gc.collect()
     gc.freeze()
     sys.stdout.write(" ".join((READY, *simulator.server.prefixes())) + "\n")
     sys.stdout.flush()
     simulator.run()
     return 0
+
+
+def _take_priority(priority: int) -> None:
+    """Run before ordinary processes, so that a busy machine is not a slow bus; without the right to, say so."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (PermissionError, ValueError) as error:
+        sys.stderr.write(
+            f"simulator: no real-time priority {priority}: {error}; a busy machine may look like a fault\n"
+        )
 
 
 def _stop_on_signals(simulator: Simulator) -> None:

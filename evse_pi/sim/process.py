@@ -78,14 +78,22 @@ class SimulatorClient:
 class SimulatorProcess:
     """A running simulator below `folder`, and the environment in which its nodes are seen."""
 
-    def __init__(self, folder: Path, cache: Path, settings: SimulatorSettings, inherited: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Path,
+        settings: SimulatorSettings,
+        inherited: Mapping[str, str],
+        *,
+        fifo: int | None = None,
+    ) -> None:
         library = shim.build(cache)
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "settings.json"
         file.write_text(json.dumps(dataclasses.asdict(settings)))
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "evse_pi.sim", str(folder), "--settings", str(file)],
+            [sys.executable, "-m", "evse_pi.sim", str(folder), "--settings", str(file), *_priority(fifo)],
             stdout=subprocess.PIPE,
             env=dict(inherited),
             text=True,
@@ -114,3 +122,7 @@ class SimulatorProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _priority(fifo: int | None) -> tuple[str, ...]:
+    return () if fifo is None else ("--fifo", str(fifo))
