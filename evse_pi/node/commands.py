@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,10 +106,9 @@ class Commands:
             changed = self._node.bell.next()
             yield self._view()
             await asyncio.sleep(WATCH_AT_MOST_S)
-            try:
-                await asyncio.wait_for(changed.wait(), WATCH_AT_LEAST_S - WATCH_AT_MOST_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_AT_LEAST_S - WATCH_AT_MOST_S):
+                    await changed.wait()
 
     async def _limits(self, request: Request) -> Any:
         request.only()

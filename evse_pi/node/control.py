@@ -107,13 +107,15 @@ class ControlServer:
             self._tasks.discard(task)
             writer.close()
             with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(writer.wait_closed(), WRITE_WITHIN_S)
+                async with asyncio.timeout(WRITE_WITHIN_S):
+                    await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, installer: bool) -> None:
         goes_on = True
         while goes_on:
             try:
-                line = await asyncio.wait_for(reader.readuntil(b"\n"), REQUEST_WITHIN_S)
+                async with asyncio.timeout(REQUEST_WITHIN_S):
+                    line = await reader.readuntil(b"\n")
                 goes_on = await self._handle(_parse(line, installer), reader, writer)
             except asyncio.IncompleteReadError:
                 return
@@ -133,7 +135,8 @@ class ControlServer:
             known = ", ".join(sorted((*self._answers, *self._streams)))
             raise Refusal(f"command: {command!r} is unknown; one of {known}")
         try:
-            result = await asyncio.wait_for(self._answers[command](request), ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                result = await self._answers[command](request)
         except TimeoutError:
             raise Refusal(f"{command}: no answer within {ANSWER_WITHIN_S:.0f} s; the storage does not answer") from None
         except Refusal:
@@ -183,7 +186,8 @@ def _refused(reason: str) -> dict[str, Any]:
 
 async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
     writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-    await asyncio.wait_for(writer.drain(), WRITE_WITHIN_S)
+    async with asyncio.timeout(WRITE_WITHIN_S):  # unlike wait_for, it never swallows a cancellation
+        await writer.drain()
 
 
 def _is_installer(writer: asyncio.StreamWriter) -> bool:

@@ -183,7 +183,8 @@ class Daemon:
         without readings would stop the vehicle that it lets charge.
         """
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._sensed.wait(), FIRST_DEMAND_WITHIN_S)
+            async with asyncio.timeout(FIRST_DEMAND_WITHIN_S):
+                await self._sensed.wait()
         while True:
             self._renewal.clear()
             self._send_demand()
@@ -191,7 +192,8 @@ class Daemon:
             expiry_ns = self._box.book.next_expiry_ns(now_ns)
             wait_s = RENEW_S if expiry_ns is None else min(RENEW_S, (expiry_ns - now_ns) / SECOND)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._renewal.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._renewal.wait()
 
     def _send_demand(self) -> None:
         self._collect()

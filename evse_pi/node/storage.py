@@ -11,6 +11,7 @@ from evse_pi.energy.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from evse_pi.energy.history import Row
@@ -24,13 +25,13 @@ T = TypeVar("T")
 class Storage:
     """Calls the store one call after the other, off the event loop."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+    def __init__(self, thread: Executor | None = None) -> None:
+        self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._store: Store | None = None
 
     async def open(self, path: Path) -> Store:
         """Open the store and return it; only `call` may use it."""
-        self._store = await asyncio.get_running_loop().run_in_executor(self._thread, Store, path)
+        self._store = await self.call(Store, path)
         if self._store.damaged is not None:
             log.error("database was damaged and set aside file=%s", self._store.damaged)
         if self._store.trouble is not None:
@@ -76,7 +77,8 @@ class Storage:
         """Write what waits and close the file, unless the disk hangs."""
         if self._store is not None:
             try:
-                await asyncio.wait_for(self.call(self._store.close), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await self.call(self._store.close)
             except TimeoutError:
                 log.error("storage does not answer; what waits is lost")  # noqa: TRY400 (the trace says nothing)
         self._thread.shutdown(wait=False, cancel_futures=True)

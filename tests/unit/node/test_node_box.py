@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.installation import Installation
+from evse_pi.core.records import TemperatureSample
+from evse_pi.core.states import LimitSource, Reason
+from evse_pi.energy.demand import Ask
+from evse_pi.energy.store import Store
+from evse_pi.node.box import Box
+from evse_pi.node.memory import Memory, recall
+from evse_pi.node.status import status
+from evse_pi.node.wording import LIMITS, REASONS
+from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUSE = Installation(Milliamps(20_000), 1, "DE", Millivolts(230_000))
+NO_METER = replace(RATINGS, meter_fitted=False)
+
+
+class Life:
+    """A box, its safety process, and a file that outlives both."""
+
+    def __init__(self, path: Path, ratings: object = RATINGS) -> None:
+        self.path = path
+        self.ratings = ratings
+        self.clock = HandClock()
+        self.safety = FakeSafety(self.clock)
+        self.store = Store(path)
+        self.start()
+
+    def start(self) -> None:
+        memory = recall(self.store, self.clock.unix_s())
+        self.box = Box(self.clock, self.ratings, HOUSE, memory)  # type: ignore[arg-type]
+
+    def become(self, state: str, *, faults: frozenset[Fault] = NOTHING, after_s: int = 0) -> None:
+        self.clock.advance(after_s)
+        self.box.hear(self.safety.become(state, faults))
+
+    def pass_time(self, seconds: int, power_mw: int = 0) -> None:
+        for _ in range(seconds):
+            self.clock.advance(1)
+            self.box.hear(self.safety.snapshot())
+            self.box.tick()
+            self.write()
+
+    def write(self) -> None:
+        rows = self.box.chronicle.journal.take(self.clock.now_ns)
+        if rows:
+            assert self.store.write(rows)
+
+    def power_cut(self, outage_s: int, *, knows_time: bool = True) -> None:
+        """Both processes die with what was written; the machine starts again."""
+        self.clock.boot(outage_s, knows_time=knows_time)
+        self.safety = FakeSafety(self.clock, boot_id=self.safety.boot_id + 1)
+        self.store.close()
+        self.store = Store(self.path)
+        self.start()
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Life:
+    return Life(tmp_path / "evse.db")
+
+
+def measure(life: Life, register_mwh: int, power_mw: int = 0) -> None:
+    life.box.measure(meter_reading(life.clock.now_ns, register_mwh, power_mw))
+
+
+def test_a_session_is_counted_by_the_meter(life: Life) -> None:
+    measure(life, 1_000_000)
+    life.become("B", after_s=10)
+    life.become("C", after_s=10)
+    life.clock.advance(3600)
+    measure(life, 8_000_000)
+    life.become("A")
+    last = life.box.chronicle.last_session
+    assert (last.energy_mwh, last.estimated, last.closed_ns(0)) == (7_000_000, False, 3600 * SECOND)
+
+
+def test_energy_read_just_after_unplugging_still_belongs_to_the_session(life: Life) -> None:
+    life.become("C")
+    measure(life, 0)
+    life.become("A", after_s=1)
+    life.write()
+    life.clock.advance(1)
+    measure(life, 5_000)
+    life.write()
+    assert life.store.sessions(1)[0].session.energy_mwh == 5_000
+    life.clock.advance(5)
+    measure(life, 9_000)
+    assert life.box.chronicle.last_session.energy_mwh == 5_000
+
+
+def test_without_a_meter_the_offer_is_the_estimate_and_says_so(tmp_path: Path) -> None:
+    life = Life(tmp_path / "evse.db", NO_METER)
+    life.become("C")
+    life.pass_time(3600)
+    life.become("B")
+    life.pass_time(600)
+    session = life.box.chronicle.session
+    assert session.estimated
+    assert session.energy_mwh == 32 * 230 * 1_000  # 32 A on one phase for one hour
+    assert life.box.power_mw() == (0, True)
+
+
+def test_a_silent_safety_process_ends_the_estimate(tmp_path: Path) -> None:
+    life = Life(tmp_path / "evse.db", NO_METER)
+    life.become("C")
+    life.pass_time(10)
+    before = life.box.chronicle.session.energy_mwh
+    life.clock.advance(7200)
+    life.box.tick()
+    assert life.box.power_mw() == (None, True)
+    life.box.hear(life.safety.snapshot())
+    assert life.box.chronicle.session.energy_mwh == before
+
+
+@pytest.mark.hazard("H-18")
+def test_a_charging_session_survives_a_power_cut_with_its_energy(life: Life) -> None:
+    """Energy is saved every five minutes; what flowed after the last save is still in the meter's register."""
+    measure(life, 1_000_000)
+    life.become("B")
+    life.become("C")
+    register = 1_000_000
+    for _ in range(700):
+        life.pass_time(1)
+        register += 3_000
+        measure(life, register, power_mw=10_800_000)
+    life.power_cut(outage_s=1_800)
+    measure(life, register)
+    life.become("C")
+    session = life.box.chronicle.session
+    assert (session.number, session.energy_mwh) == (1, register - 1_000_000)
+    assert session.duration_ns(life.clock.now_ns) == 2_500 * SECOND
+    assert [saved.session.number for saved in life.store.sessions()] == [1]
+
+
+def test_a_car_that_left_during_the_power_cut_ends_its_session(life: Life) -> None:
+    life.become("C")
+    life.write()
+    life.power_cut(outage_s=60)
+    life.become("A")
+    assert life.box.chronicle.session is None
+    assert life.box.chronicle.last_session.number == 1
+
+
+def test_a_restart_of_the_node_alone_changes_no_figure(life: Life) -> None:
+    life.become("B")
+    life.become("C", after_s=10)
+    life.write()
+    life.clock.advance(3)
+    life.start()
+    life.become("B", after_s=7)
+    session = life.box.chronicle.session
+    assert (session.number, session.closed_ns(0)) == (1, 10 * SECOND)
+    assert session.duration_ns(life.clock.now_ns) == 20 * SECOND
+
+
+def test_faults_are_remembered_from_set_to_cleared(life: Life) -> None:
+    life.become("C", faults=frozenset((Fault.RCD_TRIPPED,)))
+    life.become("B", after_s=5)
+    life.write()
+    (record,) = life.store.faults()
+    assert (record.fault, record.cleared_ns - record.set_ns) == (Fault.RCD_TRIPPED, 5 * SECOND)
+    assert (record.high_mv, record.contactor_closed) == (12_000, True)
+
+
+def test_a_fault_that_went_while_the_node_was_away_is_cleared_and_one_that_stayed_is_not_doubled(life: Life) -> None:
+    life.become("B", faults=frozenset((Fault.RCD_TRIPPED, Fault.METER_STALE)))
+    life.write()
+    life.start()
+    life.become("B", faults=frozenset((Fault.RCD_TRIPPED,)))
+    life.write()
+    records = {record.fault: record for record in life.store.faults()}
+    assert len(life.store.faults()) == 2
+    assert records[Fault.RCD_TRIPPED].cleared_ns is None
+    assert records[Fault.METER_STALE].cleared_ns is not None
+
+
+def test_only_transitions_of_substance_are_kept(life: Life) -> None:
+    life.become("B")
+    for _ in range(5):
+        life.become("B", after_s=1)
+    life.become("C")
+    life.store.write(life.box.chronicle.journal.take(life.clock.now_ns, all_rows=True))
+    assert [record.evse_state.name for record in life.store.transitions()] == ["C2", "B2"]
+
+
+def test_the_owner_is_remembered(life: Life) -> None:
+    assert life.box.set_owner(permitted=False, limit_ma=Milliamps(10_000))
+    assert not life.box.set_owner(permitted=False, limit_ma=Milliamps(10_000))
+    life.write()
+    life.power_cut(outage_s=5)
+    assert life.box.owner == Ask(LimitSource.OWNER, False, Milliamps(10_000))
+    assert not life.box.demand().permitted
+
+
+def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
+    assert life.box.demand().meter is None
+    life.box.measure(meter_reading(50, 0, current_ma=9_000))
+    life.box.temperature = TemperatureSample(40, CentiCelsius(31_00))
+    demand = life.box.demand()
+    assert (demand.meter.at_ns, demand.meter.current_ma) == (50, (9_000,) * 3)
+    assert demand.temperature.at_ns == 40
+
+
+def test_an_old_reading_is_no_power(life: Life) -> None:
+    measure(life, 0, power_mw=3_000_000)
+    assert life.box.power_mw() == (3_000_000, False)
+    life.clock.advance(16)
+    assert life.box.power_mw() == (None, False)
+
+
+def test_the_light_blinks_with_a_fault_and_in_silence_and_shines_while_charging(life: Life) -> None:
+    def seen() -> set[bool]:
+        shown = set()
+        for _ in range(4):
+            shown.add(life.box.lit())
+            life.clock.now_ns += SECOND // 4
+        return shown
+
+    assert seen() == {True, False}
+    life.become("A")
+    assert seen() == {False}
+    life.become("C")
+    assert seen() == {True}
+    life.become("C", faults=frozenset((Fault.OVERCURRENT,)))
+    assert seen() == {True, False}
+
+
+def test_a_status_is_json_and_complete(life: Life) -> None:
+    life.box.hear(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
+    measure(life, 5, power_mw=7_000_000)
+    shown = json.loads(json.dumps(status(life.box)))
+    assert [fault["fault"] for fault in shown["faults"]] == ["RCD_TRIPPED", "METER_STALE"]
+    assert all(fault["hint"] and fault["clears"] for fault in shown["faults"])
+    assert (shown["pilot"]["evse_state"], shown["contactor"]["closed"], shown["offered_current_ma"]) == (
+        "C2",
+        True,
+        32_000,
+    )
+    assert shown["meter"]["power_mw"] == 7_000_000
+    assert shown["session"]["number"] == 1
+    assert [limit["source"] for limit in shown["limits"] if limit["wins"]] == ["BOARD"]
+    assert {limit["source"]: limit["limit_ma"] for limit in shown["limits"]} == {
+        "BOARD": 32_000,
+        "CIRCUIT_CAPACITY": 20_000,
+        "CABLE": 32_000,
+        "OWNER": None,
+    }
+
+
+def test_a_silent_safety_process_is_shown_as_unknown_not_as_it_last_was(life: Life) -> None:
+    life.become("C")
+    life.clock.advance(4)
+    shown = status(life.box)
+    assert (shown["pilot"], shown["contactor"], shown["reason"], shown["offered_current_ma"]) == (None,) * 4
+    assert shown["safety"]["connected"] is False
+    assert shown["safety"]["age_ms"] == 4_000
+
+
+def test_a_box_that_heard_nothing_yet_has_a_status(life: Life) -> None:
+    assert status(Box(life.clock, RATINGS, None, Memory()))["safety"] == {"connected": False, "age_ms": None}
+
+
+def test_a_reason_with_an_end_counts_down(life: Life) -> None:
+    until_ns = life.clock.now_ns + 7 * SECOND
+    life.box.hear(replace(life.safety.snapshot(), reason=Reason.MINIMUM_OFF_TIME, reason_until_ns=until_ns))
+    assert status(life.box)["reason"]["in_s"] == 7
+
+
+def test_every_reason_and_every_limit_has_its_words() -> None:
+    assert set(REASONS) == set(Reason)
+    assert set(LIMITS) == set(LimitSource)

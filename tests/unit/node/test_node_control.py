@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.node.control import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlServer, Refusal, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+async def echo(request: Request) -> Any:
+    return request.only("text").get("text")
+
+
+async def refuse(request: Request) -> Any:
+    raise Refusal("text: 3 is not allowed; 1 or 2")
+
+
+async def fail(request: Request) -> Any:
+    raise ZeroDivisionError("oops")
+
+
+async def count(request: Request) -> AsyncIterator[Any]:
+    request.only()
+    for number in range(3):
+        yield number
+    await asyncio.Event().wait()
+
+
+async def flood(request: Request) -> AsyncIterator[Any]:
+    while True:
+        yield "x" * 10_000
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Path]:
+    path = folder / "control.sock"
+    answers = {"echo": echo, "refuse": refuse, "fail": fail}
+    server = ControlServer(path, answers, {"count": count, "flood": flood})
+    await server.start()
+    try:
+        yield path
+    finally:
+        await server.stop()
+        assert not path.exists()
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connected(cls, path: Path) -> Client:
+        return cls(*await asyncio.open_unix_connection(path))
+
+    async def line(self) -> Any:
+        line = await asyncio.wait_for(self.reader.readline(), 5)
+        return json.loads(line) if line else None
+
+    async def ask(self, request: Any) -> Any:
+        self.writer.write((request if isinstance(request, bytes) else json.dumps(request).encode()) + b"\n")
+        await self.writer.drain()
+        return await self.line()
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+async def test_requests_of_one_connection_are_answered_one_after_the_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        for text in ("a", "b"):
+            assert await client.ask({"command": "echo", "text": text}) == {"ok": True, "result": text}
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "said"),
+    [
+        (b"nonsense", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[1]", "must be an object"),
+        (b'{"command": 5}', "must be an object"),
+        (b"{}", "must be an object"),
+        (b'{"command": "dance"}', "command: 'dance' is unknown; one of count, echo"),
+        (b'{"command": "echo", "txt": 1}', "txt: unknown field; allowed are text"),
+        (b'{"command": "refuse"}', "text: 3 is not allowed; 1 or 2"),
+        (b'{"command": "fail"}', "fail: ZeroDivisionError: oops"),
+        (b'{"command": "count", "x": 1}', "x: unknown field; allowed are none"),
+    ],
+)
+async def test_a_bad_request_is_refused_by_name_and_the_box_goes_on(
+    tmp_path: Path, request_line: bytes, said: str
+) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        answer = await client.ask(request_line)
+        assert answer["ok"] is False
+        assert said in answer["error"]
+        await client.close()
+        other = await Client.connected(path)
+        assert (await other.ask({"command": "echo"}))["ok"]
+        await other.close()
+
+
+async def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        client.writer.write(b"x" * (MAX_LINE_BYTES + 1))
+        assert "at most" in (await client.line())["error"]
+        assert await client.line() is None
+        await client.close()
+
+
+async def test_a_stream_sends_until_the_client_closes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        assert (await client.ask({"command": "count"}))["result"] == 0
+        assert [(await client.line())["result"] for _ in range(2)] == [1, 2]
+        await client.close()
+
+
+async def test_a_client_that_does_not_read_costs_one_buffer_and_nobody_else(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        deaf = await Client.connected(path)
+        deaf.writer.write(b'{"command": "flood"}\n')
+        await deaf.writer.drain()
+        other = await Client.connected(path)
+        assert (await other.ask({"command": "echo", "text": 1}))["result"] == 1
+        await other.close()
+        await deaf.close()
+
+
+async def test_connections_are_bounded_and_room_is_made_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        clients = [await Client.connected(path) for _ in range(MAX_CONNECTIONS)]
+        for client in clients:
+            assert (await client.ask({"command": "echo"}))["ok"]
+        late = await Client.connected(path)
+        assert "more than 16 connections" in (await late.line())["error"]
+        await late.close()
+        for client in clients:
+            await client.close()
+        await asyncio.sleep(0.05)
+        again = await Client.connected(path)
+        assert (await again.ask({"command": "echo"}))["ok"]
+        await again.close()
+
+
+async def test_the_socket_is_for_the_group_and_takes_the_place_of_a_stale_one(tmp_path: Path) -> None:
+    (tmp_path / "control.sock").touch()
+    async with serving(tmp_path) as path:
+        mode = path.stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert mode & 0o777 == 0o660
+
+
+async def test_the_user_of_the_process_counts_as_installer(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    async def who(request: Request) -> Any:
+        seen.append(request.installer)
+
+    server = ControlServer(tmp_path / "control.sock", {"who": who}, {})
+    await server.start()
+    client = await Client.connected(tmp_path / "control.sock")
+    await client.ask({"command": "who"})
+    await client.close()
+    await server.stop()
+    assert seen == [True]
+
+
+async def test_stopping_cuts_a_stream(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        await client.ask({"command": "count"})
+    while await client.line() is not None:
+        pass
+    await client.close()

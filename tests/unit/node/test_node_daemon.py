@@ -1,0 +1,364 @@
+"""The running node in virtual time: leases, renewals, commands; its storage is a real file, written at once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from boards.build_field import FieldHardware, MeterSlot
+from boards.loader import load_board
+from evse_pi.config import SIMULATED_INSTALLATION, write_installation
+from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
+from evse_pi.core.states import LimitSource
+from evse_pi.energy.demand import Ask
+from evse_pi.energy.store import Store
+from evse_pi.node.box import Box
+from evse_pi.node.commands import Commands
+from evse_pi.node.control import Refusal
+from evse_pi.node.control import Request as Asked
+from evse_pi.node.daemon import Daemon, Places, serve
+from evse_pi.node.field import Field
+from evse_pi.node.memory import Memory
+from evse_pi.node.storage import Storage
+from hal.units import SECOND, Milliamps
+from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
+from tests.support.virtual_loop import virtual_time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hal.interfaces import MeterReading
+
+NO_HARDWARE = FieldHardware(None, (), None)
+
+
+class LoopClock(HandClock):
+    """The clock of the running event loop."""
+
+    def monotonic_ns(self) -> int:
+        return int(asyncio.get_running_loop().time() * SECOND) + 1_000 * SECOND
+
+
+class FakeLink:
+    """The safety process's end, in memory: what was sent and when, and what will be received."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock = clock
+        self.sent: list[tuple[float, Demand]] = []
+        self._inbox: deque[Snapshot] = deque()
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def send(self, datagram: bytes) -> bool:
+        at_s = (self.clock.monotonic_ns() - 1_000 * SECOND) / SECOND
+        self.sent.append((at_s, decode_demand(datagram)))
+        return True
+
+    def receive(self) -> Snapshot | None:
+        self._ours.recv(4096)
+        snapshot = self._inbox[-1] if self._inbox else None
+        self._inbox.clear()
+        return snapshot
+
+    def deliver(self, snapshot: Snapshot) -> None:
+        self._inbox.append(snapshot)
+        self._theirs.send(b"x")
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+    @property
+    def last(self) -> Demand:
+        return self.sent[-1][1]
+
+
+class AtOnce(Executor):
+    """Calls in the caller's thread, for a clock that waits for no thread."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        return future
+
+
+class Running:
+    """A daemon that runs until the block ends."""
+
+    def __init__(self, tmp_path: Path, hardware: FieldHardware = NO_HARDWARE) -> None:
+        self.clock = LoopClock()
+        self.link = FakeLink(self.clock)
+        self.safety = FakeSafety(self.clock)
+        write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
+        self.box = Box(self.clock, replace(RATINGS, meter_fitted=hardware.meter is not None), None, Memory())
+        self.storage = Storage(AtOnce())
+        self.places = Places(tmp_path, tmp_path, tmp_path / "installation.toml")
+        self.node = Daemon(load_board("simulated"), self.box, self.link, self.storage, self.places)
+        self.field = Field(hardware, self.clock.monotonic_ns, wake=self.node.wake)
+        self.stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.store = await self.storage.open(self.places.state_dir / "evse.db")
+        self.task = asyncio.create_task(self.node.run(self.field, self.stopping))
+        await asyncio.sleep(0.001)
+        self.commands = Commands(self.box, self.storage, self.store, self.node)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stopping.set()
+        await self.task
+        await self.storage.close()
+        self.link.close()
+
+    def speak(self) -> None:
+        """The safety process sends a snapshot that says which order number it heard last."""
+        self.safety.request_number = self.link.last.request_number if self.link.sent else 0
+        self.link.deliver(replace(self.safety.snapshot(), at_ns=self.clock.monotonic_ns()))
+
+    async def ask(self, command: str, *, installer: bool = True, **fields: Any) -> Any:
+        return await self.commands.answers[command](Asked({"command": command, **fields}, installer))
+
+
+class OneReading:
+    """A meter that always shows the same."""
+
+    def read(self) -> MeterReading:
+        return meter_reading(42, 5)
+
+    def close(self) -> None: ...
+
+
+@virtual_time
+async def test_a_demand_goes_out_every_two_seconds(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        await asyncio.sleep(9.5)
+        assert [round(at_s) for at_s, _ in running.link.sent] == [0, 2, 4, 6, 8]
+        assert all(
+            demand.valid_until_ns - 1_000 * SECOND == (round(at_s) + 15) * SECOND
+            for at_s, demand in running.link.sent
+            if round(at_s, 6) == round(at_s)
+        )
+
+
+@virtual_time
+async def test_an_ask_that_runs_out_is_told_in_that_very_moment(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        until_ns = running.clock.monotonic_ns() + 4_700_000_000
+        running.box.book.put(Ask(LimitSource.POWER_ADJUSTMENT, limit_ma=Milliamps(8_000), until_ns=until_ns))
+        running.node.renew()
+        await asyncio.sleep(4.6)
+        assert running.link.last.offered_current_ma == 8_000
+        await asyncio.sleep(0.15)
+        assert running.link.last.offered_current_ma == 80_000
+        assert running.link.last.limit_source is LimitSource.OWNER
+
+
+@virtual_time
+async def test_another_life_of_the_safety_process_gets_a_demand_at_once(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.speak()
+        await asyncio.sleep(0.5)
+        before = len(running.link.sent)
+        running.safety = FakeSafety(running.clock, boot_id=99)
+        running.speak()
+        await asyncio.sleep(0.01)
+        assert len(running.link.sent) == before + 1
+
+
+@virtual_time
+async def test_the_first_demand_waits_for_the_meter_and_not_for_ever(tmp_path: Path) -> None:
+    meter = OneReading()
+    slot = MeterSlot("bus", lambda: meter)
+    async with Running(tmp_path, FieldHardware(slot, (), None)) as running:
+        await asyncio.sleep(7.9)
+        assert running.link.sent == []
+        await asyncio.sleep(0.2)
+        assert running.link.last.meter is None
+        running.field._meter.poll(running.clock.monotonic_ns)
+        await asyncio.sleep(2)
+        assert running.link.last.meter.at_ns == 42
+    async with Running(tmp_path, FieldHardware(slot, (), None)) as running:
+        running.field._meter.poll(running.clock.monotonic_ns)
+        running.node.wake()
+        await asyncio.sleep(0.01)
+        assert running.link.last.meter.at_ns == 42
+
+
+@virtual_time
+async def test_a_reading_that_no_supply_can_have_is_not_sent_and_stops_nothing_else(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.box.reading = meter_reading(running.clock.monotonic_ns(), 0, current_ma=99_000_000)
+        running.node.renew()
+        await asyncio.sleep(0.01)
+        assert running.link.last.meter is None
+        assert running.link.last.permitted
+
+
+@virtual_time
+async def test_the_owner_stops_the_box_at_once(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        answer = await running.ask("stop")
+        await asyncio.sleep(0.01)
+        assert answer == {"permitted": False, "limit_ma": None, "stored": True}
+        assert not running.link.last.permitted
+        await running.ask("set", limit_ma=10_000)
+        await running.ask("permit")
+        await asyncio.sleep(0.01)
+        assert (running.link.last.permitted, running.link.last.offered_current_ma) == (True, 10_000)
+
+        assert Store(running.places.state_dir / "evse.db").setting("owner") == {"permitted": True, "limit_ma": 10_000}
+
+
+@virtual_time
+async def test_a_current_that_cannot_be_is_refused_by_name_and_changes_nothing(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        for bad in (5_999, 32_001, "16A", 16.0, True, -1):
+            with pytest.raises(Refusal, match=r"limit_ma: .* a whole number from 6000 to 32000"):
+                await running.ask("set", limit_ma=bad)
+        with pytest.raises(Refusal, match="permitted: 1 is not allowed; true or false"):
+            await running.ask("set", permitted=1)
+        with pytest.raises(Refusal, match="current_ma: unknown field; allowed are limit_ma, permitted"):
+            await running.ask("set", current_ma=16_000)
+        assert running.box.owner.limit_ma is None
+
+
+async def answering(running: Running) -> None:
+    while True:
+        running.speak()
+        await asyncio.sleep(0.2)
+
+
+@virtual_time
+async def test_an_order_is_answered_when_the_safety_process_has_heard_it(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        talking = asyncio.create_task(answering(running))
+        assert await running.ask("selftest") == {"ordered": True}
+        assert running.link.last.request == Request.SELF_TEST
+        await running.ask("clear", role="installer")
+        assert running.link.last.request == Request.CLEAR_USER | Request.CLEAR_INSTALLER
+        await running.ask("wake")
+        assert running.link.last.request == Request.RESTART_WAKE_UP
+        talking.cancel()
+
+
+@virtual_time
+async def test_an_order_that_nobody_hears_is_withdrawn_and_said(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        with pytest.raises(Refusal, match="the safety process does not answer; the order was withdrawn"):
+            await running.ask("selftest")
+        assert not running.box.orders.outstanding
+
+
+@virtual_time
+async def test_only_the_installer_may_act_as_one(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        with pytest.raises(Refusal, match="only root"):
+            await running.ask("clear", role="installer", installer=False)
+        with pytest.raises(Refusal, match="only root"):
+            await running.ask("reload", installer=False)
+        with pytest.raises(Refusal, match="role: 'boss' is not allowed; user or installer"):
+            await running.ask("clear", role="boss")
+
+
+@virtual_time
+async def test_a_new_installation_is_read_and_the_safety_process_told(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        lower = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(10_000))
+        write_installation(running.places.installation, lower)
+        talking = asyncio.create_task(answering(running))
+        await running.ask("reload")
+        assert running.link.last.request == Request.RELOAD_INSTALLATION
+        talking.cancel()
+        assert running.box.installation == lower
+        running.places.installation.write_text("phases = 9")
+        running.node.reload()
+        assert any("installation.toml" in warning for warning in (await running.ask("status"))["warnings"])
+
+
+@virtual_time
+async def test_history_is_what_is_stored_and_what_runs(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        for state in "BCACB":
+            running.safety.become(state)
+            running.speak()
+            await asyncio.sleep(60)
+        sessions = await running.ask("sessions")
+        assert [(session["number"], session["ended"]) for session in sessions] == [(2, False), (1, True)]
+        assert len(await running.ask("sessions", limit=1)) == 1
+        assert [session["number"] for session in await running.ask("sessions", before=2)] == [1]
+        with pytest.raises(Refusal, match="limit: 0 is not allowed; a whole number from 1 to 1000"):
+            await running.ask("faults", limit=0)
+        assert await running.ask("faults") == []
+        await asyncio.sleep(300)
+        assert [change["state"] for change in await running.ask("transitions")][-1] == "B2"
+        assert (await running.ask("version"))["version"]
+
+
+@virtual_time
+async def test_a_watcher_hears_of_a_change_at_once_and_of_a_second_that_passed(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        lines = running.commands.streams["watch"](Asked({"command": "watch"}, False))
+        loop = asyncio.get_running_loop()
+        assert (await anext(lines))["pilot"] is None
+        running.speak()
+        assert (await anext(lines))["pilot"]["state"] == "A"
+        begun = loop.time()
+        await anext(lines)
+        assert loop.time() - begun <= 1.0
+        await lines.aclose()
+
+
+@virtual_time
+async def test_a_full_disk_is_a_warning_and_the_box_goes_on(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        connection = running.store._connection
+        await running.storage.call(_no_more_pages, connection)
+        for state in "BCA" * 40:
+            running.safety.become(state)
+            running.speak()
+            await asyncio.sleep(30)
+        shown = await running.ask("status")
+        assert any("cannot be stored" in warning and "full" in warning for warning in shown["warnings"])
+        assert (await running.ask("stop"))["stored"] is False
+        await asyncio.sleep(0.01)
+        assert not running.link.last.permitted
+        assert len(await running.ask("sessions", limit=100)) == 40
+        await running.storage.call(connection.execute, "PRAGMA max_page_count = 1000000")
+        await asyncio.sleep(60)
+        assert (await running.ask("status"))["warnings"] == []
+
+
+def _no_more_pages(connection: Any) -> None:
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_a_node_that_ends_has_written_what_it_knew(tmp_path: Path) -> None:
+    clock = LoopClock()
+    link, stopping = FakeLink(clock), asyncio.Event()
+    places = Places(tmp_path, tmp_path, tmp_path / "installation.toml")
+    serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, places, clock, stopping))
+    while not link.sent:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    link.deliver(replace(FakeSafety(clock).become("B"), at_ns=clock.monotonic_ns()))
+    await asyncio.sleep(0.05)
+    stopping.set()
+    await serving
+    store = Store(tmp_path / "evse.db")
+    assert store.sessions()[0].session.ended_ns is None
+    assert store.setting("feed") == {"boot_id": 7, "number": 1}
+    assert not (tmp_path / "control.sock").exists()
+    store.close()
+    link.close()
