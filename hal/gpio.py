@@ -187,7 +187,7 @@ class Gpio:
 
 
 def _import_lgpio(scratch: Path | None) -> Any:
-    """Return the module lgpio. Raises: HalError when its FIFO cannot be made."""
+    """Return the module lgpio. Raises: HalError when its FIFO cannot be made, or it is the empty wheel of 0.0.0.2."""
     if "lgpio" in sys.modules:
         return sys.modules["lgpio"]
     here = Path.cwd()
@@ -205,4 +205,6 @@ def _import_lgpio(scratch: Path | None) -> Any:
                 del os.environ["LG_WD"]
             else:
                 os.environ["LG_WD"] = previous
+    if not hasattr(lgpio, "gpiochip_open"):
+        raise HalError(f"{lgpio.__file__} is an empty module; install Debian's python3-lgpio in its place")
     return lgpio

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BoardError as error:
         _say(str(error))
         return EX_CONFIG
-    except (HalError, LinkError) as error:
+    except (HalError, LinkError, ImportError) as error:
         _say(str(error))
         return EX_UNAVAILABLE
 

@@ -229,6 +229,17 @@ def test_unknown_board_and_missing_device_are_named(tmp_path: Path) -> None:
     assert "gpiochip" in bare.stderr
 
 
+@pytest.mark.parametrize(("module", "telling"), [("lgpio", "python3-lgpio"), ("spidev", "spidev")])
+def test_missing_or_empty_library_is_named(tmp_path: Path, module: str, telling: str) -> None:
+    content = "" if module == "lgpio" else "raise ImportError('no module named spidev')"
+    (tmp_path / f"{module}.py").write_text(content)
+    with RealBox(tmp_path / "box", CACHE, BOARD) as box:
+        box.start_safety(PYTHONPATH=str(tmp_path))
+        assert box.safety is not None
+        assert box.safety.wait(10) == 69
+        assert telling in box.log
+
+
 FOREIGN = (
     "asyncio", "ssl", "_ssl", "sqlite3", "cryptography", "zeroconf", "serial", "smbus2", "pymodbus", "chip", "Crypto",
     "logging", "multiprocessing", "concurrent", "http", "click", "rich", "hal.meters", "hal.sensors",
