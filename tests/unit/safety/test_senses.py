@@ -1,0 +1,74 @@
+"""What cannot be read is absent and named; what repeats itself to the last bit of noise is not read at all."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import pytest
+
+from boards.build_safety import SafetyHardware
+from evse_pi.core.faults import Fault
+from evse_pi.safety.senses import MAX_REPEATS, Senses
+from evse_pi.safety.timing import Timing
+from hal.calibration import LinearScale
+from hal.interfaces import PilotWindow
+from hal.units import Millivolts
+
+SCALE = LinearScale(7_312, Millivolts(-14_925))
+NONE: frozenset[Fault] = frozenset()
+
+
+class Device:
+    """Answers every method with one thing."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def __getattr__(self, method: str) -> Any:
+        return lambda *args: self.answer
+
+
+def looking_at(codes: list[int]) -> tuple[Senses, Device]:
+    converter = Device(PilotWindow(array("H", codes), 0, 4_000_000))
+    hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=converter)  # type: ignore[arg-type]
+    return Senses(hardware, SCALE, Timing(25_000_000)), converter
+
+
+def failures(senses: Senses) -> frozenset[Fault]:
+    return senses.read(0, None, NONE, NONE).failures
+
+
+@pytest.mark.hazard("H-16")
+def test_windows_that_repeat_their_noise_are_a_dead_converter() -> None:
+    senses, _ = looking_at([3680, 3681] * 48)
+    for _ in range(MAX_REPEATS):
+        assert not failures(senses)
+    for _ in range(3):
+        seen = senses.read(0, None, NONE, NONE)
+        assert seen.failures == {Fault.PILOT_ADC_FAILED}
+        assert seen.pilot is None
+
+
+def test_converter_that_moves_again_is_believed_again() -> None:
+    senses, converter = looking_at([3680, 3681] * 48)
+    for _ in range(MAX_REPEATS + 1):
+        failures(senses)
+    converter.answer = PilotWindow(array("H", [3681, 3680] * 48), 0, 4_000_000)
+    assert not failures(senses)
+
+
+def test_line_without_any_noise_is_no_proof_of_a_dead_converter() -> None:
+    senses, _ = looking_at([3680] * 96)
+    for _ in range(100):
+        assert not failures(senses)
+
+
+def test_board_with_nothing_optional_reads_nothing_of_it() -> None:
+    senses, _ = looking_at([3680, 3681] * 48)
+    seen = senses.read(0, None, frozenset({Fault.PILOT_PWM_FAILED}), frozenset({Fault.TIMING_BUDGET}))
+    assert (seen.load_live, seen.proximity_ohms, seen.locked) == (None, None, None)
+    assert not seen.rcd_tripped
+    assert not seen.emergency_stop
+    assert seen.failures == {Fault.PILOT_PWM_FAILED}
+    assert seen.alarms == {Fault.TIMING_BUDGET}
