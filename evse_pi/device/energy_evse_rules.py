@@ -77,6 +77,9 @@ class Grant:
         return max(wanted, self.minimum_ma)
 
 
+NOTHING_GRANTED = Grant()
+
+
 def _granted(until: int | None, now_s: int | None) -> bool:
     return until is None or (until != 0 and (now_s is None or now_s < until))
 
@@ -145,6 +148,9 @@ class Told:
     transfer: Transfer | None = None
 
 
+NOTHING_TOLD = Told()
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """State, FaultState and SessionID as they are published; `known` is the last State that was not null."""
@@ -170,10 +176,13 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `advance` answers."""
+    """What `advance` answers: what is published from now on, and which events lead there."""
 
     shown: Shown
     told: Told
+    supply: SupplyState
+    maximum_ma: int
+    maximum_discharge_ma: int
     happenings: tuple[Happening, ...]
 
 
@@ -199,30 +208,33 @@ def session_id(number: int) -> int:
     return (number - 1) & 0xFFFF_FFFF
 
 
-def advance(shown: Shown, told: Told, view: ChargerView, permission: Permission, maximum_ma: int) -> Outcome:
+def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permission: Permission) -> Outcome:
     """Return what the peers shall be shown and told, now that the box is as `view` says."""
     state, fault = state_of(view, shown)
-    happenings: list[Happening] = []
-    current = told.session
-    if fault is not shown.fault:
-        happenings.append(_fault(shown, fault))
-    seen = view.session.number if view.session is not None else None
+    maximum_ma = maximum_charge_ma(view, grant, permission)
+    happenings = [] if fault is shown.fault else [_fault(shown, fault)]
+    current, seen = told.session, None if view.session is None else view.session.number
     transfer = told.transfer
     if transfer is not None and current is not None:
         transfer, reason = _goes_on(transfer, state, view, permission, present=seen == current)
-        if transfer is None:
+        if told.transfer is not None and transfer is None:
             happenings.append(_stopped(shown, current, told.transfer, reason, _session(view, current)))
-    if seen != current:
-        if current is not None:
-            happenings.append(_not_detected(shown, current, _session(view, current), view.now_ns))
-        if seen is not None:
-            happenings.append(Happening("ev_connected", {"sessionID": session_id(seen)}))
+    if current is not None and seen != current:
+        happenings.append(_not_detected(shown, current, _session(view, current), view.now_ns))
+    if seen is not None and seen != current:
+        happenings.append(Happening("ev_connected", {"sessionID": session_id(seen)}))
     if transfer is None and state is MatterState.PLUGGED_IN_CHARGING and view.session is not None:
         transfer = Transfer(view.session.energy_mwh)
         happenings.append(_started(view.session.number, maximum_ma))
     published_id = shown.session_id if seen is None else session_id(seen)
-    new = Shown(state, fault, published_id, shown.known if state is None else state)
-    return Outcome(new, Told(seen, transfer), tuple(happenings))
+    return Outcome(
+        Shown(state, fault, published_id, shown.known if state is None else state),
+        Told(seen, transfer),
+        supply_state(permission, faulty=fault is not FaultState.NO_ERROR),
+        maximum_ma,
+        maximum_discharge_ma(view, grant, permission),
+        tuple(happenings),
+    )
 
 
 def _goes_on(
@@ -328,7 +340,14 @@ def charging_granted(grant: Grant, until: int | None, minimum_ma: int, maximum_m
     if minimum_ma > maximum_ma:
         reason = f"MinimumChargeCurrent {minimum_ma} above MaximumChargeCurrent {maximum_ma}"
         raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+    if until == 0:
+        minimum_ma = maximum_ma = 0
     return replace(grant, charging_until=until, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
+
+
+def discharging_granted(grant: Grant, until: int | None, maximum_ma: int) -> Grant:
+    """Return the grant after EnableDischarging."""
+    return replace(grant, discharging_until=until, discharge_maximum_ma=0 if until == 0 else maximum_ma)
 
 
 def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:
@@ -357,3 +376,19 @@ def _target(target: Any, *, soc: bool) -> Target:
     if target.targetSoC is None and (soc or target.addedEnergy is None):
         raise MatterStatus(Status.FAILURE, "a target needs a TargetSoC" + ("" if soc else " or an AddedEnergy"))
     return Target(target.targetTimeMinutesPastMidnight, target.targetSoC, target.addedEnergy)
+
+
+def targets_response(schedules: tuple[DaySchedule, ...]) -> Any:
+    """Return the answer to GetTargets."""
+    structs = EnergyEvse.Structs
+    answered = [
+        structs.ChargingTargetScheduleStruct(
+            schedule.days,
+            [
+                structs.ChargingTargetStruct(target.minutes_past_midnight, target.soc_percent, target.added_energy_mwh)
+                for target in schedule.targets
+            ],
+        )
+        for schedule in schedules
+    ]
+    return EnergyEvse.Commands.GetTargetsResponse(chargingTargetSchedules=answered)

@@ -1,0 +1,402 @@
+"""The Energy EVSE cluster: shows the box to controllers, and lets them permit, limit and plan what it charges.
+
+The rules stand in `energy_evse_rules`; this class moves their answers into attributes, events, the store and asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextvars import Context
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
+from evse_pi.core.states import LimitSource, MatterState
+from evse_pi.device import energy_evse_rules as rules
+from evse_pi.device.energy_evse_memory import Kept, decode, encode
+from evse_pi.device.energy_evse_rules import Permission, Shown
+from evse_pi.device.energy_evse_schema import SCHEMA
+from evse_pi.device.planner import NoPlanner, Situation
+from evse_pi.energy.demand import Ask, Lapse
+from evse_pi.energy.targets import merged
+from evse_pi.matter.model.cluster_server import ClusterServer
+from evse_pi.matter.model.transaction import transaction
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from hal.units import SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.energy_evse_rules import Grant, Happening, Outcome
+    from evse_pi.device.planner import NextCharge, Planner
+    from evse_pi.energy.session import Session
+    from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.world import WallClock
+
+log = logging.getLogger(__name__)
+
+SESSION_REPORT_NS = 20 * SECOND  # a few reports a minute, and only while energy flows
+SELF_TEST_WITHIN_NS = 60 * SECOND  # one that never began, such as with a shorted pilot, is given up
+SAME_END_NS = 2 * SECOND  # the clock is read to the second; less is no new end
+OPTIONAL = ("UserMaximumChargeCurrent", "RandomizationDelayWindow", "ApproximateEVEfficiency", "StartDiagnostics")
+
+_NO_DISCHARGE: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "energy_transfer_started": {"maximumDischargeCurrent": 0},
+        "energy_transfer_stopped": {"energyDischarged": 0},
+        "ev_not_detected": {"sessionEnergyDischarged": 0},
+    }
+)
+"""What the events of a cluster with V2X say in addition, of a box that cannot take energy from a vehicle."""
+
+
+class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
+    """The cluster's behaviour. While no controller governs the box, its owner does, and the cluster only shows."""
+
+    schema = SCHEMA
+
+    class Internal:
+        """What no peer sees."""
+
+        kept = Kept()
+        shown = Shown()
+        pending: Kept | None = None
+        stored = Kept()
+        boundary = False
+        lasting = True
+        trouble: Exception | None = None
+        reported_ns = 0
+        test_since_ns: int | None = None
+        test_ordered = False
+
+    def __init__(
+        self,
+        charger: Charger,
+        clock: WallClock,
+        *,
+        governed: Callable[[], bool],
+        planner: Planner | None = None,
+        **state: Any,
+    ) -> None:
+        """Make the server; `governed` tells whether a controller's word counts now."""
+        super().__init__(**state)
+        self._charger = charger
+        self._clock = clock
+        self._governed = governed
+        self._planner = planner or NoPlanner()
+
+    def initialize(self) -> None:
+        """Take up what was kept, and follow the box."""
+        self.internal.kept = self.internal.stored = kept = self._recalled()
+        known = MatterState.PLUGGED_IN_NO_DEMAND if kept.told.session is not None else MatterState.NOT_PLUGGED_IN
+        if kept.told.transfer is not None:
+            known = MatterState.PLUGGED_IN_CHARGING
+        self.internal.shown = Shown(session_id=self.state.session_id, known=known)
+        self.react_to(self._charger.changed, self.follow)
+        self.follow(self._charger.view())
+
+    def reset(self) -> None:
+        """Forget what controllers and users have set; the vehicle that is plugged in stays what it is."""
+        super().reset()
+        self.internal.shown = replace(self.internal.shown, session_id=None)
+        self._settle(Kept(told=self.internal.kept.told))
+
+    # Commands. Whatever they change is stored before they are answered.
+
+    def disable(self) -> None:
+        """Take every permission back; the wish is kept even where the supply cannot become Disabled now."""
+        self._settle(replace(self.internal.kept, grant=self.internal.kept.grant.disabled()))
+        rules.check_supply(self.internal.shown, self._permission())
+
+    def enable_charging(self, request: Any) -> None:
+        """Permit charging within limits, until a time or for good."""
+        rules.check_supply(self.internal.shown, self._permission())
+        grant = rules.charging_granted(
+            self.internal.kept.grant,
+            request.chargingEnabledUntil,
+            request.minimumChargeCurrent,
+            request.maximumChargeCurrent,
+        )
+        self._planner.start_now()
+        self._settle(replace(self.internal.kept, grant=grant))
+
+    def enable_discharging(self, request: Any) -> None:
+        """Permit discharging; this box's contactor and pilot do not know the direction, so nothing else follows."""
+        rules.check_supply(self.internal.shown, self._permission())
+        grant = rules.discharging_granted(
+            self.internal.kept.grant, request.dischargingEnabledUntil, request.maximumDischargeCurrent
+        )
+        self._settle(replace(self.internal.kept, grant=grant))
+
+    def start_diagnostics(self) -> None:
+        """Have the safety process test the box; SupplyState tells when it is done."""
+        rules.check_diagnostics(self.internal.shown, self._permission())
+        self.internal.test_since_ns = self._charger.view().now_ns
+        self.internal.test_ordered = False
+        self._settle(self.internal.kept)
+
+    def set_targets(self, request: Any) -> None:
+        """Replace the targets of the days that the request names."""
+        new = rules.schedules_of(request, soc="SOC" in self.cluster.features)
+        kept = self.internal.kept
+        self._settle(replace(kept, targets=merged(kept.targets, new)))
+
+    def get_targets(self) -> Any:
+        """Return all targets."""
+        return rules.targets_response(self.internal.kept.targets)
+
+    def clear_targets(self) -> None:
+        """Forget all targets."""
+        self._settle(replace(self.internal.kept, targets=()))
+
+    def write_user_maximum_charge_current(self, current_ma: int) -> None:
+        """Take the user's wish; how far it acts depends on the limits of the last EnableCharging."""
+        kept = self.internal.kept
+        self._settle(replace(kept, grant=replace(kept.grant, user_maximum_ma=current_ma)))
+
+    def write_randomization_delay_window(self, window_s: int) -> None:
+        """Take the window, and plan anew."""
+        self._settle(self.internal.kept, randomization_delay_window=window_s)
+
+    # The session as it is now; `follow` decides what is reported of it, and when.
+
+    def read_session_duration(self, _accessor: Accessor | None) -> int | None:
+        """Return how long the session lasts, or lasted, in s."""
+        view = self._charger.view()
+        session = self._last_session(view)
+        return self._stored("session_duration") if session is None else session.duration_ns(view.now_ns) // SECOND
+
+    def read_session_energy_charged(self, _accessor: Accessor | None) -> int | None:
+        """Return what the session has charged so far, or had charged."""
+        session = self._last_session(self._charger.view())
+        return self._stored("session_energy_charged") if session is None else session.energy_mwh
+
+    def _last_session(self, view: ChargerView) -> Session | None:
+        """Return the present session or the last one, as far as SessionID speaks of it."""
+        return None if self.internal.shown.session_id is None else view.session or view.last_session
+
+    def _stored(self, key: str) -> int | None:
+        value: int | None = self._values[self.supervisor.attribute(key).id]
+        return value
+
+    # The owner and the box.
+
+    @property
+    def charging_permitted(self) -> bool:
+        """Whether charging is permitted, whoever governs."""
+        return self._permission().charging
+
+    def permit(self) -> None:
+        """Permit charging for good, with no limit but the installer's: the owner's word at the box."""
+        grant = replace(self.internal.kept.grant, charging_until=None, minimum_ma=MIN_OFFER_MA, maximum_ma=MAX_OFFER_MA)
+        self._planner.start_now()
+        self._settle(replace(self.internal.kept, grant=grant))
+
+    def stop(self) -> None:
+        """Take every permission back: the owner's word at the box."""
+        self._settle(replace(self.internal.kept, grant=self.internal.kept.grant.disabled()))
+
+    def refresh(self) -> None:
+        """Look anew at who governs, and at the box."""
+        self.follow(self._charger.view())
+
+    def card_read(self, uid: bytes) -> None:
+        """Tell that a card was held to the reader.
+
+        Raises: ValueError for an identifier that no card has. Source: ISO 14443A.
+        """
+        if len(uid) not in (4, 7, 10):
+            raise ValueError(f"uid of {len(uid)} bytes: a card has 4, 7 or 10")
+        self.events.rfid.emit(uid=uid)
+
+    def follow(self, view: ChargerView) -> None:
+        """Show and tell what `view` means; where that cannot be stored now, it is shown nevertheless."""
+        try:
+            self._settle(self.internal.kept, view)
+            self.internal.trouble = None
+        except (sqlite3.Error, OSError) as error:
+            if self.internal.trouble is None:
+                log.warning("state of the EVSE cannot be stored: %s", error)
+            self.internal.trouble = error
+            self.internal.lasting = False
+            try:
+                self._settle(self.internal.kept, view)
+            finally:
+                self.internal.lasting = True
+
+    def _settle(self, kept: Kept, view: ChargerView | None = None, **written: Any) -> None:
+        """Bring attributes, events, store and asks in line with the box and with what is kept from now on."""
+        view = view or self._charger.view()
+        now_s = self._now_s()
+        if self._governed():
+            kept = replace(kept, grant=kept.grant.expired(now_s))
+        self._advance_test(view)
+        permission = self._permission(kept)
+        outcome = rules.advance(self.internal.shown, kept.told, view, kept.grant, permission)
+        kept = replace(kept, told=outcome.told)
+        attributes = {**self._attributes(view, kept, outcome), **written}
+        window_s = attributes.get("randomization_delay_window", self.state.randomization_delay_window)
+        situation = Situation(
+            view, now_s, outcome.shown.state, outcome.supply, outcome.maximum_ma, window_s, kept.targets
+        )
+        attributes |= _planned(self._planner.next_charge(situation))
+        self._commit(kept, attributes, outcome, self._session_due(view, outcome))
+        self._ask(view, kept.grant, permission, now_s)
+
+    def _attributes(self, view: ChargerView, kept: Kept, outcome: Outcome) -> dict[str, Any]:
+        """Return what follows from the box and the grant, of those attributes that the features have."""
+        grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
+        user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
+        values = {
+            "state": shown.state,
+            "supply_state": outcome.supply,
+            "fault_state": shown.fault,
+            "charging_enabled_until": grant.charging_until,
+            "discharging_enabled_until": grant.discharging_until,
+            "circuit_capacity": view.circuit_capacity_ma,
+            "minimum_charge_current": grant.minimum_ma,
+            "maximum_charge_current": outcome.maximum_ma,
+            "maximum_discharge_current": outcome.maximum_discharge_ma,
+            "user_maximum_charge_current": user_ma,
+            "state_of_charge": vehicle.state_of_charge_percent,
+            "battery_capacity": vehicle.battery_capacity_mwh,
+            "vehicle_id": vehicle.identifier,
+            "session_id": shown.session_id,
+            "session_energy_discharged": None if shown.session_id is None else 0,
+        }
+        return {key: value for key, value in values.items() if key in self.defaults}
+
+    def _session_due(self, view: ChargerView, outcome: Outcome) -> dict[str, int]:
+        """Return the session's figures where they are to be reported: at every boundary, and while energy flows."""
+        boundary = any(happening.event != "fault" for happening in outcome.happenings)
+        flows = outcome.shown.state is MatterState.PLUGGED_IN_CHARGING
+        session = view.session or view.last_session
+        due = boundary or (flows and view.now_ns - self.internal.reported_ns >= SESSION_REPORT_NS)
+        if session is None or not due:
+            return {}
+        self.internal.reported_ns = view.now_ns
+        return {
+            "session_duration": session.duration_ns(view.now_ns) // SECOND,
+            "session_energy_charged": session.energy_mwh,
+        }
+
+    def _commit(self, kept: Kept, attributes: dict[str, Any], outcome: Outcome, session: dict[str, int]) -> None:
+        """Store, publish and tell in one step, at once, whatever becomes of the request that asked for it."""
+        news = any(getattr(self.state, key) != value for key, value in attributes.items())
+        if news or session or outcome.happenings or kept != self.internal.stored:
+            self.internal.pending = kept
+            self.internal.boundary = bool(outcome.happenings)
+            try:
+                Context().run(self._change, attributes | session, tuple(session), outcome.happenings)
+            finally:
+                self.internal.pending = None
+            if self.internal.lasting:
+                self.internal.stored = kept
+        self.internal.kept = kept
+        self.internal.shown = outcome.shown
+
+    def _change(
+        self, attributes: Mapping[str, Any], published: tuple[str, ...], happenings: tuple[Happening, ...]
+    ) -> None:
+        more = _NO_DISCHARGE if "V2X" in self.cluster.features else {}
+        with transaction():
+            for key, value in attributes.items():
+                setattr(self.state, key, value)
+            self.publish(*published)
+            for happening in happenings:
+                source = getattr(self.events, happening.event)
+                source.emit(**happening.fields, **more.get(happening.event, {}))
+
+    def _advance_test(self, view: ChargerView) -> None:
+        """Order the self-test once the contactor is open, and note its end."""
+        since_ns, test = self.internal.test_since_ns, view.self_test
+        if since_ns is None:
+            return
+        if not self.internal.test_ordered:
+            if not view.contactor_closed:
+                self.internal.test_ordered = True
+                self._charger.start_self_test()
+        elif not test.ordered and not test.running and (test.passed or view.faults):
+            self.internal.test_since_ns = None
+        if view.now_ns - since_ns >= SELF_TEST_WITHIN_NS:
+            self.internal.test_since_ns = None
+
+    def _permission(self, kept: Kept | None = None) -> Permission:
+        if not self._governed():
+            owner = self._charger.ask_of(LimitSource.OWNER)
+            return Permission(owner is None or owner.permitted, governed=False)
+        grant, now_s = (kept or self.internal.kept).grant, self._now_s()
+        return Permission(
+            grant.charging(now_s), grant.discharging(now_s), diagnosing=self.internal.test_since_ns is not None
+        )
+
+    def _ask(self, view: ChargerView, grant: Grant, permission: Permission, now_s: int | None) -> None:
+        """Put the controller's and the user's word among the asks, or take both back when the owner governs."""
+        if not permission.governed:
+            for source in (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM):
+                if self._charger.ask_of(source) is not None:
+                    self._charger.withdraw(source)
+            return
+        until_ns = None
+        if grant.charging_until and now_s is not None:
+            until_ns = view.now_ns + (grant.charging_until - now_s) * SECOND
+        permitted = permission.charging and not permission.diagnosing
+        maximum_ma = Milliamps(min(grant.maximum_ma, MAX_OFFER_MA))
+        user_ma = Milliamps(min(grant.user_limit_ma(view.circuit_capacity_ma), MAX_OFFER_MA))
+        self._put(Ask(LimitSource.ENABLE_CHARGING, permitted, maximum_ma, until_ns, Lapse.STOPPED))
+        self._put(Ask(LimitSource.USER_MAXIMUM, limit_ma=user_ma))
+
+    def _put(self, wanted: Ask) -> None:
+        """Ask for what is not asked for already."""
+        present = self._charger.ask_of(wanted.source)
+        if present is not None and present.until_ns is not None and wanted.until_ns is not None:
+            same_end = abs(present.until_ns - wanted.until_ns) < SAME_END_NS
+            wanted = replace(wanted, until_ns=present.until_ns) if same_end else wanted
+        if present != wanted:
+            self._charger.ask(wanted)
+
+    # The store.
+
+    def records(self, values: Mapping[int, Any]) -> list[tuple[str, bytes]]:
+        """Return what of `values` must be stored; of a running session only what it is at a boundary."""
+        if not self.internal.lasting:
+            return []
+        session = {self.supervisor.attribute(key).id for key in ("session_duration", "session_energy_charged")}
+        if self.internal.boundary:
+            values = {**{key: self._values[key] for key in session}, **values}
+        else:
+            values = {key: value for key, value in values.items() if key not in session}
+        rows = super().records(values)
+        pending = self.internal.pending
+        if pending is not None and pending != self.internal.stored:
+            rows.append((self._kept_key, encode(pending)))
+        return rows
+
+    @property
+    def _kept_key(self) -> str:
+        return f"energy-evse/{self.endpoint.id}"
+
+    def _recalled(self) -> Kept:
+        record = self.node.store.get(self._kept_key)
+        try:
+            return Kept() if record is None else decode(record)
+        except ValueError as error:
+            log.warning("what the EVSE kept cannot be read and is dropped: %s", error)
+            return Kept()
+
+    def _now_s(self) -> int | None:
+        """Return the time in s since 2000, None while nobody knows it."""
+        unix_us = self._clock.unix_us()
+        return None if unix_us is None else unix_us // 1_000_000 - MATTER_EPOCH_UNIX_S
+
+
+def _planned(plan: NextCharge) -> dict[str, Any]:
+    return {
+        "next_charge_start_time": plan.start_time,
+        "next_charge_target_time": plan.target_time,
+        "next_charge_required_energy": plan.required_energy_mwh,
+        "next_charge_target_soc": plan.target_soc_percent,
+    }

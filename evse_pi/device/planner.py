@@ -1,0 +1,61 @@
+"""What the EVSE cluster asks of whoever plans when to charge, and what it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from evse_pi.core.states import MatterState, SupplyState
+    from evse_pi.device.charger import ChargerView
+    from evse_pi.energy.targets import DaySchedule
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a plan is made from. Units: `now_s` in s since 2000, None while nobody knows the time."""
+
+    view: ChargerView
+    now_s: int | None
+    state: MatterState | None
+    supply: SupplyState
+    maximum_charge_ma: int
+    randomization_window_s: int
+    targets: tuple[DaySchedule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NextCharge:
+    """The next planned charge as the cluster publishes it; nothing is planned where all are None.
+
+    Units: times in s since 2000.
+    """
+
+    start_time: int | None = None
+    target_time: int | None = None
+    required_energy_mwh: int | None = None
+    target_soc_percent: int | None = None
+
+
+UNPLANNED = NextCharge()
+
+
+class Planner(Protocol):
+    """Decides when to charge; asked after every change and once a second."""
+
+    def next_charge(self, situation: Situation) -> NextCharge:
+        """Return the plan that follows from the situation, and act on it in the name of its own limit sources."""
+
+    def start_now(self) -> None:
+        """Take note that a person or a controller has just asked for charging, which no delay may hold up."""
+
+
+class NoPlanner:
+    """Plans nothing: whatever is permitted and demanded begins at once."""
+
+    def next_charge(self, situation: Situation) -> NextCharge:  # noqa: ARG002 (nothing depends on it)
+        """Return that nothing is planned."""
+        return UNPLANNED
+
+    def start_now(self) -> None:
+        """Do nothing: there is no delay to skip."""

@@ -1,0 +1,211 @@
+"""An EVSE cluster on a box that is moved by hand, for tests without processes and network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.limits import Limit
+from evse_pi.core.states import LimitSource, PilotState, Reason
+from evse_pi.device.charger import ChargerView, SelfTestView
+from evse_pi.device.energy_evse import EnergyEvseServer
+from evse_pi.energy.demand import OWNER_DEFAULT, Ask
+from evse_pi.energy.session import Session
+from evse_pi.matter.model.observable import Observable
+from evse_pi.matter.storage import MemoryStore
+from evse_pi.matter.wire.chip_objects import EnergyEvse
+from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
+from tests.support.model_bench import attached, model_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+NOW_S = 1_800_000_000 - MATTER_EPOCH_UNIX_S
+CAPACITY_MA = 32_000
+
+IDLE = ChargerView(
+    now_ns=1_000 * SECOND,
+    heard=True,
+    pilot=PilotState.A,
+    contactor_closed=False,
+    offered_current_ma=Milliamps(0),
+    permitted=False,
+    reason=Reason.NO_VEHICLE,
+    reason_until_ns=0,
+    faults=frozenset(),
+    limits=(Limit(LimitSource.BOARD, Milliamps(32_000)), Limit(LimitSource.CIRCUIT_CAPACITY, Milliamps(CAPACITY_MA))),
+    cable_ma=None,
+    rated_current_ma=Milliamps(32_000),
+    circuit_capacity_ma=Milliamps(CAPACITY_MA),
+    phases=3,
+    voltage_mv=Millivolts(230_000),
+    self_test=SelfTestView(ordered=False, running=False, passed=True),
+    session=None,
+    last_session=None,
+    meter_fitted=True,
+    meter=None,
+    power_mw=None,
+    power_estimated=False,
+    temperature=None,
+)
+
+
+class HandWallClock:
+    """The time of day, moved by hand; None is a clock that nobody has set."""
+
+    def __init__(self, now_s: int | None = NOW_S) -> None:
+        self.now_s = now_s
+
+    def unix_us(self) -> int | None:
+        return None if self.now_s is None else (self.now_s + MATTER_EPOCH_UNIX_S) * 1_000_000
+
+
+class HandCharger:
+    """A box whose every change is a call; sessions follow the pilot as in the real one."""
+
+    def __init__(self, view: ChargerView = IDLE, sessions: int = 0) -> None:
+        self.changed: Observable[ChargerView] = Observable("charger")
+        self.asks: dict[LimitSource, Ask] = {LimitSource.OWNER: OWNER_DEFAULT}
+        self.self_tests = 0
+        self.identifying = False
+        self._view = view
+        self._sessions = sessions
+
+    def view(self) -> ChargerView:
+        return self._view
+
+    def ask(self, ask: Ask) -> None:
+        self.asks[ask.source] = ask
+
+    def withdraw(self, source: LimitSource) -> None:
+        self.asks.pop(source, None)
+
+    def ask_of(self, source: LimitSource) -> Ask | None:
+        return self.asks.get(source)
+
+    def start_self_test(self) -> None:
+        self.self_tests += 1
+        self.become(self_test=SelfTestView(ordered=True, running=False, passed=True))
+
+    def identify(self, *, active: bool) -> None:
+        self.identifying = active
+
+    # What happens to the box.
+
+    def become(self, **changes: Any) -> None:
+        """Change the view and tell it."""
+        self._view = replace(self._view, **changes)
+        self.changed.emit(self._view)
+
+    def pilot(self, state: PilotState, *, closed: bool = False, offered_ma: int = 0, **changes: Any) -> None:
+        """Let the pilot be accepted as `state`; a vehicle's session begins and ends with it."""
+        view = self._view
+        session, last = view.session, view.last_session
+        if state is PilotState.A and session is not None:
+            session, last = None, session.ended(view.now_ns, None)
+        if state in (PilotState.B, PilotState.C, PilotState.D) and session is None:
+            self._sessions += 1
+            session = Session(self._sessions, view.now_ns)
+        self.become(
+            pilot=state,
+            contactor_closed=closed,
+            offered_current_ma=Milliamps(offered_ma),
+            session=session,
+            last_session=last,
+            **changes,
+        )
+
+    def charge(self, offered_ma: int = 16_000) -> None:
+        """Let the vehicle ask and the contactor close."""
+        self.pilot(PilotState.C, closed=True, offered_ma=offered_ma)
+
+    def fault(self, *faults: Fault, **changes: Any) -> None:
+        """Let exactly these faults be active, which opens the contactor."""
+        opened = {"contactor_closed": False, "offered_current_ma": Milliamps(0)} if faults else {}
+        self.become(faults=frozenset(faults), **{**opened, **changes})
+
+    def spend(self, seconds: int, energy_mwh: int = 0) -> None:
+        """Let time pass, and energy flow into the session."""
+        view = self._view
+        session = view.session
+        if session is not None:
+            session = session.add(energy_mwh, estimated=False)
+        self.become(now_ns=view.now_ns + seconds * SECOND, session=session)
+
+
+@dataclass
+class EvseBench:
+    """One cluster with its box, its clock, and everything that peers would hear of it."""
+
+    charger: HandCharger = field(default_factory=HandCharger)
+    clock: HandWallClock = field(default_factory=HandWallClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    governed: bool = True
+    features: tuple[str, ...] = ()
+    heard: list[tuple[str, Any]] = field(default_factory=list)
+    reports: list[set[str]] = field(default_factory=list)
+    planner: Any = None
+
+    async def start(self) -> EvseBench:
+        kind = EnergyEvseServer.with_features(*self.features) if self.features else EnergyEvseServer
+        self.server = kind(self.charger, self.clock, governed=lambda: self.governed, planner=self.planner)
+        self.node = await attached(self.server, node=model_node(self.store))
+        for event in self.server.cluster.events.values():
+            getattr(self.server.events, event.key).on(self._hear(event.key))
+        self.node.changes.on(lambda change: self.reports.append({self._key(one) for one in change.attributes}))
+        return self
+
+    async def restart(self) -> EvseBench:
+        """Begin a new life of the process on the same store and box."""
+        await self.node.close()
+        charger = HandCharger(self.charger.view())
+        charger._sessions = self.charger._sessions
+        again = EvseBench(charger, self.clock, self.store, self.governed, self.features, planner=self.planner)
+        return await again.start()
+
+    def _hear(self, name: str) -> Callable[[Any], None]:
+        return lambda payload: self.heard.append((name, payload))
+
+    def _key(self, attribute_id: int) -> str:
+        return self.server.cluster.attributes[attribute_id].key
+
+    @property
+    def state(self) -> Any:
+        return self.server.state
+
+    @property
+    def names(self) -> list[str]:
+        """The events so far by name; reading them forgets them."""
+        found = [name for name, _ in self.heard]
+        self.heard.clear()
+        return found
+
+    def enable(self, until: int | None = None, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> Status:
+        request = EnergyEvse.Commands.EnableCharging(until, minimum_ma, maximum_ma)
+        return self.status(lambda: self.server.enable_charging(request))
+
+    def disable(self) -> Status:
+        return self.status(self.server.disable)
+
+    def targets(self, *schedules: tuple[int, Iterable[tuple[int, int | None, int | None]]]) -> Status:
+        structs = EnergyEvse.Structs
+        made = [
+            structs.ChargingTargetScheduleStruct(days, [structs.ChargingTargetStruct(*target) for target in targets])
+            for days, targets in schedules
+        ]
+        return self.status(lambda: self.server.set_targets(EnergyEvse.Commands.SetTargets(made)))
+
+    @staticmethod
+    def status(action: Callable[[], Any]) -> Status:
+        try:
+            action()
+        except MatterStatus as refusal:
+            return refusal.status
+        return Status.SUCCESS
+
+
+def mwh(value: int) -> MilliwattHours:
+    return MilliwattHours(value)
