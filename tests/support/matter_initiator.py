@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.matter.channel import spake2p
@@ -31,34 +31,59 @@ from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
 from evse_pi.matter.wire.tlv import TLVList, uint
 from evse_pi.matter.world import Entropy, SystemEntropy
+from tests.support.interaction_messages import (
+    INVOKE_REQUEST,
+    INVOKE_RESPONSE,
+    READ_REQUEST,
+    REPORT_DATA,
+    REVISION,
+    STATUS_RESPONSE,
+    SUBSCRIBE_REQUEST,
+    SUBSCRIBE_RESPONSE,
+    TIMED_REQUEST,
+    WRITE_REQUEST,
+    WRITE_RESPONSE,
+    AttributePath,
+    InteractionError,
+    InvokeResult,
+    Report,
+    Subscription,
+    attribute_path,
+    event_path,
+    fields_of,
+    requested,
+    status_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable
 
     from evse_pi.matter.channel.exchange import Exchange, Message
     from evse_pi.matter.channel.transport import DatagramTransport
     from tests.support.matter_authority import Authority
 
-STATUS_RESPONSE, READ_REQUEST, SUBSCRIBE_REQUEST, SUBSCRIBE_RESPONSE, REPORT_DATA = range(1, 6)
-WRITE_REQUEST, WRITE_RESPONSE, INVOKE_REQUEST, INVOKE_RESPONSE, TIMED_REQUEST = range(6, 11)
-REVISION = {255: uint(12)}
-
-AttributePath = tuple[int | None, int | None, int | None]
+__all__ = [
+    "INVOKE_REQUEST",
+    "READ_REQUEST",
+    "REPORT_DATA",
+    "TIMED_REQUEST",
+    "WRITE_REQUEST",
+    "HandshakeError",
+    "InteractionError",
+    "InvokeResult",
+    "MatterInitiator",
+    "Member",
+    "Report",
+    "Subscription",
+    "attribute_path",
+    "event_path",
+]
 
 
 class HandshakeError(Exception):
     def __init__(self, report: StatusReport) -> None:
         super().__init__(str(report))
         self.report = report
-
-
-class InteractionError(Exception):
-    """The device answered with a StatusResponse, or with an opcode that does not belong here."""
-
-    def __init__(self, opcode: int, status: int | None) -> None:
-        super().__init__(f"opcode=0x{opcode:02X} status={status if status is None else hex(status)}")
-        self.opcode = opcode
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,66 +114,6 @@ class Member:
         root_key = MatterCertificate.decode(self.root).public_key
         name = root_key + self.fabric_id.to_bytes(8, "little") + peer_node_id.to_bytes(8, "little")
         return hmac.digest(self.operational_ipk, initiator_random + name, "sha256")
-
-
-@dataclass(slots=True)
-class Report:
-    """What ReportData messages said, chunks and list appends put together."""
-
-    subscription_id: int | None = None
-    attributes: dict[tuple[int, int, int], Any] = field(default_factory=dict)
-    versions: dict[tuple[int, int], int] = field(default_factory=dict)
-    statuses: dict[tuple[int | None, int | None, int | None], int] = field(default_factory=dict)
-    events: list[dict[int, Any]] = field(default_factory=list)
-    event_statuses: list[dict[int, Any]] = field(default_factory=list)
-    chunks: int = 0
-
-    def add(self, report: dict[int, Any]) -> None:
-        self.chunks += 1
-        if 0 in report:
-            self.subscription_id = int(report[0])
-        for item in report.get(1, ()):
-            if 1 in item:
-                self._add_data(item[1])
-            else:
-                path = dict(iter(item[0][0]))
-                self.statuses[path.get(2), path.get(3), path.get(4)] = int(item[0][1][0])
-        for item in report.get(2, ()):
-            (self.events if 1 in item else self.event_statuses).append(item[1] if 1 in item else item[0])
-
-    def _add_data(self, data: dict[int, Any]) -> None:
-        path = dict(iter(data[1]))
-        key = int(path[2]), int(path[3]), int(path[4])
-        self.versions[key[:2]] = int(data[0])
-        if 5 in path:
-            assert path[5] is None, f"list index {path[5]} in a report"
-            self.attributes[key].append(data[2])
-        else:
-            self.attributes[key] = data[2]
-
-
-@dataclass(frozen=True, slots=True)
-class InvokeResult:
-    """What an InvokeResponse says of one command."""
-
-    status: int
-    cluster_status: int | None = None
-    command: int | None = None
-    fields: dict[int, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Subscription:
-    """A subscription and the reports that came after the priming one."""
-
-    subscription_id: int
-    max_interval_s: int
-    priming: Report
-    reports: asyncio.Queue[Report] = field(default_factory=asyncio.Queue)
-
-    async def next_report(self, timeout_s: float = 3700.0) -> Report:
-        async with asyncio.timeout(timeout_s):
-            return await self.reports.get()
 
 
 class MatterInitiator:
@@ -361,7 +326,7 @@ class MatterInitiator:
 
     async def read(self, session: Session, *paths: AttributePath, **options: Any) -> Report:
         """Read attributes (endpoint, cluster, attribute; None is a wildcard) and, by `events=`, event paths."""
-        request = {3: options.get("fabric_filtered", True), **_requested(0, paths, options), **REVISION}
+        request = {3: options.get("fabric_filtered", True), **requested(0, paths, options), **REVISION}
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
             await exchange.send(READ_REQUEST, tlv.encode(request))
             return await self._collect(exchange)
@@ -375,13 +340,13 @@ class MatterInitiator:
             1: uint(min_s),
             2: uint(max_s),
             7: options.get("fabric_filtered", True),
-            **_requested(3, paths, options),
+            **requested(3, paths, options),
             **REVISION,
         }
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
             await exchange.send(SUBSCRIBE_REQUEST, tlv.encode(request))
             priming = await self._collect(exchange)
-            answer = _fields_of(await exchange.receive(60), SUBSCRIBE_RESPONSE)
+            answer = fields_of(await exchange.receive(60), SUBSCRIBE_RESPONSE)
         subscription = Subscription(int(answer[0]), int(answer[2]), priming)
         self.subscriptions[subscription.subscription_id] = subscription
         for early in self._early.pop(subscription.subscription_id, []):
@@ -396,7 +361,7 @@ class MatterInitiator:
         request = tlv.encode({0: False, 1: timed_ms is not None, 2: data, **REVISION})
         answer = await self.request(session, WRITE_REQUEST, request, timed_ms=timed_ms)
         statuses = []
-        for item in _fields_of(answer, WRITE_RESPONSE)[0]:
+        for item in fields_of(answer, WRITE_RESPONSE)[0]:
             path = dict(iter(item[0]))
             statuses.append(((path.get(2), path.get(3), path.get(4)), int(item[1][0])))
         return statuses
@@ -414,7 +379,7 @@ class MatterInitiator:
         """Invoke one command."""
         path = TLVList([(0, uint(endpoint)), (1, uint(cluster)), (2, uint(command))])
         request = tlv.encode({0: False, 1: timed_ms is not None, 2: [{0: path, 1: fields or {}}], **REVISION})
-        answer = _fields_of(await self.request(session, INVOKE_REQUEST, request, timed_ms=timed_ms), INVOKE_RESPONSE)
+        answer = fields_of(await self.request(session, INVOKE_REQUEST, request, timed_ms=timed_ms), INVOKE_RESPONSE)
         (item,) = answer[1]
         if 0 in item:
             return InvokeResult(0, None, int(dict(iter(item[0][0]))[2]), item[0].get(1, {}))
@@ -424,14 +389,14 @@ class MatterInitiator:
     async def _open_timed(self, exchange: Exchange, timeout_ms: int) -> None:
         await exchange.send(TIMED_REQUEST, tlv.encode({0: uint(timeout_ms), **REVISION}))
         answer = await exchange.receive(60)
-        if _status_of(answer) != 0:
-            raise InteractionError(answer.opcode, _status_of(answer))
+        if status_of(answer) != 0:
+            raise InteractionError(answer.opcode, status_of(answer))
 
     async def _collect(self, exchange: Exchange, first: Message | None = None) -> Report:
         """Take in the chunks of a report, confirming each that wants it."""
         report = Report()
         while True:
-            fields = _fields_of(first or await exchange.receive(60), REPORT_DATA)
+            fields = fields_of(first or await exchange.receive(60), REPORT_DATA)
             first = None
             report.add(fields)
             if not fields.get(4, False):
@@ -447,47 +412,3 @@ class MatterInitiator:
             self.subscriptions[report.subscription_id].reports.put_nowait(report)
         else:
             self._early.setdefault(report.subscription_id, []).append(report)
-
-
-def attribute_path(endpoint: int | None, cluster: int | None, attribute: int | None) -> TLVList:
-    """Return an AttributePathIB."""
-    parts = ((2, endpoint), (3, cluster), (4, attribute))
-    return TLVList([(tag, uint(value)) for tag, value in parts if value is not None])
-
-
-def event_path(endpoint: int | None, cluster: int | None, event: int | None, *, urgent: bool = False) -> TLVList:
-    """Return an EventPathIB."""
-    parts: list[tuple[int | None, Any]] = [
-        (tag, uint(value)) for tag, value in ((1, endpoint), (2, cluster), (3, event)) if value is not None
-    ]
-    return TLVList([*parts, (4, True)] if urgent else parts)
-
-
-def _requested(first_tag: int, paths: Sequence[AttributePath], options: dict[str, Any]) -> dict[int, Any]:
-    """Return the fields of a read or subscribe request from attributeRequests on."""
-    fields: dict[int, Any] = {}
-    if paths:
-        fields[first_tag] = [attribute_path(*path) for path in paths]
-    if "events" in options:
-        fields[first_tag + 1] = [path if isinstance(path, TLVList) else event_path(*path) for path in options["events"]]
-    if "event_min" in options:
-        fields[first_tag + 2] = [{1: uint(options["event_min"])}]
-    if "versions" in options:
-        filters = [
-            {0: TLVList([(1, uint(endpoint)), (2, uint(cluster))]), 1: uint(version)}
-            for (endpoint, cluster), version in options["versions"].items()
-        ]
-        fields[8 if first_tag else 4] = filters
-    return fields
-
-
-def _fields_of(message: Message, opcode: int) -> dict[int, Any]:
-    if message.protocol != PROTOCOL_INTERACTION_MODEL or message.opcode != opcode:
-        raise InteractionError(message.opcode, _status_of(message))
-    return tlv.decode(message.payload)
-
-
-def _status_of(message: Message) -> int | None:
-    if message.protocol == PROTOCOL_INTERACTION_MODEL and message.opcode == STATUS_RESPONSE:
-        return int(tlv.decode(message.payload)[0])
-    return None
