@@ -1,0 +1,157 @@
+"""The node process as systemd sees it: started, asked, killed, started again; here without any device on its buses."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.cli.client import BoxNotRunning, ask
+from evse_pi.core.records import Demand, decode_demand, encode_snapshot
+from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from tests.support.node_box import FakeSafety
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+
+
+def command(folder: Path, board: str = "simulated") -> list[str]:
+    return [
+        sys.executable, "-m", "evse_pi.node", "--board", board, "--state-dir", str(folder), "--run-dir", str(folder),
+        "--installation", str(folder / "installation.toml"),
+    ]  # fmt: skip
+
+
+class Node:
+    """A node process that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(command(self.folder), stderr=subprocess.DEVNULL)
+        self.ask("version")
+
+    def ask(self, name: str, **fields: Any) -> Any:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with suppress(BoxNotRunning):
+                return ask(self.folder / "control.sock", name, **fields)
+            assert self.process.poll() is None
+            time.sleep(0.02)
+        pytest.fail("the node does not answer")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path)
+    try:
+        yield node
+    finally:
+        node.kill()
+
+
+class RealClock:
+    """The machine's monotonic clock, as the fake safety process reads it."""
+
+    @property
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+
+def safety_end(folder: Path) -> LinkEnd[Demand]:
+    return LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_demand)
+
+
+def heard(link: LinkEnd[Demand], within_s: float) -> Demand | None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        demand = link.receive()
+        if demand is not None:
+            return demand
+        time.sleep(0.02)
+    return None
+
+
+def test_a_second_node_leaves_the_first_alone(node: Node) -> None:
+    second = subprocess.run(command(node.folder), capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == EX_UNAVAILABLE
+    assert "another node process keeps this state directory" in second.stderr
+    assert node.ask("version")
+
+
+def test_an_unknown_board_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(command(tmp_path, "nothing"), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == EX_CONFIG
+    assert "nothing" in done.stderr
+
+
+def test_dead_buses_are_shown_and_stop_nothing(node: Node) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not (status := node.ask("status"))["warnings"]:
+        time.sleep(0.05)
+    assert {device["device"] for device in status["devices"] if device["trouble"]} >= {"meter"}
+    assert any(warning.startswith("meter: ") for warning in status["warnings"])
+
+
+@pytest.mark.hazard("H-18")
+def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: Node) -> None:
+    for limit_ma in range(6_000, 9_000, 1_000):
+        answer = node.ask("set", limit_ma=limit_ma, permitted=False)
+        assert answer["stored"] is True
+        node.kill()
+        node.start()
+        assert node.ask("status")["owner"] == {"permitted": False, "limit_ma": limit_ma}
+
+
+@pytest.mark.hazard("H-10")
+def test_a_node_that_hangs_renews_no_lease_and_goes_on_when_it_may(node: Node) -> None:
+    with closing(safety_end(node.folder)) as link:
+        node.ask("stop")  # renews at once, once the first demand has gone out
+        assert heard(link, 15) is not None
+        node.process.send_signal(signal.SIGSTOP)
+        link.receive()
+        assert heard(link, 3) is None
+        node.process.send_signal(signal.SIGCONT)
+        demand = heard(link, 5)
+        assert demand is not None
+        assert demand.valid_until_ns > time.monotonic_ns()
+
+
+def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node) -> None:
+    safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+    with closing(safety_end(node.folder)) as link:
+        safety.become("B")
+        link.send(encode_snapshot(safety.become("C")))
+        while node.ask("status")["session"] is None:
+            time.sleep(0.02)
+        node.kill()
+        safety.become("A")
+        snapshot = safety.become("B")
+        node.start()
+        link.send(encode_snapshot(snapshot))
+        while node.ask("status")["session"] is None or node.ask("status")["session"]["number"] == 1:
+            time.sleep(0.02)
+        sessions = [(session["number"], session["ended"]) for session in node.ask("sessions")]
+        assert sessions == [(2, False), (1, True)]
+
+
+def test_a_node_that_is_told_to_end_takes_its_sockets_along(node: Node) -> None:
+    node.process.terminate()
+    assert node.process.wait(15) == 0
+    assert not (node.folder / "control.sock").exists()
+    assert not (node.folder / NODE_SOCKET).exists()
