@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,10 +124,9 @@ class LightingServer(OnOffServer.with_features("LT")):  # type: ignore[misc] # a
             return
         self.state.on_off = True
         self.state.on_time = max(self.state.on_time, request.onTime)
-        self.spawn(self._off_in(self.state.on_time / 10))
+        asyncio.get_running_loop().call_later(self.state.on_time / 10, self.callback(self._time_is_over))
 
-    async def _off_in(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+    def _time_is_over(self) -> None:
         self.state.on_time = 0
         self.state.on_off = False
 
@@ -153,9 +153,41 @@ class Lamp(LightingServer.alter(on_time={"constraint": "max 36000"}).set(off_wai
         print(f"lamp blinks for {change.value} s", flush=True)
 
 
-def lamp_endpoint(number: int = 1) -> Endpoint:
+class Beacon(IdentifyServer.enable(commands=("TriggerEffect",))):  # type: ignore[misc]
+    """Identify with the optional effects, ready before the lamp is."""
+
+    early = True
+
+    def trigger_effect(self, request: Any) -> None:
+        """Print the effect."""
+        print(f"lamp shows {request.effectIdentifier.name}", flush=True)
+
+
+# The same behaviour for a cluster of the maker's own, which no controller knows.
+NIGHT_LIGHT = replace(ON_OFF, identifier=0xFFF1_FC01, title="NightLight", revision=1)
+
+
+class NightLight(OnOffServer.for_cluster(NIGHT_LIGHT)):  # type: ignore[misc]
+    """A second, dim lamp that takes a moment to warm up; nobody sees it before."""
+
+    async def initialize(self) -> None:
+        """Warm up."""
+        await asyncio.sleep(0.1)
+        super().initialize()
+
+    def show(self, lit: bool) -> None:
+        """Print the night light."""
+        print("night light on" if lit else "night light off", flush=True)
+
+    def close(self) -> None:
+        """Go out with the node."""
+        self.show(lit=False)
+
+
+def lamp_endpoint(number: int = 1, *, night_light: bool = False) -> Endpoint:
     """Return the endpoint of an on/off light."""
-    return Endpoint(number, [DeviceType(0x0100, 3)], [IdentifyServer(), Lamp(), UserLabelServer()])
+    own = [NightLight()] if night_light else []
+    return Endpoint(number, [DeviceType(0x0100, 3)], [Lamp(), Beacon(), UserLabelServer(), *own])
 
 
 def arguments() -> argparse.Namespace:
@@ -167,6 +199,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=5540)
     parser.add_argument("--interface", action="append", help="network interface, may be repeated; default all")
     parser.add_argument("--enable-key", type=bytes.fromhex, help="32 hex digits that allow test event triggers")
+    parser.add_argument("--night-light", action="store_true", help="add a cluster that no controller knows")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -188,7 +221,9 @@ def lamp_node(options: argparse.Namespace) -> MatterNode:
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
     surroundings = Surroundings(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, salt, 1000))
-    node = MatterNode(product, setup, surroundings, [lamp_endpoint()], enable_key=options.enable_key)
+    node = MatterNode(
+        product, setup, surroundings, [lamp_endpoint(night_light=options.night_light)], enable_key=options.enable_key
+    )
     node.general_diagnostics.on_trigger(lambda code: code == 0x0006_0000_0000_0001)
     return node
 
