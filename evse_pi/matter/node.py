@@ -120,7 +120,8 @@ class MatterNode:
         self.setup = setup
         self._around = surroundings
         entropy = surroundings.entropy
-        self.clock = SynchronizedClock(surroundings.wall_clock)
+        given = surroundings.wall_clock
+        self.clock = given if isinstance(given, SynchronizedClock) else SynchronizedClock(given)
         self.ownership = Ownership.load(surroundings.store, self.clock, entropy)
         self.stack = MessageStack(entropy=entropy, session_parameters=SESSION_PARAMETERS)
         self.pase = PaseResponder(self.stack)
@@ -144,12 +145,16 @@ class MatterNode:
         self._follow_identity()
 
     async def start(self) -> None:
-        """Bring up all endpoints, then the network; a node without a fabric opens its commissioning window."""
+        """Bring up all endpoints, then the network; a node without a fabric opens its commissioning window.
+
+        Raises: OSError where the network refuses; the endpoints are up then, and it may be called again.
+        """
         for endpoint in self._endpoints:
-            await self.tree.add(endpoint)
+            if endpoint.id not in self.tree.endpoints:
+                await self.tree.add(endpoint)
         self._keep_fabrics()
-        await self._around.discovery.start()
         await self.stack.start(self._around.transport)
+        await self._around.discovery.start()
         self._advertise_fabrics()
         self.basic_information.started()
         self.general_diagnostics.started()

@@ -14,6 +14,8 @@ from evse_pi.node.memory import feed_row
 from hal.units import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot, Transition
     from evse_pi.energy.clock import Clock
@@ -33,6 +35,8 @@ class Chronicle:
         self.register_mwh: MilliwattHours | None = None
         self.current_ma: Milliamps | None = None
         self.feed = memory.feed
+        self.on_transition: list[Callable[[Transition], None]] = []
+        """Told of each transition, in their order, once sessions and faults are as after it."""
         self._clock = clock
         now_ns = clock.monotonic_ns()
         self.journal = Journal(now_ns)
@@ -75,6 +79,8 @@ class Chronicle:
             self._advance(self._sessions.advance(change, self._unix_at(change.at_ns)))
             self._compare_faults(change.faults, change.at_ns, snapshot)
             self._keep(change)
+            for listener in self.on_transition:
+                listener(change)
         self._advance(self._sessions.observe(snapshot, self._unix_at(snapshot.at_ns)))
         self._compare_faults(snapshot.faults, snapshot.at_ns, snapshot)
         if feed != self.feed:

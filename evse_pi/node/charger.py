@@ -1,0 +1,207 @@
+"""The box as the Matter clusters see it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
+from evse_pi.core.limits import Limit
+from evse_pi.core.records import Request
+from evse_pi.core.states import LimitSource, PilotState, Reason
+from evse_pi.device.charger import NOTHING_TOLD, ChargerView, SelfTestView
+from evse_pi.energy.demand import Ask, Lapse
+from evse_pi.energy.history import setting_row
+from evse_pi.energy.metering import fresh
+from evse_pi.matter.model.observable import Observable
+from hal.units import SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evse_pi.core.records import Snapshot, Transition
+    from evse_pi.energy.history import Row
+    from evse_pi.node.box import Box
+
+log = logging.getLogger(__name__)
+
+ASKS = "asks"
+SELF_TEST = "self_test"
+LASTING = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
+"""Whose asks outlast a restart: they hold from the first demand on, before the clusters have come up."""
+IDENTIFY_BLINK_NS = SECOND // 4  # twice as fast as a fault blinks
+_NOTHING: frozenset[Any] = frozenset()
+
+
+class BoxCharger:
+    """The `Charger` of the clusters, made of the box; `renew` has a new demand sent at once."""
+
+    def __init__(self, box: Box, renew: Callable[[], None]) -> None:
+        self.changed: Observable[ChargerView] = Observable("charger")
+        self.vehicle = NOTHING_TOLD
+        self._box = box
+        self._renew = renew
+        self._identifying = False
+        self._tested_ns: int | None = None
+        self._soon: asyncio.Handle | None = None
+        box.chronicle.on_transition.append(self._passed)
+
+    def resume(self, saved: list[dict[str, Any]]) -> None:
+        """Take up the asks of a former life of this process."""
+        for fields in saved:
+            self._box.book.put(self._ask_from(fields))
+
+    def forget_asks(self) -> None:
+        """Drop the asks of a former life, because nobody speaks for their sources any more."""
+        for source in LASTING:
+            self._box.book.withdraw(source)
+
+    def view(self) -> ChargerView:
+        """Return the box as it is now."""
+        box, snapshot = self._box, self._box.snapshot
+        now_ns, installation = box.clock.monotonic_ns(), box.installation
+        power_mw, estimated = box.power_mw()
+        heat, reading = box.temperature, box.reading
+        return ChargerView(
+            now_ns=now_ns,
+            heard=box.heard_lately(),
+            pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
+            contactor_closed=snapshot is not None and snapshot.contactor_closed,
+            offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
+            permitted=snapshot is not None and snapshot.permitted,
+            reason=Reason.STARTING if snapshot is None else snapshot.reason,
+            reason_until_ns=0 if snapshot is None else snapshot.reason_until_ns,
+            faults=_NOTHING if snapshot is None else snapshot.faults,
+            limits=tuple(self._limits(snapshot, now_ns)),
+            cable_ma=None if snapshot is None else snapshot.cable_ma or None,
+            rated_current_ma=box.ratings.rated_current_ma,
+            circuit_capacity_ma=Milliamps(0) if installation is None else installation.circuit_capacity_ma,
+            phases=box.ratings.phases if installation is None else installation.phases,
+            voltage_mv=DEFAULT_VOLTAGE_MV if installation is None else installation.nominal_voltage_mv,
+            self_test=self._self_test(snapshot),
+            session=box.chronicle.session,
+            last_session=box.chronicle.last_session,
+            meter_fitted=box.ratings.meter_fitted,
+            meter=reading if reading is not None and fresh(reading.read_ns, now_ns) else None,
+            power_mw=power_mw,
+            power_estimated=estimated,
+            temperature=heat.centi_celsius if heat is not None and fresh(heat.at_ns, now_ns) else None,
+            vehicle=self.vehicle,
+        )
+
+    def ask(self, ask: Ask) -> None:
+        """Put an ask in the book, have it sent and, where it lasts, remembered."""
+        self._box.book.put(ask)
+        self._asked(ask.source)
+
+    def withdraw(self, source: LimitSource) -> None:
+        """Take an ask out of the book."""
+        self._box.book.withdraw(source)
+        self._asked(source)
+
+    def ask_of(self, source: LimitSource) -> Ask | None:
+        """Return what `source` asks now."""
+        return self._box.book.ask_of(source)
+
+    def start_self_test(self) -> None:
+        """Order a self-test; what it finds is kept."""
+        self._tested_ns = self._box.clock.monotonic_ns()
+        self._box.order(Request.SELF_TEST)
+        self._renew()
+
+    def identify(self, *, active: bool) -> None:
+        """Blink the status LED, or let it show the box again."""
+        self._identifying = active
+
+    def lit(self) -> bool:
+        """Return whether the status LED shines now; read by a bus thread."""
+        if self._identifying:
+            return self._box.clock.monotonic_ns() // IDENTIFY_BLINK_NS % 2 == 0
+        return self._box.lit()
+
+    def refresh(self) -> None:
+        """Tell the view, because a snapshot came or a second passed."""
+        self._soon = None
+        view = self.view()
+        self._keep_test(view.self_test)
+        self.changed.emit(view)
+
+    def _passed(self, change: Transition) -> None:
+        """Tell the view as it was right after a transition, of which a snapshot may bring several."""
+        view = self.view()
+        self.changed.emit(
+            replace(
+                view,
+                pilot=change.pilot_state,
+                contactor_closed=change.contactor_closed,
+                offered_current_ma=change.offered_current_ma,
+                faults=change.faults,
+                reason=change.reason,
+            )
+        )
+
+    def _asked(self, source: LimitSource) -> None:
+        if source in LASTING:
+            self._box.chronicle.journal.note(self._asks_row(), urgent=True)
+        self._renew()
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self.refresh)
+
+    def _limits(self, snapshot: Snapshot | None, now_ns: int) -> list[Limit]:
+        box = self._box
+        limits = [Limit(LimitSource.BOARD, box.ratings.rated_current_ma)]
+        if box.installation is not None:
+            limits.append(Limit(LimitSource.CIRCUIT_CAPACITY, box.installation.circuit_capacity_ma))
+        if snapshot is not None and snapshot.cable_ma:
+            limits.append(Limit(LimitSource.CABLE, snapshot.cable_ma))
+        if snapshot is not None and snapshot.limit_source in (LimitSource.TEMPERATURE, LimitSource.STALE_SENSOR):
+            limits.append(Limit(snapshot.limit_source, snapshot.limit_ma))
+        asked = ((ask.source, box.book.ask_of(ask.source)) for ask in box.book.limits(now_ns))
+        ceilings = ((source, ask.ceiling_ma(now_ns)) for source, ask in asked if ask is not None)
+        return limits + [Limit(source, ceiling_ma) for source, ceiling_ma in ceilings if ceiling_ma is not None]
+
+    def _self_test(self, snapshot: Snapshot | None) -> SelfTestView:
+        ordered = bool(self._box.orders.outstanding & Request.SELF_TEST)
+        if snapshot is None:
+            return SelfTestView(ordered, running=False, passed=False)
+        return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
+
+    def _keep_test(self, test: SelfTestView) -> None:
+        """Keep the evidence of an ordered self-test once it is over."""
+        if self._tested_ns is None or test.ordered or test.running or not (test.passed or self._faulty()):
+            return
+        self._tested_ns = None
+        evidence = [[each.check.name, each.measured, each.lowest, each.highest] for each in test.evidence]
+        kept = {"unix_s": self._box.clock.unix_s(), "passed": test.passed, "evidence": evidence}
+        self._box.chronicle.journal.note(setting_row(SELF_TEST, kept), urgent=True)
+        log.info("self-test over passed=%s checks=%d", test.passed, len(evidence))
+
+    def _faulty(self) -> bool:
+        return self._box.snapshot is not None and bool(self._box.snapshot.faults)
+
+    def _asks_row(self) -> Row:
+        asks = [self._box.book.ask_of(source) for source in LASTING]
+        return setting_row(ASKS, [self._fields_of(ask) for ask in asks if ask is not None])
+
+    def _fields_of(self, ask: Ask) -> dict[str, Any]:
+        """Return an ask as it is stored; its end stands on the calendar, if that is known."""
+        until, unix_s = ask.until_ns, self._box.clock.unix_s()
+        if until is not None and unix_s is not None:
+            until = unix_s + (until - self._box.clock.monotonic_ns()) // SECOND
+        return {
+            "source": ask.source.name,
+            "permitted": ask.permitted,
+            "limit_ma": ask.limit_ma,
+            "until_unix_s": until if unix_s is not None else None,
+            "lapse": ask.lapse.name,
+        }
+
+    def _ask_from(self, fields: dict[str, Any]) -> Ask:
+        """Return a stored ask; an end that no clock can tell has not come yet."""
+        until_unix_s, unix_s, until_ns = fields["until_unix_s"], self._box.clock.unix_s(), None
+        if until_unix_s is not None and unix_s is not None:
+            until_ns = self._box.clock.monotonic_ns() + (until_unix_s - unix_s) * SECOND
+        source, lapse = LimitSource[fields["source"]], Lapse[fields["lapse"]]
+        return Ask(source, fields["permitted"], fields["limit_ma"], until_ns, lapse)
