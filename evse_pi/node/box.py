@@ -62,6 +62,8 @@ class Box:
         self.orders.hear(snapshot)
         if not self.ratings.meter_fitted:
             self._estimated(snapshot.at_ns, self._offered_mw(snapshot))
+        if self.reading is not None and not fresh(self.reading.read_ns, snapshot.at_ns):
+            self.chronicle.current_ma = None
         self.snapshot = snapshot
         self.chronicle.hear(snapshot)
 
