@@ -1,6 +1,6 @@
 """What bytes from strangers are fed to: every decoder.
 
-Each may raise nothing but DecodeError, and those of the interaction model a MatterStatus, which is an answer.
+Each may raise nothing but DecodeError, or what its protocol answers with: a MatterStatus or a refused handshake.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.case import Sigma1
 from evse_pi.matter.channel.pase import ParamRequest
-from evse_pi.matter.channel.protocol import StatusReport
+from evse_pi.matter.channel.protocol import HandshakeRefused, StatusReport
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain, verify_root
 from evse_pi.matter.interaction import messages
 from evse_pi.matter.wire import tlv
@@ -83,8 +83,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "tlv": tlv_element,
     "certificate": certificate,
     "status_report": _decodes(StatusReport.decode),
-    "param_request": _decodes(ParamRequest.decode),
-    "sigma1": _decodes(Sigma1.decode),
+    "param_request": _decodes(ParamRequest.decode, HandshakeRefused),
+    "sigma1": _decodes(Sigma1.decode, HandshakeRefused),
     "read": _decodes(messages.decode_read, MatterStatus),
     "subscribe": _decodes(messages.decode_subscribe, MatterStatus),
     "write": _decodes(messages.decode_write, MatterStatus),
@@ -148,7 +148,7 @@ def seeds() -> dict[str, list[bytes]]:
             tlv.encode({**sigma1, 5: parameters}),
             tlv.encode({**sigma1, 6: entropy.octets(16), 7: entropy.octets(16)}),
         ],
-        "read": [tlv.encode({**reading, **revision})],
+        "read": [tlv.encode({**reading, **revision}), tlv.encode({2: [tlv.uint(1)], 3: True})],
         "subscribe": [tlv.encode({**subscribing, **revision})],
         "write": [tlv.encode({**writing, **revision})],
         "invoke": [tlv.encode({**invoking, **revision})],

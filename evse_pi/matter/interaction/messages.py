@@ -259,7 +259,7 @@ _ABSENT: Final[Any] = object()
 
 def _read_fields(fields: tlv.Fields, tags: tuple[int, int, int, int, int]) -> ReadRequest:
     attributes, events, filters, filtered, versions = tags
-    minima = [tlv.Fields(element, "EventFilter").unsigned(1, bits=64) for element in _array(fields, filters)]
+    minima = [_structure(element, "EventFilter").unsigned(1, bits=64) for element in _array(fields, filters)]
     return ReadRequest(
         tuple(_decode_attribute_path(element) for element in _array(fields, attributes)),
         tuple(_decode_event_path(element) for element in _array(fields, events)),
@@ -267,6 +267,12 @@ def _read_fields(fields: tlv.Fields, tags: tuple[int, int, int, int, int]) -> Re
         fields.boolean(filtered),
         dict(_data_version(element) for element in _array(fields, versions)),
     )
+
+
+def _structure(element: Any, name: str) -> tlv.Fields:
+    if not isinstance(element, dict):
+        raise DecodeError(f"{name} is not a structure")
+    return tlv.Fields(element, name)
 
 
 def _array(fields: tlv.Fields, tag: int, *, required: bool = False) -> list[Any]:
@@ -315,10 +321,9 @@ def _decode_event_path(element: Any) -> Path:
 
 
 def _data_version(element: Any) -> tuple[tuple[int, int], int]:
-    if not isinstance(element, dict):
-        raise DecodeError("DataVersionFilter is not a structure")
+    fields = _structure(element, "DataVersionFilter")
     path = _path_fields(element.get(0), "ClusterPath")
-    version = tlv.Fields(element, "DataVersionFilter").unsigned(1, bits=32)
+    version = fields.unsigned(1, bits=32)
     return (path.unsigned(1, bits=16), path.unsigned(2, bits=32)), version
 
 
@@ -330,11 +335,10 @@ def _attribute_data(element: Any) -> AttributeData:
 
 
 def _command_data(element: Any) -> CommandData:
-    if not isinstance(element, dict):
-        raise DecodeError("CommandData is not a structure")
+    fields = _structure(element, "CommandData")
     path = _path_fields(element.get(0), "CommandPath")
     target = Path(_optional(path, 0, 16), path.unsigned(1, bits=32), path.unsigned(2, bits=32))
-    return CommandData(target, element.get(1), _optional(tlv.Fields(element, "CommandData"), 2, 16))
+    return CommandData(target, element.get(1), _optional(fields, 2, 16))
 
 
 def _attribute_path(path: Path) -> TLVList:
