@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from boards.loader import load_board
+from evse_pi.config import SIMULATED_INSTALLATION, ratings
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
+from evse_pi.core.settings import MachineSettings
 from evse_pi.core.states import EvseState, PilotMode
 from evse_pi.sim.faulty import Break
 from evse_pi.sim.world import QuietHost, World, WorldSettings
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,3 +236,55 @@ def test_heart_beats_five_times_a_second_and_stops_when_the_contactor_does_not_o
     before = host.heartbeats
     charging.wait(SECOND)
     assert host.heartbeats == before
+
+
+@pytest.mark.hazard("H-09")
+def test_run_ticks_on_absolute_deadlines_until_stopped(world: World) -> None:
+    loop = world.loop
+    assert loop is not None
+    deadlines: list[int] = []
+
+    def sleep_until(instant_ns: int) -> None:
+        deadlines.append(instant_ns)
+        world.clock.sleep_until(instant_ns)
+        if len(deadlines) == 5:
+            world.clock.advance(23 * MS)  # somebody took the processor
+        if len(deadlines) == 10:
+            loop.request_stop()
+
+    loop.run(sleep_until)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(deadlines)]
+    assert gaps == [10 * MS] * 4 + [30 * MS] + [10 * MS] * 4  # what was missed is not made up for
+
+
+@pytest.mark.hazard("H-08")
+@pytest.mark.parametrize("method", ["pilot_pwm.set_low", "watchdog.pulse", "contactor.maintain"])
+def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: World, method: str) -> None:
+    charging.breakage.broken[method] = Break.RAISE
+    charging.breakage.broken["rcd.read_tripped"] = Break.RAISE  # makes the box want state F
+    charging.wait(11 * MS)
+    assert not charging.asked_closed
+    charging.wait(20 * MS)
+    named = {"pilot_pwm": Fault.PILOT_PWM_FAILED, "watchdog": Fault.WATCHDOG_DRIVE_FAILED}
+    assert named.get(method.split(".")[0], Fault.CONTACTOR_DRIVE_FAILED) in charging.faults
+
+
+class CorrectedHost(QuietHost):
+    """Its installer has corrected the file."""
+
+    def reload(self) -> MachineSettings:
+        return MachineSettings(ratings(BOARD), replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(10_000)))
+
+
+@pytest.mark.hazard("H-11")
+def test_reloaded_installation_is_in_force_at_once() -> None:
+    alarms = frozenset({Fault.INSTALLATION_INVALID})
+    world = World(WorldSettings(BOARD, host=CorrectedHost(), alarms=alarms))
+    world.wait_for_state(EvseState.A, 3 * SECOND)
+    assert Fault.INSTALLATION_INVALID in world.faults
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(SECOND)
+    assert not world.faults
+    world.do("plug_in", cable_ma=32_000)
+    world.wait_for_state(EvseState.B2, 3 * SECOND)
+    assert world.node.snapshots[-1].offered_current_ma <= 10_000

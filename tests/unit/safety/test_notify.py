@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.safety.host import SystemHost
+from evse_pi.core.faults import Fault
+from evse_pi.safety.host import SystemHost, sleep_until
 from evse_pi.safety.memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
 
@@ -50,3 +52,21 @@ def test_abstract_address_is_understood() -> None:
         with closing(ServiceManager("@evse-pi-notify-test")) as notify:
             notify.tell(b"READY=1")
         assert endpoint.recv(100) == b"READY=1"
+
+
+def test_host_remembers_collects_and_reloads(tmp_path: Path) -> None:
+    memory = FaultMemory(tmp_path / "former")
+    with closing(memory), closing(ServiceManager(None)) as notify:
+        host = SystemHost(notify, memory, lambda: None)
+        host.remember(frozenset({Fault.RCD_TRIPPED}))
+        host.collect_garbage()
+        assert host.pauses.total == 1
+        assert host.reload() is None
+    assert FaultMemory(tmp_path / "former").former == {Fault.RCD_TRIPPED}
+
+
+def test_sleeping_until_a_past_instant_returns_at_once() -> None:
+    sleep_until(time.monotonic_ns() - 1)
+    due_ns = time.monotonic_ns() + 2_000_000
+    sleep_until(due_ns)
+    assert time.monotonic_ns() >= due_ns
