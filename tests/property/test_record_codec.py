@@ -194,3 +194,18 @@ def test_a_gap_in_the_transitions_is_refused():
 def test_a_demand_is_no_snapshot():
     with pytest.raises(DecodeError, match="kind 1"):
         decode_snapshot(encode_demand(DEMAND))
+
+
+def test_a_number_between_two_members_of_a_closed_set_is_refused():
+    datagram = bytearray(encode_demand(DEMAND))
+    at = datagram.index(LimitSource.OWNER.to_bytes(1, "little"), 14)
+    datagram[at] = 7
+    with pytest.raises(DecodeError, match="7 is not a valid LimitSource"):
+        decode_demand(bytes(datagram))
+
+
+def test_an_instant_before_the_boot_is_refused_by_name():
+    datagram = bytearray(encode_demand(DEMAND))
+    datagram[23] |= 0x80
+    with pytest.raises(DecodeError, match="valid_until_ns -"):
+        decode_demand(bytes(datagram))

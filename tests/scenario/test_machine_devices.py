@@ -549,3 +549,11 @@ def test_faults_that_outlived_a_restart_still_need_their_rule():
     box.order(Request.CLEAR_USER)
     box.run(20 * S)
     assert box.closed
+
+
+def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device():
+    box = box_in(EvseState.C2, FULL)
+    box.trace.clear()
+    box.now_ns += 86_395 * S
+    box.idle(20 * S)
+    assert not box.trace
