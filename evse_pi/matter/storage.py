@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 SQLITE_BUSY_TIMEOUT_MS = 5000  # another writer of the shared file holds it for one transaction, milliseconds
 
 
+class DamagedRecord(ValueError):  # noqa: N818 (what was found, not what went wrong)
+    """A stored value is not what this software wrote; the message names its key."""
+
+
+@contextmanager
+def decoding(key: str) -> Iterator[None]:
+    """Decode the value of `key` inside.
+
+    Raises: DamagedRecord in place of whatever the decoder stumbles over.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise DamagedRecord(f"stored value of {key!r} is damaged: {error!r}") from error
+
+
 class Transaction(Protocol):
     """Changes that become durable together or not at all."""
 

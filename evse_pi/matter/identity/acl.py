@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.identity import node_id
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
+from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status import MatterStatus, Status
 
@@ -80,7 +81,8 @@ class AccessControl:
         """Return the entries of one fabric in their order."""
         if fabric_index not in self._entries:
             encoded = self._store.get(_key(fabric_index))
-            self._entries[fabric_index] = () if encoded is None else _decode(fabric_index, encoded)
+            with decoding(_key(fabric_index)):
+                self._entries[fabric_index] = () if encoded is None else _decode(fabric_index, encoded)
         return self._entries[fabric_index]
 
     def allows(
@@ -225,7 +227,9 @@ def _encode_entry(entry: AclEntry) -> dict[int, Any]:
 
 
 def _decode(fabric_index: int, encoded: bytes) -> tuple[AclEntry, ...]:
-    entries: list[dict[int, Any]] = tlv.decode(encoded)
+    entries = tlv.decode(encoded)
+    if not isinstance(entries, list):
+        raise TypeError("an access control list is an array")
     return tuple(_decode_entry(fabric_index, fields) for fields in entries)
 
 

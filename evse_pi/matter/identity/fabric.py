@@ -16,7 +16,7 @@ from evse_pi.matter.identity.group_keys import (
     operational_group_key,
 )
 from evse_pi.matter.identity.signing import OperationalKey
-from evse_pi.matter.storage import delete_prefix
+from evse_pi.matter.storage import decoding, delete_prefix
 from evse_pi.matter.wire import tlv
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class FabricTable:
         self.on_reissued: list[Callable[[Fabric], None]] = []  # NOC and key changed: what was made with them is void
         self.on_removed: list[Callable[[Fabric], None]] = []
         self._delete_orphans()
-        self._stored = {index: self._load(index) for index in _indexes(store) if store.get(_record_key(index))}
+        self._stored = {index: self._load(index) for index in _indexes(store)}
         self._fabrics = dict(self._stored)
         self._last_index = int.from_bytes(store.get(_LAST_INDEX_KEY) or b"\x00", "big")
         group_keys.on_written.append(self._take_ipk)
@@ -216,7 +216,8 @@ class FabricTable:
         self._stored[fabric.index] = fabric
 
     def _load(self, index: int) -> Fabric:
-        fabric = _decode(index, self._store.get(_record_key(index)) or b"")
+        with decoding(_record_key(index)):
+            fabric = _decode(index, self._store.get(_record_key(index)) or b"")
         key_set = self._group_keys.read(index, IDENTITY_PROTECTION_KEY_SET)
         return fabric if key_set is None else fabric.with_ipk(key_set)
 

@@ -6,8 +6,9 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status import MatterStatus, Status
 
@@ -111,7 +112,8 @@ class GroupKeyStore:
     def _of_fabric(self, fabric_index: int) -> dict[int, GroupKeySet]:
         if fabric_index not in self._sets:
             encoded = self._store.get(_key(fabric_index))
-            self._sets[fabric_index] = {} if encoded is None else _decode(encoded)
+            with decoding(_key(fabric_index)):
+                self._sets[fabric_index] = {} if encoded is None else _decode(encoded)
         return self._sets[fabric_index]
 
     def _save(self, fabric_index: int, sets: dict[int, GroupKeySet]) -> None:
@@ -150,7 +152,9 @@ def _encode(sets: dict[int, GroupKeySet]) -> bytes:
 
 
 def _decode(encoded: bytes) -> dict[int, GroupKeySet]:
-    fields: list[dict[int, Any]] = tlv.decode(encoded)
+    fields = tlv.decode(encoded)
+    if not isinstance(fields, list):
+        raise TypeError("group key sets are an array")
     sets = (
         GroupKeySet(int(one[0]), int(one[1]), tuple(EpochKey(epoch[0], int(epoch[1])) for epoch in one[2]))
         for one in fields

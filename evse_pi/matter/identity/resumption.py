@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class ResumptionStore:
         self._timer: asyncio.TimerHandle | None = None
         for key in store.keys("fabric/"):
             if "/resumption/" in key:
-                record = _decode(store.get(key) or b"")
+                with decoding(key):
+                    record = _decode(store.get(key) or b"")
                 self._records[_peer(record)] = record
 
     def get(self, resumption_id: bytes) -> ResumptionRecord | None:

@@ -15,7 +15,7 @@ from evse_pi.matter.identity.group_keys import EpochKey, GroupKeySet
 from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.identity.resumption import MAX_RECORDS_PER_FABRIC, ResumptionRecord
-from evse_pi.matter.storage import MemoryStore
+from evse_pi.matter.storage import DamagedRecord, MemoryStore
 from evse_pi.matter.wire.status import MatterStatus, Status
 from tests.support.matter_authority import (
     Authority,
@@ -257,6 +257,17 @@ async def test_a_verified_vendor_survives_a_restart(bench: Bench) -> None:
     current = bench.restart().fabrics.get(fabric.index)
     assert current is not None
     assert current.admin_vendor_id == 0x1049
+
+
+@pytest.mark.parametrize("record", ["record", "acl", "group-keys", f"resumption/{ADMIN_NODE:016x}"])
+@pytest.mark.parametrize("damage", [b"", b"\x15\x18", b"\x16\x15\x18\x18", b"not TLV"])
+async def test_a_damaged_record_is_named(bench: Bench, record: str, damage: bytes) -> None:
+    fabric = bench.join(Authority())
+    key = f"fabric/{fabric.index}/{record}"
+    with bench.store.transaction() as transaction:
+        transaction.put(key, damage)
+    with pytest.raises(DamagedRecord, match=key):
+        bench.restart().access_control.entries(fabric.index)
 
 
 # --- UpdateNOC
