@@ -97,7 +97,7 @@ def command() -> None:
 def _running(box: Places) -> Iterator[None]:
     """Run a simulated box as a child. Raises: BoxError when it does not start."""
     log = (box.state_dir / "log").open("w+b")
-    command_line = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.state_dir), "run"]
+    command_line = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.state_dir), "run", "--no-matter"]
     child = subprocess.Popen(command_line, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
     try:
         _await_answer(box, child, Path(log.name))

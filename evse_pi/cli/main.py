@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "Run the box in the foreground: the safety process and the node process.",
     "status": "Show what the box does, and why.",
+    "commission": "Show how the box stands with Matter controllers, let one in, or throw one out.",
     "car": "Tell the simulated car what to do next.",
     "demo": "Let a car charge at a simulated wallbox, and show it.",
     "version": "Show the version of the software.",

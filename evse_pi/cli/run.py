@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from evse_pi.cli.client import BoxError
+from evse_pi.cli.commission import invite
 from evse_pi.cli.options import chosen, place_options
 from evse_pi.cli.places import SYSTEM_STATE
 from evse_pi.cli.supervisor import Service, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from boards.spec import BoardSpec
     from evse_pi.cli.places import Places
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 SIMULATED = "simulated"
 NODE_RESTART_S = 3.0
@@ -37,6 +41,21 @@ class Box:
     places: Places
     installation: Path
     environment: Mapping[str, str]
+    matter: tuple[str, ...] = ()
+
+
+def matter_options(function: Decorated) -> Decorated:
+    """Give a command the options of the Matter device."""
+    for name, text in (
+        ("features", "Some of pref,soc,pnc,rfid,v2x; without: pref."),
+        ("enable-key", "32 hex digits that allow test event triggers; without: none are."),
+        ("passcode", "Setup passcode; without: made at the first start."),
+        ("discriminator", "0 to 4095; without: made at the first start."),
+        ("port", "UDP port; without: 5540."),
+    ):
+        function = click.option(f"--{name}", help=text)(function)
+    function = click.option("--interface", multiple=True, help="Network interface; may be repeated.")(function)
+    return click.option("--no-matter", is_flag=True, help="Be no Matter device; the owner alone permits.")(function)
 
 
 @click.command("run")
@@ -44,17 +63,41 @@ class Box:
 @click.option(
     "--simulate", is_flag=True, help="Run this board on the simulated plant; implied by the board `simulated`."
 )
+@matter_options
 @place_options
 @click.pass_context
 def command(
-    context: click.Context, *, board: str, simulate: bool, state_dir: Path | None, run_dir: Path | None
+    context: click.Context,
+    /,
+    *,
+    board: str,
+    simulate: bool,
+    state_dir: Path | None,
+    run_dir: Path | None,
+    **matter: Any,
 ) -> None:
     """Run the box in the foreground until Ctrl-C."""
-    places = chosen(context, state_dir, run_dir)
-    run_box(board, places, simulate=simulate or board == SIMULATED)
+    chosen_places = chosen(context, state_dir, run_dir)
+    run_box(board, chosen_places, simulate=simulate or board == SIMULATED, matter=_matter_arguments(matter))
 
 
-def run_box(name: str, places: Places, *, simulate: bool) -> None:
+def _matter_arguments(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the node's arguments for what was given. Raises: click.UsageError for what the node would refuse."""
+    from evse_pi.node.matter_options import OptionError, check
+
+    arguments: list[str] = ["--no-matter"] if given["no_matter"] else []
+    arguments += [f"--interface={name}" for name in given["interface"]]
+    for name in ("port", "discriminator", "passcode", "enable_key", "features"):
+        if given[name] is not None:
+            arguments.append(f"--{name.replace('_', '-')}={given[name]}")
+    try:
+        check(arguments)
+    except OptionError as error:
+        raise click.UsageError(str(error)) from error
+    return tuple(arguments)
+
+
+def run_box(name: str, places: Places, *, simulate: bool, matter: tuple[str, ...] = ()) -> None:
     """Run safety process and node process, and a simulator before them where asked, until a signal ends it.
 
     Raises: BoxError when the board is unknown, a folder cannot be made, or the simulator does not start.
@@ -71,9 +114,16 @@ def run_box(name: str, places: Places, *, simulate: bool) -> None:
         environment: Mapping[str, str] = dict(os.environ)
         if simulate:
             environment = _simulator(board, places, resources)
-        box = Box(board, places, _installation(board, places, simulate=simulate), environment)
+        box = Box(board, places, _installation(board, places, simulate=simulate), environment, matter)
         supervisor = Supervisor(_services(box), places.run_dir, _say)
-        supervisor.run(on_ready=lambda: _say(f"{board.title} is running; ask it with: evse-pi status"))
+        supervisor.run(on_ready=lambda: _ready(box))
+
+
+def _ready(box: Box) -> None:
+    """Say that the box runs and, once its Matter device has come up without a controller, how to let one in."""
+    _say(f"{box.board.title} is running; ask it with: evse-pi status")
+    if "--no-matter" not in box.matter:
+        threading.Thread(target=invite, args=(box.places.control_socket, _say), daemon=True).start()
 
 
 def _services(box: Box) -> list[Service]:
@@ -83,7 +133,7 @@ def _services(box: Box) -> list[Service]:
         Service("safety", [*python, "evse_pi.safety", *shared], box.environment, SAFETY_RESTART_S, SAFETY_WATCHDOG_S),
         Service(
             "node",
-            [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir)],
+            [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir), *box.matter],
             box.environment,
             NODE_RESTART_S,
         ),

@@ -19,12 +19,14 @@ from evse_pi.energy.clock import SystemClock
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
 from evse_pi.node.daemon import Places, serve
 from evse_pi.node.lock import ProcessLock
+from evse_pi.node.matter_options import add_arguments, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boards.spec import BoardSpec
     from evse_pi.core.records import Snapshot
+    from evse_pi.node.matter_options import MatterOptions
 
 STATE_DIRECTORY = Path("/var/lib/evse-pi")
 RUN_DIRECTORY = Path("/run/evse-pi")
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             resources.callback(ProcessLock(places.state_dir).close)
             link = LinkEnd(places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET, decode_snapshot)
             resources.callback(link.close)
-            asyncio.run(_run(board, link, places))
+            asyncio.run(_run(board, link, places, options_of(arguments)))
     except BoardError as error:
         _say(str(error))
         return EX_CONFIG
@@ -55,12 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places) -> None:
+async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, matter: MatterOptions | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await serve(board, build_field(board), link, places, SystemClock(), stopping)
+    await serve(board, build_field(board), link, places, SystemClock(), stopping, matter)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -72,6 +74,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(%(default)s)"
     )
+    add_arguments(parser)
     return parser
 
 

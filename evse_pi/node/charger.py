@@ -38,9 +38,10 @@ _NOTHING: frozenset[Any] = frozenset()
 class BoxCharger:
     """The `Charger` of the clusters, made of the box; `renew` has a new demand sent at once."""
 
-    def __init__(self, box: Box, renew: Callable[[], None]) -> None:
+    def __init__(self, box: Box, renew: Callable[[], None], *, led_fitted: bool = False) -> None:
         self.changed: Observable[ChargerView] = Observable("charger")
         self.vehicle = NOTHING_TOLD
+        self.led_fitted = led_fitted
         self._box = box
         self._renew = renew
         self._identifying = False
@@ -105,6 +106,11 @@ class BoxCharger:
         """Return what `source` asks now."""
         return self._box.book.ask_of(source)
 
+    def release_owner(self) -> None:
+        """Let the owner's refusal go, because somebody else carries it out; the owner's limit stays."""
+        self._box.set_owner(permitted=True, limit_ma=self._box.owner.limit_ma)
+        self._renew()
+
     def start_self_test(self) -> None:
         """Order a self-test; what it finds is kept."""
         self._tested_ns = self._box.clock.monotonic_ns()
@@ -130,6 +136,8 @@ class BoxCharger:
 
     def _passed(self, change: Transition) -> None:
         """Tell the view as it was right after a transition, of which a snapshot may bring several."""
+        if not self.changed:
+            return
         view = self.view()
         self.changed.emit(
             replace(

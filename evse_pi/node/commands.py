@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from evse_pi.energy.store import Store
     from evse_pi.node.box import Box
+    from evse_pi.node.matter import MatterDevice
     from evse_pi.node.storage import Storage
 
 MAX_PAGE = 1_000
@@ -46,6 +47,14 @@ class Keeper(Protocol):
     """The running node, as far as commands need it."""
 
     bell: Bell
+    matter: MatterDevice | None
+
+    @property
+    def owner_permits(self) -> bool:
+        """Return whether charging is permitted as far as it is the owner's to say."""
+
+    def own(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
+        """Carry out the owner's word at once."""
 
     def renew(self) -> None:
         """Send a new demand at once."""
@@ -84,6 +93,7 @@ class Commands:
             "clear": self._clear,
             "selftest": self._self_test,
             "wake": self._wake,
+            "commission": self._commission,
             "reload": self._reload_installation,
             "version": self._version,
         }
@@ -149,8 +159,7 @@ class Commands:
 
     async def _set(self, request: Request) -> Any:
         fields = request.only("limit_ma", "permitted")
-        owner = self._box.owner
-        permitted, limit_ma = fields.get("permitted", owner.permitted), owner.limit_ma
+        permitted, limit_ma = fields.get("permitted", self._node.owner_permits), self._box.owner.limit_ma
         if not isinstance(permitted, bool):
             raise Refusal(f"permitted: {permitted!r} is not allowed; true or false")
         if "limit_ma" in fields:
@@ -170,11 +179,31 @@ class Commands:
 
     async def _own(self, permitted: bool, limit_ma: Milliamps | None) -> Any:
         """Carry out the owner's word at once, and say whether it will outlast a power cut."""
-        self._box.set_owner(permitted=permitted, limit_ma=limit_ma)
-        self._node.renew()
-        self._node.bell.ring()
+        self._node.own(permitted=permitted, limit_ma=limit_ma)
         stored = await self._node.flush()
         return {"permitted": permitted, "limit_ma": limit_ma, "stored": stored}
+
+    async def _commission(self, request: Request) -> Any:
+        fields = request.only("action", "fabric")
+        matter, action = self._node.matter, fields.get("action", "show")
+        if matter is None:
+            raise Refusal("the box is no Matter device: it was started with --no-matter, or is still loading it")
+        actions: dict[Any, Callable[[], None]] = {
+            "show": lambda: None,
+            "codes": lambda: None,
+            "open": matter.open_window,
+            "remove": lambda: matter.remove(request.integer("fabric", 1, 254, 0)),
+            "factory-reset": matter.factory_reset,
+        }
+        if action not in actions:
+            raise Refusal(f"action: {action!r} is not allowed; one of {', '.join(actions)}")
+        try:
+            actions[action]()
+            told = matter.describe()
+            wanted = action in ("codes", "open", "factory-reset") or (action == "show" and not told["commissioned"])
+            return {**told, "codes": matter.codes() if wanted and matter.ready else None}
+        except LookupError as error:
+            raise Refusal(str(error)) from error
 
     async def _clear(self, request: Request) -> Any:
         role = request.only("role").get("role", "user")

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.config import ConfigError, ratings, read_installation
 from evse_pi.core.records import encode_demand
 from evse_pi.node.box import Box
+from evse_pi.node.charger import ASKS, BoxCharger
 from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.field import Field
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.core.records import Snapshot
     from evse_pi.energy.clock import Clock
+    from evse_pi.node.matter import MatterDevice
+    from evse_pi.node.matter_options import MatterOptions
+    from hal.units import Milliamps
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +70,12 @@ async def serve(
     places: Places,
     clock: Clock,
     stopping: asyncio.Event,
+    matter: MatterOptions | None = None,
 ) -> None:
-    """Run the node until `stopping` is set. Raises: OSError where the command socket cannot be made."""
+    """Run the node until `stopping` is set, as a Matter device where `matter` says how.
+
+    Raises: OSError where the command socket cannot be made.
+    """
     storage = Storage()
     try:
         store = await storage.open(places.state_dir / DATABASE)
@@ -74,15 +83,22 @@ async def serve(
         rated = ratings(board)
         box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, places)
-        field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=box.lit)
+        node.charger.led_fitted = hardware.open_status_led is not None
+        if matter is not None:
+            node.charger.resume(await storage.call(store.setting, ASKS, []))
+        field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=node.charger.lit)
         commands = Commands(box, storage, store, node)
         server = ControlServer(places.run_dir / CONTROL_SOCKET, commands.answers, commands.streams)
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
+        device = asyncio.create_task(node.be_matter_device(matter), name="matter")
+        device.add_done_callback(node.matter_ended)
         try:
             await node.run(field, stopping)
         finally:
+            device.cancel()
+            await asyncio.gather(device, return_exceptions=True)
             await server.stop()
             field.end()
             box.chronicle.save()
@@ -107,6 +123,9 @@ class Daemon:
         self._sensed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._installer_trouble: str | None = None
+        self.matter: MatterDevice | None = None
+        self._matter_trouble: str | None = None
+        self.charger = BoxCharger(box, self.renew)
         self.reload()
 
     async def run(self, field: Field, stopping: asyncio.Event) -> None:
@@ -123,6 +142,21 @@ class Daemon:
                     task.cancel()
         finally:
             self._loop.remove_reader(self._link.fileno())
+
+    async def be_matter_device(self, options: MatterOptions | None) -> None:
+        """Load and run the Matter device beside the box, which goes on whatever becomes of it."""
+        if options is None:
+            return
+        module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
+        folder = self._places.state_dir
+        self.matter = module.MatterDevice(options, folder, folder / DATABASE, self.charger)
+        await self.matter.run()
+
+    def matter_ended(self, device: asyncio.Task[None]) -> None:
+        """Note that the Matter device is gone for good, which only a broken installation brings about."""
+        if not device.cancelled() and (error := device.exception()) is not None:
+            self._matter_trouble = f"Matter does not run: {type(error).__name__}: {error}"
+            log.error("matter ended", exc_info=error)
 
     # What commands need.
 
@@ -144,6 +178,29 @@ class Daemon:
         rows = self._box.chronicle.journal.take(self._box.clock.monotonic_ns())
         return await self._storage.write(rows) and not self._box.chronicle.journal.waiting
 
+    def own(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
+        """Carry out the owner's word at once: through the cluster where a controller governs, else directly.
+
+        Raises: ValueError for a limit that cannot be.
+        """
+        matter = self.matter
+        if matter is not None and matter.governs and matter.ready:
+            self._box.set_owner(permitted=True, limit_ma=limit_ma)
+            if permitted != matter.charging_permitted:
+                matter.permit(permitted=permitted)
+        else:
+            self._box.set_owner(permitted=permitted, limit_ma=limit_ma)
+            self.charger.forget_asks()
+        self.renew()
+        self.bell.ring()
+
+    @property
+    def owner_permits(self) -> bool:
+        """Whether charging is permitted as far as it is the owner's to say."""
+        matter = self.matter
+        governed = matter is not None and matter.governs and matter.ready
+        return matter.charging_permitted if matter is not None and governed else self._box.owner.permitted
+
     def extras(self) -> dict[str, Any]:
         """Return what the status shows beside the box itself."""
         now_ns = self._box.clock.monotonic_ns()
@@ -155,10 +212,16 @@ class Daemon:
             warnings.append(f"for the bench only: {self._board.bench_only}")
         if self._box.clock.unix_s() is None:
             warnings.append("the time of day is not known; history is dated once it is")
+        if self._matter_trouble:
+            warnings.append(self._matter_trouble)
+        if self.matter is not None and self.matter.trouble:
+            warnings.append(f"Matter does not run and is tried again: {self.matter.trouble}")
         warnings += [f"{device['device']}: {device['trouble']}" for device in devices if device["trouble"]]
         return {
             "board": {"name": self._board.name, "title": self._board.title},
             "version": version("evse-pi"),
+            "owner": {"permitted": self.owner_permits, "limit_ma": self._box.owner.limit_ma},
+            "matter": self.matter.describe() if self.matter is not None else None,
             "devices": devices,
             "warnings": warnings,
         }
@@ -173,6 +236,7 @@ class Daemon:
         self._box.hear(snapshot)
         if known is None or known.boot_id != snapshot.boot_id or self._box.orders.number != number:
             self.renew()
+        self.charger.refresh()
         self.bell.ring()
         self._writing.set()
 
@@ -226,6 +290,7 @@ class Daemon:
         while True:
             await asyncio.sleep(TICK_S)
             self._box.tick()
+            self.charger.refresh()
             self.bell.ring()
             self._writing.set()
 

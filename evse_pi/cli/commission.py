@@ -1,0 +1,107 @@
+"""`evse-pi commission`: which controllers own the box, and how another one gets in."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.cli.options import chosen, place_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+COMES_UP_WITHIN_S = 60.0
+POLL_S = 0.5
+_ADVICE = "let a controller in with the code of: evse-pi commission --codes"
+
+
+@click.command("commission")
+@click.option("--open", "opening", is_flag=True, help="Let in whoever has the code, for 15 minutes.")
+@click.option("--codes", is_flag=True, help="Show the QR code and the code to type.")
+@click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
+@click.option("--remove", type=int, metavar="N", help="Throw out controller N of the list.")
+@click.option("--factory-reset", is_flag=True, help="Throw out all controllers and forget what they set.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
+@place_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    opening: bool,
+    codes: bool,
+    listing: bool,
+    remove: int | None,
+    factory_reset: bool,
+    as_json: bool,
+    state_dir: Any,
+    run_dir: Any,
+) -> None:
+    """Show how the box stands with Matter controllers, let one in, or throw one out.
+
+    Without an option it shows the controllers, and the codes as long as there are none.
+    """
+    orders = {"open": opening, "codes": codes, "list": listing, "remove": remove is not None}
+    wanted = [name for name, given in {**orders, "factory-reset": factory_reset}.items() if given]
+    if len(wanted) > 1:
+        raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
+    action = wanted[0] if wanted else "show"
+    fields = {"action": "show" if action == "list" else action, **({"fabric": remove} if action == "remove" else {})}
+    now = ask(chosen(context, state_dir, run_dir).control_socket, "commission", **fields)
+    if action == "list":
+        now["codes"] = None
+    click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))
+
+
+def lines(now: dict[str, Any]) -> list[str]:
+    """Return the answer to `commission` as lines of text."""
+    told = [] if now["running"] else [f"Matter does not run: {now['trouble'] or 'it is starting'}"]
+    for fabric in now["fabrics"]:
+        label = fabric["label"] or f"vendor 0x{fabric['vendor_id']:04X}"
+        told.append(f"{fabric['fabric']:>3}  {label}  fabric {fabric['fabric_id']}  node {fabric['node_id']}")
+    if not now["fabrics"]:
+        told.append("no controller owns the box; its owner alone permits charging")
+    if now["window"] is not None:
+        told.append("a controller with the code is let in now")
+    elif now["running"]:
+        told.append("nobody is let in; open the door with: evse-pi commission --open")
+    if now["test_credentials"]:
+        told.append("the credentials are for tests: they prove nothing, and phones want a developer setting")
+    return [*told, *(code_lines(now["codes"]) if now["codes"] else [])]
+
+
+def code_lines(codes: dict[str, Any]) -> list[str]:
+    """Return the QR code, drawn, and the code to type."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(codes["qr"], micro=False).terminal(drawn, compact=True)
+    digits = codes["manual"]
+    return [*drawn.getvalue().splitlines(), f"{codes['qr']}   {digits[:4]}-{digits[4:7]}-{digits[7:]}"]
+
+
+def invite(address: Path, say: Callable[[str], None]) -> None:
+    """Once the box's Matter device runs and nobody owns it, show the codes on a terminal, elsewhere how to get them."""
+    deadline = time.monotonic() + COMES_UP_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            now = ask(address, "commission", action="show")
+        except (BoxError, BoxNotRunning, OSError):
+            now = {"running": False}
+        if now["running"]:
+            break
+        time.sleep(POLL_S)
+    else:
+        return
+    if now["commissioned"]:
+        return
+    if sys.stdout.isatty():
+        click.echo("\n".join(code_lines(now["codes"])))
+    else:
+        say(_ADVICE)

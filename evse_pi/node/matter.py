@@ -1,0 +1,314 @@
+"""The box as a Matter device: puts node and endpoints together, brings them up, and tells how that stands.
+
+The data model comes up first and without a network, because it holds who may charge; the network is tried again until
+it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.config import ConfigError
+from evse_pi.core.states import LimitSource
+from evse_pi.device import endpoints
+from evse_pi.matter.channel.pase import PaseVerifier
+from evse_pi.matter.channel.transport import UdpTransport
+from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
+from evse_pi.matter.discovery.interfaces import Interface, network_interfaces
+from evse_pi.matter.discovery.mdns import Advertiser
+from evse_pi.matter.discovery.onboarding import (
+    MAX_DISCRIMINATOR,
+    OnboardingPayload,
+    manual_code,
+    qr_code,
+    random_passcode,
+)
+from evse_pi.matter.identity.attestation import FileCredentials
+from evse_pi.matter.identity.test_credentials import TestCredentials
+from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
+from evse_pi.matter.storage import SqliteStore
+from evse_pi.matter.wire import tlv
+from evse_pi.matter.world import SystemEntropy, SystemWallClock
+from evse_pi.node.product import read_product
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from pathlib import Path
+
+    from evse_pi.device.energy_evse import EnergyEvseServer
+    from evse_pi.matter.clusters.basic_information import Product
+    from evse_pi.matter.identity.attestation import CredentialProvider
+    from evse_pi.matter.storage import KeyValueStore
+    from evse_pi.matter.world import Entropy
+    from evse_pi.node.charger import BoxCharger
+    from evse_pi.node.matter_options import MatterOptions
+
+log = logging.getLogger(__name__)
+
+ATTESTATION_FOLDER = "attestation"
+RETRY_S = 10.0
+STOP_WITHIN_S = 2.0  # goodbyes to controllers; the service manager waits longer
+PASE_ITERATIONS = 1000  # the verifier is made at each start; the passcode has 27 random bits whatever it costs
+_SETUP_KEY = "setup"
+
+
+class LateTransport:
+    """UDP whose port is taken only when the node starts, so that a taken port fails the start alone."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._udp: UdpTransport | None = None
+
+    def start(self, receiver: Callable[[bytes, Hashable], None]) -> None:
+        """Take the port and deliver every datagram. Raises: OSError when the port is taken."""
+        self._udp = UdpTransport(self._port)
+        self._udp.start(receiver)
+
+    def send(self, datagram: bytes, address: Any) -> bool:
+        """Send a datagram; False before the start."""
+        return self._udp is not None and self._udp.send(datagram, address)
+
+    def close(self) -> None:
+        """Free the port."""
+        if self._udp is not None:
+            self._udp.close()
+            self._udp = None
+
+
+class MatterDevice:
+    """One Matter device around the box. Nothing that fails here reaches the box: `trouble` says what does."""
+
+    def __init__(self, options: MatterOptions, state_dir: Path, database: Path, charger: BoxCharger) -> None:
+        """Keep what is needed; nothing is opened before `run`."""
+        self.trouble: str | None = None
+        self.running = False
+        self._options = options
+        self._state_dir = state_dir
+        self._database = database
+        self._charger = charger
+        self._entropy: Entropy = SystemEntropy()
+        self._store: SqliteStore | None = None
+        self._node: MatterNode | None = None
+        self._evse: EnergyEvseServer | None = None
+        self._payload: OnboardingPayload | None = None
+        self._test_credentials = True
+
+    async def run(self) -> None:
+        """Be a Matter device until cancelled; whatever fails is tried again."""
+        try:
+            while not self.running:
+                start = asyncio.create_task(self._start(), name="matter start")
+                try:
+                    await asyncio.wait({start})
+                finally:
+                    start.cancel()
+                    await asyncio.gather(start, return_exceptions=True)
+                self._judge(start)
+                if not self.running:
+                    await asyncio.sleep(RETRY_S)
+            await asyncio.Event().wait()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        """Bring up the endpoints, then the network. Raises: whatever keeps it from doing so."""
+        if self._node is None or self._evse is None:
+            self._build()
+        assert self._node is not None  # noqa: S101 (just built)
+        await self._node.start()
+
+    def _judge(self, start: asyncio.Task[None]) -> None:
+        """Note how a start ended; endpoints that did not come up are built anew next time."""
+        error = start.exception()
+        if error is None:
+            self.running, self.trouble = True, None
+            self.refresh()
+            return
+        expected = isinstance(error, (OSError, ConfigError, ValueError))
+        if self.trouble is None:
+            log.warning("matter does not run: %s", error, exc_info=None if expected else error)
+        self.trouble = f"{type(error).__name__}: {error}"
+        if self._node is not None and endpoints.EVSE_ENDPOINT in self._node.tree.endpoints:
+            self.refresh()
+        else:
+            self._discard()
+
+    def _build(self) -> None:
+        options = self._options
+        product = read_product(self._state_dir / ATTESTATION_FOLDER, version("evse-pi"))
+        self._store = store = SqliteStore(self._database)
+        setup, self._payload = _setup(store, self._entropy, options, product)
+        clock = SynchronizedClock(SystemWallClock())
+        around = endpoints.Surroundings(self._charger, clock, lambda: self.governs, self._charger.led_fitted)
+        endpoint, self._evse = endpoints.wallbox(around, options.features)
+        self._node = node = MatterNode(
+            product, setup, self._surroundings(store, clock, product), [endpoint], enable_key=options.enable_key
+        )
+        node.ownership.failsafe.on_committed.append(lambda _context: self.refresh())
+        node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
+
+    def _surroundings(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> Surroundings:
+        names = self._options.interfaces or None
+
+        def interfaces() -> tuple[Interface, ...]:
+            return network_interfaces(names)
+
+        discovery = Advertiser(
+            port=self._options.port, parameters=SESSION_PARAMETERS, entropy=self._entropy, interfaces=interfaces
+        )
+        credentials = self._credentials(store, product)
+        transport = LateTransport(self._options.port)
+        return Surroundings(store, transport, discovery, credentials, self._entropy, clock, interfaces)
+
+    def _credentials(self, store: KeyValueStore, product: Product) -> CredentialProvider:
+        """Return the vendor's credentials where there are any, else ones that say of themselves that they are tests."""
+        folder = self._state_dir / ATTESTATION_FOLDER
+        self._test_credentials = not folder.is_dir()
+        if self._test_credentials:
+            return TestCredentials.load(
+                store, product.vendor_id, product.product_id, product.device_type, self._entropy
+            )
+        return FileCredentials(folder, vendor_id=product.vendor_id, product_id=product.product_id)
+
+    def _discard(self) -> None:
+        self._node = self._evse = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def _stop(self) -> None:
+        self.running = False
+        if self._node is not None:
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._node.stop()
+            except TimeoutError:
+                log.warning("matter was ended before everybody had the news")
+        self._discard()
+
+    # Who governs.
+
+    @property
+    def governs(self) -> bool:
+        """Whether a controller owns the box: a fabric is there, and its commissioning is complete."""
+        if self._node is None:
+            return False
+        context = self._node.ownership.failsafe.context
+        pending = None if context is None else context.added_fabric
+        return any(fabric.index != pending for fabric in self._node.ownership.fabrics)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the endpoints are up, with or without a network."""
+        return self._node is not None and endpoints.EVSE_ENDPOINT in self._node.tree.endpoints
+
+    @property
+    def charging_permitted(self) -> bool:
+        """Whether the cluster permits charging."""
+        return self._evse is not None and self.ready and self._evse.charging_permitted
+
+    def permit(self, *, permitted: bool) -> None:
+        """Carry out the owner's word through the cluster."""
+        if self._evse is not None and self.ready:
+            if permitted:
+                self._evse.permit()
+            else:
+                self._evse.stop()
+
+    def refresh(self) -> None:
+        """Bring the cluster in line with who governs; what the owner had forbidden stays forbidden under a governor."""
+        if self._evse is None or not self.ready:
+            return
+        owner = self._charger.ask_of(LimitSource.OWNER)
+        if self.governs and owner is not None and not owner.permitted:
+            self._evse.stop()
+            self._charger.release_owner()
+        self._evse.refresh()
+
+    # Commissioning.
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the device stands with its controllers."""
+        node = self._node
+        window = None if node is None else node.window.current
+        fabrics = [] if node is None else [_fabric(fabric) for fabric in node.ownership.fabrics]
+        return {
+            "running": self.running,
+            "trouble": self.trouble,
+            "commissioned": self.governs,
+            "window": None if window is None else window.mode.name.lower(),
+            "fabrics": fabrics,
+            "port": self._options.port,
+            "test_credentials": self._test_credentials,
+        }
+
+    def codes(self) -> dict[str, Any]:
+        """Return what a person scans or types.
+
+        Raises: LookupError while the device has not come up.
+        """
+        if self._payload is None:
+            raise LookupError("the Matter device has not come up yet")
+        return {
+            "qr": qr_code(self._payload),
+            "manual": manual_code(self._payload),
+            "discriminator": self._payload.discriminator,
+            "passcode": self._payload.passcode,
+        }
+
+    def open_window(self) -> None:
+        """Let in whoever knows the passcode, for 15 minutes. Raises: LookupError while the device does not run."""
+        self._up().open_commissioning_window()
+
+    def remove(self, fabric_index: int) -> None:
+        """Leave one fabric. Raises: LookupError when there is none of that number, or the device does not run."""
+        node = self._up()
+        if node.ownership.fabrics.get(fabric_index) is None:
+            known = ", ".join(str(fabric.index) for fabric in node.ownership.fabrics) or "none"
+            raise LookupError(f"fabric: {fabric_index} is unknown; there are {known}")
+        node.leave(fabric_index)
+
+    def factory_reset(self) -> None:
+        """Leave all fabrics and forget what controllers set. Raises: LookupError while the device does not run."""
+        self._up().factory_reset()
+
+    def _up(self) -> MatterNode:
+        if self._node is None or not self.running:
+            raise LookupError(f"the Matter device does not run: {self.trouble or 'it is starting'}")
+        return self._node
+
+
+def _setup(
+    store: KeyValueStore, entropy: Entropy, options: MatterOptions, product: Product
+) -> tuple[Setup, OnboardingPayload]:
+    """Return what is printed on the device: as the options say, else as stored, else made now and stored."""
+    record = store.get(_SETUP_KEY)
+    kept: dict[int, Any] = {} if record is None else tlv.decode(record)
+    discriminator, passcode, salt = kept.get(0), kept.get(1), kept.get(2)
+    if options.discriminator is not None:
+        discriminator = options.discriminator
+    if options.passcode is not None:
+        passcode = options.passcode
+    discriminator = entropy.below(MAX_DISCRIMINATOR + 1) if discriminator is None else int(discriminator)
+    passcode = random_passcode(entropy) if passcode is None else int(passcode)
+    salt = salt or entropy.octets(32)
+    encoded = tlv.encode({0: tlv.uint(discriminator), 1: tlv.uint(passcode), 2: salt})
+    if encoded != record:
+        with store.transaction() as transaction:
+            transaction.put(_SETUP_KEY, encoded)
+    verifier = PaseVerifier.from_passcode(passcode, salt, PASE_ITERATIONS)
+    payload = OnboardingPayload(product.vendor_id, product.product_id, discriminator, passcode)
+    return Setup(discriminator, verifier), payload
+
+
+def _fabric(fabric: Any) -> dict[str, Any]:
+    return {
+        "fabric": fabric.index,
+        "label": fabric.label,
+        "vendor_id": fabric.admin_vendor_id,
+        "fabric_id": f"{fabric.fabric_id:016X}",
+        "node_id": f"{fabric.node_id:016X}",
+    }
