@@ -292,3 +292,55 @@ def test_there_is_no_verdict_where_no_vehicle_shapes_the_negative_half(output: P
 def test_an_uncertain_window_neither_proves_nor_denies_the_diode() -> None:
     check = diode(reading(6_000))
     assert check.accept(reading(6_000, -5_000), PWM, INVALID).verdict is DiodeVerdict.OK
+
+
+# Every limit literally, with the last millivolt on either side of it.
+@pytest.mark.parametrize(
+    ("high_mv", "expected"),
+    [
+        *((10_999, INVALID), (10_800, INVALID), (10_799, B)),
+        *((7_570, B), (7_569, INVALID), (7_430, INVALID), (7_429, C)),
+        *((4_200, C), (4_199, INVALID), (4_000, INVALID), (3_999, D)),
+        *((2_000, D), (1_999, E), (-1_000, E), (-1_001, INVALID)),
+    ],
+)
+def test_the_edges_are_where_they_are(high_mv: int, expected: PilotState) -> None:
+    assert seen(high_mv) is expected
+
+
+@pytest.mark.parametrize(("low_mv", "doubted"), [(-13_000, None), (-10_000, None), (-9_999, Fault.PILOT_OUT_OF_BAND)])
+def test_the_constant_negative_level_has_its_band(low_mv: int, doubted: Fault | None) -> None:
+    assert doubt(reading(None, low_mv, share=0), LOW) is doubted
+
+
+def test_limits_of_doubt_are_inclusive() -> None:
+    assert doubt(reading(6_000, spread=500), PWM) is None
+    assert doubt(reading(6_000, -13_000), PWM) is None
+    assert doubt(reading(6_000, share=350_000), PWM) is None
+    assert doubt(reading(6_000, share=349_999), PWM) is Fault.PILOT_GENERATOR
+    assert doubt(reading(2_000, share=1_000_000), PWM) is Fault.PILOT_GENERATOR
+    assert doubt(reading(1_999, share=1_000_000), PWM) is None
+
+
+def test_a_plateau_begins_with_three_highs_or_eight_lows() -> None:
+    result = measure(window((9_000, 3), (-12_000, 8)), SCALE)
+    assert (result.high_mv is not None, result.low_mv is not None) == (True, True)
+    result = measure(window((9_000, 2), (-12_000, 7)), SCALE)
+    assert (result.high_mv, result.low_mv) == (None, None)
+
+
+@pytest.mark.parametrize("level_mv", [-3_001, -3_000])
+def test_the_split_lies_at_minus_3_v(level_mv: int) -> None:
+    peaks = measure_peaks(PilotPeaks(Millivolts(level_mv), Millivolts(level_mv), 0))
+    assert (peaks.high_mv is None, peaks.low_mv is None) == (level_mv < -3_000, level_mv >= -3_000)
+    assert (peaks.high_count > 0, peaks.low_count > 0) == (level_mv >= -3_000, level_mv < -3_000)
+
+
+def test_clearly_is_beyond_10_5_and_1_5_v() -> None:
+    assert after(settled(C), A, high_mv=10_500).state is C
+    assert after(settled(C), E, high_mv=1_500).state is C
+
+
+@pytest.mark.parametrize(("low_mv", "verdict"), [(-10_900, DiodeVerdict.OK), (-10_899, DiodeVerdict.MISSING)])
+def test_the_diode_limit_is_minus_10_9_v(low_mv: int, verdict: DiodeVerdict) -> None:
+    assert diode(*[reading(6_000, low_mv)] * 3).verdict is verdict
