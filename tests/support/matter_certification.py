@@ -56,6 +56,21 @@ DEVICE_TYPES = {
 }
 
 
+# examples/matter_lamp.py shows one small cluster; a light on the market also serves groups and scenes.
+EXAMPLE_LAMP_FINDINGS = {
+    "endpoint 1: device type 0x0100 requires cluster 0x0004",
+    "endpoint 1: device type 0x0100 requires cluster 0x0062",
+}
+
+
+def by_endpoint(attributes: dict[tuple[int, int, int], Any]) -> dict[int, Clusters]:
+    """Return attributes by (endpoint, cluster, attribute) in the form that `findings` takes."""
+    endpoints: dict[int, Clusters] = {}
+    for (endpoint, cluster, attribute), value in attributes.items():
+        endpoints.setdefault(endpoint, {}).setdefault(cluster, {})[attribute] = value
+    return endpoints
+
+
 def findings(endpoints: dict[int, Clusters]) -> list[str]:
     """Return everything that certification would object to."""
     return [
