@@ -260,6 +260,12 @@ def test_a_contactor_is_given_its_time_and_then_judged():
     assert not late.watch(40 * MS, False, None, PLAIN_BOARD).faults(60 * MS)
 
 
+@pytest.mark.hazard("H-03")
+def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor():
+    late = Supervision().watch(30 * MS, False, True, FULL_BOARD)
+    assert late.faults(60 * MS) == {Fault.CONTACTOR_WELDED}
+
+
 @pytest.mark.hazard("H-13")
 @pytest.mark.parametrize(
     ("mirror", "live", "dead"), [(False, False, True), (True, False, False), (False, True, False), (None, False, False)]
@@ -302,6 +308,14 @@ def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
     lost = seen.advance(400 * MS, None, output)
     assert lost.state is PilotState.B
     assert lost.advance(600 * MS, None, output).state is PilotState.INVALID
+
+
+def test_a_window_that_stays_garbled_never_counts_as_seen():
+    output = PilotOutput(PilotMode.HIGH, 0)
+    seen = Observation()
+    for tick in range(300):
+        seen = seen.advance(tick * 10 * MS, None, output)
+    assert seen.faults(3 * S, closed=False) == {Fault.PILOT_ADC_FAILED}
 
 
 def test_a_cable_that_flickers_is_not_believed():
