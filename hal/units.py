@@ -16,5 +16,6 @@ DutyPpm = NewType("DutyPpm", int)
 Nanoseconds = NewType("Nanoseconds", int)
 """A duration, or an instant of CLOCK_MONOTONIC, which all processes of the box share."""
 
+MICROSECOND = 1_000
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000

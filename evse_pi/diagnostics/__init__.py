@@ -1,1 +1,1 @@
-"""Records of what happened, for the people in the field."""
+"""What the technician sees: why, the black box and its replay, counters, timing, the report."""

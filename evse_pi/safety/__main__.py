@@ -18,9 +18,11 @@ from boards.loader import BoardError, load_board
 from evse_pi.config import INSTALLATION, ConfigError, ratings, read_installation
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation import Installation
+from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.records import decode_demand
 from evse_pi.core.settings import MachineSettings
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError
+from evse_pi.safety.blackbox import RING_FILE, BlackBox, open_ring
 from evse_pi.safety.host import SystemHost, sleep_until
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
 from evse_pi.safety.memory import FaultMemory
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boards.spec import BoardSpec
-    from evse_pi.safety.histogram import Histogram
+    from evse_pi.core.histogram import Histogram
 
 RUN_DIRECTORY = Path("/run/evse-pi")
 MEMORY_FILE = "former-faults"
@@ -82,7 +84,8 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
     resources.callback(manager.close)
     host = SystemHost(manager, memory, lambda: _machine(board, installation))
-    loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host)
+    black_box = _black_box(run_dir, settings, resources)
+    loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host, black_box)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.request_stop())
     for refusal in prefer_this_process(arguments.cpu):
@@ -91,6 +94,24 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     gc.freeze()
     gc.disable()
     return _run(loop, host)
+
+
+def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> BlackBox | None:
+    """Return where the ticks are kept; a box without one is as safe, but its faults leave less behind."""
+    try:
+        ring = open_ring(run_dir / RING_FILE)
+    except OSError as error:
+        _say(f"no black box: {error}")
+        return None
+    black_box = BlackBox(
+        memoryview(ring),
+        boot_id=settings.boot_id,
+        scale=settings.pilot_scale,
+        budget_ns=OPEN_WITHIN_NS - settings.machine.board.contactor_release_ns,
+        started_ns=time.monotonic_ns(),
+    )
+    resources.callback(black_box.end)
+    return black_box
 
 
 def _run(loop: SafetyLoop, host: SystemHost) -> int:

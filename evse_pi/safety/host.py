@@ -6,7 +6,7 @@ import gc
 import time
 from typing import TYPE_CHECKING
 
-from evse_pi.safety.histogram import Histogram
+from evse_pi.core.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from evse_pi.safety.publisher import Publisher
 from evse_pi.safety.senses import Senses
 from evse_pi.safety.timing import LATE_TICK_NS, Timing
 from hal.errors import HalError
-from hal.units import MILLISECOND, SECOND
+from hal.units import MICROSECOND, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evse_pi.core.records import Demand
     from evse_pi.core.settings import MachineSettings
     from evse_pi.core.signals import Inputs
+    from evse_pi.safety.blackbox import BlackBox
     from hal.calibration import LinearScale
 
 PERIOD_NS = 10 * MILLISECOND
@@ -80,7 +81,13 @@ class SafetyLoop:
     """
 
     def __init__(
-        self, hardware: SafetyHardware, link: DemandLink, settings: LoopSettings, clock: Callable[[], int], host: Host
+        self,
+        hardware: SafetyHardware,
+        link: DemandLink,
+        settings: LoopSettings,
+        clock: Callable[[], int],
+        host: Host,
+        black_box: BlackBox | None = None,
     ) -> None:
         self.due_ns = clock()
         self.timing = Timing(settings.machine.board.contactor_release_ns)
@@ -100,6 +107,10 @@ class SafetyLoop:
         self._stopping = False
         self._heartbeat_ns = self.due_ns
         self._collect_ns = self.due_ns
+        self._black_box = black_box
+        self._before = self._state
+        self._inputs: Inputs | None = None
+        self._times_us = (0, 0)
 
     @property
     def state(self) -> MachineState:
@@ -133,11 +144,14 @@ class SafetyLoop:
             self._actuators.make_safe()
             with suppress(Exception):
                 self._publisher.last_words(now_ns)
+            with suppress(Exception):
+                self._record()
             raise SystemExit(EX_SOFTWARE) from error
 
     def rest(self) -> None:
         """Do between two ticks what must not lengthen one; collecting and reading files only with an open contactor."""
         self._host.remember(self._state.book.active)
+        self._record()
         if not self._actuators.opened:
             return
         if self._reload_wanted:
@@ -159,7 +173,9 @@ class SafetyLoop:
         if not self._actuators.failures <= inputs.failures:
             inputs = replace(inputs, failures=inputs.failures | self._actuators.failures)
             self._decide(before, inputs)
-        self.timing.add_acted(self._clock())
+        acted_ns = self._clock()
+        self.timing.add_acted(acted_ns)
+        self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
         self._publisher.publish(self._state, inputs)
         if self._actuators.obeyed:
             self._beat()
@@ -170,6 +186,7 @@ class SafetyLoop:
         """Count how late this tick is, set the next deadline, and return what that means for the vehicle."""
         late_ns = now_ns - self.due_ns
         self.timing.lateness.add(late_ns)
+        self._times_us = (late_ns // MICROSECOND, 0)
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
         missed = late_ns > LATE_TICK_NS and not self._actuators.opened
         return frozenset((Fault.TIMING_BUDGET,)) if missed or not self.timing.within_budget else NO_FAULTS
@@ -181,10 +198,18 @@ class SafetyLoop:
 
     def _decide(self, before: MachineState, inputs: Inputs) -> None:
         """Take the step from `before` and drive what follows; a second look in a tick replaces the first."""
+        self._before, self._inputs = before, inputs
         self._state, outputs = step(before, inputs, self._machine)
         self._actuators.drive(outputs)
         if Request.RELOAD_INSTALLATION in self._state.watch.lease.orders:
             self._reload_wanted = True
+
+    def _record(self) -> None:
+        """Put the tick into the black box, once it is over and nothing waits for it."""
+        if self._black_box is not None and self._inputs is not None:
+            window = self._senses.window if self._inputs.pilot is not None else None
+            self._black_box.note(self._before, self._inputs, self._state, self._machine, self._times_us, window)
+            self._black_box.note_timing(self.timing)
 
     def _beat(self) -> None:
         """Tell the service manager, five times a second, that a tick has completed."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evse_pi.core.records import Demand
     from evse_pi.safety.timing import Timing
     from hal.calibration import LinearScale
+    from hal.interfaces import PilotWindow
 
 MAX_REPEATS = 5
 """Equal windows in a row that are still chance: a quiet line with one noisy code in 96 makes six once in 300 years."""
@@ -26,13 +27,14 @@ Value = TypeVar("Value")
 
 
 class Senses:
-    """Turns the devices of the box into the inputs of one step."""
+    """Turns the devices of the box into the inputs of one step; `window` is the last look at the pilot."""
 
     def __init__(self, hardware: SafetyHardware, pilot_scale: LinearScale, timing: Timing) -> None:
         self._hardware = hardware
         self._pilot_scale = pilot_scale
         self._timing = timing
         self._failures: set[Fault] = set()
+        self.window: PilotWindow | None = None
         self._codes = array("H")
         self._repeats = 0
 
@@ -62,6 +64,7 @@ class Senses:
     def _read_pilot(self) -> PilotReading:
         window = self._hardware.pilot_adc.read_window()
         self._timing.add_window(window)
+        self.window = window
         same = window.codes == self._codes and max(window.codes) > min(window.codes)
         self._repeats = self._repeats + 1 if same else 0
         self._codes = window.codes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from evse_pi.core.histogram import Histogram
 from evse_pi.core.machine import OPEN_WITHIN_NS
-from evse_pi.safety.histogram import Histogram
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:

@@ -10,7 +10,10 @@ from boards.build_safety import SafetyHardware
 from boards.spec import NotFitted
 from evse_pi.config import SIMULATED_INSTALLATION, ratings
 from evse_pi.core.faults import NO_FAULTS
+from evse_pi.core.machine import OPEN_WITHIN_NS
+from evse_pi.core.ring import RING_BYTES
 from evse_pi.core.settings import MachineSettings
+from evse_pi.safety.blackbox import BlackBox
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
 from evse_pi.safety.memory import outliving
 from evse_pi.sim.clock import VirtualClock
@@ -69,6 +72,7 @@ class WorldSettings:
     """One box and how its host treats it.
 
     `persist` is a kernel that keeps outputs driven after their process died; `lateness` draws a tick's delay in ns.
+    `records` keeps the ticks in the world's `black_box`.
     """
 
     board: BoardSpec
@@ -78,6 +82,7 @@ class WorldSettings:
     alarms: frozenset[Fault] = NO_FAULTS
     lateness: Callable[[random.Random], int] = field(default=lambda _: 0)
     host: Host = field(default_factory=QuietHost)
+    records: bool = False
 
 
 class World:
@@ -92,6 +97,7 @@ class World:
         self.plant = Plant(plant_of(settings.board, seed=settings.seed), self.clock.now_ns)
         self.node = ScriptedNode(self.plant)
         self.breakage = Breakage()
+        self.black_box = bytearray(RING_BYTES if settings.records else 0)
         self.boots = 0
         self.may_crash = False
         self.watchers: list[Callable[[], None]] = []
@@ -239,7 +245,18 @@ class World:
             alarms=settings.alarms,
             former=self._former,
         )
-        self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, settings.host)
+        black_box = (
+            BlackBox(
+                memoryview(self.black_box),
+                boot_id=self.boots,
+                scale=loop_settings.pilot_scale,
+                budget_ns=OPEN_WITHIN_NS - loop_settings.machine.board.contactor_release_ns,
+                started_ns=self.clock.now_ns,
+            )
+            if self.settings.records
+            else None
+        )
+        self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, settings.host, black_box)
 
     def _hardware(self) -> SafetyHardware:
         """Return the drivers of the board's devices, outputs first and off, each of them breakable."""

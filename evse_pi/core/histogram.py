@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MANTISSA_BITS = 5  # 32 bins per octave: an answer is at most 3.2 % too high, never too low
 _LARGEST_US = (1 << 22) - 1  # 4.2 s, beyond which the process has long been killed
-_BINS = 576  # bin of _LARGEST_US, plus one
-_EMPTY = array("L", bytes(array("L").itemsize * _BINS))
+BINS = 576  # bin of _LARGEST_US, plus one
+_EMPTY = array("L", bytes(array("L").itemsize * BINS))
 
 
 class Histogram:
@@ -22,6 +26,24 @@ class Histogram:
         self._counts = _EMPTY[:]
         self._total = 0
         self._largest_ns = 0
+
+    @classmethod
+    def of(cls, counts: Iterable[int], largest_ns: int) -> Histogram:
+        """Return the histogram that `counts` and `largest_ns` of another one stand for."""
+        copy = cls()
+        copy._counts = array("L", counts)
+        copy._total = sum(copy._counts)
+        copy._largest_ns = largest_ns
+        return copy
+
+    @property
+    def counts(self) -> bytes:
+        """The bins as they are in memory."""
+        return self._counts.tobytes()
+
+    def rows(self) -> list[tuple[int, int]]:
+        """Return (longest duration, count) of every bin that is not empty, the shortest first."""
+        return [(_upper_edge_ns(index), count) for index, count in enumerate(self._counts) if count]
 
     @property
     def total(self) -> int:

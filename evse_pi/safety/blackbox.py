@@ -1,0 +1,139 @@
+"""Writes every tick into memory that others may read; it never waits, and its own failure costs nothing but history."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evse_pi.core.blackbox import FRAME_BYTES, FrameWriter
+from evse_pi.core.journal import Journal
+from evse_pi.core.portrait import portrait
+from evse_pi.core.ring import (
+    FRAMES,
+    FRAMES_AT,
+    HISTOGRAM,
+    HISTOGRAM_BYTES,
+    HISTOGRAMS,
+    HISTOGRAMS_AT,
+    KEYFRAME_BYTES,
+    KEYFRAME_EVERY,
+    KEYFRAMES,
+    KEYFRAMES_AT,
+    RING_BYTES,
+    WINDOW,
+    WINDOWS,
+    WINDOWS_AT,
+    RingError,
+    RingHeader,
+    header_of,
+    keyframe_slot,
+    window_slot,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evse_pi.core.machine import MachineState
+    from evse_pi.core.settings import MachineSettings
+    from evse_pi.core.signals import Inputs
+    from evse_pi.safety.timing import Timing
+    from hal.calibration import LinearScale
+    from hal.interfaces import PilotWindow
+
+RING_FILE = "black-box"
+RING_MODE = 0o640
+_NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, boot_id 8
+_NEWEST = struct.Struct("<Q")
+_RUNNING_AT = 20
+_NO_JOURNAL = Journal()
+
+
+def open_ring(path: Path) -> mmap.mmap:
+    """Return the memory behind `path`, made when there is none. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, RING_MODE)
+    try:
+        os.ftruncate(descriptor, RING_BYTES)
+        return mmap.mmap(descriptor, RING_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+class BlackBox:
+    """The writer of one life of the process; ticks count on from the former one, whose last seconds stay readable."""
+
+    def __init__(
+        self, memory: memoryview, *, boot_id: int, scale: LinearScale, budget_ns: int, started_ns: int
+    ) -> None:
+        former = _former(memory)
+        self.lost = 0
+        self._memory = memory
+        self._frames = FrameWriter()
+        self._number = former.newest if former else 0
+        self._life = former.life % 0xFFFF + 1 if former else 1
+        self._keyframe_due = True
+        self._settings: MachineSettings | None = None
+        unclean = former.unclean + former.running if former else 0
+        if former is None:
+            memory[:] = bytes(len(memory))
+        header = RingHeader(self._life, unclean, True, boot_id, self._number, started_ns, scale, budget_ns)
+        content = header.pack()
+        memory[: len(content)] = content
+
+    def note(
+        self,
+        before: MachineState,
+        inputs: Inputs,
+        state: MachineState,
+        settings: MachineSettings,
+        times_us: tuple[int, int],
+        window: PilotWindow | None,
+    ) -> None:
+        """Keep the tick that went from `before` to `state`, and the window it judged; what cannot be kept is `lost`."""
+        number = self._number + 1
+        try:
+            if self._keyframe_due or number % KEYFRAME_EVERY == 0 or settings is not self._settings:
+                self._keep_state(number, before, settings)
+            frame = self._frames.encode(number, self._life, times_us, inputs, state)
+            self._put(FRAMES_AT + number % FRAMES * FRAME_BYTES, frame)
+            if window is not None:
+                slot = window_slot(number, window.started_ns, window.ended_ns, window.codes)
+                self._put(WINDOWS_AT + number % WINDOWS * WINDOW.size, slot)
+        except (struct.error, ValueError, OverflowError, KeyError):
+            self.lost += 1
+            self._keyframe_due = True
+        self._number = number
+        _NEWEST.pack_into(self._memory, _NEWEST_AT, number)
+
+    def note_timing(self, timing: Timing) -> None:
+        """Copy one histogram, each in its turn."""
+        index = self._number % len(HISTOGRAMS)
+        histogram = (timing.lateness, timing.window, timing.reaction)[index]
+        content = HISTOGRAM.pack(histogram.largest_ns) + histogram.counts
+        self._put(HISTOGRAMS_AT + index * HISTOGRAM_BYTES, content)
+
+    def end(self) -> None:
+        """Say that this life ends as it should."""
+        self._memory[_RUNNING_AT] = 0
+
+    def _keep_state(self, number: int, before: MachineState, settings: MachineSettings) -> None:
+        """Keep what tick `number` begins with, so that the ticks from there on can be taken again."""
+        drawn = portrait(replace(before, journal=_NO_JOURNAL))
+        content = {"number": number, "life": self._life, "state": drawn, "settings": portrait(settings)}
+        slot = keyframe_slot(number, json.dumps(content, separators=(",", ":")).encode())
+        self._put(KEYFRAMES_AT + (number // KEYFRAME_EVERY) % KEYFRAMES * KEYFRAME_BYTES, slot)
+        self._keyframe_due = False
+        self._settings = settings
+
+    def _put(self, at: int, content: bytes) -> None:
+        self._memory[at : at + len(content)] = content
+
+
+def _former(memory: memoryview) -> RingHeader | None:
+    try:
+        return header_of(memory)
+    except RingError:
+        return None
