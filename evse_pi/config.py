@@ -1,4 +1,4 @@
-"""The installer's file, read strictly and written so that a power cut leaves the old or the new one, never half."""
+"""The installer's files, read strictly and written so that a power cut leaves the old or the new one, never half."""
 
 from __future__ import annotations
 
@@ -8,20 +8,36 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted
-from evse_pi.core.installation import Installation, InstallationError, parse_installation
-from evse_pi.core.settings import BoardRatings
-from hal.units import MILLISECOND, Milliamps
+from boards.rules import PILOT_SPAN_MV
+from boards.spec import MeterModel, MeterSpec, NotFitted, Parity
+from evse_pi.core.installation import (
+    BOARD_METER,
+    NO_METER,
+    Installation,
+    InstallationError,
+    RcdType,
+    fitted,
+    parse_installation,
+)
+from evse_pi.core.settings import BoardRatings, MachineSettings
+from evse_pi.seal import SealError, check_seal, read_key, sealed
+from hal.calibration import LinearScale
+from hal.units import MILLISECOND, Milliamps, Millivolts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from boards.spec import BoardSpec
 
 INSTALLATION = Path("/etc/evse-pi/installation.toml")
 INSTALLATION_MODE = 0o644  # anybody may read what the installer decided, only root may change it
-SIMULATED_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE")
+CALIBRATION_FILE = "calibration.toml"
+SIMULATED_INSTALLATION = Installation(
+    circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE", rcd_type=RcdType.B.value
+)
 """What stands in for the installer of a simulated box."""
+MAX_CORRECTION_MV = 1_500
+"""How far a calibration may move what a board file says, anywhere on the pilot: two states are 3 V apart."""
 _HEADER = "# Written by `evse-pi`; currents in mA, voltages in mV. The safety process reads this file itself.\n"
 
 
@@ -54,21 +70,116 @@ def ratings(board: BoardSpec) -> BoardRatings:
 
 
 def read_installation(path: Path, board: BoardRatings) -> Installation:
-    """Return what the installer set in `path`, checked against `board`. Raises: ConfigError."""
+    """Return what the installer set in `path`, checked against `board`; its seal is not looked at. Raises: ConfigError."""
+    return _installation(path, _content(path), board)
+
+
+def read_proven(path: Path, board: BoardSpec) -> tuple[MachineSettings, LinearScale]:
+    """Return what the safety process works with, all of it as the installer sealed it.
+
+    Raises: ConfigError. Hazard: H-17 wrong board or installation data.
+    """
+    rated, content = ratings(board), _content(path)
+    _prove(path, content)
+    installation = _installation(path, content, rated)
+    machine = MachineSettings(fitted(rated, installation, board_meter=board.meter is not None), installation)
+    return machine, read_calibration(path.with_name(CALIBRATION_FILE), board) or board.pilot_adc.scale
+
+
+def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
+    """Return the meter that is fitted, the board's own where the installer named none."""
+    if installation.meter_model == BOARD_METER:
+        return board.meter
+    if installation.meter_model == NO_METER:
+        return None
+    model, port, unit, baud, parity = installation.meter
+    return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
+
+
+def write_installation(path: Path, installation: Installation, key: bytes | None = None, note: str = "") -> None:
+    """Put `installation` into `path`, sealed with `key`; `note` is one line of comment.
+
+    Raises: OSError, and then the file is what it was.
+    """
+    lines = [f"{field.name} = {_literal(getattr(installation, field.name))}\n" for field in fields(installation)]
+    head = _HEADER + (f"# {note}\n" if note else "")
+    write_atomically(path, sealed((head + "".join(lines)).encode(), key), INSTALLATION_MODE)
+
+
+def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
+    """Return the measured scale of the pilot's input, None when nobody ever calibrated this box. Raises: ConfigError."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
         raise ConfigError([f"{path}: {error}"]) from error
+    _prove(path, content)
+    values = _table(path, content)
+    if set(values) != {"board", "gain_uv_per_code", "offset_mv"} or values["board"] != board.name:
+        raise ConfigError([f"{path}: {values} is not allowed; board = {board.name!r}, gain_uv_per_code and offset_mv"])
+    gain, offset = values["gain_uv_per_code"], values["offset_mv"]
+    if type(gain) is not int or type(offset) is not int or gain == 0:
+        raise ConfigError(
+            [f"{path}: gain_uv_per_code {gain!r}, offset_mv {offset!r}: must be whole numbers, no gain 0"]
+        )
+    scale = LinearScale(gain, Millivolts(offset))
+    problem = scale_problem(scale, board)
+    if problem:
+        raise ConfigError([f"{path}: {problem}"])
+    return scale
+
+
+def write_calibration(path: Path, board: BoardSpec, scale: LinearScale, key: bytes | None) -> None:
+    """Put `scale` into `path`, sealed with `key`. Raises: OSError, and then the file is what it was."""
+    entries = (("board", board.name), ("gain_uv_per_code", scale.gain_uv_per_code), ("offset_mv", scale.offset_mv))
+    lines = "".join(f"{name} = {_literal(value)}\n" for name, value in entries)
+    write_atomically(path, sealed((_HEADER + lines).encode(), key), INSTALLATION_MODE)
+
+
+def scale_problem(scale: LinearScale, board: BoardSpec) -> str | None:
+    """Return why `scale` cannot be that of this board's pilot input, with numbers; None when it can."""
+    nominal, top = board.pilot_adc.scale, board.pilot_adc.chip.full_scale
+    for level_mv in (-12_000, 0, 12_000):
+        moved_mv = scale.millivolts(nominal.code(level_mv)) - level_mv
+        if abs(moved_mv) > MAX_CORRECTION_MV:
+            return f"moves {level_mv} mV by {moved_mv} mV; at most {MAX_CORRECTION_MV} mV either way"
+    ends = sorted((scale.millivolts(0), scale.millivolts(top)))
+    if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
+        return f"sees {ends[0]} to {ends[1]} mV; must see at least {-PILOT_SPAN_MV} to {PILOT_SPAN_MV} mV"
+    return None
+
+
+def _content(path: Path) -> bytes:
     try:
-        return parse_installation(values, board)
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _prove(path: Path, content: bytes) -> None:
+    try:
+        check_seal(content, read_key(path.parent))
+    except (OSError, SealError) as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _table(path: Path, content: bytes) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _installation(path: Path, content: bytes, board: BoardRatings) -> Installation:
+    try:
+        installation = parse_installation(_table(path, content), board)
     except InstallationError as error:
         raise ConfigError([f"{path}: {problem}" for problem in str(error).splitlines()]) from error
-
-
-def write_installation(path: Path, installation: Installation) -> None:
-    """Put `installation` into `path`. Raises: OSError, and then the file is what it was."""
-    lines = [f"{field.name} = {_literal(getattr(installation, field.name))}\n" for field in fields(installation)]
-    write_atomically(path, (_HEADER + "".join(lines)).encode(), INSTALLATION_MODE)
+    models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
+    if installation.meter_model not in models:
+        raise ConfigError([f"{path}: meter_model: {installation.meter_model!r}; one of {', '.join(models)}"])
+    return installation
 
 
 def write_atomically(path: Path, content: bytes, mode: int) -> None:
@@ -98,7 +209,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _literal(value: object) -> str:
-    """Return `value` as TOML; the entries of an installation are integers, booleans and two-letter texts."""
+    """Return `value` as TOML; the entries are integers, booleans and texts without quotes."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else f'"{value}"'

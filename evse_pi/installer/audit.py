@@ -1,0 +1,137 @@
+"""The record of what installers changed: one line a change, each bound to the one before it.
+
+A line is JSON with the SHA-256 of the line before it and of itself. A changed, removed or inserted line breaks the
+chain. Lines cut off at the end are seen by the mark of the newest line, which stands sealed in the installer's file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from evse_pi.energy.clock import Clock
+
+AUDIT_FILE = "audit.log"
+AUDIT_MODE = 0o644  # anybody may read what was changed and by whom
+MAX_TEXT = 200
+FIRST = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Names one line of the chain."""
+
+    number: int
+    digest: str
+
+    def __str__(self) -> str:
+        return f"audit {self.number} {self.digest}"
+
+    @classmethod
+    def of(cls, text: str) -> Mark | None:
+        """Return the mark that a comment of the installer's file is, None for any other."""
+        words = text.split()
+        if len(words) != 3 or words[0] != "audit" or not words[1].isdecimal():
+            return None
+        return cls(int(words[1]), words[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What the file holds: the entries that can be read, in order, and every reason not to trust it."""
+
+    entries: tuple[Mapping[str, Any], ...]
+    problems: tuple[str, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Nothing speaks against it."""
+        return not self.problems
+
+    @property
+    def newest(self) -> Mark | None:
+        """The last entry."""
+        return Mark(self.entries[-1]["number"], self.entries[-1]["digest"]) if self.entries else None
+
+    def state(self) -> str:
+        """Return in one line how much the record is worth."""
+        count = f"{len(self.entries)} entr{'y' if len(self.entries) == 1 else 'ies'}"
+        return f"{count}, chain intact" if self.intact else f"{count}, CHAIN BROKEN: {'; '.join(self.problems)}"
+
+
+def read_trail(path: Path, mark: Mark | None = None) -> Trail:
+    """Return the record, compared with the `mark` that the installer's file carries. Raises: OSError."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    problems: list[str] = []
+    entries = tuple(_checked(content, problems))
+    if mark is not None and all((entry["number"], entry["digest"]) != (mark.number, mark.digest) for entry in entries):
+        problems.append(f"entry {mark.number}, named in the installer's file, is missing")
+    return Trail(entries, tuple(problems))
+
+
+def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, Any]) -> Mark:
+    """Add one entry, durable on return, and return its mark.
+
+    A clock that cannot be trusted is written as no time, with the machine's life and its age instead.
+    Raises: OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, AUDIT_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        trail = read_trail(path)
+        former = trail.newest or Mark(0, FIRST)
+        entry = {
+            "number": former.number + 1,
+            "unix_s": clock.unix_s(),
+            "machine_boot": clock.machine_boot,
+            "uptime_s": clock.monotonic_ns() // 1_000_000_000,
+            **{key: value[:MAX_TEXT] for key, value in who.items()},
+            **what,
+            "former": former.digest,
+        }
+        digest = _digest(entry)
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        line = (b"\n" if torn else b"") + json.dumps({**entry, "digest": digest}).encode() + b"\n"
+        if os.write(descriptor, line) != len(line):
+            raise OSError(f"{path}: the disk took only a part of the entry")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return Mark(entry["number"], digest)
+
+
+def _checked(content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:
+    former = Mark(0, FIRST)
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            digest = entry.pop("digest")
+            found = Mark(entry["number"], digest)
+            bound = entry["former"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            problems.append(f"line {number} is torn or no entry")
+            continue
+        if digest != _digest(entry):
+            problems.append(f"line {number} was changed")
+        elif (found.number, bound) != (former.number + 1, former.digest):
+            problems.append(f"line {number} does not follow the one before it")
+        former = found
+        yield {**entry, "digest": digest}
+    if content and not content.endswith(b"\n"):
+        problems.append("the last line is torn")
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
