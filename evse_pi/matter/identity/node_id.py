@@ -5,7 +5,6 @@ from __future__ import annotations
 FIRST_OPERATIONAL = 0x0000_0000_0000_0001
 LAST_OPERATIONAL = 0xFFFF_FFEF_FFFF_FFFF
 _CASE_AUTHENTICATED_TAG_PREFIX = 0xFFFF_FFFD
-_GROUP_PREFIX = 0xFFFF_FFFF_FFFF
 
 
 def is_operational(node_id: int) -> bool:
@@ -34,8 +33,3 @@ def matches_case_authenticated_tag(subject: int, tags: tuple[int, ...]) -> bool:
 def is_group_id(subject: int) -> bool:
     """Tell whether an ACL `subject` is the 16-bit id of a group, which is never 0."""
     return 0 < subject <= 0xFFFF
-
-
-def is_group_node_id(node_id: int) -> bool:
-    """Tell whether `node_id` addresses a group."""
-    return node_id >> 16 == _GROUP_PREFIX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -208,3 +209,32 @@ def test_a_window_gets_a_random_name_and_a_pairing_instruction_only_if_there_is_
 def test_loopback_is_no_interface_to_be_found_on() -> None:
     assert "lo" not in {interface.name for interface in network_interfaces()}
     assert network_interfaces(["no such interface"]) == ()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_address_that_is_not_there_yet_is_tried_again(listener: Listener) -> None:
+    """Zeroconf leaves the socket that it could not use to the garbage collector."""
+    absent = Interface("eth9", 1, b"", (socket.inet_aton("192.0.2.1"),))
+    present = [absent]
+    one = Advertiser(
+        port=5540, parameters=SessionParameters(), entropy=CountingEntropy("absent"), interfaces=lambda: present
+    )
+    await one.start()
+    gc.collect()
+    one.operational([FABRIC])
+    present[:] = [LOOPBACK]
+    await one._follow_interfaces()
+    await listener.records("0011223344556677-0000000000001234._matter._tcp.local.", SRV)
+    await one.stop()
+
+
+async def test_a_node_without_a_hardware_address_has_a_random_host_name(listener: Listener) -> None:
+    nameless = Interface("lo", 1, bytes(6), LOOPBACK.addresses)
+    one = Advertiser(
+        port=5540, parameters=SessionParameters(), entropy=CountingEntropy("nameless"), interfaces=lambda: [nameless]
+    )
+    await one.start()
+    one.operational([FABRIC])
+    (service,) = await listener.records("0011223344556677-0000000000001234._matter._tcp.local.", SRV)
+    assert len(service.server) == len("0123456789ABCDEF.local.")
+    await one.stop()
