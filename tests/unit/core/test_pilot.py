@@ -54,6 +54,10 @@ def test_samples_on_the_edges_move_neither_plateau() -> None:
     assert steady.high_ppm == 40 * 1_000_000 // 96
 
 
+def test_up_to_two_thirds_of_a_short_pulse_may_be_edges() -> None:
+    assert abs(measure(window((9_000, 5), (7_000, 7), (-12_000, 84)), SCALE).high_mv - 9_000) <= 7
+
+
 def test_spread_tells_a_state_change_inside_the_window() -> None:
     assert measure(window((9_000, 40), (-12_000, 56)), SCALE).spread_mv == 0
     assert measure(window((9_000, 20), (6_000, 20), (-12_000, 56)), SCALE).spread_mv >= 2_990
@@ -276,6 +280,12 @@ def test_few_low_samples_are_collected_over_windows() -> None:
 def test_samples_on_an_edge_prove_nothing() -> None:
     assert diode(few(-9_000, -4_000, -6_000)).verdict is DiodeVerdict.UNKNOWN
     assert diode(few(-9_000, -4_000, -6_000), few(-12_000, -11_990), few(-12_005)).verdict is DiodeVerdict.OK
+
+
+def test_scattered_edges_of_several_windows_are_no_plateau() -> None:
+    edges = few(-10_000, -4_000, -6_000), few(-9_000, -5_000, -7_000), few(-8_000, -3_500, -6_500)
+    assert diode(*edges).verdict is DiodeVerdict.UNKNOWN
+    assert diode(*edges).missing == 0
 
 
 def test_a_verdict_without_low_samples_expires_after_ten_windows() -> None:
