@@ -288,3 +288,14 @@ def test_reloaded_installation_is_in_force_at_once() -> None:
     world.do("plug_in", cable_ma=32_000)
     world.wait_for_state(EvseState.B2, 3 * SECOND)
     assert world.node.snapshots[-1].offered_current_ma <= 10_000
+
+
+@pytest.mark.hazard("H-08")
+def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: World) -> None:
+    charging.breakage.broken["pilot_pwm.set_duty"] = Break.RAISE
+    charging.node.permit(charging.clock.now_ns, offered_ma=10_000)
+    hits = charging.breakage.hits
+    charging.wait_for(lambda: charging.breakage.hits > hits, 100 * MS)
+    last = charging.node.snapshots[-1]
+    assert last.faults == {Fault.PILOT_PWM_FAILED}
+    assert not last.contactor_closed
