@@ -1,0 +1,255 @@
+"""Plans when to charge: turns targets, mode and power adjustment into asks, and what controllers see of the plan."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.states import MatterState, SupplyState
+from evse_pi.device.planner import UNPLANNED, NextCharge
+from evse_pi.energy.modes import MODE_SOURCES, ChargeMode, mode_asks
+from evse_pi.energy.randomization import DelayCause, RandomDelay, drawn
+from evse_pi.energy.schedule import (
+    CLOCKLESS,
+    Plan,
+    Prospect,
+    Pursuit,
+    Standing,
+    available_power_mw,
+    goes_by_soc,
+    pursue,
+)
+from evse_pi.energy.schedule import UNPLANNED as NO_PLAN
+from evse_pi.energy.targets import Target, coming
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.planner import Situation
+    from evse_pi.energy.demand import Ask
+    from evse_pi.energy.modes import Adjustment
+    from evse_pi.matter.storage import KeyValueStore
+    from evse_pi.matter.world import Entropy
+
+log = logging.getLogger(__name__)
+
+DEFAULT_WINDOW_S = 600
+SAME_END_NS = 2 * SECOND  # the calendar is read to the second; less is no new end
+_KEY = "charging-plan"
+_PLUGGED_IN = (
+    MatterState.PLUGGED_IN_NO_DEMAND,
+    MatterState.PLUGGED_IN_DEMAND,
+    MatterState.PLUGGED_IN_CHARGING,
+    MatterState.PLUGGED_IN_DISCHARGING,
+)
+_SUPPLYING = (SupplyState.CHARGING_ENABLED, SupplyState.ENABLED)
+_SUSPENDED = (SupplyState.DISABLED_ERROR, SupplyState.DISABLED_DIAGNOSTICS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a restart of the node continues from. Instants mean something in the same life of the machine only."""
+
+    machine_boot: str
+    window_s: int = DEFAULT_WINDOW_S
+    pursuit: Pursuit | None = None
+    delay: RandomDelay | None = None
+
+
+class ChargingPlanner:
+    """The planner of the EVSE cluster.
+
+    In manual mode nothing is planned and targets are merely kept. While nobody knows the time nothing waits for a
+    target: a vehicle that is ready too early is better than one that is not.
+    """
+
+    def __init__(
+        self,
+        charger: Charger,
+        zone: tzinfo,
+        entropy: Entropy,
+        store: KeyValueStore,
+        machine_boot: str,
+        *,
+        mode: Callable[[], ChargeMode],
+        adjustment: Callable[[], Adjustment | None],
+    ) -> None:
+        """Make the planner; where the power has just returned, the random delay begins now.
+
+        `machine_boot` names this life of the machine.
+        """
+        self._charger = charger
+        self._zone = zone
+        self._entropy = entropy
+        self._store = store
+        self._mode = mode
+        self._adjustment = adjustment
+        self._explicit = False
+        self._trouble = False
+        self.plan: Plan = NO_PLAN
+        self._stored = _recalled(store)
+        kept = self._stored or Kept(machine_boot)
+        if kept.machine_boot != machine_boot:
+            delay = drawn(DelayCause.POWER_RETURN, charger.view().now_ns, kept.window_s, entropy.below)
+            kept = replace(kept, machine_boot=machine_boot, delay=delay)
+        self._kept = kept
+        if self.delay is not None:
+            self._act(mode_asks(ChargeMode.MANUAL, NO_PLAN, self.delay, None, charger.view().now_ns, None))
+        self._save()
+
+    @property
+    def delay(self) -> RandomDelay | None:
+        """The random delay that holds charging up now."""
+        delay = self._kept.delay
+        return delay if delay is not None and delay.running(self._charger.view().now_ns) else None
+
+    def start_now(self) -> None:
+        """Skip the random delay, and have none for what begins with the next look at the box."""
+        self._explicit = True
+        self._keep(replace(self._kept, delay=None))
+
+    def next_charge(self, situation: Situation) -> NextCharge:
+        """Return what controllers see of the plan, and ask the box for what follows from it."""
+        view, mode = situation.view, self._mode()
+        if situation.supply in _SUSPENDED or situation.state is None:
+            return UNPLANNED  # the asks stand, so that nothing starts before its time when the supply is back
+        now_s = None if situation.now_s is None else situation.now_s + MATTER_EPOCH_UNIX_S
+        present = situation.state in _PLUGGED_IN and view.session is not None
+        supplied = present and situation.supply in _SUPPLYING
+        kept = replace(self._kept, window_s=situation.randomization_window_s)
+        if mode is not ChargeMode.TIME_OF_USE or not situation.targets:
+            self.plan = NO_PLAN
+            kept = replace(kept, pursuit=None)
+        elif now_s is None:
+            self.plan = CLOCKLESS if supplied else NO_PLAN
+        else:
+            kept = self._pursued(kept, situation, now_s, supplied=supplied)
+        if kept.delay is not None and not self._delays(kept.delay, view, present=present):
+            kept = replace(kept, delay=None)
+        self._explicit = False
+        self._keep(kept)
+        self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
+        return self._shown(situation, view.now_ns) if supplied else UNPLANNED
+
+    def _pursued(self, kept: Kept, situation: Situation, now_s: int, *, supplied: bool) -> Kept:
+        """Plan, and draw the random delay of a charge that begins by plan."""
+        view, before = situation.view, kept.pursuit
+        prospect = self._prospect(situation, now_s)
+        if not supplied or view.session is None:
+            self.plan = Plan(Standing.WAITING) if prospect.dues else NO_PLAN
+            return kept
+        pursuit, self.plan = pursue(before, prospect)
+        begins = pursuit is not None and pursuit.goal_s is not None and (before is None or before.goal_s is None)
+        delay = kept.delay
+        if begins and not self._explicit and not view.contactor_closed and self.plan.delay_below_s:
+            planned = drawn(DelayCause.PLANNED_START, view.now_ns, self.plan.delay_below_s, self._entropy.below)
+            delay = delay or planned
+        elif self.plan.holds and delay is not None and delay.cause is DelayCause.PLANNED_START:
+            delay = None
+        return replace(kept, pursuit=pursuit, delay=delay)
+
+    def _prospect(self, situation: Situation, now_s: int) -> Prospect:
+        view, vehicle = situation.view, situation.view.vehicle
+        session, energy_mwh = (0, 0) if view.session is None else (view.session.number, view.session.energy_mwh)
+        return Prospect(
+            now_s=now_s,
+            dues=coming(situation.targets, now_s, self._zone),
+            session=session,
+            energy_mwh=energy_mwh,
+            power_mw=available_power_mw(situation.maximum_charge_ma, view.voltage_mv, view.phases),
+            window_s=situation.randomization_window_s,
+            soc_percent=vehicle.state_of_charge_percent,
+            capacity_mwh=vehicle.battery_capacity_mwh,
+        )
+
+    def _delays(self, delay: RandomDelay, view: ChargerView, *, present: bool) -> bool:
+        """Return whether a delay still has a start to hold up."""
+        if not delay.running(view.now_ns):
+            return False
+        if delay.cause is DelayCause.PLANNED_START:
+            return present and self._mode() is ChargeMode.TIME_OF_USE and self.plan.standing is not Standing.NOTHING
+        return present or not view.heard
+
+    def _shown(self, situation: Situation, now_ns: int) -> NextCharge:
+        """Return the plan as attributes; the start is that of the charge, the random delay included."""
+        plan = self.plan
+        if plan.due is None or situation.now_s is None:
+            return UNPLANNED
+        start_s, target = plan.start_s, plan.due.target
+        if start_s is not None and self.delay is not None:
+            delayed_s = situation.now_s + MATTER_EPOCH_UNIX_S + (self.delay.until_ns - now_ns) // SECOND
+            start_s = max(start_s, delayed_s)
+        by_soc = goes_by_soc(target, self._prospect(situation, situation.now_s + MATTER_EPOCH_UNIX_S))
+        return NextCharge(
+            start_time=None if start_s is None else start_s - MATTER_EPOCH_UNIX_S,
+            target_time=plan.due.at_s - MATTER_EPOCH_UNIX_S,
+            required_energy_mwh=None if by_soc else target.added_energy_mwh,
+            target_soc_percent=target.soc_percent if by_soc else None,
+        )
+
+    def _act(self, wanted: dict[Any, Ask]) -> None:
+        """Ask for what is not asked for already, and for nothing else."""
+        for source in MODE_SOURCES:
+            present, ask = self._charger.ask_of(source), wanted.get(source)
+            if ask is None:
+                if present is not None:
+                    self._charger.withdraw(source)
+            elif present is None or not _same(present, ask):
+                self._charger.ask(ask)
+
+    def _keep(self, kept: Kept) -> None:
+        self._kept = kept
+        if kept != self._stored:
+            self._save()
+
+    def _save(self) -> None:
+        """Store what a restart needs; a disk that takes nothing must not keep anybody from charging."""
+        try:
+            with self._store.transaction() as transaction:
+                transaction.put(_KEY, json.dumps(_fields(self._kept), separators=(",", ":")).encode())
+            self._stored, self._trouble = self._kept, False
+        except (sqlite3.Error, OSError) as error:
+            if not self._trouble:
+                log.warning("the charging plan cannot be stored: %s", error)
+            self._trouble = True
+
+
+def _same(present: Ask, wanted: Ask) -> bool:
+    """Return whether two asks differ by no more than the rounding of the clock."""
+    if present.until_ns is not None and wanted.until_ns is not None:
+        if abs(present.until_ns - wanted.until_ns) >= SAME_END_NS:
+            return False
+        wanted = replace(wanted, until_ns=present.until_ns)
+    return present == wanted
+
+
+def _fields(kept: Kept) -> dict[str, Any]:
+    delay = kept.delay
+    stored = None if delay is None else {"cause": delay.cause.name, "until_ns": delay.until_ns}
+    return asdict(replace(kept, delay=None)) | {"delay": stored}
+
+
+def _recalled(store: KeyValueStore) -> Kept | None:
+    """Return what was stored, None where nothing is or nobody can read it."""
+    record = store.get(_KEY)
+    if record is None:
+        return None
+    try:
+        fields = json.loads(record)
+        pursuit, delay = fields["pursuit"], fields["delay"]
+        return Kept(
+            str(fields["machine_boot"]),
+            int(fields["window_s"]),
+            None if pursuit is None else Pursuit(**(pursuit | {"target": Target(**pursuit["target"])})),
+            None if delay is None else RandomDelay(DelayCause[delay["cause"]], int(delay["until_ns"])),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("the stored charging plan cannot be read and is dropped: %r", error)
+        return None

@@ -1,0 +1,275 @@
+"""The Device Energy Management cluster: an energy manager adjusts the power that the box charges with.
+
+Power can be adjusted in solar mode, while a vehicle is there and charging is permitted; in the other modes an energy
+manager is told that it cannot be, instead of being obeyed in appearance only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.states import LimitSource
+from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
+from evse_pi.device.energy_evse import EnergyEvseServer
+from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.energy.modes import Adjustment, ChargeMode, adjusted_current_ma
+from evse_pi.matter.model.cluster_server import ClusterServer
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
+from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
+from evse_pi.matter.wire.status import MatterStatus, Status
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.matter.model.events import Change
+
+_Enums = DeviceEnergyManagement.Enums
+_Structs = DeviceEnergyManagement.Structs
+_Cause, _Reason, _State = _Enums.CauseEnum, _Enums.PowerAdjustReasonEnum, _Enums.ESAStateEnum
+_OptOut, _For = _Enums.OptOutStateEnum, _Enums.AdjustmentCauseEnum
+
+SHORTEST_S, LONGEST_S = 10, 86_400
+"""A vehicle has 5 s to follow a change, and a higher offer waits 5 s for the end of the last one."""
+REPORT_S = 10.0  # Source: Matter Application Cluster Specification, PowerAdjustmentCapability
+
+_REASONS = {
+    _For.kLocalOptimization: _Reason.kLocalOptimizationAdjustment,
+    _For.kGridOptimization: _Reason.kGridOptimizationAdjustment,
+}
+_REFUSALS = {
+    _OptOut.kNoOptOut: (),
+    _OptOut.kLocalOptOut: (_For.kLocalOptimization,),
+    _OptOut.kGridOptOut: (_For.kGridOptimization,),
+    _OptOut.kOptOut: (_For.kLocalOptimization, _For.kGridOptimization),
+}
+
+SCHEMA = ClusterSchema(
+    DeviceEnergyManagement,
+    revision=4,
+    features=(
+        Feature("PA", "PowerAdjustment"),
+        Feature("PFR", "PowerForecastReporting", "STA | PAU | FA | CON, O"),
+        Feature("SFR", "StateForecastReporting", "[!PA]"),
+        Feature("STA", "StartTimeAdjustment"),
+        Feature("PAU", "Pausable"),
+        Feature("FA", "ForecastAdjustment"),
+        Feature("CON", "ConstraintBasedAdjustment"),
+    ),
+    attributes=(
+        Attribute("ESAType", "enum8", "R V", "F", default=_Enums.ESATypeEnum.kEvse),
+        Attribute("ESACanGenerate", "bool", "R V", "F", default=False),
+        Attribute("ESAState", "enum8", default=_State.kOffline),
+        Attribute("AbsMinPower", "power-mw", default=0),
+        Attribute("AbsMaxPower", "power-mw", default=0),
+        Attribute("PowerAdjustmentCapability", "struct", "R V", "X Q", "PA", default=None),
+        Attribute("Forecast", "struct", "R V", "X Q", "PFR | SFR", default=None),
+        Attribute("OptOutState", "enum8", "R V", "", "PA | STA | PAU | FA | CON", default=_OptOut.kNoOptOut),
+    ),
+    commands=(
+        Command(
+            "PowerAdjustRequest",
+            conformance="PA",
+            fields=(Field("power", "power-mw"), Field("duration", "elapsed-s")),
+        ),
+        Command("CancelPowerAdjustRequest", conformance="PA"),
+        Command("StartTimeAdjustRequest", conformance="STA"),
+        Command("PauseRequest", conformance="PAU"),
+        Command("ResumeRequest", conformance="PAU"),
+        Command("ModifyForecastRequest", conformance="FA"),
+        Command("RequestConstraintBasedForecast", conformance="CON"),
+        Command("CancelRequest", conformance="STA | FA | CON"),
+    ),
+    events=(
+        Event("PowerAdjustStart", "info", conformance="PA"),
+        Event("PowerAdjustEnd", "info", conformance="PA"),
+        Event("Paused", "info", conformance="PAU"),
+        Event("Resumed", "info", conformance="PAU"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The adjustment that is in force. Units: instants in ns of CLOCK_MONOTONIC."""
+
+    power_mw: int
+    reason: int
+    since_ns: int
+    until_ns: int
+    session: int
+    energy_mwh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Powers and durations that may be asked for."""
+
+    min_mw: int
+    max_mw: int
+
+    def holds(self, power_mw: int, duration_s: int) -> bool:
+        """Return whether a request lies in it."""
+        return self.min_mw <= power_mw <= self.max_mw and SHORTEST_S <= duration_s <= LONGEST_S
+
+
+def power_range(view: ChargerView) -> tuple[int, int]:
+    """Return the least and the greatest power that the box can charge with now, but for an adjustment; in mW.
+
+    Where the limits leave less than 6 A, both are 0.
+    """
+    limits = [limit.current_ma for limit in view.limits if limit.source is not LimitSource.POWER_ADJUSTMENT]
+    limit_ma = min(limits, default=0)
+    if limit_ma < MIN_OFFER_MA:
+        return 0, 0
+    least, most = (current_ma * view.voltage_mv * view.phases for current_ma in (MIN_OFFER_MA, limit_ma))
+    return -(-least // 1000), most // 1000
+
+
+def ranges(view: ChargerView) -> list[Range]:
+    """Return what can be asked for now: a power between least and most, or none at all."""
+    least_mw, most_mw = power_range(view)
+    pause = Range(0, 0)
+    return [Range(least_mw, most_mw), pause] if most_mw else [pause]
+
+
+class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
+    """The cluster's behaviour; the planner of the EVSE cluster reads `adjustment`."""
+
+    schema = SCHEMA
+    dependencies = (EnergyEvseServer, EnergyEvseModeServer, DeviceEnergyManagementModeServer)
+    quiet_interval_s = MappingProxyType({"power_adjustment_capability": REPORT_S})
+
+    class Internal:
+        """What no peer sees."""
+
+        active: Active | None = None
+
+    def __init__(self, charger: Charger, **state: Any) -> None:
+        """Make the server of `charger`."""
+        super().__init__(**state)
+        self._charger = charger
+
+    def initialize(self) -> None:
+        """Follow the box and the two modes."""
+        modes = self.endpoint.server(DeviceEnergyManagementModeServer)
+        charging = self.endpoint.server(EnergyEvseModeServer)
+        self.react_to(self._charger.changed, self.follow)
+        self.react_to(charging.events.current_mode_changed, self._mode_changed)
+        self.react_to(modes.events.current_mode_changed, self._mode_changed)
+        self.follow(self._charger.view())
+
+    @property
+    def adjustment(self) -> Adjustment | None:
+        """The current that an energy manager wants now."""
+        active, view = self.internal.active, self._charger.view()
+        if active is None:
+            return None
+        return Adjustment(adjusted_current_ma(active.power_mw, view.voltage_mv, view.phases), active.until_ns)
+
+    # Commands.
+
+    def power_adjust_request(self, request: Any) -> None:
+        """Charge with another power for a while; a further request takes the place of the one before."""
+        view = self._charger.view()
+        if request.cause in _REFUSALS[self._opt_out()]:
+            raise MatterStatus(Status.CONSTRAINT_ERROR, f"cause {request.cause.name}: the user has opted out of it")
+        if not self._adjustable(view):
+            raise MatterStatus(Status.CONSTRAINT_ERROR, "power cannot be adjusted now")
+        if not any(one.holds(request.power, request.duration) for one in ranges(view)):
+            reason = f"power {request.power} mW for {request.duration} s is outside PowerAdjustmentCapability"
+            raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+        before, until_ns = self.internal.active, view.now_ns + request.duration * SECOND
+        session = view.session
+        if before is None:
+            number, energy_mwh = (0, 0) if session is None else (session.number, session.energy_mwh)
+            before = Active(0, 0, view.now_ns, 0, number, energy_mwh)
+            self.events.power_adjust_start.emit()
+        self.internal.active = Active(
+            request.power, _REASONS[request.cause], before.since_ns, until_ns, before.session, before.energy_mwh
+        )
+        self._act(view)
+
+    def cancel_power_adjust_request(self) -> None:
+        """End the adjustment before its time."""
+        if self.internal.active is None:
+            raise MatterStatus(Status.INVALID_IN_STATE, "no power adjustment is active")
+        self._end(_Cause.kCancelled, self._charger.view())
+
+    # The box and the user.
+
+    def follow(self, view: ChargerView) -> None:
+        """Show what the box can do, and end an adjustment that is over."""
+        cause = self._over(view)
+        if cause is None:
+            self._show(view)
+        else:
+            self._end(cause, view)
+
+    def _over(self, view: ChargerView) -> Any:
+        """Return why the active adjustment has come to its end, None while it has not."""
+        active = self.internal.active
+        if active is None:
+            return None
+        if view.faults:
+            return _Cause.kFault
+        if not view.heard or view.session is None:
+            return _Cause.kOffline
+        opted_out = any(_REASONS[cause] == active.reason for cause in _REFUSALS[self._opt_out()])
+        if opted_out or not self._adjustable(view):
+            return _Cause.kUserOptOut
+        return _Cause.kNormalCompletion if view.now_ns >= active.until_ns else None
+
+    def _end(self, cause: Any, view: ChargerView) -> None:
+        active = self.internal.active
+        session = next(
+            (one for one in (view.session, view.last_session) if one is not None and one.number == active.session), None
+        )
+        used_mwh = 0 if session is None else max(session.energy_mwh - active.energy_mwh, 0)
+        duration_s = max(min(view.now_ns, active.until_ns) - active.since_ns, 0) // SECOND
+        self.internal.active = None
+        self.events.power_adjust_end.emit(cause=cause, duration=duration_s, energyUse=used_mwh)
+        self._act(view)
+
+    def _act(self, view: ChargerView) -> None:
+        """Show the change at once, and have the EVSE cluster ask the box for it."""
+        self._show(view)
+        self.publish("power_adjustment_capability")
+        self.endpoint.server(EnergyEvseServer).refresh()
+
+    def _show(self, view: ChargerView) -> None:
+        active = self.internal.active
+        least_mw, most_mw = power_range(view)
+        self.state.esa_state = _state(view, adjusting=active is not None)
+        self.state.abs_min_power = least_mw
+        self.state.abs_max_power = most_mw
+        self.state.opt_out_state = self._opt_out()
+        self.state.power_adjustment_capability = self._capability(view) if self._adjustable(view) else None
+
+    def _capability(self, view: ChargerView) -> Any:
+        active = self.internal.active
+        offers = [_Structs.PowerAdjustStruct(one.min_mw, one.max_mw, SHORTEST_S, LONGEST_S) for one in ranges(view)]
+        return _Structs.PowerAdjustCapabilityStruct(offers, _Reason.kNoAdjustment if active is None else active.reason)
+
+    def _adjustable(self, view: ChargerView) -> bool:
+        mode = self.endpoint.server(EnergyEvseModeServer).charge_mode
+        permitted = self.endpoint.server(EnergyEvseServer).charging_permitted
+        usable = view.heard and not view.faults and view.session is not None
+        return usable and permitted and mode is ChargeMode.SOLAR
+
+    def _opt_out(self) -> Any:
+        return _OptOut(self.endpoint.server(DeviceEnergyManagementModeServer).opt_out)
+
+    def _mode_changed(self, _change: Change) -> None:
+        self.follow(self._charger.view())
+
+
+def _state(view: ChargerView, *, adjusting: bool) -> Any:
+    """Return ESAState: offline while nobody knows how the box is."""
+    if view.faults:
+        return _State.kFault
+    if not view.heard:
+        return _State.kOffline
+    return _State.kPowerAdjustActive if adjusting else _State.kOnline

@@ -1,0 +1,113 @@
+"""The Electrical Power Measurement cluster: what the meter reads, or what was offered where none is fitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.duty import MAX_OFFER_MA
+from evse_pi.device.measurement_accuracy import FREQUENCY_MHZ, VOLTAGE_MV, power_accuracies
+from evse_pi.matter.model.cluster_server import ClusterServer
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature
+from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
+
+if TYPE_CHECKING:
+    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.measurement_accuracy import MeterAccuracy
+    from hal.interfaces import MeterReading
+
+BY_PHASE = ("Voltage", "ActiveCurrent", "RMSVoltage", "RMSCurrent", "Frequency")
+
+SCHEMA = ClusterSchema(
+    ElectricalPowerMeasurement,
+    revision=1,
+    features=(
+        Feature("DIRC", "DirectCurrent", "O"),
+        Feature("ALTC", "AlternatingCurrent", "O"),
+        Feature("POLY", "PolyphasePower", "[ALTC]"),
+        Feature("HARM", "Harmonics", "[ALTC]"),
+        Feature("PWRQ", "PowerQuality", "[ALTC]"),
+    ),
+    attributes=(
+        Attribute("PowerMode", "enum8", default=ElectricalPowerMeasurement.Enums.PowerModeEnum.kAc),
+        Attribute("NumberOfMeasurementTypes", "uint8", "R V", "F", "M", "min 1", 1),
+        Attribute("Accuracy", "list", "R V", "F", "M", "min 1"),
+        Attribute("Ranges", "list", "R V", "Q", "O"),
+        Attribute("Voltage", "voltage-mv", "R V", "X Q", "O", default=None),
+        Attribute("ActiveCurrent", "amperage-ma", "R V", "X Q", "O", default=None),
+        Attribute("ReactiveCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("ApparentCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", "min 0", None),
+        Attribute("ActivePower", "power-mw", "R V", "X Q", default=None),
+        Attribute("ReactivePower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("ApparentPower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("RMSVoltage", "voltage-mv", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("RMSCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("RMSPower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("Frequency", "int64", "R V", "X Q", "[ALTC]", "0 to 1000000", None),
+        Attribute("HarmonicCurrents", "list", "R V", "X Q", "HARM", default=None),
+        Attribute("HarmonicPhases", "list", "R V", "X Q", "PWRQ", default=None),
+        Attribute("PowerFactor", "int64", "R V", "X Q", "[ALTC]", "-10000 to 10000", None),
+        Attribute("NeutralCurrent", "amperage-ma", "R V", "X Q", "[POLY]", default=None),
+    ),
+    events=(Event("MeasurementPeriodRanges", "info", conformance="O"),),
+)
+
+
+def measured(view: ChargerView) -> dict[str, int | None]:
+    """Return all attributes that follow from the box; what nobody knows, or no accuracy is known of, is None.
+
+    The voltage is the mean of the phases that are connected, currents are the sum of all phases.
+    """
+    reading = view.meter
+    if reading is None:
+        nothing = dict.fromkeys(("voltage", "active_current", "rms_voltage", "rms_current", "frequency"))
+        return {**nothing, "active_power": view.power_mw}
+    voltage_mv = _mean_voltage_mv(reading)
+    return {
+        "active_power": view.power_mw,
+        "voltage": voltage_mv,
+        "rms_voltage": voltage_mv,
+        "active_current": None if voltage_mv is None else reading.total_power_mw * 1000 // voltage_mv,
+        "rms_current": sum(reading.current_ma) if reading.current_ma else None,
+        "frequency": _inside(reading.frequency_mhz, FREQUENCY_MHZ),
+    }
+
+
+def _mean_voltage_mv(reading: MeterReading) -> int | None:
+    live = [voltage_mv for voltage_mv in reading.voltage_mv if voltage_mv]
+    return _inside(sum(live) // len(live), VOLTAGE_MV) if live else None
+
+
+def _inside(value: int | None, limits: tuple[int, int]) -> int | None:
+    return value if value is not None and limits[0] <= value <= limits[1] else None
+
+
+class ElectricalPowerMeasurementServer(ClusterServer, features=("ALTC",)):
+    """Shows the power; made by `power_measurement`, so that it has what the meter tells and nothing else."""
+
+    schema = SCHEMA
+
+    def __init__(self, charger: Charger, meter: MeterAccuracy | None) -> None:
+        """Make the server of `charger`, whose meter is `meter`."""
+        view = charger.view()
+        rated_power_mw = MAX_OFFER_MA * view.voltage_mv * view.phases // 1000
+        accuracies = power_accuracies(meter, rated_power_mw)
+        super().__init__(accuracy=accuracies, number_of_measurement_types=len(accuracies))
+        self._charger = charger
+
+    def initialize(self) -> None:
+        """Follow the box."""
+        self.react_to(self._charger.changed, self.follow)
+        self.follow(self._charger.view())
+
+    def follow(self, view: ChargerView) -> None:
+        """Show what is measured now."""
+        for key, value in measured(view).items():
+            if key in self.defaults:
+                setattr(self.state, key, value)
+
+
+def power_measurement(charger: Charger, meter: MeterAccuracy | None) -> Any:
+    """Return the server of `charger`, with the attributes that its meter can fill."""
+    by_phase = meter is not None and meter.by_phase
+    kind: Any = ElectricalPowerMeasurementServer.enable(attributes=BY_PHASE if by_phase else ())
+    return kind(charger, meter)

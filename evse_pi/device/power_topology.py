@@ -1,0 +1,28 @@
+"""The Power Topology cluster: what is measured is the whole node."""
+
+from __future__ import annotations
+
+from evse_pi.matter.model.cluster_server import ClusterServer
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature
+from evse_pi.matter.wire.chip_objects import PowerTopology
+
+SCHEMA = ClusterSchema(
+    PowerTopology,
+    revision=1,
+    features=(
+        Feature("NODE", "NodeTopology", "O"),
+        Feature("TREE", "TreeTopology", "O"),
+        Feature("SET", "SetTopology", "O"),
+        Feature("DYPF", "DynamicPowerFlow", "[SET]"),
+    ),
+    attributes=(
+        Attribute("AvailableEndpoints", "list", "R V", "", "SET", "max 20"),
+        Attribute("ActiveEndpoints", "list", "R V", "", "DYPF", "max 20"),
+    ),
+)
+
+
+class PowerTopologyServer(ClusterServer, features=("NODE",)):
+    """One meter, one circuit, one box."""
+
+    schema = SCHEMA
