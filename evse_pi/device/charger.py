@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hal.interfaces import MeterReading
     from hal.units import CentiCelsius, Milliamps, Millivolts, MilliwattHours, Milliwatts
 
+EVSE_ENDPOINT = 1
+
 
 @dataclass(frozen=True, slots=True)
 class VehicleData:
@@ -26,7 +28,7 @@ class VehicleData:
     identifier: str | None = None
 
 
-NOTHING_TOLD = VehicleData()
+NO_VEHICLE_DATA = VehicleData()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class ChargerView:
     power_mw: Milliwatts | None
     power_estimated: bool
     temperature: CentiCelsius | None
-    vehicle: VehicleData = NOTHING_TOLD
+    vehicle: VehicleData = NO_VEHICLE_DATA
 
 
 class Charger(Protocol):

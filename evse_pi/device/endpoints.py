@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evse_pi.device.charger import EVSE_ENDPOINT
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.clusters.identify import IdentifyServer
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from evse_pi.matter.model.events import Change
     from evse_pi.matter.world import WallClock
 
-EVSE_ENDPOINT = 1
 ENERGY_EVSE = DeviceType(0x050C, 2)
 FEATURES = ("PREF", "SOC", "PNC", "RFID", "V2X")
 

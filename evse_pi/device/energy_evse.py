@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
-from evse_pi.device.energy_evse_memory import Kept, decode, encode
+from evse_pi.device.energy_evse_memory import Kept, decode, encode, record_key
 from evse_pi.device.energy_evse_rules import Permission, Shown
 from evse_pi.device.energy_evse_schema import SCHEMA
 from evse_pi.device.planner import NoPlanner, Situation
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from evse_pi.device.charger import Charger, ChargerView
-    from evse_pi.device.energy_evse_rules import Grant, Happening, Outcome
+    from evse_pi.device.energy_evse_memory import Grant
+    from evse_pi.device.energy_evse_rules import Happening, Outcome
     from evse_pi.device.planner import NextCharge, Planner
     from evse_pi.energy.session import Session
     from evse_pi.matter.identity.accessor import Accessor
@@ -372,15 +373,11 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         rows = super().records(values)
         pending = self.internal.pending
         if pending is not None and pending != self.internal.stored:
-            rows.append((self._kept_key, encode(pending)))
+            rows.append((record_key(self.endpoint.id), encode(pending)))
         return rows
 
-    @property
-    def _kept_key(self) -> str:
-        return f"energy-evse/{self.endpoint.id}"
-
     def _recalled(self) -> Kept:
-        record = self.node.store.get(self._kept_key)
+        record = self.node.store.get(record_key(self.endpoint.id))
         try:
             return Kept() if record is None else decode(record)
         except ValueError as error:

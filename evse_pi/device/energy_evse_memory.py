@@ -1,13 +1,95 @@
-"""What the EVSE cluster keeps beside its attributes, and its form in the store."""
+"""What the EVSE cluster keeps beside its attributes, and its form in the store.
+
+It loads nothing of Matter: a box that starts must know what its peers were told before it counts its sessions on.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evse_pi.device.energy_evse_rules import NOTHING_GRANTED, NOTHING_TOLD, Grant, Told, Transfer
+from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.energy.targets import DaySchedule, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What controllers and users have set. Units: `…_until` in s since 2000, 0 for disabled, None for good.
+
+    `user_maximum_ma` None was never set and means the circuit's capacity.
+    """
+
+    charging_until: int | None = 0
+    discharging_until: int | None = 0
+    minimum_ma: int = MIN_OFFER_MA
+    maximum_ma: int = 0
+    discharge_maximum_ma: int = 0
+    user_maximum_ma: int | None = None
+
+    def charging(self, now_s: int | None) -> bool:
+        """Return whether charging is granted; an end that no clock can tell has not come."""
+        return _granted(self.charging_until, now_s)
+
+    def discharging(self, now_s: int | None) -> bool:
+        """Return whether discharging is granted."""
+        return _granted(self.discharging_until, now_s)
+
+    def expired(self, now_s: int | None) -> Grant:
+        """Return the grant after everything whose time is over was taken back, as Disable would."""
+        grant = self
+        if grant.charging_until != 0 and not grant.charging(now_s):
+            grant = replace(grant, charging_until=0, minimum_ma=0, maximum_ma=0)
+        if grant.discharging_until != 0 and not grant.discharging(now_s):
+            grant = replace(grant, discharging_until=0, discharge_maximum_ma=0)
+        return grant
+
+    def disabled(self) -> Grant:
+        """Return the grant after Disable."""
+        return replace(self, charging_until=0, discharging_until=0, minimum_ma=0, maximum_ma=0, discharge_maximum_ma=0)
+
+    def user_limit_ma(self, capacity_ma: int) -> int:
+        """Return the user's maximum as far as it acts: never below the minimum that the controller named."""
+        wanted = capacity_ma if self.user_maximum_ma is None else self.user_maximum_ma
+        return max(wanted, self.minimum_ma)
+
+
+NOTHING_GRANTED = Grant()
+
+
+def _granted(until: int | None, now_s: int | None) -> bool:
+    return until is None or (until != 0 and (now_s is None or now_s < until))
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An energy transfer that was told to have started.
+
+    A fault suspends it; `lapses_ns` is then when it ends unless the vehicle charges again, None while the fault lasts.
+    """
+
+    energy_mwh: int
+    suspended: bool = False
+    lapses_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the peers know by events: the number of the session of the vehicle that is connected, and its transfer.
+
+    `latest` is the highest number of a session that they ever heard of, 0 for none.
+    """
+
+    session: int | None = None
+    transfer: Transfer | None = None
+    latest: int = 0
+
+    def after(self, session: int | None, transfer: Transfer | None) -> Told:
+        """Return what they know after the events that lead to this."""
+        return Told(session, transfer, max(self.latest, session or 0))
+
+
+NOTHING_TOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +99,11 @@ class Kept:
     grant: Grant = NOTHING_GRANTED
     told: Told = NOTHING_TOLD
     targets: tuple[DaySchedule, ...] = ()
+
+
+def record_key(endpoint: int) -> str:
+    """Return the name of the record in the store."""
+    return f"energy-evse/{endpoint}"
 
 
 def encode(kept: Kept) -> bytes:
@@ -29,7 +116,7 @@ def decode(record: bytes) -> Kept:
     try:
         fields = json.loads(record)
         transfer = fields["told"]["transfer"]
-        told = Told(fields["told"]["session"], None if transfer is None else Transfer(**transfer))
+        told = Told(**{**fields["told"], "transfer": None if transfer is None else Transfer(**transfer)})
         return Kept(Grant(**fields["grant"]), told, tuple(_schedule(each) for each in fields["targets"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"no record of the EVSE: {error!r}") from error

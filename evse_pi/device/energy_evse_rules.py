@@ -14,6 +14,7 @@ from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA, current_for, duty_for
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.matter_view import matter_view
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
+from evse_pi.device.energy_evse_memory import Grant, Told, Transfer
 from evse_pi.energy.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status import MatterStatus, Status
@@ -34,54 +35,6 @@ FULL_PERCENT = 100
 
 _OWN = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
 _PLUGGED_IN_IDLE = (MatterState.PLUGGED_IN_NO_DEMAND, MatterState.PLUGGED_IN_DEMAND)
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What controllers and users have set. Units: `…_until` in s since 2000, 0 for disabled, None for good.
-
-    `user_maximum_ma` None was never set and means the circuit's capacity.
-    """
-
-    charging_until: int | None = 0
-    discharging_until: int | None = 0
-    minimum_ma: int = MIN_OFFER_MA
-    maximum_ma: int = 0
-    discharge_maximum_ma: int = 0
-    user_maximum_ma: int | None = None
-
-    def charging(self, now_s: int | None) -> bool:
-        """Return whether charging is granted; an end that no clock can tell has not come."""
-        return _granted(self.charging_until, now_s)
-
-    def discharging(self, now_s: int | None) -> bool:
-        """Return whether discharging is granted."""
-        return _granted(self.discharging_until, now_s)
-
-    def expired(self, now_s: int | None) -> Grant:
-        """Return the grant after everything whose time is over was taken back, as Disable would."""
-        grant = self
-        if grant.charging_until != 0 and not grant.charging(now_s):
-            grant = replace(grant, charging_until=0, minimum_ma=0, maximum_ma=0)
-        if grant.discharging_until != 0 and not grant.discharging(now_s):
-            grant = replace(grant, discharging_until=0, discharge_maximum_ma=0)
-        return grant
-
-    def disabled(self) -> Grant:
-        """Return the grant after Disable."""
-        return replace(self, charging_until=0, discharging_until=0, minimum_ma=0, maximum_ma=0, discharge_maximum_ma=0)
-
-    def user_limit_ma(self, capacity_ma: int) -> int:
-        """Return the user's maximum as far as it acts: never below the minimum that the controller named."""
-        wanted = capacity_ma if self.user_maximum_ma is None else self.user_maximum_ma
-        return max(wanted, self.minimum_ma)
-
-
-NOTHING_GRANTED = Grant()
-
-
-def _granted(until: int | None, now_s: int | None) -> bool:
-    return until is None or (until != 0 and (now_s is None or now_s < until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +79,6 @@ def maximum_discharge_ma(view: ChargerView, grant: Grant, permission: Permission
         return 0
     wanted = (view.circuit_capacity_ma, view.cable_ma, grant.discharge_maximum_ma)
     return min(limit for limit in wanted if limit is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """An energy transfer that was told to have started.
-
-    A fault suspends it; `lapses_ns` is then when it ends unless the vehicle charges again, None while the fault lasts.
-    """
-
-    energy_mwh: int
-    suspended: bool = False
-    lapses_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the peers know by events: the number of the session of the vehicle that is connected, and its transfer."""
-
-    session: int | None = None
-    transfer: Transfer | None = None
-
-
-NOTHING_TOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +159,7 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
     published_id = shown.session_id if seen is None else session_id(seen)
     return Outcome(
         Shown(state, fault, published_id, shown.known if state is None else state),
-        Told(seen, transfer),
+        told.after(seen, transfer),
         supply_state(permission, faulty=fault is not FaultState.NO_ERROR),
         maximum_ma,
         maximum_discharge_ma(view, grant, permission),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,18 @@ from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charger import NOTHING_TOLD, ChargerView, SelfTestView
+from evse_pi.device.charger import EVSE_ENDPOINT, NO_VEHICLE_DATA, ChargerView, SelfTestView
+from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Told, decode, record_key
 from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.history import setting_row
 from evse_pi.energy.metering import fresh
 from evse_pi.matter.model.observable import Observable
+from evse_pi.matter.storage import SqliteStore
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from evse_pi.core.records import Snapshot, Transition
     from evse_pi.energy.history import Row
@@ -35,12 +39,26 @@ IDENTIFY_BLINK_NS = SECOND // 4  # twice as fast as a fault blinks
 _NOTHING: frozenset[Any] = frozenset()
 
 
+def recall_told(database: Path) -> Told:
+    """Return what peers were told in a former life, nothing where that cannot be read."""
+    try:
+        store = SqliteStore(database)
+        try:
+            record = store.get(record_key(EVSE_ENDPOINT))
+        finally:
+            store.close()
+        return NOTHING_TOLD if record is None else decode(record).told
+    except (sqlite3.Error, OSError, ValueError) as error:
+        log.warning("what controllers were told is not known: %s", error)
+        return NOTHING_TOLD
+
+
 class BoxCharger:
     """The `Charger` of the clusters, made of the box; `renew` has a new demand sent at once."""
 
     def __init__(self, box: Box, renew: Callable[[], None], *, led_fitted: bool = False) -> None:
         self.changed: Observable[ChargerView] = Observable("charger")
-        self.vehicle = NOTHING_TOLD
+        self.vehicle = NO_VEHICLE_DATA
         self.led_fitted = led_fitted
         self._box = box
         self._renew = renew

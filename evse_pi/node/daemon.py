@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from evse_pi.config import ConfigError, ratings, read_installation
 from evse_pi.core.records import encode_demand
 from evse_pi.node.box import Box
-from evse_pi.node.charger import ASKS, BoxCharger
+from evse_pi.node.charger import ASKS, BoxCharger, recall_told
 from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.field import Field
-from evse_pi.node.memory import recall
+from evse_pi.node.memory import abandoned, recall, reconciled
 from evse_pi.node.storage import Storage
 from hal.units import SECOND
 
@@ -79,7 +79,10 @@ async def serve(
     storage = Storage()
     try:
         store = await storage.open(places.state_dir / DATABASE)
-        memory = await storage.call(recall, store, clock.unix_s())
+        recalled = await storage.call(recall, store, clock.unix_s())
+        told = await storage.call(recall_told, places.state_dir / DATABASE)
+        memory = reconciled(recalled, told, clock.monotonic_ns(), clock.machine_boot)
+        await storage.write(abandoned(recalled, memory))
         rated = ratings(board)
         box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, places)

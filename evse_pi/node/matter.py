@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.config import ConfigError
 from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
+from evse_pi.device.charger import EVSE_ENDPOINT
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
@@ -131,7 +132,7 @@ class MatterDevice:
         if self.trouble is None:
             log.warning("matter does not run: %s", error, exc_info=None if expected else error)
         self.trouble = f"{type(error).__name__}: {error}"
-        if self._node is not None and endpoints.EVSE_ENDPOINT in self._node.tree.endpoints:
+        if self._node is not None and EVSE_ENDPOINT in self._node.tree.endpoints:
             self.refresh()
         else:
             self._discard()
@@ -203,7 +204,7 @@ class MatterDevice:
     @property
     def ready(self) -> bool:
         """Whether the endpoints are up, with or without a network."""
-        return self._node is not None and endpoints.EVSE_ENDPOINT in self._node.tree.endpoints
+        return self._node is not None and EVSE_ENDPOINT in self._node.tree.endpoints
 
     @property
     def charging_permitted(self) -> bool:
