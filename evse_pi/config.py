@@ -70,7 +70,10 @@ def ratings(board: BoardSpec) -> BoardRatings:
 
 
 def read_installation(path: Path, board: BoardRatings) -> Installation:
-    """Return what the installer set in `path`, checked against `board`; its seal is not looked at. Raises: ConfigError."""
+    """Return what the installer set in `path`, checked against `board`; its seal is for the safety process.
+
+    Raises: ConfigError.
+    """
     return _installation(path, _content(path), board)
 
 
@@ -102,12 +105,11 @@ def write_installation(path: Path, installation: Installation, key: bytes | None
     Raises: OSError, and then the file is what it was.
     """
     lines = [f"{field.name} = {_literal(getattr(installation, field.name))}\n" for field in fields(installation)]
-    head = _HEADER + (f"# {note}\n" if note else "")
-    write_atomically(path, sealed((head + "".join(lines)).encode(), key), INSTALLATION_MODE)
+    write_atomically(path, sealed((_head(note) + "".join(lines)).encode(), key), INSTALLATION_MODE)
 
 
 def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
-    """Return the measured scale of the pilot's input, None when nobody ever calibrated this box. Raises: ConfigError."""
+    """Return the measured scale of the pilot's input, None when nobody calibrated this box. Raises: ConfigError."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -130,11 +132,11 @@ def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
     return scale
 
 
-def write_calibration(path: Path, board: BoardSpec, scale: LinearScale, key: bytes | None) -> None:
-    """Put `scale` into `path`, sealed with `key`. Raises: OSError, and then the file is what it was."""
+def write_calibration(path: Path, board: BoardSpec, scale: LinearScale, key: bytes | None, note: str = "") -> None:
+    """Put `scale` into `path`, as `write_installation`. Raises: OSError, and then the file is what it was."""
     entries = (("board", board.name), ("gain_uv_per_code", scale.gain_uv_per_code), ("offset_mv", scale.offset_mv))
     lines = "".join(f"{name} = {_literal(value)}\n" for name, value in entries)
-    write_atomically(path, sealed((_HEADER + lines).encode(), key), INSTALLATION_MODE)
+    write_atomically(path, sealed((_head(note) + lines).encode(), key), INSTALLATION_MODE)
 
 
 def scale_problem(scale: LinearScale, board: BoardSpec) -> str | None:
@@ -148,6 +150,10 @@ def scale_problem(scale: LinearScale, board: BoardSpec) -> str | None:
     if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
         return f"sees {ends[0]} to {ends[1]} mV; must see at least {-PILOT_SPAN_MV} to {PILOT_SPAN_MV} mV"
     return None
+
+
+def _head(note: str) -> str:
+    return _HEADER + (f"# {note}\n" if note else "")
 
 
 def _content(path: Path) -> bytes:

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from hal.units import Millivolts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts
+    from hal.units import CentiCelsius, DutyPpm, Milliamps
 
 MAX_CURRENT_MA = 80_000  # the highest that a duty cycle can offer
 MAX_TRANSITIONS = 16
 MAX_EVIDENCE = len(Check)
+_NO_OFFSET = Millivolts(0)
 
 
 class Request(IntFlag):
@@ -93,7 +95,7 @@ class Snapshot:
 
     `boot_id` changes with every start of the safety process; `transitions` are the last 16, oldest first, so that a
     lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
-    no known end. `cable_ma` is 0 without a cable.
+    no known end. `cable_ma` is 0 without a cable. `gain_uv_per_code` and `offset_mv` made the voltages of codes.
     """
 
     boot_id: int
@@ -129,6 +131,8 @@ class Snapshot:
     openings_under_load: int
     transitions: tuple[Transition, ...]
     evidence: tuple[Evidence, ...] = ()
+    gain_uv_per_code: int = 0
+    offset_mv: Millivolts = _NO_OFFSET
 
 
 class DecodeError(ValueError):
@@ -136,7 +140,7 @@ class DecodeError(ValueError):
 
 
 MAGIC = b"EP"
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<2sBBH")
 _DEMAND_KIND, _SNAPSHOT_KIND = 1, 2
 _UNSIGNED_32 = (1 << 32) - 1
@@ -260,6 +264,8 @@ _SNAPSHOT = (
     _instant("reaction_p999_ns"),
     _number("contactor_cycles"),
     _number("openings_under_load"),
+    _Field("gain_uv_per_code", "i", -(1 << 31), (1 << 31) - 1),
+    _Field("offset_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
 )
 
 

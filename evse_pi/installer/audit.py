@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from evse_pi.energy.clock import Clock
@@ -67,16 +67,18 @@ class Trail:
         return f"{count}, chain intact" if self.intact else f"{count}, CHAIN BROKEN: {'; '.join(self.problems)}"
 
 
-def read_trail(path: Path, mark: Mark | None = None) -> Trail:
-    """Return the record, compared with the `mark` that the installer's file carries. Raises: OSError."""
+def read_trail(path: Path, marks: Iterable[Mark] = ()) -> Trail:
+    """Return the record, compared with the `marks` that the installer's files carry. Raises: OSError."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         content = b""
     problems: list[str] = []
     entries = tuple(_checked(content, problems))
-    if mark is not None and all((entry["number"], entry["digest"]) != (mark.number, mark.digest) for entry in entries):
-        problems.append(f"entry {mark.number}, named in the installer's file, is missing")
+    known = {Mark(entry["number"], entry["digest"]) for entry in entries}
+    problems += [
+        f"entry {mark.number}, named in the installer's file, is missing" for mark in marks if mark not in known
+    ]
     return Trail(entries, tuple(problems))
 
 

@@ -104,6 +104,7 @@ def fault_view(record: FaultRecord) -> dict[str, Any]:
         "low_mv": record.low_mv,
         "current_ma": record.current_ma,
         "hint": FAULTS[record.fault].hint,
+        "readings": record.readings,
     }
 
 
@@ -146,6 +147,8 @@ def _pilot(snapshot: Snapshot) -> dict[str, Any]:
         "low_mv": snapshot.low_mv,
         "mode": snapshot.pilot_mode.value,
         "duty_ppm": snapshot.duty_ppm,
+        "gain_uv_per_code": snapshot.gain_uv_per_code,
+        "offset_mv": snapshot.offset_mv,
     }
 
 
@@ -188,7 +191,15 @@ def _fault(fault: Fault, box: Box) -> dict[str, Any]:
         "hint": row.hint,
         "clears": [rule.name for rule in Clear if rule in row.clear],
         "since_unix_s": record.set_unix_s,
+        "number": record.number,
+        "readings": record.readings or _first_readings(record),
     }
+
+
+def _first_readings(record: FaultRecord) -> dict[str, Any]:
+    """Return the readings that the snapshot told, where the black box has not been read yet."""
+    current_ma = None if record.current_ma is None else [record.current_ma]
+    return {"high_mv": record.high_mv, "low_mv": record.low_mv, "current_ma": current_ma}
 
 
 def _meter(box: Box, now_ns: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from boards.build_safety import build_safety
 from boards.loader import BoardError, load_board
-from evse_pi.config import INSTALLATION, ConfigError, ratings, read_installation
+from evse_pi.config import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation import Installation
 from evse_pi.core.machine import OPEN_WITHIN_NS
@@ -24,10 +24,11 @@ from evse_pi.core.settings import MachineSettings
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError
 from evse_pi.safety.blackbox import RING_FILE, BlackBox, open_ring
 from evse_pi.safety.host import SystemHost, sleep_until
-from evse_pi.safety.loop import LoopSettings, SafetyLoop
+from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
 from evse_pi.safety.memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
+from evse_pi.seal import KEY_FILE
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -73,17 +74,18 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     resources.callback(link.close)
     memory = FaultMemory(run_dir / MEMORY_FILE)
     resources.callback(memory.close)
-    machine = _machine(board, installation)
+    installed = _installed(board, installation)
     settings = LoopSettings(
-        machine=machine or MachineSettings(ratings(board), NO_INSTALLATION),
-        pilot_scale=board.pilot_adc.scale,
+        machine=installed.machine if installed else MachineSettings(ratings(board), NO_INSTALLATION),
+        pilot_scale=installed.pilot_scale if installed else board.pilot_adc.scale,
         boot_id=int.from_bytes(os.urandom(4), "little"),
-        alarms=_persistence() | (NO_FAULTS if machine else {Fault.INSTALLATION_INVALID}),
+        alarms=_persistence() | (NO_FAULTS if installed else {Fault.INSTALLATION_INVALID}),
         former=memory.former,
     )
     manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
     resources.callback(manager.close)
-    host = SystemHost(manager, memory, lambda: _machine(board, installation))
+    files = [installation.with_name(name) for name in (installation.name, CALIBRATION_FILE, KEY_FILE)]
+    host = SystemHost(manager, memory, lambda: _installed(board, installation), files)
     black_box = _black_box(run_dir, settings, resources)
     loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host, black_box)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -130,11 +132,10 @@ def _run(loop: SafetyLoop, host: SystemHost) -> int:
     return status
 
 
-def _machine(board: BoardSpec, path: Path) -> MachineSettings | None:
-    """Return the settings of board and installer, None when the installer's file cannot be used."""
+def _installed(board: BoardSpec, path: Path) -> Installed | None:
+    """Return what the installer's files say, None when one of them cannot be trusted."""
     try:
-        rated = ratings(board)
-        return MachineSettings(rated, read_installation(path, rated))
+        return Installed(*read_proven(path, board))
     except ConfigError as error:
         _say(str(error))
         return None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from evse_pi.core.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from evse_pi.core.faults import Fault
-    from evse_pi.core.settings import MachineSettings
+    from evse_pi.safety.loop import Installed
     from evse_pi.safety.memory import FaultMemory
     from evse_pi.safety.notify import ServiceManager
 
@@ -25,15 +26,21 @@ def sleep_until(instant_ns: int) -> None:
 
 
 class SystemHost:
-    """The process as the loop sees it; `pauses` is how long the collector took."""
+    """The process as the loop sees it; `pauses` is how long the collector took, `files` are the installer's."""
 
     def __init__(
-        self, manager: ServiceManager, memory: FaultMemory, reload: Callable[[], MachineSettings | None]
+        self,
+        manager: ServiceManager,
+        memory: FaultMemory,
+        reload: Callable[[], Installed | None],
+        files: Sequence[Path] = (),
     ) -> None:
         self.pauses = Histogram()
         self._manager = manager
         self._memory = memory
         self._reload = reload
+        self._files = files
+        self._seen = [_trace(file) for file in files]
         self._ready = False
 
     def heartbeat(self) -> None:
@@ -51,6 +58,20 @@ class SystemHost:
         gc.collect()
         self.pauses.add(time.monotonic_ns() - started_ns)
 
-    def reload(self) -> MachineSettings | None:
-        """Read the installer's file anew."""
+    def reload(self) -> Installed | None:
+        """Read the installer's files anew."""
+        self._seen = [_trace(file) for file in self._files]
         return self._reload()
+
+    def touched(self) -> bool:
+        """Return whether somebody has changed, replaced or removed one of the installer's files since the last look."""
+        return self._seen != [_trace(file) for file in self._files]
+
+
+def _trace(file: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written, None when it cannot be looked at."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -56,8 +56,19 @@ class Host(Protocol):
     def collect_garbage(self) -> None:
         """Free what only the collector can."""
 
-    def reload(self) -> MachineSettings | None:
-        """Return the settings with the installer's file read anew, None when it is not valid."""
+    def touched(self) -> bool:
+        """Return whether the installer's files are not those that were read last."""
+
+    def reload(self) -> Installed | None:
+        """Return what the installer's files say now, None when one of them cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What the installer's files say: the limits, and how the pilot's codes become voltages."""
+
+    machine: MachineSettings
+    pilot_scale: LinearScale
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,8 @@ class SafetyLoop:
         self._demand: Demand | None = None
         self._watchdog_failed = False
         self._reload_wanted = False
+        self._waiting: Installed | None = None
+        self._waiting_since = 0
         self._stopping = False
         self._heartbeat_ns = self.due_ns
         self._collect_ns = self.due_ns
@@ -149,16 +162,22 @@ class SafetyLoop:
             raise SystemExit(EX_SOFTWARE) from error
 
     def rest(self) -> None:
-        """Do between two ticks what must not lengthen one; collecting and reading files only with an open contactor."""
+        """Do between two ticks what must not lengthen one; with a closed contactor only what the installer orders."""
         self._host.remember(self._state.book.active)
         self._record()
-        if not self._actuators.opened:
-            return
         if self._reload_wanted:
             self._reload_wanted = False
             self._reload()
-        if self._state.status.evse_state is EvseState.A and self._clock() >= self._collect_ns:
+        if self._waiting is not None:
+            self._adopt(self._waiting)
+        if self._actuators.opened and self._state.status.evse_state is EvseState.A:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Once a minute, collect garbage and find out whether somebody changed the installer's files unsaid."""
+        if self._clock() >= self._collect_ns:
             self._host.collect_garbage()
+            self._reload_wanted |= self._host.touched()
             self._collect_ns = self._clock() + COLLECT_NS
 
     def _tick(self, now_ns: int) -> None:
@@ -176,7 +195,7 @@ class SafetyLoop:
         acted_ns = self._clock()
         self.timing.add_acted(acted_ns)
         self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
-        self._publisher.publish(self._state, inputs)
+        self._publisher.publish(self._state, inputs, self._senses.pilot_scale)
         if self._actuators.obeyed:
             self._beat()
             if not self._pulse():
@@ -233,9 +252,19 @@ class SafetyLoop:
         return not self._watchdog_failed
 
     def _reload(self) -> None:
-        settings = self._host.reload()
+        self._waiting, self._waiting_since = self._host.reload(), self._state.offer.changed_ns
         self._alarms -= {Fault.INSTALLATION_INVALID}
-        if settings is None:
+        if self._waiting is None:
             self._alarms |= {Fault.INSTALLATION_INVALID}
-        else:
-            self._machine = settings
+
+    def _adopt(self, installed: Installed) -> None:
+        """Put in force what was read: all of it once the contactor is open, before that no more than the capacity.
+
+        A lower capacity does not wait; a higher one waits until the offer changes anyway. Hazard: H-04.
+        """
+        if self._actuators.opened:
+            self._machine, self._senses.pilot_scale, self._waiting = installed.machine, installed.pilot_scale, None
+            return
+        here, capacity_ma = self._machine.installation, installed.machine.installation.circuit_capacity_ma
+        if capacity_ma < here.circuit_capacity_ma or self._state.offer.changed_ns != self._waiting_since:
+            self._machine = replace(self._machine, installation=replace(here, circuit_capacity_ma=capacity_ma))

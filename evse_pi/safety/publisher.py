@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evse_pi.core.signals import Inputs
     from evse_pi.safety.loop import DemandLink
     from evse_pi.safety.timing import Timing
+    from hal.calibration import LinearScale
 
 REPEAT_NS = SECOND
 
@@ -32,7 +33,7 @@ class Publisher:
         self._told: object = None
         self._repeat_ns = 0
 
-    def publish(self, state: MachineState, inputs: Inputs) -> None:
+    def publish(self, state: MachineState, inputs: Inputs, scale: LinearScale) -> None:
         """Send a snapshot of the tick that went from `inputs` to `state`, if anything but a measurement changed."""
         self._ticks += 1
         told = (
@@ -50,7 +51,7 @@ class Publisher:
             return
         self._told = told
         self._repeat_ns = inputs.now_ns + REPEAT_NS
-        self._send(self._compose(state, inputs))
+        self._send(self._compose(state, inputs, scale))
 
     def last_words(self, now_ns: int) -> None:
         """Send the last snapshot again with an open contactor and Fault.INTERNAL."""
@@ -59,7 +60,7 @@ class Publisher:
             faults = last.faults | {Fault.INTERNAL}
             self._send(replace(last, at_ns=now_ns, contactor_closed=False, pilot_mode=PilotMode.LOW, faults=faults))
 
-    def _compose(self, state: MachineState, inputs: Inputs) -> Snapshot:
+    def _compose(self, state: MachineState, inputs: Inputs, scale: LinearScale) -> Snapshot:
         watch, status, outputs, timing = state.watch, state.status, state.outputs, self._timing
         high_mv, low_mv = _plateaus(inputs.pilot)
         demand = watch.lease.demand
@@ -97,6 +98,8 @@ class Publisher:
             openings_under_load=watch.contactor.openings_under_load,
             transitions=state.journal.transitions,
             evidence=watch.tests.evidence,
+            gain_uv_per_code=scale.gain_uv_per_code,
+            offset_mv=scale.offset_mv,
         )
 
     def _send(self, snapshot: Snapshot) -> None:

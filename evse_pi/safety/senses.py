@@ -27,11 +27,14 @@ Value = TypeVar("Value")
 
 
 class Senses:
-    """Turns the devices of the box into the inputs of one step; `window` is the last look at the pilot."""
+    """Turns the devices of the box into the inputs of one step.
+
+    `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks.
+    """
 
     def __init__(self, hardware: SafetyHardware, pilot_scale: LinearScale, timing: Timing) -> None:
         self._hardware = hardware
-        self._pilot_scale = pilot_scale
+        self.pilot_scale = pilot_scale
         self._timing = timing
         self._failures: set[Fault] = set()
         self.window: PilotWindow | None = None
@@ -70,7 +73,7 @@ class Senses:
         self._codes = window.codes
         if self._repeats >= MAX_REPEATS:
             raise BadReading(f"pilot converter: {self._repeats + 1} windows in a row are equal, noise included")
-        return measure(window, self._pilot_scale)
+        return measure(window, self.pilot_scale)
 
     def _try(self, failure: Fault, read: Callable[[], Value], nothing: Value) -> Value:
         try:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
     from evse_pi.core.installation import Installation
     from evse_pi.core.states import EvseState
-    from evse_pi.safety.loop import Host
+    from evse_pi.safety.loop import Host, Installed
 
 SERVICE_WATCHDOG_NS = SECOND
 RESTART_NS = SECOND
@@ -62,7 +62,11 @@ class QuietHost:
     def collect_garbage(self) -> None:
         """Virtual time has no pauses."""
 
-    def reload(self) -> MachineSettings | None:
+    def touched(self) -> bool:
+        """Nobody changes what is not there."""
+        return False
+
+    def reload(self) -> Installed | None:
         """The installer has nothing new to say."""
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,10 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.settings import MachineSettings
 from evse_pi.core.states import EvseState, PilotMode
+from evse_pi.safety.loop import Installed
 from evse_pi.sim.faulty import Break
 from evse_pi.sim.world import QuietHost, World, WorldSettings
+from hal.calibration import LinearScale
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
@@ -192,13 +194,102 @@ def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: Worl
     assert charging.asked_closed  # the line is stuck, and yet nothing is live
 
 
-def test_reload_waits_until_the_contactor_is_open(charging: World) -> None:
+@pytest.mark.hazard("H-17")
+def test_reload_that_finds_no_valid_file_opens_at_once(charging: World) -> None:
     charging.node.order(charging.clock.now_ns, Request.RELOAD_INSTALLATION)
-    charging.wait(SECOND)
-    assert Fault.INSTALLATION_INVALID not in charging.faults
-    charging.do("unplug")
-    charging.wait(SECOND)
-    assert Fault.INSTALLATION_INVALID in charging.faults  # this host has no valid file
+    charging.wait(100 * MS)
+    assert Fault.INSTALLATION_INVALID in charging.faults
+    assert not charging.energised
+
+
+class InstallerHost(QuietHost):
+    """Its installer writes `installation` and, if `unsaid`, tells nobody."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.changes = changes
+        self.scale = BOARD.pilot_adc.scale
+        self.unsaid = False
+
+    def touched(self) -> bool:
+        return self.unsaid
+
+    def reload(self) -> Installed:
+        self.unsaid = False
+        return Installed(MachineSettings(ratings(BOARD), replace(SIMULATED_INSTALLATION, **self.changes)), self.scale)
+
+
+def charging_at(host: InstallerHost, **house: Any) -> World:
+    world = World(WorldSettings(BOARD, host=host, installation=replace(SIMULATED_INSTALLATION, **house)))
+    world.wait_for_state(EvseState.A, 3 * SECOND)
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait_for(lambda: world.energised, 20 * SECOND)
+    return world
+
+
+def offered(world: World) -> int:
+    return world.node.snapshots[-1].offered_current_ma
+
+
+@pytest.mark.hazard("H-04")
+def test_a_lower_capacity_does_not_wait_for_the_end_of_the_charge() -> None:
+    world = charging_at(InstallerHost(circuit_capacity_ma=Milliamps(10_000)))
+    assert offered(world) > 10_000
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(100 * MS)
+    assert 0 < offered(world) <= 10_000
+    assert world.energised
+
+
+def test_a_higher_capacity_waits_for_the_next_change_of_the_offer() -> None:
+    world = charging_at(InstallerHost(circuit_capacity_ma=Milliamps(16_000)), circuit_capacity_ma=Milliamps(10_000))
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(20 * SECOND)
+    assert offered(world) <= 10_000
+    world.node.offered_ma = 8_000
+    world.node.renew(world.clock.now_ns)
+    world.wait(SECOND)
+    assert offered(world) <= 8_000
+    world.node.offered_ma = 32_000
+    world.node.renew(world.clock.now_ns)
+    world.wait(10 * SECOND)
+    assert 10_000 < offered(world) <= 16_000
+    assert world.energised
+
+
+def test_a_higher_capacity_is_there_for_the_next_vehicle() -> None:
+    world = charging_at(InstallerHost(circuit_capacity_ma=Milliamps(16_000)), circuit_capacity_ma=Milliamps(10_000))
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(SECOND)
+    world.do("unplug")
+    world.wait(10 * SECOND)
+    world.do("plug_in", cable_ma=32_000)
+    world.wait_for_state(EvseState.B2, 10 * SECOND)
+    assert 10_000 < offered(world) <= 16_000
+
+
+def test_nothing_but_the_capacity_changes_under_a_closed_contactor() -> None:
+    host = InstallerHost(circuit_capacity_ma=Milliamps(10_000), phases=1)
+    host.scale = LinearScale(host.scale.gain_uv_per_code * 97 // 100, host.scale.offset_mv)
+    world = charging_at(host)
+    before = world.node.snapshots[-1]
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(2 * SECOND)
+    now = world.node.snapshots[-1]
+    assert (now.gain_uv_per_code, now.offset_mv) == (before.gain_uv_per_code, before.offset_mv)
+    world.do("unplug")
+    world.wait(3 * SECOND)
+    assert world.node.snapshots[-1].gain_uv_per_code == host.scale.gain_uv_per_code
+
+
+@pytest.mark.hazard("H-17")
+def test_files_that_somebody_changed_unsaid_are_read_within_a_minute_of_idling() -> None:
+    host = InstallerHost(circuit_capacity_ma=Milliamps(10_000))
+    world = World(WorldSettings(BOARD, host=host))
+    world.wait_for_state(EvseState.A, 3 * SECOND)
+    host.unsaid = True
+    world.wait(61 * SECOND)
+    assert not host.unsaid
 
 
 @pytest.mark.hazard("H-10")
@@ -269,17 +360,10 @@ def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: World, 
     assert named.get(method.split(".")[0], Fault.CONTACTOR_DRIVE_FAILED) in charging.faults
 
 
-class CorrectedHost(QuietHost):
-    """Its installer has corrected the file."""
-
-    def reload(self) -> MachineSettings:
-        return MachineSettings(ratings(BOARD), replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(10_000)))
-
-
 @pytest.mark.hazard("H-11")
 def test_reloaded_installation_is_in_force_at_once() -> None:
     alarms = frozenset({Fault.INSTALLATION_INVALID})
-    world = World(WorldSettings(BOARD, host=CorrectedHost(), alarms=alarms))
+    world = World(WorldSettings(BOARD, host=InstallerHost(circuit_capacity_ma=Milliamps(10_000)), alarms=alarms))
     world.wait_for_state(EvseState.A, 3 * SECOND)
     assert Fault.INSTALLATION_INVALID in world.faults
     world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
