@@ -1,0 +1,106 @@
+"""A plan is kept: the energy is in the battery in time, charging never starts outside, the delay is in its range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evse_pi.energy.randomization import DelayCause, drawn
+from evse_pi.energy.schedule import EFFICIENCY_PERCENT, Prospect, Standing, available_power_mw, pursue
+from evse_pi.energy.targets import DaySchedule, Target, coming
+from hal.units import SECOND, Millivolts, MilliwattHours
+
+ZONES = ["Europe/Berlin", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "UTC"]
+CLOCK_CHANGES = ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]
+STEP_S = 60
+
+zones = st.sampled_from(ZONES).map(ZoneInfo)
+moments = st.builds(
+    lambda day, hours: int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp()) + hours,
+    st.sampled_from([*CLOCK_CHANGES, "2026-01-15", "2026-12-31"]),
+    st.integers(-86_400, 86_400),
+)
+targets = st.builds(
+    lambda minutes, wh: Target(minutes, None, MilliwattHours(wh * 1000)), st.integers(0, 1439), st.integers(0, 60_000)
+)
+schedules = st.lists(
+    st.builds(DaySchedule, st.integers(1, 0x7F), st.lists(targets, min_size=1, max_size=3).map(tuple)),
+    min_size=1,
+    max_size=3,
+)
+windows = st.sampled_from([0, 1, 600, 1_800, 7_200])
+currents = st.integers(6_000, 80_000)
+
+
+@given(zones, moments, schedules, windows, currents, st.sampled_from([1, 3]))
+def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(zone, now_s, weekly, window_s, current_ma, phases):  # type: ignore[no-untyped-def]
+    power_mw = available_power_mw(current_ma, Millivolts(230_000), phases)
+    dues = coming(weekly, now_s, zone)
+    prospect = Prospect(now_s, dues, 1, 0, power_mw, window_s)
+    pursuit, plan = pursue(None, prospect)
+    promised = plan.standing is not Standing.LATE
+    due, begun_s, open_s = dues[0], None, None
+    while now_s < due.at_s:
+        before = None if pursuit is None else pursuit.goal_s
+        pursuit, plan = pursue(pursuit, replace(prospect, now_s=now_s, dues=coming(weekly, now_s, zone)))
+        if begun_s is None and pursuit.goal_s is not None:
+            begun_s = now_s
+            delay = drawn(DelayCause.PLANNED_START, now_s * SECOND, plan.delay_below_s, lambda below: below - 1)
+            open_s = now_s if delay is None else delay.until_ns // SECOND
+            assert 0 <= open_s - now_s <= max(window_s - 1, 0)
+        assert before is None or plan.standing is not Standing.WAITING
+        charges = not plan.holds and open_s is not None and now_s >= open_s
+        step_s = min(STEP_S if begun_s is not None else _sleep(plan, now_s), due.at_s - now_s)
+        if charges:
+            prospect = replace(prospect, energy_mwh=prospect.energy_mwh + power_mw * step_s // 3600)
+        assert not charges or (plan.start_s is not None and plan.start_s <= now_s)
+        now_s += step_s
+    if promised:
+        in_battery_mwh = prospect.energy_mwh * EFFICIENCY_PERCENT // 100
+        assert in_battery_mwh >= due.target.added_energy_mwh - power_mw * STEP_S // 3600 // 100
+
+
+def _sleep(plan, now_s):  # type: ignore[no-untyped-def]
+    """Return how long nothing will happen: until the start that was announced."""
+    return max(plan.start_s - now_s, 1) if plan.start_s is not None else 86_400 * 8
+
+
+@given(zones, moments, schedules, windows, currents)
+def test_a_start_is_never_before_now_and_never_after_its_target(zone, now_s, weekly, window_s, current_ma):  # type: ignore[no-untyped-def]
+    power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
+    dues = coming(weekly, now_s, zone)
+    _, plan = pursue(None, Prospect(now_s, dues, 1, 0, power_mw, window_s))
+    assert plan.due == dues[0]
+    if plan.start_s is not None:
+        assert now_s <= plan.start_s < dues[0].at_s
+    assert 0 <= plan.delay_below_s <= window_s
+
+
+@given(zones, moments, schedules)
+def test_targets_come_on_their_days_in_order_within_a_week(zone, now_s, weekly):  # type: ignore[no-untyped-def]
+    found = coming(weekly, now_s, zone)
+    assert found
+    assert [due.at_s for due in found] == sorted(due.at_s for due in found)
+    for due in found:
+        assert now_s < due.at_s <= now_s + 8 * 86_400 + 7_200
+        bit = 1 << datetime.fromtimestamp(due.at_s, zone).isoweekday() % 7
+        assert any(schedule.days & bit for schedule in weekly if due.target in schedule.targets)
+
+
+@given(st.integers(0, 86_400), st.integers(0, 10**18), st.randoms(use_true_random=False))
+def test_a_delay_lies_in_its_window_to_the_second(below_s, now_ns, random):  # type: ignore[no-untyped-def]
+    delay = drawn(DelayCause.PLANNED_START, now_ns, below_s, random.randrange)
+    if delay is not None:
+        assert SECOND <= delay.until_ns - now_ns <= (below_s - 1) * SECOND
+        assert (delay.until_ns - now_ns) % SECOND == 0
+
+
+@pytest.mark.parametrize("below_s", [0, 1, 2, 600])
+def test_the_greatest_delay_is_one_second_less_than_the_window(below_s):  # type: ignore[no-untyped-def]
+    delay = drawn(DelayCause.PLANNED_START, 0, below_s, lambda below: below - 1)
+    assert (0 if delay is None else delay.until_ns) == max(below_s - 1, 0) * SECOND

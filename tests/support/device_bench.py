@@ -1,0 +1,157 @@
+"""All clusters of the charger on one endpoint, on a box that is moved by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from evse_pi.device.charging_planner import ChargingPlanner
+from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
+from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
+from evse_pi.device.energy_evse import EnergyEvseServer
+from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.energy.modes import ChargeMode
+from evse_pi.matter.storage import MemoryStore
+from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from hal.units import SECOND
+from tests.support.evse_bench import EvseBench, HandCharger, HandWallClock
+from tests.support.model_bench import attached, model_node
+
+if TYPE_CHECKING:
+    from evse_pi.core.states import LimitSource
+    from evse_pi.energy.demand import Ask
+    from evse_pi.matter.wire.status import Status
+
+ZONE = ZoneInfo("Europe/Berlin")
+WEDNESDAY_EVENING = "2026-01-07T18:00"
+KWH = 1_000_000
+
+
+class Dice:
+    """Draws the number that the test wants, at most the greatest one, and counts."""
+
+    def __init__(self, wanted: int = 1 << 30) -> None:
+        self.wanted = wanted
+        self.thrown: list[int] = []
+
+    def octets(self, count: int) -> bytes:
+        return bytes(count)
+
+    def below(self, limit: int) -> int:
+        self.thrown.append(limit)
+        return min(self.wanted, limit - 1)
+
+
+class DeviceBench:
+    """One box with its clusters; `restart` begins another life of the process."""
+
+    def __init__(self, **given: Any) -> None:
+        self.charger: HandCharger = given.get("charger") or HandCharger()
+        self.clock: HandWallClock = given.get("clock") or HandWallClock(matter_s(WEDNESDAY_EVENING))
+        self.store: MemoryStore = given.get("store") or MemoryStore()
+        self.dice: Dice = given.get("dice") or Dice()
+        self.boot: str = given.get("boot", "first life")
+        self.governed = True
+        self.heard: list[tuple[str, Any]] = []
+        self.mode = EnergyEvseModeServer()
+        self.allowed = DeviceEnergyManagementModeServer()
+        self.management = DeviceEnergyManagementServer(self.charger)
+        self.planner = ChargingPlanner(
+            self.charger,
+            ZONE,
+            self.dice,
+            self.store,
+            self.boot,
+            mode=lambda: self.mode.charge_mode,
+            adjustment=lambda: self.management.adjustment,
+        )
+        self.evse = EnergyEvseServer(self.charger, self.clock, governed=lambda: self.governed, planner=self.planner)
+
+    async def start(self) -> DeviceBench:
+        self.node = await attached(self.evse, self.mode, self.allowed, self.management, node=model_node(self.store))
+        for event in self.management.cluster.events.values():
+            getattr(self.management.events, event.key).on(self._hear(event.key))
+        return self
+
+    def _hear(self, name: str) -> Any:
+        return lambda payload: self.heard.append((name, payload))
+
+    async def restart(self, *, power_cut: bool = False) -> DeviceBench:
+        """End this life and begin another, of the process alone or of the machine."""
+        await self.node.close()
+        boot = self.boot + " and next" if power_cut else self.boot
+        charger = HandCharger(self.charger.view(), self.charger._sessions)
+        again = DeviceBench(charger=charger, clock=self.clock, store=self.store, dice=self.dice, boot=boot)
+        return await again.start()
+
+    # What controllers and users do.
+
+    def enable(self) -> Status:
+        return EvseBench.status(
+            lambda: self.evse.enable_charging(EnergyEvse.Commands.EnableCharging(None, 6_000, 32_000))
+        )
+
+    def targets(self, *targets: tuple[str, int | None, int | None], days: int = 0x7F) -> Status:
+        structs = EnergyEvse.Structs
+        made = [structs.ChargingTargetStruct(minutes(at), percent, energy) for at, percent, energy in targets]
+        request = EnergyEvse.Commands.SetTargets([structs.ChargingTargetScheduleStruct(days, made)])
+        return EvseBench.status(lambda: self.evse.set_targets(request))
+
+    def adjust(self, power_mw: int, duration_s: int = 600, cause: int = 0) -> Status:
+        enum = DeviceEnergyManagement.Enums.AdjustmentCauseEnum
+        request = DeviceEnergyManagement.Commands.PowerAdjustRequest(power_mw, duration_s, enum(cause))
+        return EvseBench.status(lambda: self.management.callback(self.management.power_adjust_request)(request))
+
+    def cancel(self) -> Status:
+        return EvseBench.status(self.management.callback(self.management.cancel_power_adjust_request))
+
+    def choose(self, mode: ChargeMode) -> None:
+        self.mode.select(mode)
+
+    # What the world does.
+
+    def spend(self, seconds: int, energy_mwh: int = 0) -> None:
+        """Let time pass on both clocks."""
+        if self.clock.now_s is not None:
+            self.clock.now_s += seconds
+        self.charger.spend(seconds, energy_mwh)
+
+    def until(self, text: str) -> None:
+        """Let time pass until a local time, minute by minute."""
+        wanted = matter_s(text)
+        assert self.clock.now_s is not None
+        while self.clock.now_s < wanted:
+            self.spend(min(60, wanted - self.clock.now_s))
+
+    # What can be seen.
+
+    def ask(self, source: LimitSource) -> Ask | None:
+        return self.charger.ask_of(source)
+
+    def in_s(self, source: LimitSource) -> int | None:
+        """Return for how long an ask holds from now on."""
+        ask = self.charger.ask_of(source)
+        return None if ask is None or ask.until_ns is None else (ask.until_ns - self.charger.view().now_ns) // SECOND
+
+    @property
+    def next_charge(self) -> tuple[str | None, str | None, int | None, int | None]:
+        """Start and target as local times, energy and state of charge, as controllers read them."""
+        state = self.evse.state
+        times = (state.next_charge_start_time, state.next_charge_target_time)
+        shown = [None if one is None else local(one) for one in times]
+        return shown[0], shown[1], state.next_charge_required_energy, state.next_charge_target_soc
+
+
+def matter_s(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp()) - MATTER_EPOCH_UNIX_S
+
+
+def local(matter_time_s: int) -> str:
+    return datetime.fromtimestamp(matter_time_s + MATTER_EPOCH_UNIX_S, ZONE).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def minutes(text: str) -> int:
+    hours, left = text.split(":")
+    return int(hours) * 60 + int(left)
