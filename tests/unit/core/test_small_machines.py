@@ -339,6 +339,15 @@ def test_a_reset_that_does_not_help_leaves_the_trip():
     assert rcd.faults() == {Fault.RCD_TRIPPED}
 
 
+def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosures_back():
+    early = Rcd(reclosures=3).advance(1 * S, tripped=True, closed_ns=0)
+    assert not early.reclosable(9_000 * S, 4)
+    reset = early.reset(2 * S, by_user=True)
+    assert (reset.locked_out, reset.reclosures) == (False, 0)
+    again = early.reset(2 * S, by_user=False)
+    assert (again.locked_out, again.reclosures) == (True, 4)
+
+
 def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
     rcd = Rcd().test(0)
     now = 0
