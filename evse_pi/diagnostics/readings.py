@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evse_pi.core.blackbox import Frame
     from evse_pi.core.faults import Fault
 
 
-def readings(frame: Frame) -> dict[str, Any]:
-    """Return the readings of a tick; None is what is not fitted, not seen or not known."""
+def readings(frame: Frame, before: Frame | None = None) -> dict[str, Any]:
+    """Return the readings of a tick; None is what is not fitted, not seen or not known.
+
+    What was driven and offered while it was read was decided in the tick `before`.
+    """
     inputs, outcome = frame.inputs, frame.outcome
     pilot, demand = inputs.pilot, inputs.demand
     meter = demand.meter if demand else None
@@ -21,7 +26,9 @@ def readings(frame: Frame) -> dict[str, Any]:
         "low_mv": pilot.low_mv if pilot else None,
         "spread_mv": pilot.spread_mv if pilot else None,
         "high_ppm": pilot.high_ppm if pilot else None,
-        "duty_ppm": outcome.duty_ppm,
+        "driven": before.outcome.pilot_mode.value if before else None,
+        "driven_ppm": before.outcome.duty_ppm if before else None,
+        "driven_ma": before.outcome.offered_ma if before else None,
         "pilot_state": outcome.pilot_state.name,
         "contactor_closed": outcome.contactor_closed,
         "mirror_closed": inputs.contactor_closed,
@@ -35,7 +42,6 @@ def readings(frame: Frame) -> dict[str, Any]:
         "meter_age_ms": (inputs.now_ns - meter.at_ns) // 1_000_000 if meter else None,
         "centi_celsius": heat.centi_celsius if heat else None,
         "temperature_age_ms": (inputs.now_ns - heat.at_ns) // 1_000_000 if heat else None,
-        "offered_ma": outcome.offered_ma,
         "limit_ma": outcome.limit_ma,
         "limit_source": outcome.limit_source.name,
         "late_us": frame.late_us,
@@ -43,12 +49,9 @@ def readings(frame: Frame) -> dict[str, Any]:
     }
 
 
-def at_fault(frames: list[Frame], fault: Fault, at_ns: int) -> Frame | None:
-    """Return the tick that set `fault` at `at_ns`, of a tick later when that one is not known; None of neither.
-
-    The offer and the contactor that led to it are those of the tick before, so the frame of before is what shows them.
-    """
-    for frame in frames:
+def at_fault(frames: Sequence[Frame], fault: Fault, at_ns: int) -> dict[str, Any] | None:
+    """Return the readings of the tick that set `fault` at `at_ns`, None where no tick shows it."""
+    for place, frame in enumerate(frames):
         if frame.inputs.now_ns >= at_ns and fault in frame.outcome.faults:
-            return frame
+            return readings(frame, frames[place - 1] if place else None)
     return None

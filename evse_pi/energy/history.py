@@ -34,7 +34,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """One fault from beginning to end, with the readings of its beginning; `current_ma` is that of the worst phase."""
+    """One fault from beginning to end, with the readings of its beginning; `current_ma` is that of the worst phase.
+
+    `readings` is everything that the tick which set it saw, None where the black box does not know it.
+    """
 
     number: int
     fault: Fault
@@ -48,6 +51,7 @@ class FaultRecord:
     current_ma: Milliamps | None = None
     cleared_ns: int | None = None
     cleared_unix_s: int | None = None
+    readings: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ def fault_row(record: FaultRecord) -> Row:
             "high_mv": record.high_mv,
             "low_mv": record.low_mv,
             "current_ma": record.current_ma,
+            "readings": None if record.readings is None else json.dumps(record.readings, separators=(",", ":")),
         },
     )
 
@@ -137,6 +142,7 @@ def fault_of(row: Mapping[str, Any]) -> FaultRecord:
     values["fault"] = Fault[row["fault"]]
     values["evse_state"] = EvseState[row["evse_state"]]
     values["contactor_closed"] = bool(row["contactor_closed"])
+    values["readings"] = None if row["readings"] is None else json.loads(row["readings"])
     return FaultRecord(**values)
 
 

@@ -26,6 +26,7 @@ MIGRATIONS: tuple[str, ...] = (
         faults TEXT NOT NULL, reason TEXT NOT NULL
     ) STRICT;
     """,
+    "ALTER TABLE fault ADD COLUMN readings TEXT;",
 )
 """Step n leads from version n to n + 1. A step that was ever released is never changed, only followed by another."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.faults import FAULTS, Severity
 from evse_pi.energy.history import FaultRecord, fault_row, session_row, transition_row
@@ -14,7 +14,7 @@ from evse_pi.node.memory import feed_row
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot, Transition
@@ -89,6 +89,13 @@ class Chronicle:
         if self._limit_ma is not None and snapshot.limit_ma != self._limit_ma:
             self._save(urgent=True)
         self._limit_ma = snapshot.limit_ma
+
+    def describe(self, number: int, readings: Mapping[str, Any]) -> None:
+        """Keep what the tick that set fault `number` saw."""
+        record = next((each for each in self._faults.values() if each.number == number), None)
+        if record is not None:
+            self._faults[record.fault] = replace(record, readings=readings)
+            self.journal.note(fault_row(self._faults[record.fault]), urgent=True)
 
     def add_energy(self, energy_mwh: int, *, since_ns: int, estimated: bool) -> None:
         """Credit energy that flowed since `since_ns` to the session in which that time began."""

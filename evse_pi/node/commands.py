@@ -103,18 +103,19 @@ class Commands:
         """The commands that answer for ever."""
         return {"watch": self._watch}
 
-    def _view(self) -> dict[str, Any]:
+    def view(self) -> dict[str, Any]:
+        """Return the whole status."""
         return {**status(self._box), **self._node.extras()}
 
     async def _status(self, request: Request) -> Any:
         request.only()
-        return self._view()
+        return self.view()
 
     async def _watch(self, request: Request) -> AsyncIterator[Any]:
         request.only()
         while True:
             changed = self._node.bell.next()
-            yield self._view()
+            yield self.view()
             await asyncio.sleep(WATCH_AT_MOST_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_AT_LEAST_S - WATCH_AT_MOST_S):

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.config import ConfigError, ratings, read_installation
 from evse_pi.core.records import encode_demand
+from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
+from evse_pi.diagnostics.shelf import FOLDER as RECORDINGS
+from evse_pi.diagnostics.shelf import Shelf
 from evse_pi.node.box import Box
 from evse_pi.node.charger import ASKS, BoxCharger, recall_told
 from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
+from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field import Field
 from evse_pi.node.memory import abandoned, recall, reconciled
 from evse_pi.node.storage import Storage
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATABASE = "evse.db"
+REFUSAL_FILE = "safety-refusal"
+MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
@@ -90,8 +96,13 @@ async def serve(
         if matter is not None:
             node.charger.resume(await storage.call(store.setting, ASKS, []))
         field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=node.charger.lit)
+        ring, shelf = Ring(RingFile(places.run_dir / RING_FILE)), Shelf(places.state_dir / RECORDINGS)
+        diagnosis = Diagnosis(board, box, ring, shelf, await storage.call(store.setting, COUNTERS))
+        node.diagnosis = diagnosis
         commands = Commands(box, storage, store, node)
-        server = ControlServer(places.run_dir / CONTROL_SOCKET, commands.answers, commands.streams)
+        diagnosis.view = commands.view
+        answers = {**commands.answers, **diagnosis.answers}
+        server = ControlServer(places.run_dir / CONTROL_SOCKET, answers, commands.streams)
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
@@ -128,6 +139,7 @@ class Daemon:
         self._installer_trouble: str | None = None
         self.matter: MatterDevice | None = None
         self._matter_trouble: str | None = None
+        self.diagnosis: Diagnosis | None = None
         self.charger = BoxCharger(box, self.renew)
         self.reload()
 
@@ -208,25 +220,34 @@ class Daemon:
         """Return what the status shows beside the box itself."""
         now_ns = self._box.clock.monotonic_ns()
         devices = self._field.state(now_ns) if self._field else []
-        warnings = [*self._storage.warnings]
-        if self._installer_trouble:
-            warnings.append(self._installer_trouble)
-        if self._board.bench_only:
-            warnings.append(f"for the bench only: {self._board.bench_only}")
-        if self._box.clock.unix_s() is None:
-            warnings.append("the time of day is not known; history is dated once it is")
-        if self._matter_trouble:
-            warnings.append(self._matter_trouble)
+        notices = [{"kind": "STORAGE", "text": warning} for warning in self._storage.warnings]
+        if self.diagnosis is not None:
+            notices += self.diagnosis.notices
+        matter_trouble = self._matter_trouble
         if self.matter is not None and self.matter.trouble:
-            warnings.append(f"Matter does not run and is tried again: {self.matter.trouble}")
-        warnings += [f"{device['device']}: {device['trouble']}" for device in devices if device["trouble"]]
+            matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
+        told = {
+            "INSTALLATION": self._installer_trouble,
+            "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
+            "CLOCK": None if self._box.clock.unix_s() else "the time of day is not known; history is dated once it is",
+            "MATTER": self._matter_trouble
+            or (self.matter and self.matter.trouble and _TRIED.format(self.matter.trouble)),
+        }
+        notices += [{"kind": kind, "text": text} for kind, text in told.items() if text]
+        notices += [
+            {"kind": "DEVICE", "text": f"{device['device']}: {device['trouble']}"}
+            for device in devices
+            if device["trouble"]
+        ]
         return {
             "board": {"name": self._board.name, "title": self._board.title},
             "version": version("evse-pi"),
             "owner": {"permitted": self.owner_permits, "limit_ma": self._box.owner.limit_ma},
             "matter": self.matter.describe() if self.matter is not None else None,
             "devices": devices,
-            "warnings": warnings,
+            "notices": notices,
+            "warnings": [notice["text"] for notice in notices],
+            "safety_refusal": _refusal(self._places.run_dir),
         }
 
     # The link.
@@ -237,6 +258,8 @@ class Daemon:
             return
         known, number = self._box.snapshot, self._box.orders.number
         self._box.hear(snapshot)
+        if self.diagnosis is not None:
+            self.diagnosis.hear(snapshot)
         if known is None or known.boot_id != snapshot.boot_id or self._box.orders.number != number:
             self.renew()
         self.charger.refresh()
@@ -293,6 +316,8 @@ class Daemon:
         while True:
             await asyncio.sleep(TICK_S)
             self._box.tick()
+            if self.diagnosis is not None:
+                self.diagnosis.tick()
             self.charger.refresh()
             self.bell.ring()
             self._writing.set()
@@ -309,3 +334,12 @@ class Daemon:
             if rows or (self._storage.troubled and now_ns - tried_ns >= RETRY_STORAGE_S * SECOND):
                 tried_ns = now_ns
                 await self._storage.write(rows)
+            if self.diagnosis is not None:
+                await self.diagnosis.keep(self._storage)
+
+
+def _refusal(run_dir: Path) -> str | None:
+    """Return why the safety process could not start the last time, None when it could."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (run_dir / REFUSAL_FILE).read_text()[:MAX_REFUSAL].strip() or None
+    return None

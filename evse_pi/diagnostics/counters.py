@@ -1,0 +1,140 @@
+"""What wears out, counted over the lives of both processes, and the contactor's release time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evse_pi.core.blackbox import Frame
+    from evse_pi.core.records import Snapshot
+
+KEPT_RELEASES = 200
+TREND_OF = 10  # releases at either end of the trend
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One opening: from the driven output to the mirror contact that says open, to the tick of 10 ms."""
+
+    unix_s: int | None
+    took_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Totals; the first group says how far the present life of the safety process has been counted."""
+
+    boot_id: int = 0
+    counted_cycles: int = 0
+    counted_openings: int = 0
+
+    contactor_cycles: int = 0
+    openings_under_load: int = 0
+    safety_starts: int = 0
+    safety_unclean_ends: int = 0
+    node_starts: int = 0
+    machine_starts: int = 0
+    machine_boot: str = ""
+    ring_unclean: int = 0
+    releases: tuple[Release, ...] = ()
+
+    def started(self, machine_boot: str) -> Counters:
+        """Return the counters after a start of the node process."""
+        new = machine_boot != self.machine_boot
+        return replace(
+            self,
+            node_starts=self.node_starts + 1,
+            machine_starts=self.machine_starts + new,
+            machine_boot=machine_boot,
+            ring_unclean=0 if new else self.ring_unclean,
+        )
+
+    def heard(self, snapshot: Snapshot) -> Counters:
+        """Return the counters after a snapshot; a life of the safety process that nobody heard is not counted."""
+        new = snapshot.boot_id != self.boot_id
+        known_cycles = 0 if new else self.counted_cycles
+        known_openings = 0 if new else self.counted_openings
+        cycles, openings = snapshot.contactor_cycles, snapshot.openings_under_load
+        if not new and (cycles, openings) == (known_cycles, known_openings):
+            return self
+        return replace(
+            self,
+            boot_id=snapshot.boot_id,
+            counted_cycles=cycles,
+            counted_openings=openings,
+            contactor_cycles=self.contactor_cycles + max(cycles - known_cycles, 0),
+            openings_under_load=self.openings_under_load + max(openings - known_openings, 0),
+            safety_starts=self.safety_starts + new,
+        )
+
+    def ended(self, ring_unclean: int) -> Counters:
+        """Return the counters when the ring knows of `ring_unclean` lives that ended without a word."""
+        more = max(ring_unclean - self.ring_unclean, 0)
+        if ring_unclean == self.ring_unclean:
+            return self
+        return replace(self, ring_unclean=ring_unclean, safety_unclean_ends=self.safety_unclean_ends + more)
+
+    def released(self, took_us: int, unix_s: int | None) -> Counters:
+        """Return the counters after one measured opening."""
+        return replace(self, releases=(*self.releases[1 - KEPT_RELEASES :], Release(unix_s, took_us)))
+
+
+def saved(counters: Counters) -> dict[str, Any]:
+    """Return the counters as what JSON can hold."""
+    return {**asdict(counters), "releases": [[each.unix_s, each.took_us] for each in counters.releases]}
+
+
+def recalled(values: Mapping[str, Any] | None) -> Counters:
+    """Return the counters that were saved; what an older version did not count begins at 0."""
+    known = {name: value for name, value in (values or {}).items() if name in Counters.__dataclass_fields__}
+    known["releases"] = tuple(Release(unix_s, took_us) for unix_s, took_us in known.get("releases", ()))
+    return Counters(**known)
+
+
+def view(counters: Counters, promised_ms: int | None) -> dict[str, Any]:
+    """Return the counters for people and scripts; `promised_ms` is the release time that the board file states."""
+    first, last = counters.releases[:TREND_OF], counters.releases[-TREND_OF:]
+    trend = None
+    if counters.releases:
+        trend = {
+            "measured": len(counters.releases),
+            "first_us": _middle([each.took_us for each in first]),
+            "last_us": _middle([each.took_us for each in last]),
+            "longest_us": max(each.took_us for each in counters.releases),
+            "resolution_us": 10_000,
+            "promised_us": None if promised_ms is None else promised_ms * 1000,
+        }
+    return {
+        "contactor_cycles": counters.contactor_cycles,
+        "openings_under_load": counters.openings_under_load,
+        "release": trend,
+        "safety_starts": counters.safety_starts,
+        "safety_unclean_ends": counters.safety_unclean_ends,
+        "node_starts": counters.node_starts,
+        "machine_starts": counters.machine_starts,
+    }
+
+
+def release_us(frames: Sequence[Frame], after_ns: int) -> tuple[int, int] | None:
+    """Return when the first opening after `after_ns` was, and how long its mirror contact took; None of none."""
+    before: Frame | None = None
+    opened_ns: int | None = None
+    at_ns = 0
+    for frame in frames:
+        inputs, outcome = frame.inputs, frame.outcome
+        if opened_ns is not None and inputs.contactor_closed is False:
+            return at_ns, (inputs.now_ns - opened_ns) // 1000
+        if opened_ns is not None and outcome.contactor_closed:
+            opened_ns = None
+        was_closed = before is not None and before.outcome.contactor_closed and before.inputs.contactor_closed is True
+        if was_closed and not outcome.contactor_closed and inputs.now_ns > after_ns:
+            at_ns, opened_ns = inputs.now_ns, inputs.now_ns + frame.took_us * 1000
+        before = frame
+    return None
+
+
+def _middle(values: list[int]) -> int:
+    return sorted(values)[len(values) // 2]

@@ -1,0 +1,113 @@
+"""The pilot as the converter saw it: one window, its plateaus, and what the bands of the standard make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.pilot import (
+    A_FROM_MV,
+    B_BELOW_MV,
+    B_FROM_MV,
+    C_BELOW_MV,
+    C_FROM_MV,
+    D_BELOW_MV,
+    DIODE_LIMIT_MV,
+    SHORT_LIMIT_MV,
+)
+from evse_pi.core.ring import RingError
+from evse_pi.core.states import PilotMode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evse_pi.core.blackbox import Frame
+    from evse_pi.core.ring import RawWindow, RingHeader
+
+TOP_MV = 14_000
+BANDS = (
+    ("A", A_FROM_MV, TOP_MV),
+    ("B", B_FROM_MV, B_BELOW_MV),
+    ("C", C_FROM_MV, C_BELOW_MV),
+    ("D", SHORT_LIMIT_MV, D_BELOW_MV),
+    ("E", -SHORT_LIMIT_MV, SHORT_LIMIT_MV),
+)
+"""Where the positive half of each state lies at the box. Source: IEC 61851-1 Table A.4, see evse_pi.core.pilot."""
+
+
+def scope_view(frames: Sequence[Frame], windows: Sequence[RawWindow], header: RingHeader) -> dict[str, Any]:
+    """Return the newest window that belongs to a known tick, in mV, with what that tick made of it.
+
+    Raises: RingError when there is none.
+    """
+    ticks = {frame.number: frame for frame in frames}
+    for window in reversed(windows):
+        frame, before = ticks.get(window.number), ticks.get(window.number - 1)
+        if frame is not None and frame.inputs.pilot is not None:
+            break
+    else:
+        raise RingError("no window of the pilot has been read in the last half second")
+    pilot = frame.inputs.pilot
+    driven = before.outcome if before else frame.outcome
+    count = len(window.codes)
+    return {
+        "at_ns": window.started_ns,
+        "span_us": (window.ended_ns - window.started_ns) // 1000,
+        "samples_mv": [header.scale.millivolts(code) for code in window.codes],
+        "spacing_us": (window.ended_ns - window.started_ns) // 1000 // max(count, 1),
+        "high_mv": pilot.high_mv,
+        "low_mv": pilot.low_mv,
+        "spread_mv": pilot.spread_mv,
+        "high_ppm": pilot.high_ppm,
+        "driven": driven.pilot_mode.value,
+        "driven_ppm": driven.duty_ppm if driven.pilot_mode is PilotMode.PWM else None,
+        "state": frame.outcome.pilot_state.name,
+        "evse_state": frame.outcome.evse_state.name,
+        "band": band_of(pilot.high_mv),
+        "bands": [{"state": name, "from_mv": lowest, "to_mv": highest} for name, lowest, highest in BANDS],
+        "diode": diode(pilot.low_mv, driven.pilot_mode, frame.outcome.pilot_state.name),
+        "faults": sorted(fault.name for fault in frame.outcome.faults),
+    }
+
+
+def band_of(high_mv: int | None) -> str | None:
+    """Return the state in whose band the positive half lies, None between two."""
+    if high_mv is None:
+        return None
+    return next((name for name, lowest, highest in BANDS if lowest <= high_mv < highest), None)
+
+
+def diode(low_mv: int | None, mode: PilotMode, state: str) -> str:
+    """Return what one window says of the vehicle's diode."""
+    if mode is not PilotMode.PWM or state not in ("B", "C", "D"):
+        return "not to be seen: it takes an oscillating pilot and a vehicle"
+    if low_mv is None:
+        return "not to be seen: too few samples of the negative half"
+    return "present" if low_mv <= DIODE_LIMIT_MV else "missing"
+
+
+def plot(view: dict[str, Any], width: int = 80, height: int = 21) -> list[str]:
+    """Return the samples in their order as lines of plain characters, with the bands at the left."""
+    left = 7
+    columns = width - left
+    top, bottom = TOP_MV, -TOP_MV
+    rows = [[" "] * columns for _ in range(height)]
+    samples = view["samples_mv"]
+
+    def row_of(millivolts: int) -> int:
+        place = (top - millivolts) * (height - 1) / (top - bottom)
+        return min(max(round(place), 0), height - 1)
+
+    zero = row_of(0)
+    rows[zero] = list("-" * columns)
+    for column in range(columns):
+        first = column * len(samples) // columns
+        last = max((column + 1) * len(samples) // columns, first + 1)
+        for millivolts in samples[first:last]:
+            rows[row_of(millivolts)][column] = "*"
+    names = {row_of((lowest + highest) // 2): name for name, lowest, highest in BANDS}
+    told = []
+    for index, row in enumerate(rows):
+        level = round((top - (top - bottom) * index / (height - 1)) / 1000)
+        mark = names.get(index, " ")
+        told.append(f"{level:>4} {mark}|{''.join(row)}"[:width].rstrip())
+    return told

@@ -1,0 +1,209 @@
+"""The technician's side of the node: readings and recordings of faults, counters, timing. It decides nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core.ring import RingError
+from evse_pi.diagnostics import counters as counting
+from evse_pi.diagnostics.readings import at_fault, readings
+from evse_pi.diagnostics.recording import RecordingError, encoded, recording_of
+from evse_pi.diagnostics.scope import scope_view
+from evse_pi.diagnostics.timing import timing_view
+from evse_pi.diagnostics.why import why
+from evse_pi.energy.history import setting_row
+from evse_pi.node.control import Refusal
+from hal.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from boards.spec import BoardSpec
+    from evse_pi.core.records import Snapshot
+    from evse_pi.diagnostics.ringfile import Ring
+    from evse_pi.diagnostics.shelf import Shelf
+    from evse_pi.energy.history import FaultRecord
+    from evse_pi.node.box import Box
+    from evse_pi.node.control import Request
+    from evse_pi.node.storage import Storage
+
+log = logging.getLogger(__name__)
+
+COUNTERS = "counters"
+DESCRIBE_AFTER_NS = 100 * MILLISECOND  # the tick that set a fault is written after its snapshot was sent
+RECORD_AFTER_NS = 2 * SECOND  # what follows belongs to the story; the ring reaches back 15 s
+RECORD_AT_MOST_NS = 10 * SECOND  # a fault that comes and goes fills no shelf: one recording tells it
+FRAMES_OF_A_FAULT = 300
+MAX_WAITING = 4
+
+
+@dataclass(slots=True)
+class Open:
+    """A fault whose readings, or whose recording, are still to be taken."""
+
+    record: FaultRecord
+    heard_ns: int
+    described: bool = False
+
+
+class Diagnosis:
+    """Follows the box by its snapshots and its ring; `keep` writes what came of it.
+
+    Everything it holds is bounded, and a ring that cannot be read costs readings, not charging.
+    """
+
+    def __init__(self, board: BoardSpec, box: Box, ring: Ring, shelf: Shelf, saved: dict[str, Any] | None) -> None:
+        self.counters = counting.recalled(saved).started(box.clock.machine_boot)
+        self.view: Callable[[], dict[str, Any]] = dict
+        self._board = board
+        self._box = box
+        self._ring = ring
+        self._shelf = shelf
+        self._known: set[int] = {record.number for record in box.chronicle.faults}
+        self._open: deque[Open] = deque(maxlen=2 * MAX_WAITING)
+        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_WAITING)
+        self._recorded_ns = -RECORD_AT_MOST_NS
+        self._was_closed = False
+        self._opened_ns: int | None = None
+        self._release_after_ns = box.clock.monotonic_ns()
+        self._note_counters(self.counters, urgent=True)
+
+    @property
+    def answers(self) -> dict[str, Callable[[Request], Awaitable[Any]]]:
+        """The commands of diagnosis."""
+        return {
+            "why": self._why,
+            "scope": self._scope,
+            "counters": self._counters,
+            "timing": self._timing,
+            "recordings": self._recordings,
+            "readings": self._readings,
+        }
+
+    # What happens.
+
+    def hear(self, snapshot: Snapshot) -> None:
+        """Learn from a snapshot which the box has taken in."""
+        now_ns = self._box.clock.monotonic_ns()
+        for record in self._box.chronicle.faults:
+            if record.number not in self._known:
+                self._open.append(Open(record, now_ns))
+        self._known = {record.number for record in self._box.chronicle.faults}
+        self._note_counters(self.counters.heard(snapshot))
+        if self._was_closed and not snapshot.contactor_closed:
+            self._opened_ns = now_ns
+        self._was_closed = snapshot.contactor_closed
+        self.tick()
+
+    def tick(self) -> None:
+        """Do what is due: readings of new faults, a recording round them, the time of an opening."""
+        now_ns = self._box.clock.monotonic_ns()
+        with suppress(OSError, RingError):
+            self._describe(now_ns)
+            self._measure_release(now_ns)
+            self._record(now_ns)
+
+    async def keep(self, storage: Storage) -> None:
+        """Write the recordings that wait; those that the disk refuses go on waiting."""
+        while self._waiting:
+            name, content = self._waiting[0]
+            if not await storage.call(self._shelf.put, name, content):
+                return
+            if self._waiting and self._waiting[0][0] == name:
+                self._waiting.popleft()
+
+    @property
+    def notices(self) -> list[dict[str, str]]:
+        """What people must know of the diagnosis itself."""
+        trouble = self._shelf.trouble
+        return [{"kind": "RECORDINGS", "text": f"recordings cannot be stored: {trouble}"}] if trouble else []
+
+    def _describe(self, now_ns: int) -> None:
+        due = [each for each in self._open if not each.described and now_ns - each.heard_ns >= DESCRIBE_AFTER_NS]
+        if not due:
+            return
+        frames = self._ring.frames(FRAMES_OF_A_FAULT)
+        for each in due:
+            each.described = True
+            seen = at_fault(frames, each.record.fault, each.record.set_ns)
+            if seen is not None:
+                self._box.chronicle.describe(each.record.number, seen)
+
+    def _record(self, now_ns: int) -> None:
+        due = [each for each in self._open if now_ns - each.heard_ns >= RECORD_AFTER_NS]
+        if not due or len(due) < len(self._open):
+            return  # faults that follow each other closely share one recording
+        self._open.clear()
+        if now_ns - self._recorded_ns < RECORD_AT_MOST_NS:
+            return
+        self._recorded_ns = now_ns
+        first = due[0].record
+        about = {
+            "board": self._board.name,
+            "fault": first.fault.name,
+            "number": first.number,
+            "faults": [each.record.fault.name for each in due],
+            "unix_s": first.set_unix_s,
+        }
+        try:
+            recording = recording_of(self._ring.contents(), about, first.set_ns)
+        except RecordingError as error:
+            log.warning("no recording of the fault fault=%s problem=%s", first.fault.name, error)
+            return
+        self._waiting.append((f"{first.number:06}-{first.fault.name.lower()}.json.gz", encoded(recording)))
+
+    def _measure_release(self, now_ns: int) -> None:
+        if self._opened_ns is None or now_ns - self._opened_ns < DESCRIBE_AFTER_NS:
+            return
+        self._opened_ns = None
+        found = counting.release_us(self._ring.frames(FRAMES_OF_A_FAULT), self._release_after_ns)
+        if found is not None:
+            self._release_after_ns, took_us = found
+            self._note_counters(self.counters.released(took_us, self._box.clock.unix_s()))
+
+    def _note_counters(self, counters: counting.Counters, *, urgent: bool = False) -> None:
+        with suppress(OSError, RingError):
+            counters = counters.ended(self._ring.header().unclean)
+        if counters is not self.counters or urgent:
+            self.counters = counters
+            self._box.chronicle.journal.note(setting_row(COUNTERS, counting.saved(counters)), urgent=urgent)
+
+    # Commands.
+
+    async def _why(self, request: Request) -> Any:
+        request.only()
+        return why(self.view())
+
+    async def _scope(self, request: Request) -> Any:
+        request.only()
+        try:
+            return scope_view(self._ring.frames(64), self._ring.windows(), self._ring.header())
+        except (OSError, RingError) as error:
+            raise Refusal(f"the black box cannot be read: {error}") from error
+
+    async def _counters(self, request: Request) -> Any:
+        request.only()
+        return counting.view(self.counters, self._board.contactor.release_ms)
+
+    async def _timing(self, request: Request) -> Any:
+        request.only()
+        try:
+            return timing_view(self._ring.contents())
+        except (OSError, RingError) as error:
+            raise Refusal(f"the black box cannot be read: {error}") from error
+
+    async def _recordings(self, request: Request) -> Any:
+        request.only()
+        return self._shelf.names()
+
+    async def _readings(self, request: Request) -> Any:
+        request.only()
+        try:
+            frames = self._ring.frames(2)
+        except (OSError, RingError) as error:
+            raise Refusal(f"the black box cannot be read: {error}") from error
+        return readings(frames[-1], frames[0] if len(frames) > 1 else None) if frames else None
