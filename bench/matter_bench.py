@@ -38,7 +38,7 @@ ON_OFF = "OnOff.Attributes.OnOff"
 CHIP_READS, CHIP_WILDCARDS, CHIP_REPORTS = 200, 10, 20
 MAX_START_S, MAX_READ_S, MAX_RESIDENT_BYTES = 1.0, 0.003, 70_000_000
 # Ahead of matter.js everywhere, at half in these; a command here answers when its change is on the disk, there before.
-AIMS = {"read by CHIP": 0.5, "read": 0.5, "resident memory": 0.5, "command": None}
+AIMS = {"read by CHIP": 0.5, "read": 0.5, "CPU of read": 0.5, "resident memory": 0.5, "command": None}
 Device = Lamp | MatterJs
 
 
@@ -52,8 +52,9 @@ class Results:
         self.samples.setdefault(name, []).extend(values)
 
     def quantile(self, name: str, percent: int) -> float:
+        """Return the nearest-rank quantile."""
         values = sorted(self.samples[name])
-        return values[min(len(values) - 1, len(values) * percent // 100)]
+        return values[(len(values) - 1) * percent // 100]
 
 
 class Announcements:
@@ -117,8 +118,9 @@ def measure(namespaces: Namespaces, folder: Path, chip: ChipController, kind: st
         resident = resident_of(device.pid)
     results.add("start to announced", heard.wait(discriminator) - started)
     heard.close()
+    results.add("CPU of start", cpu_seconds(device.pid))
     try:
-        by_chip(chip, results, 5000 + number, discriminator)
+        by_chip(chip, results, device.pid, 5000 + number, discriminator)
         results.add("resident memory", resident())
         own = subprocess.run(
             namespaces.inside(
@@ -144,16 +146,29 @@ def window(chip: ChipController, node_id: int) -> int:
     return int(chip.call("open_window", node_id, 77)["passcode"])
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that all threads of a process have used, which other load does not change."""
+    used = (task.joinpath("schedstat").read_text().split()[0] for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(map(int, used)) / 1e9
+
+
 def resident_of(pid: int) -> Callable[[], int]:
     """Return what tells how many bytes the process has in memory."""
     return lambda: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
-def by_chip(chip: ChipController, results: Results, node_id: int, discriminator: int) -> None:
+def by_chip(chip: ChipController, results: Results, pid: int, node_id: int, discriminator: int) -> None:
     """Let the CHIP SDK's controller commission and use the device."""
-    results.add("commissioning by CHIP", chip.call("commission", node_id, PASSCODE, discriminator))
-    results.add("read by CHIP", *chip.call("time_reads", node_id, 1, ON_OFF, CHIP_READS))
-    results.add("wildcard read by CHIP", *chip.call("time_wildcard_reads", node_id, CHIP_WILDCARDS))
+
+    def with_cpu(name: str, count: int, *order: object) -> None:
+        before = cpu_seconds(pid)
+        answer = chip.call(*order)
+        results.add(f"CPU of {name}", (cpu_seconds(pid) - before) / count)
+        results.add(f"{name} by CHIP", *(answer if isinstance(answer, list) else [answer]))
+
+    with_cpu("commissioning", 1, "commission", node_id, PASSCODE, discriminator)
+    with_cpu("read", CHIP_READS, "time_reads", node_id, 1, ON_OFF, CHIP_READS)
+    with_cpu("wildcard read", CHIP_WILDCARDS, "time_wildcard_reads", node_id, CHIP_WILDCARDS)
     results.add("CASE full by CHIP", *chip.call("time_sessions", node_id, 5, False))
     results.add("CASE resumed by CHIP", *chip.call("time_sessions", node_id, 5, True))
     chip.call("subscribe", node_id, 0, 60)
