@@ -230,8 +230,7 @@ class Daemon:
             "INSTALLATION": self._installer_trouble,
             "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
             "CLOCK": None if self._box.clock.unix_s() else "the time of day is not known; history is dated once it is",
-            "MATTER": self._matter_trouble
-            or (self.matter and self.matter.trouble and _TRIED.format(self.matter.trouble)),
+            "MATTER": matter_trouble,
         }
         notices += [{"kind": kind, "text": text} for kind, text in told.items() if text]
         notices += [
