@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,14 @@ def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
         return None
     model, port, unit, baud, parity = installation.meter
     return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
+
+
+def equipped(board: BoardSpec, path: Path) -> BoardSpec:
+    """Return `board` with the meter that the installer fitted; as it is while the installer's file cannot be used."""
+    try:
+        return replace(board, meter=meter_of(board, read_installation(path, ratings(board))))
+    except ConfigError:
+        return board
 
 
 def write_installation(path: Path, installation: Installation, key: bytes | None = None, note: str = "") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from boards.build_field import build_field
 from boards.loader import BoardError, load_board
-from evse_pi.config import INSTALLATION
+from evse_pi.config import INSTALLATION, equipped
 from evse_pi.core.records import decode_snapshot
 from evse_pi.energy.clock import SystemClock
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
@@ -62,7 +62,8 @@ async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, matter
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    await serve(board, build_field(board), link, places, SystemClock(), stopping, matter)
+    hardware = build_field(equipped(board, places.installation))
+    await serve(board, hardware, link, places, SystemClock(), stopping, matter)
 
 
 def _arguments() -> argparse.ArgumentParser:

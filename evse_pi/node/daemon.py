@@ -22,6 +22,7 @@ from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field import Field
 from evse_pi.node.memory import abandoned, recall, reconciled
+from evse_pi.node.matter_options import Equipment
 from evse_pi.node.storage import Storage
 from hal.units import SECOND
 
@@ -44,6 +45,7 @@ MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
+ANSWERED_WITHIN_S = 4.0  # whoever ordered the reload still gets the answer; the lease outlasts the restart
 FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
 
 
@@ -92,7 +94,6 @@ async def serve(
         rated = ratings(board)
         box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, places)
-        node.charger.led_fitted = hardware.open_status_led is not None
         if matter is not None:
             node.charger.resume(await storage.call(store.setting, ASKS, []))
         field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=node.charger.lit)
@@ -106,7 +107,7 @@ async def serve(
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
-        device = asyncio.create_task(node.be_matter_device(matter), name="matter")
+        device = asyncio.create_task(node.be_matter_device(matter, _equipment(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
         try:
             await node.run(field, stopping)
@@ -119,6 +120,15 @@ async def serve(
             await storage.write(box.chronicle.journal.take(clock.monotonic_ns(), all_rows=True))
     finally:
         await storage.close()
+
+
+def _equipment(board: BoardSpec, hardware: FieldHardware) -> Equipment:
+    meter = board.meter if hardware.meter is not None else None
+    return Equipment(
+        status_led=hardware.open_status_led is not None,
+        temperature=bool(hardware.thermometers),
+        meter_model=None if meter is None else meter.model.value,
+    )
 
 
 class Daemon:
@@ -137,6 +147,7 @@ class Daemon:
         self._sensed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._installer_trouble: str | None = None
+        self._stopping: asyncio.Event | None = None
         self.matter: MatterDevice | None = None
         self._matter_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
@@ -146,6 +157,7 @@ class Daemon:
     async def run(self, field: Field, stopping: asyncio.Event) -> None:
         """Keep lease, time and storage until `stopping`. When it ends, the lease ends by itself."""
         self._field = field
+        self._stopping = stopping
         self._collect()
         self._loop.add_reader(self._link.fileno(), self._receive)
         works = (self._keep_lease, self._keep_time, self._keep_storage)
@@ -158,13 +170,12 @@ class Daemon:
         finally:
             self._loop.remove_reader(self._link.fileno())
 
-    async def be_matter_device(self, options: MatterOptions | None) -> None:
+    async def be_matter_device(self, options: MatterOptions | None, equipment: Equipment) -> None:
         """Load and run the Matter device beside the box, which goes on whatever becomes of it."""
         if options is None:
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
-        folder = self._places.state_dir
-        self.matter = module.MatterDevice(options, folder, folder / DATABASE, self.charger)
+        self.matter = module.MatterDevice(options, equipment, self._places.state_dir / DATABASE, self.charger)
         await self.matter.run()
 
     def matter_ended(self, device: asyncio.Task[None]) -> None:
@@ -181,12 +192,18 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the installer's file again; the safety process reads it itself and decides."""
+        former = self._box.installation
         try:
             self._box.installation = read_installation(self._places.installation, self._box.ratings)
             self._installer_trouble = None
         except ConfigError as error:
             self._installer_trouble = str(error)
             log.warning("installer's file cannot be used problem=%s", error)
+            return
+        self.bell.ring()
+        if former is not None and former.meter != self._box.installation.meter and self._stopping is not None:
+            log.info("another meter was fitted; the process ends to be started with it")
+            self._loop.call_later(ANSWERED_WITHIN_S, self._stopping.set)
 
     async def flush(self) -> bool:
         """Write what is urgent; return whether all that was noted is durable."""
