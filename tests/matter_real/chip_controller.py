@@ -214,6 +214,21 @@ class Worker:
         opened = await self.controller.OpenCommissioningWindow(node_id, timeout_s, 1000, discriminator, 1)
         return {"passcode": opened.setupPinCode, "manual": opened.setupManualCode, "qr": opened.setupQRCode}
 
+    async def renew_credentials(self, node_id: int, confirm: bool):
+        """Give the node a new operational certificate, and confirm it or take it back."""
+        commands = self.clusters.OperationalCredentials.Commands
+        general = self.clusters.GeneralCommissioning.Commands
+        await self.controller.SendCommand(node_id, 0, general.ArmFailSafe(60, 1))
+        csr = await self.controller.SendCommand(node_id, 0, commands.CSRRequest(os.urandom(32), True))
+        chain = await self.controller.IssueNOCChain(csr, node_id)
+        answer = await self.controller.SendCommand(node_id, 0, commands.UpdateNOC(chain.nocBytes, chain.icacBytes))
+        self.controller.ExpireSessions(node_id)
+        if confirm:
+            await self.controller.SendCommand(node_id, 0, general.CommissioningComplete())
+        else:
+            await self.controller.SendCommand(node_id, 0, general.ArmFailSafe(0, 2))
+        return {"status": int(answer.statusCode), "noc": chain.nocBytes}
+
     async def unpair(self, node_id: int):
         await self.controller.UnpairDevice(node_id)
 

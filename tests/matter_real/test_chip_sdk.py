@@ -129,6 +129,23 @@ def test_a_session_is_resumed_and_again_after_a_power_cut(chip: ChipController, 
     assert resumptions() == before + 2
 
 
+@pytest.mark.parametrize("confirm", [True, False], ids=["confirmed", "taken back"])
+def test_a_renewed_certificate_is_used_until_it_is_taken_back(
+    chip: ChipController, lamp: Lamp, node_id: int, confirm: bool
+) -> None:
+    nocs = "OperationalCredentials.Attributes.NOCs"
+    (before,) = chip.call("read", node_id, (0, nocs))
+    renewed = chip.call("renew_credentials", node_id, confirm)
+    assert renewed["status"] == 0
+    expected = renewed["noc"] if confirm else before[0]["noc"]
+    lamp.kill()
+    lamp.start()
+    chip.call("expire_sessions", node_id)
+    (after,) = chip.call("read", node_id, (0, nocs))
+    assert after[0]["noc"] == expected
+    assert renewed["noc"] != before[0]["noc"]
+
+
 def test_a_killed_lamp_comes_back_with_all_it_knew(chip: ChipController, lamp: Lamp, node_id: int) -> None:
     label = "BasicInformation.Attributes.NodeLabel"
     chip.call("write", node_id, 0, label, "Keller")
