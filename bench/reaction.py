@@ -54,11 +54,13 @@ while True:
 class Box:
     """The three processes of one box."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, resources):
         self.folder = folder
+        self.resources = resources
         self.board = load_board("simulated")
         settings = simulator_settings(self.board)
         self.simulator = SimulatorProcess(folder / "sim", ROOT / "build" / "sim", settings, os.environ)
+        resources.callback(self.simulator.stop)
         prefer(self.simulator.process.pid)
         self.control = self.simulator.client()
         self.processes = {"simulator": self.simulator.process}
@@ -71,9 +73,12 @@ class Box:
 
     def _start(self, name, arguments):
         with (self.folder / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, *arguments], env=self.simulator.environment, stderr=log, stdout=log, cwd=self.folder
             )
+        self.processes[name] = process
+        self.resources.callback(process.wait)
+        self.resources.callback(process.kill)  # whatever happens to the measurement, nothing stays behind
 
     def changed(self, name, value, timeout_ms):
         """Return when a signal had a value, None when it had not in time."""
@@ -98,7 +103,6 @@ class Box:
         for name in ("node", "safety"):
             self.processes[name].wait(15)
         self.control.close()
-        self.simulator.stop()
 
 
 def prefer(pid):
@@ -135,8 +139,7 @@ def measure(count, *, busy):
     rng = random.Random(1)
     with tempfile.TemporaryDirectory(prefix="reaction-") as name, ExitStack() as resources:
         folder = Path(name)
-        box = Box(folder)
-        resources.callback(box.simulator.stop)
+        box = Box(folder, resources)
         box.control.verb("plug_in", cable_ma=32_000)
         box.wait("duty_ppm", 533_333, 30_000)
         resources.enter_context(load(folder, busy=busy))
