@@ -6,20 +6,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.charging_planner import ChargingPlanner
+from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
+from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
+from evse_pi.device.electrical_energy_measurement import ElectricalEnergyMeasurementServer
+from evse_pi.device.electrical_power_measurement import power_measurement
 from evse_pi.device.energy_evse import EnergyEvseServer
+from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.device.power_source import PowerSourceServer
+from evse_pi.device.power_topology import PowerTopologyServer
+from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
 from evse_pi.matter.clusters.identify import IdentifyServer
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.wire.chip_objects import Identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from evse_pi.device.charger import Charger
+    from evse_pi.device.measurement_accuracy import MeterAccuracy
+    from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.model.events import Change
-    from evse_pi.matter.world import WallClock
+    from evse_pi.matter.storage import KeyValueStore
+    from evse_pi.matter.world import Entropy, WallClock
 
 ENERGY_EVSE = DeviceType(0x050C, 2)
-FEATURES = ("PREF", "SOC", "PNC", "RFID", "V2X")
+ELECTRICAL_SENSOR = DeviceType(0x0510, 1)
+DEVICE_ENERGY_MANAGEMENT = DeviceType(0x050D, 2)
+POWER_SOURCE = DeviceType(0x0011, 1)
+DEVICE_TYPES = (ENERGY_EVSE, ELECTRICAL_SENSOR, DEVICE_ENERGY_MANAGEMENT, POWER_SOURCE)
+"""Source: Matter device library 1.4.2, 14.1: an EVSE is measured, managed and powered as well."""
 
 _IdentifyType = Identify.Enums.IdentifyTypeEnum
 
@@ -46,13 +63,30 @@ class StatusLedIdentifyServer(IdentifyServer):
 
 
 @dataclass(frozen=True, slots=True)
+class Fitted:
+    """What the board has, as far as it shows in the clusters."""
+
+    status_led: bool = False
+    temperature: bool = False
+    meter: MeterAccuracy | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the wallbox's clusters live on; `governed` tells whether a controller's word counts now."""
+    """What the wallbox's clusters live on.
+
+    `governed` tells whether a controller's word counts now; `zone` is the time of the place, for charging targets;
+    `machine_boot` names this life of the machine.
+    """
 
     charger: Charger
     clock: WallClock
+    entropy: Entropy
+    store: KeyValueStore
+    zone: tzinfo
+    machine_boot: str
     governed: Callable[[], bool]
-    led_fitted: bool
+    fitted: Fitted
 
 
 def wallbox(around: Surroundings, features: tuple[str, ...] = ()) -> tuple[Endpoint, EnergyEvseServer]:
@@ -60,7 +94,30 @@ def wallbox(around: Surroundings, features: tuple[str, ...] = ()) -> tuple[Endpo
 
     Raises: ValueError for a feature that the cluster does not have.
     """
+    charger, fitted = around.charger, around.fitted
+    mode, management = EnergyEvseModeServer(), DeviceEnergyManagementServer(charger)
+    planner = ChargingPlanner(
+        charger,
+        around.zone,
+        around.entropy,
+        around.store,
+        around.machine_boot,
+        mode=lambda: mode.charge_mode,
+        adjustment=lambda: management.adjustment,
+    )
     kind = EnergyEvseServer.with_features(*features)
-    evse = kind(around.charger, around.clock, governed=around.governed)
-    identify = StatusLedIdentifyServer(around.charger, fitted=around.led_fitted)
-    return Endpoint(EVSE_ENDPOINT, [ENERGY_EVSE], [identify, evse]), evse
+    evse = kind(charger, around.clock, governed=around.governed, planner=planner)
+    servers: list[ClusterServer] = [
+        StatusLedIdentifyServer(charger, fitted=fitted.status_led),
+        evse,
+        mode,
+        management,
+        DeviceEnergyManagementModeServer(),
+        power_measurement(charger, fitted.meter),
+        ElectricalEnergyMeasurementServer(charger, around.clock, fitted.meter),
+        PowerTopologyServer(),
+        PowerSourceServer(),
+    ]
+    if fitted.temperature:
+        servers.append(TemperatureMeasurementServer(charger))
+    return Endpoint(EVSE_ENDPOINT, DEVICE_TYPES, servers), evse

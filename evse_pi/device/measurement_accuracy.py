@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
+from evse_pi.matter.wire.chip_objects import ElectricalEnergyMeasurement, ElectricalPowerMeasurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_Structs = ElectricalPowerMeasurement.Structs
 Quantity = ElectricalPowerMeasurement.Enums.MeasurementTypeEnum
 
 VOLTAGE_MV = (184_000, 276_000)
@@ -76,7 +75,8 @@ def energy_accuracy(meter: MeterAccuracy | None) -> Any:
     """Return the Accuracy attribute of the energy measurement."""
     percent = PERCENT_ESTIMATE if meter is None else PERCENT_CLASS_1
     limits = [(*ENERGY_MWH, {"percentMax": percent})]
-    return _accuracy(Quantity.kElectricalEnergy, limits, measured=meter is not None)
+    structs = ElectricalEnergyMeasurement.Structs
+    return _accuracy(Quantity.kElectricalEnergy, limits, measured=meter is not None, structs=structs)
 
 
 def _signed(base: int, most: int, percent: int) -> list[tuple[int, int, dict[str, int]]]:
@@ -89,9 +89,16 @@ def _signed(base: int, most: int, percent: int) -> list[tuple[int, int, dict[str
     ]
 
 
-def _accuracy(quantity: Any, limits: Iterable[tuple[int, int, dict[str, int]]], *, measured: bool = True) -> Any:
-    ranges = [_Structs.MeasurementAccuracyRangeStruct(rangeMin=low, rangeMax=high, **by) for low, high, by in limits]
-    return _Structs.MeasurementAccuracyStruct(
+def _accuracy(
+    quantity: Any,
+    limits: Iterable[tuple[int, int, dict[str, int]]],
+    *,
+    measured: bool = True,
+    structs: Any = ElectricalPowerMeasurement.Structs,
+) -> Any:
+    """Return the accuracy of a quantity, made of the structures of the cluster that tells it."""
+    ranges = [structs.MeasurementAccuracyRangeStruct(rangeMin=low, rangeMax=high, **by) for low, high, by in limits]
+    return structs.MeasurementAccuracyStruct(
         measurementType=quantity,
         measured=measured,
         minMeasuredValue=ranges[0].rangeMin,

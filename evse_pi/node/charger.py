@@ -56,16 +56,20 @@ def recall_told(database: Path) -> Told:
 class BoxCharger:
     """The `Charger` of the clusters, made of the box; `renew` has a new demand sent at once."""
 
-    def __init__(self, box: Box, renew: Callable[[], None], *, led_fitted: bool = False) -> None:
+    def __init__(self, box: Box, renew: Callable[[], None]) -> None:
         self.changed: Observable[ChargerView] = Observable("charger")
         self.vehicle = NO_VEHICLE_DATA
-        self.led_fitted = led_fitted
         self._box = box
         self._renew = renew
         self._identifying = False
         self._tested_ns: int | None = None
         self._soon: asyncio.Handle | None = None
         box.chronicle.on_transition.append(self._passed)
+
+    @property
+    def machine_boot(self) -> str:
+        """Return a name of this life of the machine."""
+        return self._box.clock.machine_boot
 
     def resume(self, saved: list[dict[str, Any]]) -> None:
         """Take up the asks of a former life of this process."""

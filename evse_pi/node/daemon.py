@@ -21,8 +21,8 @@ from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field import Field
-from evse_pi.node.memory import abandoned, recall, reconciled
 from evse_pi.node.matter_options import Equipment
+from evse_pi.node.memory import abandoned, recall, reconciled
 from evse_pi.node.storage import Storage
 from hal.units import SECOND
 

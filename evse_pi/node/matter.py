@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from contextlib import suppress
+from datetime import UTC
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from evse_pi.config import ConfigError
 from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
 from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.measurement_accuracy import METERS
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
@@ -37,7 +43,7 @@ from evse_pi.node.product import read_product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from pathlib import Path
+    from datetime import tzinfo
 
     from evse_pi.device.energy_evse import EnergyEvseServer
     from evse_pi.matter.clusters.basic_information import Product
@@ -45,10 +51,11 @@ if TYPE_CHECKING:
     from evse_pi.matter.storage import KeyValueStore
     from evse_pi.matter.world import Entropy
     from evse_pi.node.charger import BoxCharger
-    from evse_pi.node.matter_options import MatterOptions
+    from evse_pi.node.matter_options import Equipment, MatterOptions
 
 log = logging.getLogger(__name__)
 
+SYSTEM_ZONE = Path("/etc/localtime")
 ATTESTATION_FOLDER = "attestation"
 RETRY_S = 10.0
 STOP_WITHIN_S = 2.0  # goodbyes to controllers; the service manager waits longer
@@ -82,13 +89,14 @@ class LateTransport:
 class MatterDevice:
     """One Matter device around the box. Nothing that fails here reaches the box: `trouble` says what does."""
 
-    def __init__(self, options: MatterOptions, state_dir: Path, database: Path, charger: BoxCharger) -> None:
-        """Keep what is needed; nothing is opened before `run`."""
+    def __init__(self, options: MatterOptions, equipment: Equipment, database: Path, charger: BoxCharger) -> None:
+        """Keep what is needed; nothing is opened before `run`. Beside `database` lie the vendor's credentials."""
         self.trouble: str | None = None
         self.running = False
         self._options = options
-        self._state_dir = state_dir
+        self._equipment = equipment
         self._database = database
+        self._credentials_folder = database.parent / ATTESTATION_FOLDER
         self._charger = charger
         self._entropy: Entropy = SystemEntropy()
         self._store: SqliteStore | None = None
@@ -139,17 +147,30 @@ class MatterDevice:
 
     def _build(self) -> None:
         options = self._options
-        product = read_product(self._state_dir / ATTESTATION_FOLDER, version("evse-pi"))
+        product = read_product(self._credentials_folder, version("evse-pi"))
         self._store = store = SqliteStore(self._database)
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock())
-        around = endpoints.Surroundings(self._charger, clock, lambda: self.governs, self._charger.led_fitted)
-        endpoint, self._evse = endpoints.wallbox(around, options.features)
+        endpoint, self._evse = endpoints.wallbox(self._endpoint_surroundings(store, clock), options.features)
         self._node = node = MatterNode(
             product, setup, self._surroundings(store, clock, product), [endpoint], enable_key=options.enable_key
         )
         node.ownership.failsafe.on_committed.append(lambda _context: self.refresh())
         node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
+
+    def _endpoint_surroundings(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.Surroundings:
+        equipment = self._equipment
+        meter = None if equipment.meter_model is None else METERS[equipment.meter_model]
+        return endpoints.Surroundings(
+            charger=self._charger,
+            clock=clock,
+            entropy=self._entropy,
+            store=store,
+            zone=local_zone(),
+            machine_boot=self._charger.machine_boot,
+            governed=lambda: self.governs,
+            fitted=endpoints.Fitted(equipment.status_led, equipment.temperature, meter),
+        )
 
     def _surroundings(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> Surroundings:
         names = self._options.interfaces or None
@@ -166,7 +187,7 @@ class MatterDevice:
 
     def _credentials(self, store: KeyValueStore, product: Product) -> CredentialProvider:
         """Return the vendor's credentials where there are any, else ones that say of themselves that they are tests."""
-        folder = self._state_dir / ATTESTATION_FOLDER
+        folder = self._credentials_folder
         self._test_credentials = not folder.is_dir()
         if self._test_credentials:
             return TestCredentials.load(
@@ -280,6 +301,17 @@ class MatterDevice:
         if self._node is None or not self.running:
             raise LookupError(f"the Matter device does not run: {self.trouble or 'it is starting'}")
         return self._node
+
+
+def local_zone() -> tzinfo:
+    """Return the zone of the place with its summer time: as TZ names it, else the system's, else UTC."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    with suppress(ValueError, OSError):
+        if named:
+            return ZoneInfo(named)
+        with SYSTEM_ZONE.open("rb") as file:
+            return ZoneInfo.from_file(file, key="localtime")
+    return UTC
 
 
 def _setup(

@@ -27,6 +27,15 @@ class MatterOptions:
     features: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the board has, as far as it shows in the clusters; `meter_model` is None without a meter."""
+
+    status_led: bool = False
+    temperature: bool = False
+    meter_model: str | None = None
+
+
 class OptionError(ValueError):
     """An option says what is not allowed; the text names it."""
 

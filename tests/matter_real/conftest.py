@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from tests.matter_real.controllers import MATTERJS, ChipController, ControllerError, MatterJs, matterjs_missing
 from tests.matter_real.lamp import PASSCODE, Lamp
 from tests.matter_real.namespaces import Namespaces, NamespacesUnavailable, make_namespaces, remove_namespaces
+from tests.matter_real.wallbox import Wallbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,3 +103,33 @@ def lamp(
     yield one
     chip.call("unsubscribe")
     next(lamps, None)
+
+
+@pytest.fixture(scope="session")
+def wallboxes(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Wallbox]]:
+    """Make running wallboxes; at the end they must stop cleanly and have logged no error but the faults set."""
+    made: list[Wallbox] = []
+
+    def make(*options: str) -> Wallbox:
+        folder = Path(tempfile.mkdtemp(prefix="evse-"))  # the sockets' paths must be short
+        box = Wallbox(namespaces, folder, 400 + next(_numbers), *options)
+        made.append(box)
+        box.start()
+        return box
+
+    yield make
+    codes = [box.stop() for box in made]
+    logs = "".join(box.log()[-3000:] for box in made if box.complaints())
+    for box in made:
+        shutil.rmtree(box.places.state_dir)
+    assert not logs, logs
+    assert set(codes) <= {0}
+
+
+@pytest.fixture(scope="module")
+def wallbox(wallboxes: Callable[..., Wallbox], chip: ChipController, node_id: int) -> Iterator[Wallbox]:
+    """A wallbox that the CHIP controller has commissioned as `node_id`, shared by the tests of a module."""
+    box = wallboxes("--features=pref,rfid")
+    chip.call("commission", node_id, PASSCODE, box.discriminator)
+    yield box
+    chip.call("unsubscribe")

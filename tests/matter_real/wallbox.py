@@ -1,0 +1,134 @@
+"""The whole wallbox inside the device's namespace: simulated car and plant, safety process, node with Matter."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.places import Places
+from evse_pi.sim.process import SimulatorClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.matter_real.namespaces import Namespaces
+
+ROOT = Path(__file__).parents[2]
+PASSCODE = 20202021
+ENABLE_KEY = "00112233445566778899aabbccddeeff"
+START_WITHIN_S = 40.0
+POLL_S = 0.02
+
+
+class Wallbox:
+    """One box with a state folder of its own."""
+
+    def __init__(self, namespaces: Namespaces, folder: Path, discriminator: int, *options: str) -> None:
+        self.discriminator = discriminator
+        self.port = 5540 + discriminator
+        self.places = Places(folder, folder / "run")
+        self.log_path = folder / "wallbox.log"
+        self._namespaces = namespaces
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._plant: SimulatorClient | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it has tested itself and controllers can talk to it."""
+        command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(self.places.state_dir), "run"]
+        command += [f"--passcode={PASSCODE}", f"--discriminator={self.discriminator}", f"--port={self.port}"]
+        command += ["--interface=eth0", f"--enable-key={ENABLE_KEY}", *self._options]
+        self.places.state_dir.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._namespaces.inside(self._namespaces.device, *command),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.until(lambda now: now["reason"] is not None and now["reason"]["reason"] != "SELF_TEST", START_WITHIN_S)
+        self.until(lambda now: now["matter"] is not None and now["matter"]["running"], START_WITHIN_S)
+        self._plant = SimulatorClient(self.places.simulator_socket)
+
+    def until(self, holds: Callable[[dict[str, Any]], bool], within_s: float = 30.0) -> dict[str, Any]:
+        """Return the first status for which `holds` is true."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            with suppress(BoxError, OSError):
+                now: dict[str, Any] = ask(self.places.control_socket, "status")
+                if holds(now):
+                    return now
+            time.sleep(POLL_S)
+        raise TimeoutError(f"never came about; the log ends:\n{self.log()[-3000:]}")
+
+    def ask(self, command: str, **fields: Any) -> Any:
+        """Ask the node as its owner does."""
+        return ask(self.places.control_socket, command, **fields)
+
+    def car(self, verb: str, **arguments: Any) -> None:
+        """Let something happen to the car or the plant."""
+        assert self._plant is not None
+        self._plant.verb(verb, **arguments)
+
+    @property
+    def plant(self) -> dict[str, Any]:
+        """The emulated lines as they are now."""
+        assert self._plant is not None
+        return self._plant.state()
+
+    def await_plant(self, holds: Callable[[dict[str, Any]], bool], within_s: float = 20.0) -> dict[str, Any]:
+        """Return the first state of the emulated lines for which `holds` is true."""
+        deadline = time.monotonic() + within_s
+        while not holds(now := self.plant):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"never came about: {now}; the log ends:\n{self.log()[-3000:]}")
+            time.sleep(POLL_S)
+        return now
+
+    def cut_power(self) -> None:
+        """Kill everything at once, as a power cut does."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError, ProcessLookupError):
+                if str(self.places.run_dir).encode() in entry.read_bytes() and entry.parent.name != str(os.getpid()):
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+        self._hang_up()
+
+    def stop(self) -> int:
+        """Ask it to end and return its exit code."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        try:
+            return self._process.wait(20)
+        finally:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._process = None
+        if self._plant is not None:
+            self._plant.close()
+            self._plant = None
+
+    def log(self) -> str:
+        """Return everything it logged so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def complaints(self) -> list[str]:
+        """Return the lines of its log that should not be there; a fault that a test sets is an error to people."""
+        lines = [line for line in self.log().splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
+        return [line for line in lines if "fault set" not in line]
