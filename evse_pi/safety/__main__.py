@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 RUN_DIRECTORY = Path("/run/evse-pi")
 MEMORY_FILE = "former-faults"
+REFUSAL_FILE = "safety-refusal"
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
@@ -57,10 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as resources:
             return _serve(board, arguments, resources)
     except BoardError as error:
-        _say(str(error))
+        _refuse(arguments.run_dir, str(error))
         return EX_CONFIG
     except (HalError, LinkError, ImportError) as error:
-        _say(str(error))
+        _refuse(arguments.run_dir, str(error))
         return EX_UNAVAILABLE
 
 
@@ -92,6 +93,8 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
         signal.signal(number, lambda *_: loop.request_stop())
     for refusal in prefer_this_process(arguments.cpu):
         _say(refusal)
+    with suppress(OSError):
+        (run_dir / REFUSAL_FILE).unlink(missing_ok=True)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -163,6 +166,13 @@ def _figures(histogram: Histogram) -> str:
     """Return p50/p99/p99.9/max in microseconds."""
     quantiles = [histogram.quantile_ns(per_mille) for per_mille in (500, 990, 999)]
     return "/".join(str(ns // 1000) for ns in (*quantiles, histogram.largest_ns)) + " us"
+
+
+def _refuse(run_dir: Path, text: str) -> None:
+    """Say why this process does not start, also where the node process finds it for whoever asks."""
+    _say(text)
+    with suppress(OSError):
+        (run_dir / REFUSAL_FILE).write_text(text)
 
 
 def _say(text: str) -> None:

@@ -49,6 +49,8 @@ RING_MODE = 0o640
 _NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, boot_id 8
 _NEWEST = struct.Struct("<Q")
 _RUNNING_AT = 20
+_SCALE_AT = 46  # after the newest number and the start
+_SCALE = struct.Struct("<ii")
 _NO_JOURNAL = Journal()
 
 
@@ -74,6 +76,7 @@ class BlackBox:
         self._frames = FrameWriter()
         self._number = former.newest if former else 0
         self._life = former.life % 0xFFFF + 1 if former else 1
+        self._scale = scale
         self._keyframe_due = True
         self._settings: MachineSettings | None = None
         unclean = former.unclean + former.running if former else 0
@@ -108,8 +111,11 @@ class BlackBox:
         self._number = number
         _NEWEST.pack_into(self._memory, _NEWEST_AT, number)
 
-    def note_timing(self, timing: Timing) -> None:
-        """Copy one histogram, each in its turn."""
+    def note_timing(self, timing: Timing, scale: LinearScale) -> None:
+        """Copy one histogram, each in its turn, and the scale by which codes become voltages from here on."""
+        if scale is not self._scale:
+            self._scale = scale
+            _SCALE.pack_into(self._memory, _SCALE_AT, scale.gain_uv_per_code, scale.offset_mv)
         index = self._number % len(HISTOGRAMS)
         histogram = (timing.lateness, timing.window, timing.reaction)[index]
         content = HISTOGRAM.pack(histogram.largest_ns) + histogram.counts

@@ -228,7 +228,7 @@ class SafetyLoop:
         if self._black_box is not None and self._inputs is not None:
             window = self._senses.window if self._inputs.pilot is not None else None
             self._black_box.note(self._before, self._inputs, self._state, self._machine, self._times_us, window)
-            self._black_box.note_timing(self.timing)
+            self._black_box.note_timing(self.timing, self._senses.pilot_scale)
 
     def _beat(self) -> None:
         """Tell the service manager, five times a second, that a tick has completed."""
