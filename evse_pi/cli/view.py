@@ -17,6 +17,7 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows = [("box", why(status)), *_plug(status), *_mains(status)]
     rows += [("limit", text) for text in _limits(status)]
     rows += [("fault", f"{fault['fault']}: {fault['hint']}") for fault in status["faults"]] or [("fault", "none")]
+    rows += [("warning", text) for text in status.get("warnings", ())]
     told: list[str] = []
     last = None
     for label, text in rows:
@@ -99,6 +100,8 @@ def _mains(status: dict[str, Any]) -> list[tuple[str, str]]:
 def _limits(status: dict[str, Any]) -> list[str]:
     told = []
     for limit in status["limits"]:
+        if limit["source"] == "CABLE" and not limit["limit_ma"]:
+            continue  # nothing is plugged in, or its coding has not been read yet
         value = "no limit" if limit["limit_ma"] is None else _amps(limit["limit_ma"])
         mark = " <- this one" if limit["wins"] else ""
         forbids = "" if limit["permitted"] else ", does not permit"

@@ -97,6 +97,7 @@ class SimulatorProcess:
             stdout=subprocess.PIPE,
             env=dict(inherited),
             text=True,
+            process_group=0,  # Ctrl-C is for those who stop it last: without it lgpio's threads spin
         )
         said = self.process.stdout.readline().split() if self.process.stdout else []
         if not said or said[0] != READY:

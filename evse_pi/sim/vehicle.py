@@ -38,6 +38,7 @@ class VehicleSettings:
     """A car's nature; the delays are below what IEC 61851-1 Table A.6 allows it."""
 
     automatic: bool = False  # goes to C by itself when current is offered
+    cable_ma: int | None = None  # the loose cable that it brings along, none at a tethered one
     phases: int = 3
     demand_ma: int = 16_000
     minimum_ma: int = 6_000
@@ -106,10 +107,11 @@ class Vehicle:
     # What a script does to the car.
 
     def plug_in(self, cable_ma: int | None = None) -> None:
-        """Connect the car; `cable_ma` is the rating of a loose cable, none for a tethered one."""
+        """Connect the car; `cable_ma` is the rating of a loose cable, by default of the one that it brings along."""
         if cable_ma is not None and cable_ma not in PROXIMITY_OHM:
             raise ValueError(f"cable_ma {cable_ma}: allowed are {', '.join(map(str, PROXIMITY_OHM))}")
-        self.plugged, self.cable_ma, self.asleep = True, cable_ma, False
+        self.plugged, self.asleep = True, False
+        self.cable_ma = self.settings.cable_ma if cable_ma is None else cable_ma
         self._adopt_offer()
         self._changed()
 

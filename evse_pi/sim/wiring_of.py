@@ -12,6 +12,7 @@ from evse_pi.sim.mains import MainsSettings
 from evse_pi.sim.plant import PlantSettings, WatchdogSettings
 from evse_pi.sim.residual import Injection, RcdSettings
 from evse_pi.sim.signals import Analog, Drive, Sense
+from evse_pi.sim.vehicle import VehicleSettings
 from evse_pi.sim.wiring import ChannelWiring, I2cWiring, MeterWiring, PwmWiring, SimulatorSettings, SpiWiring, Wiring
 from hal.units import MILLISECOND
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 REFERENCE_MV = 3_000
 """Any value gives the same codes, because a board's scale counts codes."""
 ROOM_C = 25.0
+LOOSE_CABLE_MA = 32_000
 
 
 def simulator_settings(
@@ -60,6 +62,7 @@ def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
     dog, rcd, proximity, lock = spec.watchdog, spec.rcd, spec.proximity, spec.lock
     plant = PlantSettings()
     return PlantSettings(
+        vehicle=VehicleSettings(cable_ma=LOOSE_CABLE_MA if proximity else None),
         contactor=ContactorSettings(
             pull_in_ns=spec.contactor.pull_in_ms * MILLISECOND, release_ns=spec.contactor.release_ms * MILLISECOND
         ),

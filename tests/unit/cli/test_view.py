@@ -19,9 +19,9 @@ CHARGING: dict[str, Any] = {
     "reason": {"reason": "CHARGING", "text": "charging", "in_s": None},
     "limit": {"source": "OWNER", "limit_ma": 16_000, "text": "the owner"},
     "limits": [
-        {"limit_ma": 32_000, "text": "the cable", "permitted": True, "wins": False},
-        {"limit_ma": 16_000, "text": "the owner", "permitted": True, "wins": True, "in_s": 90},
-        {"limit_ma": None, "text": "the schedule", "permitted": False, "wins": False, "in_s": None},
+        {"source": "CABLE", "limit_ma": 32_000, "text": "the cable", "permitted": True, "wins": False},
+        {"source": "OWNER", "limit_ma": 16_000, "text": "the owner", "permitted": True, "wins": True, "in_s": 90},
+        {"source": "SCHEDULE", "limit_ma": None, "text": "the schedule", "permitted": False, "wins": False},
     ],
     "faults": [],
     "meter": {
@@ -75,3 +75,10 @@ def test_every_lock_is_shown_as_it_is(locked: bool | None) -> None:
     text = "\n".join(lines({**CHARGING, "locked": locked}))
     assert ("not locked" in text) is (locked is False)
     assert ("locked" in text) is (locked is not None)
+
+
+def test_warnings_are_shown_and_a_socket_without_a_cable_is_no_limit_of_0() -> None:
+    empty = {"source": "CABLE", "limit_ma": 0, "text": "the cable", "permitted": True, "wins": True}
+    text = "\n".join(lines({**CHARGING, "limits": [empty], "cable_ma": None, "warnings": ["the disk is full"]}))
+    assert "the disk is full" in text
+    assert "0.0 A" not in text
