@@ -56,6 +56,12 @@ class Results:
         values = sorted(self.samples[name])
         return values[(len(values) - 1) * percent // 100]
 
+    def summary(self) -> dict[str, dict[str, float]]:
+        return {
+            name: {"p50": self.quantile(name, 50), "p99": self.quantile(name, 99), "count": len(values)}
+            for name, values in self.samples.items()
+        }
+
 
 class Announcements:
     """Hears the multicast announcements in the controller's namespace, to tell when a device can be found."""
@@ -224,7 +230,7 @@ def run(rounds: int) -> dict[str, Results]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="fresh starts of each device")
-    parser.add_argument("--json", type=Path, help="where to keep all samples")
+    parser.add_argument("--json", type=Path, help="where to keep the figures, in seconds and bytes")
     parser.add_argument("--listen", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.listen:
@@ -234,8 +240,8 @@ def main() -> None:
     show(everything["evse-pi"], everything["matter.js"])
     if options.json:
         machine = {"machine": platform.machine(), "python": platform.python_version(), "cpus": os.cpu_count()}
-        samples = {kind: results.samples for kind, results in everything.items()}
-        options.json.write_text(json.dumps({**machine, "samples": samples}, indent=1) + "\n")
+        summaries = {kind: results.summary() for kind, results in everything.items()}
+        options.json.write_text(json.dumps({**machine, **summaries}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
