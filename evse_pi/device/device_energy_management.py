@@ -215,11 +215,11 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
             return None
         if view.faults:
             return _Cause.kFault
-        if not view.heard or view.session is None:
-            return _Cause.kOffline
         opted_out = any(_REASONS[cause] == active.reason for cause in _REFUSALS[self._opt_out()])
-        if opted_out or not self._adjustable(view):
+        if opted_out or self.endpoint.server(EnergyEvseModeServer).charge_mode is not ChargeMode.SOLAR:
             return _Cause.kUserOptOut
+        if not self._adjustable(view):
+            return _Cause.kOffline
         return _Cause.kNormalCompletion if view.now_ns >= active.until_ns else None
 
     def _end(self, cause: Any, view: ChargerView) -> None:
