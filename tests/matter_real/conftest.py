@@ -110,11 +110,11 @@ def wallboxes(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) 
     """Make running wallboxes; at the end they must stop cleanly and have logged no error but the faults set."""
     made: list[Wallbox] = []
 
-    def make(*options: str) -> Wallbox:
+    def make(*options: str, wait: bool = True) -> Wallbox:
         folder = Path(tempfile.mkdtemp(prefix="evse-"))  # the sockets' paths must be short
         box = Wallbox(namespaces, folder, 400 + next(_numbers), *options)
         made.append(box)
-        box.start()
+        box.start(wait=wait)
         return box
 
     yield make
