@@ -128,6 +128,7 @@ def _safety(box: Box, now_ns: int) -> dict[str, Any]:
         "evidence": [
             {
                 "check": evidence.check.name,
+                "at_ns": evidence.at_ns,
                 "measured": evidence.measured,
                 "lowest": evidence.lowest,
                 "highest": evidence.highest,

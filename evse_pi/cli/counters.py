@@ -1,0 +1,48 @@
+"""`evse-pi counters`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from evse_pi.cli.client import ask
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.page import row, show
+
+NAMES = {
+    "contactor_cycles": "closings of the contactor",
+    "openings_under_load": "openings while the vehicle still asked for power",
+    "safety_starts": "starts of the safety process",
+    "safety_unclean_ends": "lives of it that ended without a word: killed, hung, or by an error",
+    "node_starts": "starts of the node process",
+    "machine_starts": "starts of the machine",
+}
+
+
+@click.command("counters")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Show what wears out and how often the processes had to start."""
+    counters = ask(chosen(context, state_dir, run_dir).control_socket, "counters")
+    show(counters, lines(counters), as_json=as_json)
+
+
+def lines(counters: dict[str, Any]) -> list[str]:
+    """Return one line a counter, and the trend of the release time."""
+    text = []
+    for name, meaning in NAMES.items():
+        text += row(str(counters[name]), meaning)
+    release = counters["release"]
+    if release is None:
+        return [*text, *row("release", "no opening has been measured by the mirror contact yet")]
+    first, last, longest = (f"{release[name] / 1000:.0f} ms" for name in ("first_us", "last_us", "longest_us"))
+    promised = "" if release["promised_us"] is None else f"; the board promises {release['promised_us'] // 1000} ms"
+    resolution = release["resolution_us"] // 1000
+    return [
+        *text,
+        *row("release", f"first {first}, now {last}, longest {longest} of {release['measured']} openings{promised}"),
+        *row("", f"from the driven output to the mirror contact, seen every {resolution} ms, so up to that much less"),
+    ]

@@ -1,0 +1,112 @@
+"""`evse-pi replay`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.page import row, show
+
+if TYPE_CHECKING:
+    from evse_pi.diagnostics.recording import Recording
+    from evse_pi.diagnostics.replay import Decision, Step
+
+
+@click.command("replay")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, file: Path, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Feed a recording through this software's core logic and show where the decision fell.
+
+    FILE is a path, or the name of a recording of this box as `evse-pi faults` shows it. Status 1 when this software
+    decides otherwise than the box did.
+    """
+    from evse_pi.diagnostics.recording import RecordingError, load
+    from evse_pi.diagnostics.replay import decisions, differences, steps
+    from evse_pi.diagnostics.shelf import FOLDER
+
+    own = chosen(context, state_dir, run_dir).state_dir / FOLDER / file
+    try:
+        recording = load(own if not file.exists() and own.exists() else file)
+        replayed = list(steps(recording))
+    except (RecordingError, OSError) as error:
+        raise BoxError(str(error)) from error
+    found, apart = decisions(replayed), differences(replayed)
+    show(_answer(recording, replayed, found, apart), _lines(recording, replayed, found, apart), as_json=as_json)
+    if apart:
+        context.exit(1)
+
+
+def _lines(
+    recording: Recording, replayed: list[Step], found: list[Decision], apart: list[tuple[Step, tuple[str, ...]]]
+) -> list[str]:
+    about = recording.about
+    zero_ns = about["at_ns"] or replayed[-1].frame.inputs.now_ns
+    span_s = (replayed[-1].frame.inputs.now_ns - replayed[0].frame.inputs.now_ns) / 1e9
+    text = row("recording", f"{about.get('fault') or 'no fault'} of board {about.get('board')}")
+    text += row("ticks", f"{len(replayed)} in {span_s:.2f} s; times below are from the fault")
+    for each in found:
+        text += row(f"{(each.step.frame.inputs.now_ns - zero_ns) / 1e9:+.2f} s", _decision(each))
+    if not apart:
+        return [*text, *row("verdict", "this software decides the same in every tick")]
+    first, names = apart[0]
+    at_s = (first.frame.inputs.now_ns - zero_ns) / 1e9
+    text += row("verdict", f"THIS SOFTWARE DECIDES OTHERWISE in {len(apart)} ticks, first at {at_s:+.2f} s")
+    for name in names:
+        text += row("  " + name, f"the box: {_value(first.frame.outcome, name)}; now: {_value(first.outcome, name)}")
+    return text
+
+
+def _decision(decision: Decision) -> str:
+    """Return what was seen and what came of it."""
+    inputs, outcome = decision.step.frame.inputs, decision.step.outcome
+    pilot = inputs.pilot
+    seen = "pilot unread"
+    if pilot is not None:
+        seen = " / ".join(f"{mv / 1000:.2f} V" for mv in (pilot.high_mv, pilot.low_mv) if mv is not None)
+    told = [
+        f"{seen} -> {outcome.evse_state.name}",
+        "closed" if outcome.contactor_closed else "open",
+        outcome.phase.name,
+    ]
+    told += [outcome.reason.name, f"{outcome.offered_ma / 1000:.1f} A"]
+    told += [f"+{fault.name}" for fault in sorted(decision.set_now)]
+    told += [f"-{fault.name}" for fault in sorted(decision.cleared_now)]
+    return ", ".join(told)
+
+
+def _value(outcome: object, name: str) -> str:
+    value = getattr(outcome, name)
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(fault.name for fault in value)) or "none"
+    return str(getattr(value, "name", value))
+
+
+def _answer(
+    recording: Recording, replayed: list[Step], found: list[Decision], apart: list[tuple[Step, tuple[str, ...]]]
+) -> dict[str, Any]:
+    about = {name: value for name, value in recording.about.items() if name != "columns"}
+    return {
+        "about": about,
+        "ticks": len(replayed),
+        "same": not apart,
+        "decisions": [
+            {
+                "at_ns": each.step.frame.inputs.now_ns,
+                "changed": list(each.changed),
+                "set": sorted(fault.name for fault in each.set_now),
+                "cleared": sorted(fault.name for fault in each.cleared_now),
+                "state": each.step.outcome.evse_state.name,
+                "contactor_closed": each.step.outcome.contactor_closed,
+                "reason": each.step.outcome.reason.name,
+            }
+            for each in found
+        ],
+        "differences": [{"at_ns": step.frame.inputs.now_ns, "fields": list(names)} for step, names in apart[:100]],
+    }

@@ -1,0 +1,73 @@
+"""`evse-pi selftest`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.page import row, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXIT_FAILED = 3
+WITHIN_S = 20.0
+POLL_S = 0.1
+
+
+@click.command("selftest")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--last", is_flag=True, help="Show the last one instead of running a new one.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, as_json: bool, last: bool, state_dir: Any, run_dir: Any) -> None:
+    """Let the box test itself and show what it measured; status 3 when the test failed."""
+    address = chosen(context, state_dir, run_dir).control_socket
+    status = ask(address, "status") if last else _run(address)
+    safety = status["safety"]
+    if not safety["connected"]:
+        raise BoxError("the safety process does not answer; ask: evse-pi why")
+    passed = safety["self_test"] == "passed"
+    faults = [] if passed else status["faults"]
+    answer = {"passed": passed, "evidence": safety["evidence"], "faults": [fault["fault"] for fault in faults]}
+    show(answer, lines(passed, safety["evidence"], faults), as_json=as_json)
+    if not passed:
+        context.exit(EXIT_FAILED)
+
+
+def lines(passed: bool, evidence: list[dict[str, Any]], faults: list[dict[str, Any]]) -> list[str]:
+    """Return one line of evidence each, and the verdict."""
+    from evse_pi.diagnostics.why import evidence_text
+
+    text = []
+    for each in evidence:
+        text += row("passed" if each["passed"] else "FAILED", evidence_text(each))
+    text += row("self-test", "passed" if passed else "not passed")
+    for fault in faults:
+        text += row("fault", f"{fault['fault']}: {fault['hint']}")
+    return text
+
+
+def _run(address: Path) -> dict[str, Any]:
+    """Return the status after a new run. Raises: BoxError when it cannot begin or does not end."""
+    before = ask(address, "status")
+    if before["contactor"] is not None and before["contactor"]["closed"]:
+        raise BoxError("the box is charging, and a self-test needs an open contactor; first: evse-pi stop")
+    newest = _newest(before)
+    ask(address, "selftest")
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        status: dict[str, Any] = ask(address, "status")
+        if status["safety"].get("self_test") not in (None, "running") and _newest(status) > newest:
+            return status
+        time.sleep(POLL_S)
+    raise BoxError(f"the self-test did not end within {WITHIN_S:.0f} s; ask: evse-pi why")
+
+
+def _newest(status: dict[str, Any]) -> int:
+    """Return when the newest evidence was measured, ns of the machine's clock."""
+    return max((each["at_ns"] for each in status["safety"].get("evidence", [])), default=0)

@@ -1,0 +1,55 @@
+"""`evse-pi timing`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from evse_pi.cli.client import ask
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.page import row, show
+
+TITLES = {
+    "lateness": "lateness of a tick: from when it was due to when it began",
+    "window": "one look at the pilot: the samples of one window",
+    "reaction": "reaction: from a vehicle that leaves C to the output driven, worst case",
+}
+BAR = 40
+
+
+@click.command("timing")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Show how fast this very box reacts, and the budget that it must keep."""
+    timing = ask(chosen(context, state_dir, run_dir).control_socket, "timing")
+    show(timing, lines(timing), as_json=as_json)
+
+
+def lines(timing: dict[str, Any]) -> list[str]:
+    """Return the budget and a histogram each."""
+    within, release, budget = (timing[name] / 1000 for name in ("within_us", "release_us", "budget_us"))
+    verdict = "it fits" if timing["fits"] else "IT DOES NOT FIT: the box refuses to energise"
+    text = row(
+        "budget", f"{within:.0f} ms of the standard - {release:.0f} ms release of the contactor = {budget:.0f} ms"
+    )
+    text += row("reaction", f"99.9 % within {timing['reaction']['p999_us'] / 1000:.1f} ms: {verdict}")
+    text += row("beyond", f"{timing['beyond_budget']} of {timing['reaction']['count']} reactions")
+    for name, title in TITLES.items():
+        text += ["", title, *_histogram(timing[name])]
+    return text
+
+
+def _histogram(figures: dict[str, Any]) -> list[str]:
+    quantiles = "  ".join(
+        f"{title} {figures[name] / 1000:.2f} ms"
+        for title, name in (("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us"), ("max", "max_us"))
+    )
+    text = [f"  {quantiles}"]
+    largest = max((each["count"] for each in figures["bins"]), default=1)
+    for each in figures["bins"]:
+        bar = "#" * max(each["count"] * BAR // largest, 1)
+        text.append(f"  below {each['below_us'] / 1000:>9.3f} ms {each['count']:>10} {bar}")
+    return text

@@ -1,0 +1,67 @@
+"""`evse-pi why`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxNotRunning, ask
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.page import paragraph, row, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("why")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Say why the box does not charge, or charges at this current, and what to do."""
+    places = chosen(context, state_dir, run_dir)
+    try:
+        told = ask(places.control_socket, "why")
+    except BoxNotRunning:
+        told = _without_node(places.run_dir)
+        if told is None:
+            raise
+        show(told, lines(told), as_json=as_json)
+        context.exit(1)
+    show(told, lines(told), as_json=as_json)
+
+
+def lines(told: dict[str, Any]) -> list[str]:
+    """Return the paragraph, the findings and the limits."""
+    text = [*paragraph(told["paragraph"]), ""]
+    for finding in told["findings"]:
+        text += row(finding["kind"].lower(), f"{finding['name']}: {finding['what']}")
+        if finding["do"] and finding["do"] != "Nothing.":
+            text += row("  do", finding["do"])
+        if finding["clears"]:
+            text += row("  clears", finding["clears"])
+    label = "limit"
+    for limit in told["limits"]:
+        value = "no limit" if limit["limit_ma"] is None else f"{limit['limit_ma'] / 1000:.1f} A"
+        forbids = "" if limit["permitted"] else ", does not permit"
+        ends = f", ends in {limit['in_s']} s" if limit.get("in_s") is not None else ""
+        mark = " <- this one" if limit["wins"] else ""
+        text += row(label, f"{value:<9}{limit['text']}{forbids}{ends}{mark}")
+        label = ""
+    return text
+
+
+def _without_node(run_dir: Path) -> dict[str, Any] | None:
+    """Return what the safety process's own record says while no node process answers, None when there is none."""
+    import time
+
+    from evse_pi.core.ring import RingError
+    from evse_pi.diagnostics.orphan import orphaned
+    from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
+
+    try:
+        ring = Ring(RingFile(run_dir / RING_FILE))
+        return orphaned(ring.frames(2), ring.header(), time.monotonic_ns())
+    except (OSError, RingError):
+        return None
