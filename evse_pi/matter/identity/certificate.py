@@ -339,13 +339,12 @@ def _decode_extension(tag: object, value: object) -> BasicConstraints | int | tu
 def verify_chain(
     noc: MatterCertificate, icac: MatterCertificate | None, root: MatterCertificate, now_epoch_s: int | None
 ) -> None:
-    """Accept `noc` if it descends from `root`, through `icac` if there is one.
+    """Accept `noc` if it descends from `root`, which `verify_root` has accepted, through `icac` if there is one.
 
     Units: `now_epoch_s` in seconds since 2000; None means that no trusted time is known and validity is not checked.
     Raises: CertificateError with the rule that is broken.
     Source: Matter core 6.4.10, 6.5.
     """
-    verify_root(root)
     _check_noc(noc)
     if icac is not None:
         _check_icac(icac)

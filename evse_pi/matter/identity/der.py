@@ -6,6 +6,7 @@ It exists beside X.509 builders because those refuse what Matter allows, such as
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
 INTEGER = 0x02
 BIT_STRING = 0x03
@@ -47,6 +48,7 @@ def integer(value: int) -> bytes:
     return element(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
+@cache  # of the few identifiers that this package writes; a chain has 70 of them
 def object_identifier(dotted: str) -> bytes:
     """Return the OBJECT IDENTIFIER written as `dotted`."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))
