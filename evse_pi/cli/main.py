@@ -19,6 +19,7 @@ COMMANDS = {
     "setup": "Set up a box: board, supply, country's rules, cable, protection, meter.",
     "capacity": "Show or set what the circuit may carry.",
     "calibrate": "Correct the reading of the pilot by known voltages.",
+    "certificate": "Write the commissioning report: one page to print and sign.",
     "run": "Run the box in the foreground: the safety process and the node process.",
     "status": "Show what the box does, and why.",
     "why": "Say why the box does not charge, or charges at this current.",

@@ -13,6 +13,7 @@ import click
 
 from evse_pi.cli.client import BoxError
 from evse_pi.cli.commission import invite
+from evse_pi.cli.office import SIMULATED, desk_of, folder_of
 from evse_pi.cli.options import chosen, place_options
 from evse_pi.cli.places import SYSTEM_STATE
 from evse_pi.cli.supervisor import Service, Supervisor
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
-SIMULATED = "simulated"
 NODE_RESTART_S = 3.0
 SAFETY_RESTART_S = 1.0
 SIMULATOR_PRIORITY = 60  # above the safety process, which takes a slow bus for a fault
@@ -59,7 +59,7 @@ def matter_options(function: Decorated) -> Decorated:
 
 
 @click.command("run")
-@click.option("--board", default=SIMULATED, show_default=True, help="Name of a board file.")
+@click.option("--board", help="Name of a board file; else the one that was set up, else the simulated one.")
 @click.option(
     "--simulate", is_flag=True, help="Run this board on the simulated plant; implied by the board `simulated`."
 )
@@ -70,7 +70,7 @@ def command(
     context: click.Context,
     /,
     *,
-    board: str,
+    board: str | None,
     simulate: bool,
     state_dir: Path | None,
     run_dir: Path | None,
@@ -78,6 +78,7 @@ def command(
 ) -> None:
     """Run the box in the foreground until Ctrl-C."""
     chosen_places = chosen(context, state_dir, run_dir)
+    board = board or desk_of(chosen_places).office.board_name() or SIMULATED
     run_box(board, chosen_places, simulate=simulate or board == SIMULATED, matter=_matter_arguments(matter))
 
 
@@ -163,10 +164,8 @@ def _installation(board: BoardSpec, places: Places, *, simulate: bool) -> Path:
     """Return the installer's file: of the system, or in a state folder of one's own; a simulated box writes its own."""
     from evse_pi.config import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
 
-    if places.state_dir == SYSTEM_STATE:
-        return INSTALLATION
-    path = places.state_dir / INSTALLATION.name
-    if simulate and not path.exists():
+    path = folder_of(places) / INSTALLATION.name
+    if simulate and places.state_dir != SYSTEM_STATE and not path.exists():
         rated = ratings(board)
         capacity = min(SIMULATED_INSTALLATION.circuit_capacity_ma, rated.rated_current_ma)
         phases = min(SIMULATED_INSTALLATION.phases, rated.phases)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.core.installation import Installation
     from evse_pi.energy.clock import Clock
+    from evse_pi.installer.calibration import Result
     from hal.calibration import LinearScale
     from hal.units import Milliamps
 
@@ -168,13 +169,14 @@ class Office:
         )
         return wanted
 
-    def set_calibration(self, board: BoardSpec, scale: LinearScale, who: Who) -> None:
+    def set_calibration(self, board: BoardSpec, result: Result, who: Who) -> None:
         """Take the measured scale of the pilot's input. Raises: OSError; then nothing changed."""
-        key = read_key(self.folder)
+        key, scale = read_key(self.folder), result.scale
         former = self.calibration(board) or board.pilot_adc.scale
         changes = {
             "from": [former.gain_uv_per_code, former.offset_mv],
             "to": [scale.gain_uv_per_code, scale.offset_mv],
+            "residuals_mv": dict(result.residuals_mv),
         }
         file = self.folder / CALIBRATION_FILE
         self._change(who, "calibration", changes, lambda mark: write_calibration(file, board, scale, key, str(mark)))

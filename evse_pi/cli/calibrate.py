@@ -1,0 +1,274 @@
+"""`evse-pi calibrate`: how the codes of the pilot's converter become volts, measured on this very box."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError, ask, stream
+from evse_pi.cli.office import VOLTS, desk_of, installer_options, show
+from evse_pi.cli.options import chosen, place_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evse_pi.cli.office import Desk
+    from evse_pi.installer.calibration import Point
+
+DRAFT = "calibration.draft.json"
+READINGS = 4
+MODE_STEADY = "+12 V"
+STEADY_WITHIN_S = 20.0
+SELF_TEST_WITHIN_S = 30.0
+NAMES = ("open", "9V", "6V", "3V", "-12V")
+
+
+@click.group("calibrate", invoke_without_command=True)
+@installer_options
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Measure known voltages with the running box, and correct its reading by them.
+
+    Without a word more it leads through all references; keep a voltmeter between pilot and earth. What is measured
+    is kept, so that the steps may also be taken one by one: measure, show, apply, drop.
+    """
+    context.obj = chosen(context, options["state_dir"], options["run_dir"])
+    if context.invoked_subcommand is None:
+        _guide(context, options)
+
+
+@command.command("measure")
+@click.argument("reference", type=click.Choice(NAMES))
+@click.option("--true", "true_mv", type=VOLTS, help="What the voltmeter shows, with its unit; else the nominal value.")
+@installer_options
+@click.pass_context
+def measure(context: click.Context, /, *, reference: str, true_mv: int | None, **options: Any) -> None:
+    """Measure one reference that is on the pilot now.
+
+    Examples: evse-pi calibrate measure 9V --true 8.94V; evse-pi calibrate measure -- -12V --true -11.93V
+    """
+    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
+    desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"measure {reference}")
+    with _stopped(desk):
+        point, read_mv = _measured(desk, reference, true_mv)
+    facts = {"reference": reference, "true_mv": point.true_mv, "read_mv": read_mv, "error_mv": read_mv - point.true_mv}
+    show(facts, [_row(reference, point.true_mv, read_mv)], as_json=options["as_json"])
+
+
+@command.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def show_calibration(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Show the scale in use, and what has been measured and not yet applied."""
+    from evse_pi.installer.office import Refused
+
+    desk = desk_of(chosen(context, state_dir, run_dir))
+    board = desk.board()
+    try:
+        own = desk.office.calibration(board)
+    except Refused as error:
+        raise BoxError(str(error)) from error
+    scale = own or board.pilot_adc.scale
+    points = _read_draft(desk)
+    facts = {
+        "gain_uv_per_code": scale.gain_uv_per_code,
+        "offset_mv": scale.offset_mv,
+        "measured": own is not None,
+        "draft": {name: {"true_mv": each.true_mv, "codes": list(each.codes)} for name, each in points.items()},
+    }
+    source = "measured on this box" if own else "of the board file"
+    rows = [("scale", f"{scale.gain_uv_per_code} uV per code, {scale.offset_mv} mV at code 0, {source}")]
+    rows += [_row(name, each.true_mv, scale.millivolts(round(each.code))) for name, each in points.items()]
+    show(facts, rows, as_json=as_json)
+
+
+@command.command("apply")
+@installer_options
+@click.pass_context
+def apply(context: click.Context, /, **options: Any) -> None:
+    """Put the line through what was measured into use; refused, with numbers, when it cannot be right."""
+    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
+    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
+    _apply(desk, who, as_json=options["as_json"])
+
+
+@command.command("drop")
+@installer_options
+@click.pass_context
+def drop(context: click.Context, /, **options: Any) -> None:
+    """Go back to the scale of the board file, and forget what was measured."""
+    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
+    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="drop the calibration")
+    try:
+        desk.office.drop_calibration(desk.board(), who)
+        _draft(desk).unlink(missing_ok=True)
+    except OSError as error:
+        raise BoxError(str(error)) from error
+    state = desk.put_in_force()
+    show({"dropped": True, "state": state}, [("scale", "of the board file"), ("state", state)],
+         as_json=options["as_json"])  # fmt: skip
+
+
+def _guide(context: click.Context, options: dict[str, Any]) -> None:
+    """Lead through all references, measure each, and apply the result."""
+    from evse_pi.installer.calibration import REFERENCES, REQUIRED
+
+    desk = desk_of(context.obj)
+    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
+    _draft(desk).unlink(missing_ok=True)
+    with _stopped(desk):
+        for name in NAMES:
+            reference = REFERENCES[name]
+            optional = "" if name in REQUIRED else " (or: skip)"
+            text = f"{name}: {reference.told}. The voltmeter shows{optional}"
+            answer = click.prompt(text, default=f"{reference.nominal_mv / 1000:g}V", err=True)
+            if answer == "skip" and name not in REQUIRED:
+                continue
+            point, read_mv = _measured(desk, name, VOLTS.convert(answer, None, context))
+            click.echo(f"    {_row(name, point.true_mv, read_mv)[1]}", err=True)
+        _apply(desk, who, as_json=options["as_json"])
+
+
+def _apply(desk: Desk, who: Any, *, as_json: bool) -> None:
+    from evse_pi.installer.calibration import CalibrationError, fit
+    from evse_pi.installer.office import Refused
+
+    board = desk.board()
+    try:
+        former = desk.office.calibration(board) or board.pilot_adc.scale
+        result = fit(_read_draft(desk), board)
+        desk.office.set_calibration(board, result, who)
+    except CalibrationError as error:
+        raise BoxError(f"{error}; the scale in use stays") from error
+    except (Refused, OSError) as error:
+        raise BoxError(str(error)) from error
+    _draft(desk).unlink(missing_ok=True)
+    state = desk.put_in_force()
+    facts = {"gain_uv_per_code": result.scale.gain_uv_per_code, "offset_mv": result.scale.offset_mv,
+             "former": [former.gain_uv_per_code, former.offset_mv], "residuals_mv": dict(result.residuals_mv),
+             "by": who.name, "state": state}  # fmt: skip
+    residuals = ", ".join(f"{name} {each:+} mV" for name, each in result.residuals_mv.items())
+    rows = [
+        ("scale", f"{result.scale.gain_uv_per_code} uV per code, {result.scale.offset_mv} mV at code 0"),
+        ("before", f"{former.gain_uv_per_code} uV per code, {former.offset_mv} mV at code 0"),
+        ("left over", residuals),
+        ("state", state),
+    ]
+    show(facts, rows, as_json=as_json)
+
+
+def _measured(desk: Desk, name: str, true_mv: int | None) -> tuple[Point, int]:
+    """Measure one reference and keep it. Raises: BoxError."""
+    from evse_pi.installer.calibration import REFERENCES, CalibrationError, point
+    from hal.calibration import LinearScale
+    from hal.units import Millivolts
+
+    read = _low_rail if name == "-12V" else _plateau
+    read_mv, now = read(desk)
+    scale = LinearScale(now["pilot"]["gain_uv_per_code"], Millivolts(now["pilot"]["offset_mv"]))
+    true_mv = REFERENCES[name].nominal_mv if true_mv is None else true_mv
+    try:
+        found = point(name, true_mv, read_mv, scale)
+    except CalibrationError as error:
+        raise BoxError(str(error)) from error
+    _keep(desk, {**_read_draft(desk), name: found})
+    return found, round(sum(read_mv) / len(read_mv))
+
+
+def _plateau(desk: Desk) -> tuple[list[int], dict[str, Any]]:
+    """Return the level of a steady line, read several times. Raises: BoxError."""
+    now = _wait(desk, lambda now: now["pilot"] is not None and now["pilot"]["mode"] == MODE_STEADY,
+                STEADY_WITHIN_S, "the pilot does not become steady")  # fmt: skip
+    read: list[int] = []
+    seen = None
+    with closing(stream(desk.places.control_socket, "watch")) as changes:
+        for now in changes:
+            pilot = now["pilot"]
+            if pilot is None or pilot["mode"] != MODE_STEADY:
+                raise BoxError("the pilot did not stay steady while it was read; try again")
+            if (stamp := now["safety"]["ticks"]) != seen:
+                seen = stamp
+                read.append(pilot["high_mv"])
+            if len(read) > READINGS:
+                return read[1:], now  # the first may be older than the reference
+    raise BoxError("the box closed the connection")
+
+
+def _low_rail(desk: Desk) -> tuple[list[int], dict[str, Any]]:
+    """Return what a self-test sees of −12 V, which is all there is to see of it. Raises: BoxError."""
+    ask(desk.places.control_socket, "selftest")
+    _wait(
+        desk,
+        lambda now: now["safety"].get("self_test") == "running",
+        SELF_TEST_WITHIN_S,
+        "the self-test does not start",
+    )
+    now = _wait(desk, lambda now: now["safety"].get("self_test") != "running" and now["pilot"] is not None,
+                SELF_TEST_WITHIN_S, "the self-test does not end")  # fmt: skip
+    read = [each["measured"] for each in now["safety"]["evidence"] if each["check"] == "PILOT_LOW_RAIL"]
+    if not read:
+        raise BoxError("the self-test could not read the pilot; see: evse-pi status")
+    return read, now
+
+
+@contextmanager
+def _stopped(desk: Desk) -> Iterator[None]:
+    """Let the box offer nothing meanwhile, so that the pilot is steady. Raises: BoxError while a vehicle charges."""
+    address = desk.places.control_socket
+    before = ask(address, "status")
+    if before["contactor"] is None:
+        raise BoxError("the safety process does not answer")
+    if before["contactor"]["closed"]:
+        raise BoxError("a vehicle charges; end that first")
+    permitted = before["owner"]["permitted"]
+    if permitted:
+        ask(address, "stop")
+    try:
+        yield
+    finally:
+        if permitted:
+            ask(address, "permit")
+
+
+def _wait(desk: Desk, holds: Callable[[dict[str, Any]], bool], within_s: float, otherwise: str) -> dict[str, Any]:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        now: dict[str, Any] = ask(desk.places.control_socket, "status")
+        if holds(now):
+            return now
+        time.sleep(0.1)
+    raise BoxError(f"{otherwise} within {within_s:.0f} s")
+
+
+def _row(name: str, true_mv: int, read_mv: int) -> tuple[str, str]:
+    return name, f"is {true_mv / 1000:.3f} V, read as {read_mv / 1000:.3f} V, {read_mv - true_mv:+} mV"
+
+
+def _draft(desk: Desk) -> Any:
+    return desk.office.folder / DRAFT
+
+
+def _read_draft(desk: Desk) -> dict[str, Point]:
+    from evse_pi.installer.calibration import Point
+
+    try:
+        found = json.loads(_draft(desk).read_bytes())
+        return {name: Point(name, int(each["true_mv"]), tuple(map(int, each["codes"]))) for name, each in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(desk: Desk, points: dict[str, Point]) -> None:
+    from evse_pi.config import write_atomically
+
+    content = json.dumps({name: asdict(each) for name, each in points.items()}).encode()
+    try:
+        write_atomically(_draft(desk), content, 0o600)
+    except OSError as error:
+        raise BoxError(str(error)) from error

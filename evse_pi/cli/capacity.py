@@ -1,0 +1,128 @@
+"""`evse-pi capacity`: what the circuit behind the box may carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.office import AMPERES, amps, desk_of, installer_options, show
+from evse_pi.cli.options import chosen, place_options
+
+if TYPE_CHECKING:
+    from evse_pi.cli.office import Desk
+
+
+@click.group("capacity", invoke_without_command=True)
+@place_options
+@click.pass_context
+def command(context: click.Context, *, state_dir: Any, run_dir: Any) -> None:
+    """Show or set what the circuit may carry; without a word more, show it.
+
+    A lower capacity is in force at once, a higher one with the next change of the offer.
+    """
+    context.obj = chosen(context, state_dir, run_dir)
+    if context.invoked_subcommand is None:
+        context.invoke(show_capacity)
+
+
+@command.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@place_options
+@click.pass_context
+def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: Any = None, run_dir: Any = None) -> None:
+    """Show the capacity, who set it, and whether the file is to be trusted."""
+    from evse_pi.installer.office import Refused
+
+    desk = desk_of(chosen(context, state_dir, run_dir))
+    try:
+        board = desk.board()
+        installation = desk.office.installation(board)
+    except Refused as error:
+        raise BoxError(str(error)) from error
+    trail = desk.office.trail()
+    changes = [entry for entry in trail.entries if entry["what"] in ("setup", "capacity")]
+    seal = desk.office.seal_state(board)
+    facts = {
+        "circuit_capacity_ma": installation.circuit_capacity_ma,
+        "phases": installation.phases,
+        "board_ma": board.rated_current_ma,
+        "cable_ma": installation.tethered_cable_ma or None,
+        "seal": seal,
+        "audit": {"intact": trail.intact, "entries": len(trail.entries), "problems": list(trail.problems)},
+        "set_by": _entry(changes[-1]) if changes else None,
+    }
+    rows = [
+        ("circuit capacity", f"{amps(installation.circuit_capacity_ma)}, {installation.phases} phase(s)"),
+        ("the board carries", amps(board.rated_current_ma)),
+        ("the cable carries", amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else "as coded"),
+        ("set by", told(changes[-1]) if changes else "nobody on record"),
+        ("seal", seal),
+        ("record of changes", trail.state()),
+    ]
+    show(facts, rows, as_json=as_json)
+
+
+@command.command("set")
+@click.argument("current", type=AMPERES)
+@click.option("--phases", type=click.IntRange(1, 3), help="Also set how many phases the circuit has.")
+@installer_options
+@click.pass_context
+def set_capacity(context: click.Context, /, *, current: int, phases: int | None, **options: Any) -> None:
+    """Set the capacity to CURRENT, with its unit.
+
+    Example: sudo evse-pi capacity set 32A
+    """
+    from evse_pi.installer.office import Refused
+    from hal.units import Milliamps
+
+    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
+    board = desk.board()
+    wish = f"capacity {amps(current)}"
+    try:
+        who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=wish)
+        former = desk.office.installation(board)
+        wanted = desk.office.set_capacity(board, Milliamps(current), phases, who)
+    except (Refused, OSError) as error:
+        raise BoxError(str(error)) from error
+    told_in_force = desk.put_in_force()
+    if current > former.circuit_capacity_ma and _charging(desk):
+        told_in_force += "; the vehicle that charges now gets more when its offer changes next"
+    facts = {
+        "circuit_capacity_ma": wanted.circuit_capacity_ma,
+        "former_ma": former.circuit_capacity_ma,
+        "phases": wanted.phases,
+        "by": who.name,
+        "right": who.right,
+        "state": told_in_force,
+    }
+    change = f"{amps(wanted.circuit_capacity_ma)}, before {amps(former.circuit_capacity_ma)}"
+    show(facts, [("circuit capacity", change), ("by", f"{who.name} ({who.right})"), ("state", told_in_force)],
+         as_json=options["as_json"])  # fmt: skip
+
+
+def told(entry: Any) -> str:
+    """Return in one line who changed something, and when, as far as that is known."""
+    return f"{entry['name']} ({entry['right']}), {instant(entry)}"
+
+
+def instant(entry: Any) -> str:
+    """Return when an entry was made; a clock that was not known then has no time to show."""
+    import datetime
+
+    if entry["unix_s"] is None:
+        return f"time unknown, {entry['uptime_s']} s after the start {entry['machine_boot'][:8]}"
+    return datetime.datetime.fromtimestamp(entry["unix_s"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    return {key: entry[key] for key in ("number", "unix_s", "name", "right", "what")}
+
+
+def _charging(desk: Desk) -> bool:
+    try:
+        contactor = ask(desk.places.control_socket, "status")["contactor"]
+    except BoxError:
+        return False
+    return bool(contactor and contactor["closed"])

@@ -1,0 +1,187 @@
+"""`evse-pi certificate`: the commissioning report, one page to print and sign."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.capacity import instant, told
+from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.office import desk_of
+from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.setup import rows_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from boards.spec import BoardSpec
+    from evse_pi.cli.office import Desk
+    from evse_pi.core.installation import Installation
+    from evse_pi.installer.audit import Trail
+    from evse_pi.installer.certificate import Page
+
+UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
+KEPT_CHANGES = 5  # the page is one page
+NOT_PASSED = 1
+
+
+@click.command("certificate")
+@click.option("--out", type=click.Path(dir_okay=False), help="File to write, .md or .html; else Markdown is printed.")
+@click.option("--json", "as_json", is_flag=True, help="Print what the report says as one JSON object.")
+@place_options
+@click.pass_context
+def command(context: click.Context, /, *, out: str | None, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+    """Write the commissioning report of the running box.
+
+    Exit status 1 when the box may not go into service; the report then says why.
+    """
+    from evse_pi.installer.office import Refused
+
+    desk = desk_of(chosen(context, state_dir, run_dir))
+    try:
+        board = desk.board()
+        installation = desk.office.installation(board)
+        now = ask(desk.places.control_socket, "status")
+        if now["pilot"] is None:
+            raise BoxError("the safety process does not answer: there is nothing to certify")
+        trail, seal = desk.office.trail(), desk.office.seal_state(board)
+        page = _page(desk, board, installation, now, trail, seal)
+        _put(page, out, as_json=as_json, facts=_facts(board, installation, now, trail, seal, page))
+    except (Refused, OSError) as error:
+        raise BoxError(str(error)) from error
+    if not page.passed:
+        click.echo(f"evse-pi: {page.result}", err=True)
+        sys.exit(NOT_PASSED)
+
+
+def _put(page: Page, out: str | None, *, as_json: bool, facts: dict[str, Any]) -> None:
+    from pathlib import Path
+
+    from evse_pi.installer.certificate import markdown, web_page
+
+    writers = {".md": markdown, ".html": web_page}
+    if out is not None:
+        file: Path = Path(out)
+        if file.suffix not in writers:
+            raise click.UsageError(f"--out {out}: must end in .md or .html; to get a PDF, print the .html")
+        file.write_text(writers[file.suffix](page), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(facts))
+    elif out is None:
+        click.echo(markdown(page), nl=False)
+    else:
+        click.echo(f"written: {out}")
+
+
+def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str) -> list[str]:
+    """Return everything that keeps the box from going into service."""
+    problems = [f"fault {fault['fault']}" for fault in now["faults"]]
+    if now["safety"]["self_test"] != "passed":
+        problems.append(f"self-test {now['safety']['self_test']}")
+    if not trail.intact:
+        problems.append("record of changes broken")
+    elif not trail.entries:
+        problems.append("no setup on record")
+    if seal != "intact":
+        problems.append(f"seal {seal}")
+    if board.bench_only:
+        problems.append("board for the bench only")
+    return problems
+
+
+def _page(
+    desk: Desk, board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str
+) -> Page:
+    from evse_pi.energy.clock import SystemClock
+    from evse_pi.installer.certificate import Page, Section
+
+    problems = _problems(board, now, trail, seal)
+    result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"
+    pilot, clock = now["pilot"], SystemClock()
+    made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
+            "machine_boot": clock.machine_boot}  # fmt: skip
+    levels = f"high {pilot['high_mv'] / 1000:.2f} V, low {pilot['low_mv'] / 1000:.2f} V"
+    return Page(
+        result,
+        not problems,
+        (
+            Section("Settings", tuple(rows_of(board, installation))),
+            Section("Self-test", tuple(_evidence_row(each) for each in now["safety"]["evidence"])),
+            Section(
+                "Control pilot",
+                (
+                    ("now", f"state {pilot['state']}, {levels}, {pilot['mode']}"),
+                    ("scale", f"{pilot['gain_uv_per_code']} uV per code, {pilot['offset_mv']} mV at code 0"),
+                    ("calibration", _calibration(trail)),
+                ),
+            ),
+            Section(
+                "Versions",
+                (
+                    ("software", f"evse-pi {now.get('version', version('evse-pi'))}"),
+                    ("board file", _board_file(board)),
+                    ("report made", instant(made)),
+                ),
+            ),
+            Section("Record of changes", (("state", trail.state()), ("seal", seal), *_changes(trail))),
+        ),
+    )
+
+
+def _facts(
+    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str, page: Page
+) -> dict[str, Any]:
+    return {
+        "passed": page.passed,
+        "result": page.result,
+        "board": board.name,
+        "installation": values_of(installation),
+        "evidence": now["safety"]["evidence"],
+        "pilot": now["pilot"],
+        "faults": [fault["fault"] for fault in now["faults"]],
+        "version": now.get("version"),
+        "seal": seal,
+        "audit": {
+            "intact": trail.intact,
+            "problems": list(trail.problems),
+            "entries": [dict(e) for e in trail.entries],
+        },
+    }
+
+
+def _evidence_row(evidence: Mapping[str, Any]) -> tuple[str, str]:
+    unit = UNITS.get(evidence["check"], "")
+    band = f"{evidence['lowest']} to {evidence['highest']} {unit}".rstrip()
+    label = evidence["check"].replace("_", " ").capitalize()
+    verdict = "passed" if evidence["passed"] else "FAILED"
+    return label, f"{evidence['measured']} {unit}".rstrip() + f" (allowed {band}), {verdict}"
+
+
+def _calibration(trail: Trail) -> str:
+    entries = [entry for entry in trail.entries if entry["what"] == "calibration"]
+    if not entries or entries[-1].get("dropped"):
+        return "none; the scale of the board file"
+    residuals = ", ".join(f"{name} {each:+} mV" for name, each in entries[-1]["residuals_mv"].items())
+    return f"by {told(entries[-1])}; left over: {residuals}"
+
+
+def _changes(trail: Trail) -> list[tuple[str, str]]:
+    def row(entry: Mapping[str, Any]) -> tuple[str, str]:
+        change = f": {entry['from_ma']} mA to {entry['to_ma']} mA" if entry["what"] == "capacity" else ""
+        return f"{entry['number']}. {entry['what']}", f"{told(entry)}{change}"
+
+    return [row(entry) for entry in trail.entries[-KEPT_CHANGES:]]
+
+
+def _board_file(board: BoardSpec) -> str:
+    import hashlib
+
+    from boards.loader import board_files
+
+    content = board_files()[board.name].read_bytes()
+    return f"{board.name}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"

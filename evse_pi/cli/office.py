@@ -1,0 +1,158 @@
+"""What the installer's commands share: which box, who asks, in which unit, and how a change comes into force."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.cli.options import place_options
+from evse_pi.cli.places import SYSTEM_STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from boards.spec import BoardSpec
+    from evse_pi.cli.places import Places
+    from evse_pi.installer.office import Office, Who
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+WIDTH = 80
+LABEL = 22
+UNITS = {"mA": 1, "A": 1000, "mV": 1, "V": 1000}
+
+
+def installer_options(function: Decorated) -> Decorated:
+    """Give a command the options that say who asks, where, and how to answer."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input."),
+        click.option("--name", help="Your name, for the record; else the login name."),
+    ):
+        function = option(function)
+    return place_options(function)
+
+
+class Quantity(click.ParamType):  # type: ignore[type-arg] # generic since click 8.2 only
+    """A number with its unit, such as 32A or 230V; taken in thousandths of it."""
+
+    name = "quantity"
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return thousandths; a number without unit is wrong usage, because nobody can know what was meant."""
+        if isinstance(value, int):
+            return value
+        text = str(value).strip()
+        for unit in (f"m{self._unit}", self._unit):
+            number = text.removesuffix(unit).strip()
+            if number != text and _is_number(number):
+                thousandths = round(float(number) * UNITS[unit], 6)
+                if thousandths.is_integer():
+                    return int(thousandths)
+        example = "32A or 32000mA" if self._unit == "A" else "230V"
+        return self.fail(f"{text!r}: a number with its unit is required, for example {example}", param, ctx)
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).isdigit()
+
+
+AMPERES, VOLTS = Quantity("A"), Quantity("V")
+
+
+def amps(current_ma: int) -> str:
+    """Return a current as people write it."""
+    return f"{current_ma / 1000:g} A"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The installer's files of the box that was named, and its sockets."""
+
+    office: Office
+    places: Places
+
+    def board(self) -> BoardSpec:
+        """Return the board of this box. Raises: BoxError."""
+        return load(self.office.board_name() or SIMULATED)
+
+    def who(self, name: str | None, *, pin_stdin: bool, wish: str) -> Who:
+        """Return who asks, and by which right. Raises: BoxError when there is none, which is put on record."""
+        from evse_pi.installer.office import Refused, Who
+
+        login = os.environ.get("SUDO_USER") or _login()
+        try:
+            right = self.office.right_of(os.geteuid(), sys.stdin.readline().strip() if pin_stdin else None)
+        except Refused as error:
+            self.office.note_refusal(Who(name or login, "none"), wish, str(error))
+            raise BoxError(str(error)) from error
+        return Who(name or login, right)
+
+    def put_in_force(self) -> str:
+        """Have the running box read the files again, and return what came of it."""
+        try:
+            ask(self.places.control_socket, "reload")
+        except BoxNotRunning:
+            return "the box does not run; in force at its next start"
+        except BoxError as error:
+            return f"written, but the box did not take it: {error}"
+        return "in force"
+
+
+SIMULATED = "simulated"
+
+
+def desk_of(places: Places) -> Desk:
+    """Return the desk of a box."""
+    from evse_pi.energy.clock import SystemClock
+    from evse_pi.installer.office import Office
+
+    return Desk(Office(folder_of(places), SystemClock()), places)
+
+
+def folder_of(places: Places) -> Path:
+    """Return where the installer's files of a box lie: of the system, or in a state folder of one's own."""
+    from evse_pi.config import INSTALLATION
+
+    return INSTALLATION.parent if places.state_dir == SYSTEM_STATE else places.state_dir
+
+
+def load(name: str) -> BoardSpec:
+    """Return a board by name. Raises: BoxError."""
+    from boards.loader import BoardError, load_board
+
+    try:
+        return load_board(name)
+    except BoardError as error:
+        raise BoxError(str(error)) from error
+
+
+def show(facts: dict[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    """Print facts for a script, or rows for a person, at most 80 columns wide."""
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    import textwrap
+
+    for label, text in rows:
+        head = f"{label:<{LABEL}}"
+        for line in textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * LABEL) or [head.rstrip()]:
+            click.echo(line)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"

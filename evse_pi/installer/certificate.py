@@ -1,0 +1,70 @@
+"""The commissioning report as one page: what is set, what was measured, what it was measured with, who signs.
+
+There is no PDF: every browser prints the HTML to one, and the libraries that would make it here bring more code than
+the whole installer's half of this software.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+TITLE = "Commissioning report of a charging point"
+SIGNATURES = ("Installer", "Customer")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and its rows, each a label and a value."""
+
+    heading: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole report; `result` is the verdict, `passed` whether it is a good one."""
+
+    result: str
+    passed: bool
+    sections: tuple[Section, ...]
+
+
+def markdown(page: Page) -> str:
+    """Return the page as Markdown."""
+    lines = [f"# {TITLE}", "", f"**{_cell(page.result)}**"]
+    for section in page.sections:
+        lines += ["", f"## {section.heading}", "", "| | |", "|---|---|"]
+        lines += [f"| {_cell(label)} | {_cell(value)} |" for label, value in section.rows]
+    lines += ["", "## Signatures", "", "| | Name | Date | Signature |", "|---|---|---|---|"]
+    lines += [f"| {each} | | | |" for each in SIGNATURES]
+    return "\n".join(lines) + "\n"
+
+
+_STYLE = """
+@page { size: A4; margin: 12mm }
+body { font: 10pt/1.25 sans-serif; max-width: 186mm; margin: 0 auto; color: #000; background: #fff }
+h1 { font-size: 15pt; margin: 0 0 1mm } h2 { font-size: 10.5pt; margin: 2.5mm 0 .5mm }
+table { border-collapse: collapse; width: 100% } td { border-bottom: .2mm solid #999; padding: .3mm 1mm }
+td:first-child { width: 52mm } .result { border: .6mm solid #000; padding: 1.5mm; font-weight: bold }
+.sign td { height: 9mm; vertical-align: bottom }
+"""
+
+
+def web_page(page: Page) -> str:
+    """Return the page as HTML that stands alone and prints on one sheet of A4."""
+    body = [f"<h1>{TITLE}</h1>", f'<p class="result">{html.escape(page.result)}</p>']
+    for section in page.sections:
+        rows = "".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in section.rows)
+        body.append(f"<h2>{html.escape(section.heading)}</h2><table>{rows}</table>")
+    signs = "".join(f"<tr><td>{each}</td><td>Name, date, signature:</td></tr>" for each in SIGNATURES)
+    body.append(f'<h2>Signatures</h2><table class="sign">{signs}</table>')
+    head = f'<meta charset="utf-8"><title>{TITLE}</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+
+
+def _cell(text: str) -> str:
+    """Return `text` as it may stand in a table; whoever is called so may not draw one of his own."""
+    for sign in "\\`*_|<>[]#":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())
