@@ -114,22 +114,22 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     def enable_charging(self, request: Any) -> None:
         """Permit charging within limits, until a time or for good."""
-        rules.check_supply(self.internal.shown, self._permission())
         grant = rules.charging_granted(
             self.internal.kept.grant,
             request.chargingEnabledUntil,
             request.minimumChargeCurrent,
             request.maximumChargeCurrent,
         )
+        rules.check_supply(self.internal.shown, self._permission())
         self._planner.start_now()
         self._settle(replace(self.internal.kept, grant=grant))
 
     def enable_discharging(self, request: Any) -> None:
         """Permit discharging; this box's contactor and pilot do not know the direction, so nothing else follows."""
-        rules.check_supply(self.internal.shown, self._permission())
         grant = rules.discharging_granted(
             self.internal.kept.grant, request.dischargingEnabledUntil, request.maximumDischargeCurrent
         )
+        rules.check_supply(self.internal.shown, self._permission())
         self._settle(replace(self.internal.kept, grant=grant))
 
     def start_diagnostics(self) -> None:

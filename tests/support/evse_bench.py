@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.core.faults import Fault
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charger import ChargerView, SelfTestView
@@ -17,11 +17,13 @@ from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status import MatterStatus, Status
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
-from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
+from hal.units import SECOND, Milliamps, Millivolts
 from tests.support.model_bench import attached, model_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from evse_pi.core.faults import Fault
 
 NOW_S = 1_800_000_000 - MATTER_EPOCH_UNIX_S
 CAPACITY_MA = 32_000
@@ -136,6 +138,12 @@ class HandCharger:
         self.become(now_ns=view.now_ns + seconds * SECOND, session=session)
 
 
+@functools.cache
+def evse_class(features: tuple[str, ...]) -> type[EnergyEvseServer]:
+    """Return the cluster with features; resolving its tables takes longer than any test of it."""
+    return EnergyEvseServer.with_features(*features) if features else EnergyEvseServer
+
+
 @dataclass
 class EvseBench:
     """One cluster with its box, its clock, and everything that peers would hear of it."""
@@ -150,8 +158,9 @@ class EvseBench:
     planner: Any = None
 
     async def start(self) -> EvseBench:
-        kind = EnergyEvseServer.with_features(*self.features) if self.features else EnergyEvseServer
-        self.server = kind(self.charger, self.clock, governed=lambda: self.governed, planner=self.planner)
+        self.server = evse_class(self.features)(
+            self.charger, self.clock, governed=lambda: self.governed, planner=self.planner
+        )
         self.node = await attached(self.server, node=model_node(self.store))
         for event in self.server.cluster.events.values():
             getattr(self.server.events, event.key).on(self._hear(event.key))
@@ -205,7 +214,3 @@ class EvseBench:
         except MatterStatus as refusal:
             return refusal.status
         return Status.SUCCESS
-
-
-def mwh(value: int) -> MilliwattHours:
-    return MilliwattHours(value)

@@ -1,0 +1,199 @@
+"""Every command in every state of supply, fault and pilot: its status, what it changes, and the events it brings.
+
+Source: Matter Application Cluster Specification 1.4.2, Energy EVSE; statuses as the reference application answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.core.faults import FAULTS, Fault
+from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
+from evse_pi.device.charger import SelfTestView
+from evse_pi.matter.wire.chip_objects import EnergyEvse
+from evse_pi.matter.wire.status import Status
+from tests.support.evse_bench import NOW_S, EvseBench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Supply = SupplyState
+DISABLED, CHARGING, DISCHARGING, BOTH = (
+    Supply.DISABLED,
+    Supply.CHARGING_ENABLED,
+    Supply.DISCHARGING_ENABLED,
+    Supply.ENABLED,
+)
+TESTING = Supply.DISABLED_DIAGNOSTICS
+OK, REFUSED, WRONG = Status.SUCCESS, Status.FAILURE, Status.CONSTRAINT_ERROR
+COMMANDS: dict[str, Callable[[EvseBench], Status]] = {
+    "disable": lambda bench: bench.disable(),
+    "enable": lambda bench: bench.enable(NOW_S + 600, 6_000, 16_000),
+    "enable for good": lambda bench: bench.enable(None, 6_000, 16_000),
+    "enable until the past": lambda bench: bench.enable(NOW_S - 1, 6_000, 16_000),
+    "enable until 0": lambda bench: bench.enable(0, 6_000, 16_000),
+    "enable minimum above maximum": lambda bench: bench.enable(None, 16_000, 6_000),
+    "enable discharging": lambda bench: discharge(bench, None),
+    "enable discharging until the past": lambda bench: discharge(bench, NOW_S - 1),
+    "start diagnostics": lambda bench: bench.status(bench.server.start_diagnostics),
+    "set targets": lambda bench: bench.targets((1, [(60, 80, None)])),
+    "get targets": lambda bench: bench.status(bench.server.get_targets),
+    "clear targets": lambda bench: bench.status(bench.server.clear_targets),
+}
+# Command: its answer and SupplyState after it, from each SupplyState before it (a fault apart).
+OUTCOMES: dict[str, dict[Supply, tuple[Status, Supply]]] = {
+    "disable": {
+        DISABLED: (OK, DISABLED),
+        CHARGING: (OK, DISABLED),
+        DISCHARGING: (OK, DISABLED),
+        BOTH: (OK, DISABLED),
+        TESTING: (REFUSED, TESTING),
+    },
+    "enable": {
+        DISABLED: (OK, CHARGING),
+        CHARGING: (OK, CHARGING),
+        DISCHARGING: (OK, BOTH),
+        BOTH: (OK, BOTH),
+        TESTING: (REFUSED, TESTING),
+    },
+    "enable until the past": {
+        DISABLED: (OK, DISABLED),
+        CHARGING: (OK, DISABLED),
+        DISCHARGING: (OK, DISCHARGING),
+        BOTH: (OK, DISCHARGING),
+        TESTING: (REFUSED, TESTING),
+    },
+    "enable minimum above maximum": {each: (WRONG, each) for each in (DISABLED, CHARGING, DISCHARGING, BOTH, TESTING)},
+    "enable discharging": {
+        DISABLED: (OK, DISCHARGING),
+        CHARGING: (OK, BOTH),
+        DISCHARGING: (OK, DISCHARGING),
+        BOTH: (OK, BOTH),
+        TESTING: (REFUSED, TESTING),
+    },
+    "enable discharging until the past": {
+        DISABLED: (OK, DISABLED),
+        CHARGING: (OK, CHARGING),
+        DISCHARGING: (OK, DISABLED),
+        BOTH: (OK, CHARGING),
+        TESTING: (REFUSED, TESTING),
+    },
+    "start diagnostics": {
+        DISABLED: (OK, TESTING),
+        CHARGING: (REFUSED, CHARGING),
+        DISCHARGING: (REFUSED, DISCHARGING),
+        BOTH: (REFUSED, BOTH),
+        TESTING: (REFUSED, TESTING),
+    },
+    "set targets": {each: (OK, each) for each in (DISABLED, CHARGING, DISCHARGING, BOTH, TESTING)},
+}
+OUTCOMES["enable for good"] = OUTCOMES["enable"]
+OUTCOMES["enable until 0"] = OUTCOMES["enable until the past"]
+OUTCOMES["get targets"] = OUTCOMES["clear targets"] = OUTCOMES["set targets"]
+# With a fault: the answer, and whether what was permitted is still permitted when the fault is gone.
+FAULTY: dict[str, tuple[Status, bool]] = {
+    "disable": (REFUSED, False),
+    "enable": (REFUSED, True),
+    "enable for good": (REFUSED, True),
+    "enable until the past": (REFUSED, True),
+    "enable until 0": (REFUSED, True),
+    "enable minimum above maximum": (WRONG, True),
+    "enable discharging": (REFUSED, True),
+    "enable discharging until the past": (REFUSED, True),
+    "start diagnostics": (REFUSED, True),
+    "set targets": (OK, True),
+    "get targets": (OK, True),
+    "clear targets": (OK, True),
+}
+PILOTS: dict[str, tuple[PilotState, bool, MatterState | None]] = {
+    "unplugged": (PilotState.A, False, MatterState.NOT_PLUGGED_IN),
+    "no demand": (PilotState.B, False, MatterState.PLUGGED_IN_NO_DEMAND),
+    "demand": (PilotState.C, False, MatterState.PLUGGED_IN_DEMAND),
+    "demand with ventilation": (PilotState.D, False, MatterState.PLUGGED_IN_DEMAND),
+    "charging": (PilotState.C, True, MatterState.PLUGGED_IN_CHARGING),
+    "shorted": (PilotState.E, False, None),
+    "unreadable": (PilotState.INVALID, False, None),
+    "held by the box": (PilotState.F, False, MatterState.NOT_PLUGGED_IN),
+}
+# One fault for each FaultState that a fault can have.
+BY_FAULT_STATE = {FAULTS[fault].fault_state: fault for fault in reversed(FAULTS)}
+TESTED = SelfTestView(ordered=False, running=True, passed=False)
+
+
+def discharge(bench: EvseBench, until: int | None) -> Status:
+    request = EnergyEvse.Commands.EnableDischarging(until, 10_000)
+    return bench.status(lambda: bench.server.enable_discharging(request))
+
+
+async def bench_in(supply: Supply, pilot: str, fault: Fault | None) -> EvseBench:
+    """Return a cluster with this supply, whose box is as `pilot` says, with a fault or without."""
+    bench = await EvseBench(features=("SOC", "V2X")).start()
+    if supply in (CHARGING, BOTH):
+        bench.enable(None, 6_000, 32_000)
+    if supply in (DISCHARGING, BOTH):
+        discharge(bench, None)
+    if supply is TESTING:
+        bench.server.start_diagnostics()
+        bench.charger.become(self_test=TESTED)
+    state, closed, _ = PILOTS[pilot]
+    bench.charger.pilot(state, closed=closed, offered_ma=16_000 if closed else 0)
+    if fault is not None:
+        bench.charger.fault(fault)
+    bench.heard.clear()
+    return bench
+
+
+def told(bench: EvseBench) -> list[Any]:
+    state = bench.state
+    return [state.state, state.supply_state, state.fault_state]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_command_without_a_fault(command: str) -> None:
+    for supply, pilot in itertools.product(OUTCOMES[command], PILOTS):
+        bench = await bench_in(supply, pilot, None)
+        where = f"{command} in {supply.name}, {pilot}"
+        assert told(bench) == [PILOTS[pilot][2], supply, FaultState.NO_ERROR], where
+        status, after = OUTCOMES[command][supply]
+        assert COMMANDS[command](bench) is status, where
+        assert told(bench) == [PILOTS[pilot][2], after, FaultState.NO_ERROR], where
+        assert bench.names == [], f"{where}: State and events follow the contactor, not the command"
+        await bench.node.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_command_during_a_fault(command: str) -> None:
+    status, still = FAULTY[command]
+    for supply, pilot, fault_state in itertools.product(OUTCOMES[command], PILOTS, BY_FAULT_STATE):
+        bench = await bench_in(supply, pilot, BY_FAULT_STATE[fault_state])
+        where = f"{command} in {supply.name}, {pilot}, {fault_state.name}"
+        faulty = [MatterState.FAULT, Supply.DISABLED_ERROR, fault_state]
+        assert told(bench) == faulty, where
+        assert COMMANDS[command](bench) is status, where
+        assert told(bench) == faulty, where
+        stopped = pilot == "charging" and (not still or supply in (DISABLED, DISCHARGING, TESTING))
+        assert set(bench.names) <= ({"energy_transfer_stopped"} if stopped else set()), where
+        bench.charger.fault()
+        after = supply if still or supply is TESTING else DISABLED
+        assert bench.state.supply_state == after, where
+        assert bench.names[0] == "fault", where
+        await bench.node.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_refused_command_changes_nothing_but_a_stop(command: str) -> None:
+    for supply, fault in itertools.product(OUTCOMES[command], (None, Fault.RCD_TRIPPED)):
+        bench = await bench_in(supply, "demand", fault)
+        before, stored = bench.server.internal.kept, dict(bench.store._values)
+        status = COMMANDS[command](bench)
+        if status is OK:
+            continue
+        if command == "disable":
+            assert bench.server.internal.kept.grant == before.grant.disabled()
+        else:
+            assert bench.server.internal.kept == before
+            assert bench.store._values == stored
+        await bench.node.close()
