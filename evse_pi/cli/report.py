@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -59,7 +60,7 @@ def command(context: click.Context, *, output: Path | None, as_json: bool, state
     parts, missing = gather(places)
     packed = archive(parts, missing, int(time.time()))
     if str(output) == "-":
-        click.get_binary_stream("stdout").write(packed)
+        sys.stdout.buffer.write(packed)
         return
     path = output or Path(time.strftime("evse-pi-report-%Y%m%d-%H%M%S.tar.gz"))
     try:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from evse_pi.core.ring import RawWindow, RingHeader
 
 TOP_MV = 14_000
+PLOT_TOP_MV, ROW_MV, PLOT_ROWS = 13_500, 1_500, 19
+LABEL = 6
+NOMINAL_MV = {"A": 12_000, "B": 9_000, "C": 6_000, "D": 3_000, "E": 0, "F": -12_000}
 BANDS = (
     ("A", A_FROM_MV, TOP_MV),
     ("B", B_FROM_MV, B_BELOW_MV),
@@ -85,29 +88,25 @@ def diode(low_mv: int | None, mode: PilotMode, state: str) -> str:
     return "present" if low_mv <= DIODE_LIMIT_MV else "missing"
 
 
-def plot(view: dict[str, Any], width: int = 80, height: int = 21) -> list[str]:
-    """Return the samples in their order as lines of plain characters, with the bands at the left."""
-    left = 7
-    columns = width - left
-    top, bottom = TOP_MV, -TOP_MV
-    rows = [[" "] * columns for _ in range(height)]
+def plot(view: dict[str, Any], width: int = 80) -> list[str]:
+    """Return the samples in their order as lines of plain characters, 1.5 V each, with the bands at the left."""
+    columns = width - LABEL
+    rows = [[" "] * columns for _ in range(PLOT_ROWS)]
+    rows[_row_of(0)] = list("-" * columns)
     samples = view["samples_mv"]
-
-    def row_of(millivolts: int) -> int:
-        place = (top - millivolts) * (height - 1) / (top - bottom)
-        return min(max(round(place), 0), height - 1)
-
-    zero = row_of(0)
-    rows[zero] = list("-" * columns)
     for column in range(columns):
         first = column * len(samples) // columns
         last = max((column + 1) * len(samples) // columns, first + 1)
         for millivolts in samples[first:last]:
-            rows[row_of(millivolts)][column] = "*"
-    names = {row_of((lowest + highest) // 2): name for name, lowest, highest in BANDS}
+            rows[_row_of(millivolts)][column] = "*"
+    names = {_row_of(nominal_mv): name for name, nominal_mv in NOMINAL_MV.items()}
     told = []
     for index, row in enumerate(rows):
-        level = round((top - (top - bottom) * index / (height - 1)) / 1000)
-        mark = names.get(index, " ")
-        told.append(f"{level:>4} {mark}|{''.join(row)}"[:width].rstrip())
+        level = PLOT_TOP_MV - index * ROW_MV
+        label = f"{level // 1000:>4}" if level % 3_000 == 0 else "    "
+        told.append(f"{label} {names.get(index, ' ')}|{''.join(row)}".rstrip())
     return told
+
+
+def _row_of(millivolts: int) -> int:
+    return min(max(round((PLOT_TOP_MV - millivolts) / ROW_MV), 0), PLOT_ROWS - 1)
