@@ -271,3 +271,18 @@ async def test_the_asks_do_not_change_while_nothing_happens() -> None:
     for _ in range(30):
         bench.spend(1)
     assert bench.ask(SCHEDULE) is before
+
+
+async def test_a_fault_leaves_delay_and_plan_as_they_are() -> None:
+    bench = await planned()
+    bench.charger.pilot(PilotState.B)
+    bench.until("2026-01-08T05:46")
+    delay, asks = bench.planner.delay, dict(bench.charger.asks)
+    bench.charger.fault(Fault.OVER_TEMPERATURE)
+    bench.charger.become(heard=False)
+    assert bench.charger.asks == asks
+    bench.charger.become(heard=True)
+    bench.charger.fault()
+    assert bench.planner.delay == delay
+    assert bench.charger.asks == asks
+    assert bench.dice.thrown == [600]
