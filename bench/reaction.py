@@ -238,6 +238,7 @@ def main(argv=None):
     parser.add_argument("--load", choices=("idle", "loaded", "both"), default="both")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes are ended as after any failure
     names = ("idle", "loaded") if options.load == "both" else (options.load,)
     results = {"machine": machine()}
     print(results["machine"])

@@ -12,14 +12,15 @@ from dataclasses import replace
 from evse_pi.core import machine
 from evse_pi.safety import __main__ as process
 
-rated = process.ratings
+Loop = process.SafetyLoop
 
 
-def restless(board):
-    return replace(rated(board), contactor_min_off_ns=0)
+def restless(hardware, link, settings, *rest):
+    board = replace(settings.machine.board, contactor_min_off_ns=0)
+    return Loop(hardware, link, replace(settings, machine=replace(settings.machine, board=board)), *rest)
 
 
 if __name__ == "__main__":
     machine.CLOSE_AFTER_NS = 10_000_000
-    process.ratings = restless
+    process.SafetyLoop = restless
     sys.exit(process.main())

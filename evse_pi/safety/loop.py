@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PERIOD_NS = 10 * MILLISECOND
 HEARTBEAT_NS = 200 * MILLISECOND  # for a service manager that waits one second
 COLLECT_NS = 60 * SECOND
+STOP_WITHIN_NS = 7 * SECOND  # the vehicle's 6 s, and one for the contactor; the service manager kills after 8
 EX_SOFTWARE = 70  # sysexits(3): the service manager starts the process anew, into the self-test
 
 
@@ -117,7 +118,7 @@ class SafetyLoop:
         self._reload_wanted = False
         self._waiting: Installed | None = None
         self._waiting_since = 0
-        self._stopping = False
+        self._stop_by_ns: int | None = None
         self._heartbeat_ns = self.due_ns
         self._collect_ns = self.due_ns
         self._black_box = black_box
@@ -132,12 +133,12 @@ class SafetyLoop:
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop was asked for and nothing is energised any more."""
-        return self._stopping and self._actuators.opened
+        """Whether a stop was asked for and the contactor is open, or will never obey any more."""
+        return self._stop_by_ns is not None and (self._actuators.opened or self._clock() >= self._stop_by_ns)
 
     def request_stop(self) -> None:
         """Let go of the vehicle softly, as if the lease had ended, and be `stopped` once the contactor is open."""
-        self._stopping = True
+        self._stop_by_ns = self._clock() + STOP_WITHIN_NS
 
     def run(self, sleep_until: Callable[[int], None]) -> None:
         """Tick on absolute deadlines until stopped. Raises: SystemExit, as `tick`."""
@@ -213,7 +214,7 @@ class SafetyLoop:
     def _listen(self) -> Demand | None:
         """Return the newest demand ever received; none any more when stopping."""
         self._demand = self._link.receive() or self._demand
-        return None if self._stopping else self._demand
+        return self._demand if self._stop_by_ns is None else None
 
     def _decide(self, before: MachineState, inputs: Inputs) -> None:
         """Take the step from `before` and drive what follows; a second look in a tick replaces the first."""

@@ -138,6 +138,16 @@ def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: 
     assert not charging.asked_closed
 
 
+@pytest.mark.hazard("H-08")
+def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(charging: World) -> None:
+    loop = charging.loop
+    assert loop is not None
+    charging.breakage.broken["contactor.open"] = Break.RAISE
+    loop.request_stop()
+    assert charging.wait_for(lambda: loop.stopped, 8 * SECOND) >= 6_900 * MS
+    assert not charging.energised  # the gate has opened, as nobody feeds it
+
+
 def test_soft_stop_without_a_vehicle_is_immediate(world: World) -> None:
     loop = world.loop
     assert loop is not None
