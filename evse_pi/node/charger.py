@@ -17,6 +17,7 @@ from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Told, decode, record
 from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.history import setting_row
 from evse_pi.energy.metering import fresh
+from evse_pi.energy.modes import MODE_SOURCES
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.storage import SqliteStore
 from hal.units import SECOND, Milliamps
@@ -35,6 +36,9 @@ ASKS = "asks"
 SELF_TEST = "self_test"
 LASTING = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
 """Whose asks outlast a restart: they hold from the first demand on, before the clusters have come up."""
+STORED = (*LASTING, *MODE_SOURCES)
+PROVISIONAL_NS = 30 * SECOND
+"""For so long a plan of the former life holds; the planner speaks again by then, or nobody does."""
 IDENTIFY_BLINK_NS = SECOND // 4  # twice as fast as a fault blinks
 _NOTHING: frozenset[Any] = frozenset()
 
@@ -72,9 +76,13 @@ class BoxCharger:
         return self._box.clock.machine_boot
 
     def resume(self, saved: list[dict[str, Any]]) -> None:
-        """Take up the asks of a former life of this process."""
-        for fields in saved:
-            self._box.book.put(self._ask_from(fields))
+        """Take up the asks of a former life of this process; after a power cut nothing starts before the planner."""
+        until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
+        for ask in map(self._ask_from, saved):
+            planned = replace(ask, until_ns=min(ask.until_ns or until_ns, until_ns), lapse=Lapse.FORGOTTEN)
+            self._box.book.put(planned if ask.source in MODE_SOURCES else ask)
+        if any(fields.get("machine_boot") not in (None, self.machine_boot) for fields in saved):
+            self._box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
 
     def forget_asks(self) -> None:
         """Drop the asks of a former life, because nobody speaks for their sources any more."""
@@ -173,8 +181,8 @@ class BoxCharger:
         )
 
     def _asked(self, source: LimitSource) -> None:
-        if source in LASTING:
-            self._box.chronicle.journal.note(self._asks_row(), urgent=True)
+        if source in STORED:
+            self._box.chronicle.journal.note(self._asks_row(), urgent=source is not LimitSource.POWER_ADJUSTMENT)
         self._renew()
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
@@ -212,7 +220,7 @@ class BoxCharger:
         return self._box.snapshot is not None and bool(self._box.snapshot.faults)
 
     def _asks_row(self) -> Row:
-        asks = [self._box.book.ask_of(source) for source in LASTING]
+        asks = [self._box.book.ask_of(source) for source in STORED]
         return setting_row(ASKS, [self._fields_of(ask) for ask in asks if ask is not None])
 
     def _fields_of(self, ask: Ask) -> dict[str, Any]:
@@ -226,6 +234,7 @@ class BoxCharger:
             "limit_ma": ask.limit_ma,
             "until_unix_s": until if unix_s is not None else None,
             "lapse": ask.lapse.name,
+            "machine_boot": self.machine_boot,
         }
 
     def _ask_from(self, fields: dict[str, Any]) -> Ask:

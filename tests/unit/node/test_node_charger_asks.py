@@ -1,0 +1,71 @@
+"""The asks of a former life: what holds from the first demand on, and for how long."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from evse_pi.core.states import LimitSource
+from evse_pi.energy.demand import Ask, Lapse
+from evse_pi.node.box import Box
+from evse_pi.node.charger import ASKS, PROVISIONAL_NS, BoxCharger
+from evse_pi.node.memory import Memory
+from hal.units import SECOND, Milliamps
+from tests.support.node_box import RATINGS, HandClock
+
+GRANT = Ask(LimitSource.ENABLE_CHARGING, permitted=True, limit_ma=Milliamps(16_000), lapse=Lapse.STOPPED)
+HOUR_NS = 3_600 * SECOND
+
+
+def box(clock: HandClock) -> tuple[Box, BoxCharger]:
+    made = Box(clock, RATINGS, None, Memory())
+    return made, BoxCharger(made, lambda: None)
+
+
+def restarted(clock: HandClock, *asks: Ask) -> Box:
+    """Return the box of the next life of the process, in which nobody has asked for anything yet."""
+    before, charger = box(clock)
+    for ask in asks:
+        charger.ask(ask)
+    rows = before.chronicle.journal.take(clock.monotonic_ns(), all_rows=True)
+    stored = next(json.loads(str(row.values["value"])) for row in rows if row.values["name"] == ASKS)
+    clock.advance(5)
+    if clock.machine_boot == "cut":
+        clock.machine_boot = "back"
+    after, charger = box(clock)
+    charger.resume(stored)
+    return after
+
+
+@pytest.mark.parametrize("source", [LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT])
+async def test_what_a_mode_holds_back_is_held_back_until_the_planner_speaks_but_not_for_ever(
+    source: LimitSource,
+) -> None:
+    clock = HandClock()
+    held = Ask(source, permitted=False, until_ns=clock.monotonic_ns() + HOUR_NS, lapse=Lapse.STOPPED)
+    for hold in (held, Ask(source, permitted=False)):
+        after = restarted(clock, GRANT, hold)
+        assert not after.book.compose(clock.monotonic_ns()).permitted
+        assert after.book.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
+
+
+async def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
+    clock = HandClock()
+    after = restarted(
+        clock, GRANT, Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=clock.monotonic_ns() + 8 * SECOND)
+    )
+    assert not after.book.compose(clock.monotonic_ns()).permitted
+    assert after.book.compose(clock.monotonic_ns() + 3 * SECOND).permitted
+
+
+async def test_a_restart_of_the_process_alone_holds_nothing_back() -> None:
+    clock = HandClock()
+    assert restarted(clock, GRANT).book.compose(clock.monotonic_ns()).permitted
+
+
+async def test_after_a_power_cut_nothing_starts_before_the_planner_could_speak() -> None:
+    clock = HandClock(machine_boot="cut")
+    after = restarted(clock, GRANT)
+    assert not after.book.compose(clock.monotonic_ns()).permitted
+    assert after.book.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
