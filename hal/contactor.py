@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class GpioContactor:
     """Drives the coil; with an economiser, `boost` is driven as well for `boost_ns` after each close.
 
-    Hazard: H-01. The pin floats after release and after the process's death, so the coil driver needs 10 kΩ to ground.
+    Hazard: H-08. The pin floats after release and after the process's death, so the coil driver needs 10 kΩ to ground.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ REMEDY = "set dtparam=strict_gpiod in /boot/firmware/config.txt and restart"
 class OutputPersistence:
     """Whether outputs are released with their process; None when this kernel does not say.
 
-    Hazard: H-01. A Raspberry Pi kernel keeps driving the contactor after `kill -9` unless it is told not to.
+    Hazard: H-08. A Raspberry Pi kernel keeps driving the contactor after `kill -9` unless it is told not to.
     """
 
     released: bool | None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class GpioResidualCurrentDevice:
     """Latches every trip edge until it is read; the reset pulse ends at the first read after `reset_ns`.
 
-    Hazard: H-03. The device must open the contactor in hardware; this input only tells the software why.
+    Hazard: H-05. The device must open the contactor in hardware; this input only tells the software why.
     """
 
     def __init__(

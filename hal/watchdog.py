@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class GpioWatchdog:
     """Toggles one line per pulse; either constant level starves the pump.
 
-    Hazard: H-02 hung process. One edge a pulse, so that a process that hangs between two edges cannot feed it.
+    Hazard: H-09 hung process. One edge a pulse, so that a process that hangs between two edges cannot feed it.
     """
 
     def __init__(self, line: OutputLine) -> None:

@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 target=/opt/evse-pi
 units=(evse-pi-safety.service evse-pi-node.service)
-packages=(python3-venv python3-dev gcc libc6-dev)
+packages=(python3-venv python3-dev gcc libc6-dev python3-lgpio)  # PyPI's lgpio ends with Python 3.12
 config=${EVSE_PI_BOOT_CONFIG:-/boot/firmware/config.txt}
 # Why each line: docs/PI.md. GPIO17 is the contactor of the reference design: low from the firmware on.
 boot_lines=(

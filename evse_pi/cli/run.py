@@ -131,7 +131,14 @@ def _services(box: Box) -> list[Service]:
     shared = ["--board", box.board.name, "--run-dir", str(box.places.run_dir), "--installation", str(box.installation)]
     python = [sys.executable, "-m"]
     return [
-        Service("safety", [*python, "evse_pi.safety", *shared], box.environment, SAFETY_RESTART_S, SAFETY_WATCHDOG_S),
+        Service(
+            "safety",
+            [*python, "evse_pi.safety", *shared],
+            box.environment,
+            SAFETY_RESTART_S,
+            SAFETY_WATCHDOG_S,
+            afterwards=[*python, "evse_pi.safety.safe_off", "--board", box.board.name],
+        ),
         Service(
             "node",
             [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir), *box.matter],

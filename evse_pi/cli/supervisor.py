@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.05
-STOP_WITHIN_S = 3.0
+STOP_WITHIN_S = 8.0  # a vehicle has 6 s to stop drawing before the contactor opens under load
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Service:
     """One process and how it is kept alive.
 
     Units: `restart_s` from its end to its next start; `watchdog_s` is the longest silence between two notifications
-    before it is killed, None for a process that sends none. Source: sd_notify(3).
+    before it is killed, None for a process that sends none. `afterwards` is a command that runs whenever it has ended.
+    Source: sd_notify(3), systemd.service(5).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Service:
     environment: Mapping[str, str]
     restart_s: float
     watchdog_s: float | None = None
+    afterwards: Sequence[str] = ()
 
 
 class Supervisor:
@@ -86,6 +88,7 @@ class _Keeper:
                 f"{service.name}: ended with status {self._process.returncode}; starts in {service.restart_s:g} s"
             )
             self._process, self.ready, self._start_at = None, False, now + service.restart_s
+            self._run_afterwards()
         elif self._silent(now):
             self._say(f"{self._service.name}: silent for {self._service.watchdog_s:g} s; killed")
             self._process.kill()
@@ -99,8 +102,13 @@ class _Keeper:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            self._run_afterwards()
         if self._notify is not None:
             self._notify.close()
+
+    def _run_afterwards(self) -> None:
+        if self._service.afterwards:
+            subprocess.run(self._service.afterwards, env=dict(self._service.environment), check=False)
 
     def _start(self, now: float) -> subprocess.Popen[bytes]:
         environment = dict(self._service.environment)

@@ -106,3 +106,13 @@ def test_stopping_leaves_no_process_behind(tmp_path: Path) -> None:
     service = Service("node", [sys.executable, "-c", stubborn, str(log)], os.environ, restart_s=1)
     supervise([service], tmp_path, lambda: bool(pids(log)))
     assert not any(alive(pid) for pid in pids(log))
+
+
+def test_what_must_happen_after_a_process_happens_after_every_end_of_it(tmp_path: Path) -> None:
+    log, after = tmp_path / "pids", tmp_path / "after"
+    code = f"import os; open({str(log)!r}, 'a').write(f'{{os.getpid()}}\\n')"
+    note = f"open({str(after)!r}, 'a').write('off\\n')"
+    command, afterwards = [sys.executable, "-c", code], [sys.executable, "-c", note]
+    service = Service("safety", command, os.environ, restart_s=0.05, afterwards=afterwards)
+    supervise([service], tmp_path, lambda: len(pids(log)) >= 2)
+    assert after.read_text().count("off") >= len(pids(log)) - 1
