@@ -58,7 +58,9 @@ def no_lease(_: Mapping[str, Any]) -> Told:
 
 def not_permitted(status: Mapping[str, Any]) -> Told:
     """Somebody says no."""
-    against = [each for each in status["limits"] if not each["permitted"]] or [_winner(status)]
+    against = [each for each in status["limits"] if not each["permitted"]]
+    if not against:
+        return "NOT_PERMITTED", "The last demand did not permit charging.", "Wait for the next one, within 2 s."
     first = against[0]
     what, do = _WHO.get(first["source"], (first["text"], "Ask who set it."))
     ends = f", for {first['in_s']} s more" if first.get("in_s") else ""

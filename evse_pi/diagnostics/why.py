@@ -91,6 +91,10 @@ def _extra(fault: str, status: Mapping[str, Any]) -> str:
     """Return what the node knows beyond the fault's own hint."""
     if fault == "PILOT_GENERATOR":
         return " If a meter shows +12 V and -12 V, the calibration has drifted: sudo evse-pi calibrate."
+    if fault == "TIMING_BUDGET":
+        safety = status["safety"]
+        late_ms, reaction_ms = safety["lateness_max_ns"] / 1e6, safety["reaction_p999_ns"] / 1e6
+        return f" Since the start: latest tick {late_ms:.0f} ms late, 99.9 % of reactions within {reaction_ms:.0f} ms."
     if fault in ("METER_STALE", "TEMPERATURE_STALE"):
         silent = [f"{each['device']}: {each['trouble']}" for each in status.get("devices", []) if each["trouble"]]
         return f" Silent now: {'; '.join(silent)}." if silent else ""

@@ -1,0 +1,102 @@
+"""A whole box under virtual time with the technician's side of its node: world, node box, ring, diagnosis."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from boards.loader import load_board
+from evse_pi.config import ratings
+from evse_pi.diagnostics.ringfile import Ring
+from evse_pi.diagnostics.shelf import Shelf
+from evse_pi.diagnostics.why import why
+from evse_pi.node.box import Box
+from evse_pi.node.diagnosis import Diagnosis
+from evse_pi.node.memory import Memory
+from evse_pi.node.status import status
+from evse_pi.sim.world import World, WorldSettings
+from hal.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNIX_S = 1_800_000_000
+LOOK_NS = 100 * MILLISECOND
+
+
+class WorldClock:
+    """The world's time, and a calendar that runs with it."""
+
+    machine_boot = "one"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def monotonic_ns(self) -> int:
+        return self._world.clock.now_ns
+
+    def unix_s(self) -> int | None:
+        return UNIX_S + self._world.clock.now_ns // SECOND
+
+
+class DirectStorage:
+    """Calls at once what a node calls on its storage thread."""
+
+    async def call(self, function: Any, *arguments: Any) -> Any:
+        return function(*arguments)
+
+
+class DiagnosedBox:
+    """A world whose snapshots reach a node box and its diagnosis; `why` is what a technician would be told."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        board = settings.pop("board", None) or load_board("simulated")
+        self.world = World(WorldSettings(board, records=True, **settings))
+        clock = WorldClock(self.world)
+        self.box = Box(clock, ratings(board), self.world.settings.installation, Memory())
+        self.shelf = Shelf(folder)
+        ring = Ring(lambda: memoryview(self.world.black_box))
+        self.diagnosis = Diagnosis(board, self.box, ring, self.shelf, None)
+        self._heard = 0
+        self._looked_ns = 0
+        self.world.watchers.append(self._follow)
+
+    def _follow(self) -> None:
+        node, now_ns = self.world.node, self.world.clock.now_ns
+        for snapshot in node.snapshots[self._heard :]:
+            self.box.hear(snapshot)
+            self.diagnosis.hear(snapshot)
+        self._heard = len(node.snapshots)
+        if now_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = now_ns
+            self.diagnosis.tick()
+
+    def do(self, verb: str, **arguments: Any) -> None:
+        self.world.do(verb, **arguments)
+
+    def wait(self, seconds: float) -> None:
+        self.world.wait(int(seconds * SECOND))
+
+    def ready(self) -> DiagnosedBox:
+        """Let the box start and test itself."""
+        self.wait(8)
+        return self
+
+    def charging(self) -> DiagnosedBox:
+        """Let a vehicle come and charge."""
+        self.ready()
+        self.do("plug_in", cable_ma=32_000)
+        self.do("auto")
+        self.wait(12)
+        assert self.world.energised, self.world.describe()
+        return self
+
+    def save(self) -> None:
+        """Write the recordings that wait."""
+        asyncio.run(self.diagnosis.keep(DirectStorage()))  # type: ignore[arg-type]
+
+    def status(self, **extras: Any) -> dict[str, Any]:
+        return {**status(self.box), "notices": self.diagnosis.notices, "devices": [], **extras}
+
+    def why(self, **extras: Any) -> dict[str, Any]:
+        return why(self.status(**extras))
