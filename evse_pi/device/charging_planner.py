@@ -66,8 +66,10 @@ class Kept:
 class ChargingPlanner:
     """The planner of the EVSE cluster.
 
-    In manual mode nothing is planned and targets are merely kept. While nobody knows the time nothing waits for a
-    target: a vehicle that is ready too early is better than one that is not.
+    In manual and solar mode nothing is planned, targets are merely kept, and the four NextCharge attributes are null.
+    While nobody knows the time nothing waits for a target: a vehicle that is ready too early is better than one that
+    is not.
+    Source: Matter Application Cluster Specification 1.4.2, 9.3.8.11 to 9.3.8.15.
     """
 
     def __init__(
@@ -186,7 +188,9 @@ class ChargingPlanner:
         if start_s is not None and self.delay is not None:
             delayed_s = situation.now_s + MATTER_EPOCH_UNIX_S + (self.delay.until_ns - now_ns) // SECOND
             start_s = max(start_s, delayed_s)
-        by_soc = goes_by_soc(target, self._prospect(situation, situation.now_s + MATTER_EPOCH_UNIX_S))
+        vehicle = situation.view.vehicle
+        known = vehicle.state_of_charge_percent is not None and vehicle.battery_capacity_mwh is not None
+        by_soc = goes_by_soc(target, known=known)
         return NextCharge(
             start_time=None if start_s is None else start_s - MATTER_EPOCH_UNIX_S,
             target_time=plan.due.at_s - MATTER_EPOCH_UNIX_S,

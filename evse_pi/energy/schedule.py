@@ -103,11 +103,11 @@ def available_power_mw(current_ma: int, voltage_mv: Millivolts, phases: int) -> 
     return offered_power_mw(Milliamps(current_ma), voltage_mv, phases) if current_ma >= MIN_OFFER_MA else Milliwatts(0)
 
 
-def goes_by_soc(target: Target, prospect: Prospect) -> bool:
-    """Return whether a target goes by the state of charge: where that is known, or no energy could stand for it."""
+def goes_by_soc(target: Target, *, known: bool) -> bool:
+    """Return whether a target goes by the state of charge: where that is `known`, or no energy could stand for it."""
     if target.soc_percent is None:
         return False
-    return prospect.soc_known or target.soc_percent == FULL_PERCENT or target.added_energy_mwh is None
+    return known or target.soc_percent == FULL_PERCENT or target.added_energy_mwh is None
 
 
 def pursue(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
@@ -157,7 +157,7 @@ def _durations(pursuit: Pursuit, prospect: Prospect) -> list[tuple[int, int | No
         if due.at_s - prospect.dues[0].at_s >= LOOK_AHEAD_S:
             break
         target = due.target
-        if not goes_by_soc(target, prospect):
+        if not goes_by_soc(target, known=prospect.soc_known):
             wanted_mwh = max(wanted_mwh + _at_socket(target.added_energy_mwh or 0), 0)
         elif prospect.soc_percent is None or prospect.capacity_mwh is None or target.soc_percent is None:
             found.append((due.at_s, None))

@@ -181,9 +181,8 @@ def test_power_is_current_times_voltage_times_phases_from_6_a_on(current_ma: int
 
 
 def test_a_target_goes_by_the_state_of_charge_where_that_is_known_or_nothing_else_is_said() -> None:
-    known = prospect(soc_percent=50, capacity_mwh=60_000_000)
     energy = MilliwattHours(1)
     table = [(None, energy, False, False), (80, energy, False, True), (80, None, True, True), (100, energy, True, True)]
     for percent, energy_mwh, unknown_soc, known_soc in table:
         target = Target(0, percent, energy_mwh)
-        assert (goes_by_soc(target, prospect()), goes_by_soc(target, known)) == (unknown_soc, known_soc)
+        assert (goes_by_soc(target, known=False), goes_by_soc(target, known=True)) == (unknown_soc, known_soc)
