@@ -155,3 +155,15 @@ def seeds() -> dict[str, list[bytes]]:
         "timed": [tlv.encode({0: tlv.uint(500), **revision})],
         "status": [tlv.encode({0: tlv.uint(0), **revision})],
     }
+
+
+def any_decoder(data: bytes) -> None:
+    """Feed the decoder that the first octet names."""
+    if data:
+        targets = list(TARGETS.values())
+        targets[data[0] % len(targets)](data[1:])
+
+
+def any_seeds() -> list[bytes]:
+    """Return the seeds of all decoders, each behind the octet that names its decoder."""
+    return [bytes((number,)) + seed for number, name in enumerate(TARGETS) for seed in seeds()[name]]

@@ -1,5 +1,7 @@
 """A coverage-guided fuzzer for one target: `python -m tests.fuzz.fuzzer TARGET CORPUS [libFuzzer options]`.
 
+TARGET is the name of a decoder, `codecs` for all of them, or `node` for a whole node.
+
 Without options it runs until it finds something. Each run adds what reaches new code to CORPUS.
 """
 
@@ -13,13 +15,19 @@ import atheris
 with atheris.instrument_imports(include=["evse_pi.matter", "chip.tlv"]):
     from tests.fuzz import codecs, node
 
-TARGETS = {**codecs.TARGETS, "node": node.whole_node}
+TARGETS = {**codecs.TARGETS, "codecs": codecs.any_decoder, "node": node.whole_node}
+
+
+def seeds(name: str) -> list[bytes]:
+    if name == "node":
+        return node.seeds()
+    return codecs.any_seeds() if name == "codecs" else codecs.seeds()[name]
 
 
 def main() -> None:
     name, corpus = sys.argv[1], Path(sys.argv[2])
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(node.seeds() if name == "node" else codecs.seeds()[name]):
+    for number, seed in enumerate(seeds(name)):
         corpus.joinpath(f"seed-{number}").write_bytes(seed)
     atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], TARGETS[name])
     atheris.Fuzz()
