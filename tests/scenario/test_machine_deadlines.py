@@ -23,6 +23,7 @@ def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_lat
     took_ns = box.run_until(lambda b: not b.closed, 7 * S)
     assert 6 * S <= took_ns <= 6 * S + 100 * MS
     assert box.reason is Reason.NO_LEASE
+    assert (box.state.status.limit.source, box.state.status.limit.current_ma) == (LimitSource.LEASE, 0)
     assert not box.faults, "a node that died is no fault of the sensors"
 
 

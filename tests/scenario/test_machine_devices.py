@@ -105,7 +105,7 @@ def test_a_self_test_is_run_on_request_and_only_with_an_open_contactor():
     box = box_in(EvseState.C2, FULL)
     box.order(Request.SELF_TEST)
     box.run(S)
-    assert box.closed
+    assert box.reason is Reason.CHARGING
     assert not box.state.watch.tests.running
     box.permitted = False
     box.run(7 * S)
@@ -557,3 +557,28 @@ def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device(
     box.now_ns += 86_395 * S
     box.idle(20 * S)
     assert not box.trace
+
+
+def test_a_plug_that_bounces_clears_nothing():
+    box = box_in(EvseState.C2, PLAIN)
+    box.diode = False
+    box.run(100 * MS)
+    box.vehicle, box.diode = "A", True
+    box.run(900 * MS)
+    box.vehicle = "B"
+    box.run(S)
+    assert box.faults == {Fault.PILOT_DIODE}
+
+
+@pytest.mark.hazard("H-05")
+def test_a_tripped_device_is_not_reset_under_a_welded_contactor_or_before_its_contacts_have_parted():
+    for welded in (False, True):
+        box = box_in(EvseState.C2, FULL)
+        box.stuck_closed, box.rcd_latched = welded, True
+        box.tick()
+        box.order(Request.CLEAR_USER)
+        box.run(500 * MS)
+        assert box.rcd_latched
+        box.order(Request.CLEAR_USER)
+        box.run(500 * MS)
+        assert box.rcd_latched is welded
