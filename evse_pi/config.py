@@ -99,6 +99,13 @@ def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
     return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
 
 
+def check_meter_model(installation: Installation) -> None:
+    """Find out whether there is a driver for the meter. Raises: InstallationError."""
+    models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
+    if installation.meter_model not in models:
+        raise InstallationError(f"meter_model: {installation.meter_model!r} is not allowed; one of {', '.join(models)}")
+
+
 def equipped(board: BoardSpec, path: Path) -> BoardSpec:
     """Return `board` with the meter that the installer fitted; as it is while the installer's file cannot be used."""
     try:
@@ -188,11 +195,9 @@ def _table(path: Path, content: bytes) -> Mapping[str, object]:
 def _installation(path: Path, content: bytes, board: BoardRatings) -> Installation:
     try:
         installation = parse_installation(_table(path, content), board)
+        check_meter_model(installation)
     except InstallationError as error:
         raise ConfigError([f"{path}: {problem}" for problem in str(error).splitlines()]) from error
-    models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
-    if installation.meter_model not in models:
-        raise ConfigError([f"{path}: meter_model: {installation.meter_model!r}; one of {', '.join(models)}"])
     return installation
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.office import Desk
     from evse_pi.core.installation import Installation
     from evse_pi.installer.audit import Trail
     from evse_pi.installer.certificate import Page
@@ -50,7 +49,7 @@ def command(context: click.Context, /, *, out: str | None, as_json: bool, state_
         if now["pilot"] is None:
             raise BoxError("the safety process does not answer: there is nothing to certify")
         trail, seal = desk.office.trail(), desk.office.seal_state(board)
-        page = _page(desk, board, installation, now, trail, seal)
+        page = _page(board, installation, now, trail, seal)
         _put(page, out, as_json=as_json, facts=_facts(board, installation, now, trail, seal, page))
     except (Refused, OSError) as error:
         raise BoxError(str(error)) from error
@@ -94,9 +93,7 @@ def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str)
     return problems
 
 
-def _page(
-    desk: Desk, board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str
-) -> Page:
+def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str) -> Page:
     from evse_pi.energy.clock import SystemClock
     from evse_pi.installer.certificate import Page, Section
 
@@ -157,7 +154,7 @@ def _facts(
 def _evidence_row(evidence: Mapping[str, Any]) -> tuple[str, str]:
     unit = UNITS.get(evidence["check"], "")
     band = f"{evidence['lowest']} to {evidence['highest']} {unit}".rstrip()
-    label = evidence["check"].replace("_", " ").capitalize()
+    label = evidence["check"].replace("_", " ").lower().replace("rcd", "RCD")
     verdict = "passed" if evidence["passed"] else "FAILED"
     return label, f"{evidence['measured']} {unit}".rstrip() + f" (allowed {band}), {verdict}"
 

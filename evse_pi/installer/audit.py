@@ -76,9 +76,8 @@ def read_trail(path: Path, marks: Iterable[Mark] = ()) -> Trail:
     problems: list[str] = []
     entries = tuple(_checked(content, problems))
     known = {Mark(entry["number"], entry["digest"]) for entry in entries}
-    problems += [
-        f"entry {mark.number}, named in the installer's file, is missing" for mark in marks if mark not in known
-    ]
+    missing = sorted({mark.number for mark in marks if mark not in known})
+    problems += [f"entry {number}, named in an installer's file, is missing" for number in missing]
     return Trail(entries, tuple(problems))
 
 

@@ -12,6 +12,7 @@ from evse_pi.config import (
     CALIBRATION_FILE,
     INSTALLATION,
     ConfigError,
+    check_meter_model,
     ratings,
     read_calibration,
     read_installation,
@@ -199,6 +200,7 @@ class Office:
     def _check(self, installation: Installation, board: BoardSpec) -> None:
         try:
             check_installation(installation, ratings(board))
+            check_meter_model(installation)
         except InstallationError as error:
             raise Refused(str(error)) from error
 

@@ -1,0 +1,223 @@
+"""The installer's commands at a box that does not run: what is set, what is refused, how it is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from boards.loader import load_board
+from evse_pi.config import ratings, read_installation
+from evse_pi.installer.office import Office, Refused
+from tests.support.node_box import HandClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVSE_PI = [sys.executable, "-m", "evse_pi.cli"]
+BOARD = load_board("simulated")
+
+
+def evse_pi(box: Path, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    command = [*EVSE_PI, "--state-dir", str(box), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, input=told)
+
+
+def set_up(box: Path, *more: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    base = ("--country", "DE", "--capacity", "20A", "--name", "Jo Bloggs")
+    return evse_pi(box, "setup", "--yes", *base, *more, told=told)
+
+
+def installation(box: Path) -> Any:
+    return read_installation(box / "installation.toml", ratings(BOARD))
+
+
+def narrow(text: str) -> bool:
+    return all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Path:
+    done = set_up(tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_a_scripted_setup_writes_everything_and_says_it(tmp_path: Path) -> None:
+    more = "--phases 1 --cable tethered --cable-rating 20A --rcd-type b --rcd-retries 2 --ventilated --meter sdm120"
+    done = set_up(tmp_path, *more.split(), "--meter-port", "/dev/ttyUSB0")
+    assert done.returncode == 0, done.stderr
+    now = installation(tmp_path)
+    assert (now.circuit_capacity_ma, now.phases, now.tethered_cable_ma, now.rcd_type) == (20_000, 1, 20_000, "b")
+    assert (now.rcd_reclosures, now.ventilated, now.meter_model, now.meter_port) == (2, True, "sdm120", "/dev/ttyUSB0")
+    assert "fixed cable, 20 A" in done.stdout
+    assert narrow(done.stdout)
+    assert "\x1b" not in done.stdout
+    assert (tmp_path / "environment").read_text() == "EVSE_PI_BOARD=simulated\n"
+
+
+def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
+    done = evse_pi(tmp_path, "setup", "--yes", "--country", "GB", "--capacity", "32A", "--json")
+    facts = json.loads(done.stdout)
+    assert (facts["random_delay_s"], facts["rcd_reclosures"], facts["nominal_voltage_mv"]) == (600, 0, 230_000)
+    facts = json.loads(
+        evse_pi(tmp_path / "us", "setup", "--yes", "--country", "US", "--capacity", "24A", "--json").stdout
+    )
+    assert (facts["rcd_type"], facts["nominal_voltage_mv"]) == ("none", 240_000)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (("--country", "DE"), 2, "--capacity is missing"),
+        (("--capacity", "16A"), 2, "--country is missing"),
+        (("--country", "DE", "--capacity", "16"), 2, "a number with its unit is required"),
+        (("--country", "DE", "--capacity", "16A", "--phases", "4"), 2, "1<=x<=3"),
+        (("--country", "Germany", "--capacity", "16A"), 1, "two capital letters"),
+        (("--country", "DE", "--capacity", "40A"), 1, "board of 32000 mA"),
+        (("--country", "DE", "--capacity", "16A", "--voltage", "110V"), 1, "nominal_voltage_mv: 110000"),
+        (("--country", "DE", "--capacity", "16A", "--rcd-type", "ac"), 1, "rcd_type: 'ac'"),
+        (("--country", "FR", "--capacity", "16A", "--rcd-retries", "1"), 1, "not allowed in FR"),
+        (("--country", "DE", "--capacity", "16A", "--meter", "sdm999", "--meter-port", "/dev/x"), 1, "sdm999"),
+        (("--country", "DE", "--capacity", "16A", "--cable-rating", "20A"), 1, "not allowed with a socket"),
+        (("--country", "DE", "--capacity", "16A", "--board", "wallbux"), 1, "board 'wallbux' is unknown"),
+        (("--country", "DE", "--capacity", "16A", "--random-delay", "1801"), 1, "random_delay_s: 1801"),
+    ],
+)
+def test_a_setup_that_cannot_be_is_refused_and_writes_nothing(
+    tmp_path: Path, options: tuple[str, ...], status: int, words: str
+) -> None:
+    done = evse_pi(tmp_path, "setup", "--yes", *options)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "installation.toml").exists()
+
+
+def test_a_setup_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = evse_pi(tmp_path, "setup", told="simulated\nAT\n1\n")  # and there the line broke
+    assert first.returncode == 1
+    assert not (tmp_path / "installation.toml").exists()
+    second = evse_pi(tmp_path, "setup", told="\n\n\n\n\n16A\n\n\n\n\n\n")
+    assert second.returncode == 0, second.stderr
+    now = installation(tmp_path)
+    assert (now.country, now.phases, now.circuit_capacity_ma) == ("AT", 1, 16_000)
+    assert not (tmp_path / "setup.draft.json").exists()
+
+
+def test_a_second_setup_keeps_what_it_is_not_told(box: Path) -> None:
+    assert evse_pi(box, "setup", "--yes", "--rcd-type", "b").returncode == 0
+    now = installation(box)
+    assert (now.country, now.circuit_capacity_ma, now.rcd_type) == ("DE", 20_000, "b")
+
+
+def test_capacity_is_shown_with_who_set_it(box: Path) -> None:
+    shown = evse_pi(box, "capacity")
+    assert shown.returncode == 0
+    assert "20 A, 3 phase(s)" in shown.stdout
+    assert "Jo Bloggs" in shown.stdout
+    assert narrow(shown.stdout)
+    facts = json.loads(evse_pi(box, "capacity", "show", "--json").stdout)
+    assert (facts["circuit_capacity_ma"], facts["seal"], facts["audit"]["intact"]) == (20_000, "intact", True)
+
+
+def test_capacity_is_set_recorded_and_sealed(box: Path) -> None:
+    done = evse_pi(box, "capacity", "set", "16A", "--phases", "1", "--name", "Ann", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["circuit_capacity_ma"], facts["former_ma"], facts["by"]) == (16_000, 20_000, "Ann")
+    assert "does not run" in facts["state"]
+    shown = json.loads(evse_pi(box, "capacity", "show", "--json").stdout)
+    assert (shown["phases"], shown["seal"], shown["set_by"]["name"]) == (1, "intact", "Ann")
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("40A",), 1, "with a board of 32000 mA"),
+        (("5A",), 1, "6000 to 32000"),
+        (("5999mA",), 1, "6000 to 32000"),
+        (("16",), 2, "a number with its unit is required"),
+        (("16V",), 2, "a number with its unit is required"),
+        (("16.0001A",), 2, "a number with its unit is required"),
+        (("nanA",), 2, "a number with its unit is required"),
+        (("16A", "--phases", "0"), 2, "1<=x<=3"),
+        (("16A", "--pin-stdin"), 1, "no installer PIN has been set"),
+    ],
+)
+def test_a_capacity_that_cannot_be_is_refused_naming_who_limits(
+    box: Path, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    before = (box / "installation.toml").read_bytes()
+    done = evse_pi(box, "capacity", "set", *arguments)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert (box / "installation.toml").read_bytes() == before
+
+
+def test_the_fixed_cable_limits_the_capacity(tmp_path: Path) -> None:
+    assert set_up(tmp_path, "--cable", "tethered", "--cable-rating", "20A").returncode == 0
+    done = evse_pi(tmp_path, "capacity", "set", "25A")
+    assert done.returncode == 1
+    assert "with a fixed cable of 20000 mA" in done.stderr
+
+
+def test_a_tampered_file_is_not_built_upon(box: Path) -> None:
+    file = box / "installation.toml"
+    file.write_text(file.read_text().replace("20000", "32000"))
+    done = evse_pi(box, "capacity", "set", "16A")
+    assert done.returncode == 1
+    assert "the seal is broken" in done.stderr
+    assert "BROKEN" in evse_pi(box, "capacity").stdout
+
+
+def test_a_broken_record_is_shown(box: Path) -> None:
+    trail = box / "audit.log"
+    trail.write_text(trail.read_text().replace("Jo Bloggs", "Al Capone"))
+    assert "CHAIN BROKEN" in evse_pi(box, "capacity").stdout
+
+
+def test_a_pin_is_the_right_of_an_installer_and_a_wrong_one_is_on_record(box: Path) -> None:
+    assert evse_pi(box, "setup", "--yes", "--set-pin-stdin", told="480213\n").returncode == 0
+    assert evse_pi(box, "capacity", "set", "16A", "--pin-stdin", told="480213\n").returncode == 0
+    for _ in range(3):
+        done = evse_pi(box, "capacity", "set", "20A", "--pin-stdin", told="111222\n")
+        assert done.returncode == 1
+    assert "try again in 10 s" in done.stderr
+    done = evse_pi(box, "capacity", "set", "20A", "--pin-stdin", told="480213\n")
+    assert "3 wrong PINs; try again in" in done.stderr
+    record = (box / "audit.log").read_text()
+    assert '"right": "PIN"' in record
+    assert record.count('"what": "refused"') == 4
+    assert "480213" not in record
+    assert installation(box).circuit_capacity_ma == 16_000
+
+
+def test_only_root_and_the_owner_of_the_folder_are_installers_without_a_pin(box: Path) -> None:
+    office, owner = Office(box, HandClock()), box.stat().st_uid
+    assert office.right_of(0) == "root"
+    assert office.right_of(owner) in ("root", "owner")
+    with pytest.raises(Refused, match="only the installer may do this: use sudo, or give the installer PIN"):
+        office.right_of(owner + 1)
+
+
+def test_calibrate_refuses_without_box_and_without_measurements(box: Path) -> None:
+    done = evse_pi(box, "calibrate", "measure", "open")
+    assert done.returncode == 1
+    assert "evse-pi run" in done.stderr
+    done = evse_pi(box, "calibrate", "apply")
+    assert done.returncode == 1
+    assert "not measured yet: open, 6V, -12V" in done.stderr
+    assert evse_pi(box, "calibrate", "measure", "5V").returncode == 2
+    shown = json.loads(evse_pi(box, "calibrate", "show", "--json").stdout)
+    assert (shown["gain_uv_per_code"], shown["measured"]) == (7_312, False)
+
+
+def test_there_is_no_certificate_for_a_box_that_does_not_run(box: Path) -> None:
+    done = evse_pi(box, "certificate")
+    assert done.returncode == 1
+    assert "evse-pi run" in done.stderr

@@ -1,0 +1,121 @@
+"""The record of changes: what is added stays, what is touched shows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evse_pi.installer.audit import Mark, append, read_trail
+from tests.support.node_box import HandClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHO = {"name": "Jo", "right": "root"}
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    file, clock = tmp_path / "audit.log", HandClock()
+    for current in (10_000, 16_000, 20_000):
+        clock.advance(60)
+        append(file, clock, WHO, {"what": "capacity", "to_ma": current})
+    return file
+
+
+def lines_of(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines(keepends=True)
+
+
+def test_entries_are_read_back_in_order_with_time_and_name(three: Path) -> None:
+    trail = read_trail(three)
+    assert trail.intact
+    assert [(each["number"], each["to_ma"], each["name"]) for each in trail.entries] == [
+        (1, 10_000, "Jo"),
+        (2, 16_000, "Jo"),
+        (3, 20_000, "Jo"),
+    ]
+    assert trail.entries[1]["unix_s"] - trail.entries[0]["unix_s"] == 60
+    assert trail.state() == "3 entries, chain intact"
+
+
+def test_a_clock_that_nobody_set_is_no_time(tmp_path: Path) -> None:
+    append(tmp_path / "audit.log", HandClock(unix_s=None), WHO, {"what": "setup"})
+    entry = read_trail(tmp_path / "audit.log").entries[0]
+    assert entry["unix_s"] is None
+    assert (entry["machine_boot"], entry["uptime_s"]) == ("first", 1_000)
+
+
+@pytest.mark.parametrize("line", [0, 1, 2])
+def test_a_changed_line_breaks_the_chain(three: Path, line: int) -> None:
+    lines = lines_of(three)
+    lines[line] = lines[line].replace(b'"name": "Jo"', b'"name": "Al"')
+    three.write_bytes(b"".join(lines))
+    assert f"line {line + 1} was changed" in read_trail(three).problems
+
+
+def test_a_removed_line_breaks_the_chain(three: Path) -> None:
+    lines = lines_of(three)
+    three.write_bytes(lines[0] + lines[2])
+    assert read_trail(three).problems == ("line 2 does not follow the one before it",)
+
+
+def test_a_line_that_somebody_computed_anew_does_not_follow(three: Path) -> None:
+    lines = lines_of(three)
+    forged = three.with_name("forged")
+    append(forged, HandClock(), WHO, {"what": "capacity", "to_ma": 32_000})
+    three.write_bytes(forged.read_bytes() + b"".join(lines[1:]))
+    assert "line 2 does not follow the one before it" in read_trail(three).problems
+
+
+def test_lines_cut_off_at_the_end_are_missed_by_the_mark(three: Path) -> None:
+    mark = read_trail(three).newest
+    assert mark is not None
+    assert Mark.of(str(mark)) == mark
+    three.write_bytes(b"".join(lines_of(three)[:2]))
+    assert read_trail(three).intact
+    assert read_trail(three, [mark]).problems == ("entry 3, named in an installer's file, is missing",)
+    three.unlink()
+    assert not read_trail(three, [mark]).intact
+
+
+def test_a_torn_line_is_shown_and_the_next_entry_still_stands_on_its_own(three: Path) -> None:
+    three.write_bytes(three.read_bytes()[:-40])
+    assert "the last line is torn" in read_trail(three).problems
+    append(three, HandClock(), WHO, {"what": "capacity", "to_ma": 6_000})
+    trail = read_trail(three)
+    assert [each["to_ma"] for each in trail.entries] == [10_000, 16_000, 6_000]
+    assert trail.problems == ("line 3 is torn or no entry",)
+    assert "CHAIN BROKEN" in trail.state()
+
+
+def test_a_name_is_kept_in_its_place_and_at_its_length(tmp_path: Path) -> None:
+    append(tmp_path / "audit.log", HandClock(), {"name": 'x"}\n{"number": 9' * 50, "right": "PIN"}, {"what": "setup"})
+    trail = read_trail(tmp_path / "audit.log")
+    assert trail.intact
+    assert len(trail.entries) == 1
+    assert len(trail.entries[0]["name"]) == 200
+
+
+def test_the_file_may_be_read_by_everybody_and_written_by_its_owner(three: Path) -> None:
+    assert three.stat().st_mode & 0o777 == 0o644
+
+
+@given(st.data())
+def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    file = tmp_path_factory.mktemp("trail") / "audit.log"
+    for number in range(2):
+        append(file, HandClock(), WHO, {"what": "capacity", "to_ma": number})
+    mark = read_trail(file).newest
+    assert mark is not None
+    content = bytearray(file.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    before = [json.dumps(each) for each in read_trail(file).entries]
+    content[at] = data.draw(st.integers(0, 255).filter(lambda value: value != content[at]))
+    file.write_bytes(content)
+    trail = read_trail(file, [mark])
+    assert not trail.intact or [json.dumps(each) for each in trail.entries] == before
