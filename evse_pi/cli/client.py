@@ -28,6 +28,10 @@ class BoxNotRunning(BoxError):  # noqa: N818 (named for what is the case)
     """Nobody listens at the socket."""
 
 
+class BoxSilent(BoxNotRunning):
+    """Somebody listens at the socket and does not answer."""
+
+
 def ask(address: Path, command: str, **fields: Any) -> Any:
     """Return the result of one request.
 
@@ -66,7 +70,7 @@ def _line(address: Path, lines: Any) -> bytes:
     try:
         line: bytes = lines.readline(MAX_LINE_BYTES)
     except TimeoutError as error:
-        raise BoxError(f"{address}: no answer within {ANSWER_WITHIN_S:.0f} s") from error
+        raise BoxSilent(f"{address}: no answer within {ANSWER_WITHIN_S:.0f} s") from error
     if not line.endswith(b"\n"):
         raise BoxError(f"{address}: the box closed the connection")
     return line

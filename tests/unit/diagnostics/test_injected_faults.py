@@ -1,4 +1,4 @@
-"""Faults that are put into the simulated wallbox, and what a technician is told: the right name, the reading, the remedy.
+"""Faults put into the simulated wallbox, and what a technician is told: the right name, the reading, the remedy.
 
 Under virtual time: the real safety loop, the real node box, and the black box between them.
 """

@@ -1,0 +1,133 @@
+"""Every recording in tests/data/recordings: this software must decide as the box did when it was recorded.
+
+A recording of a real box becomes a case by being put there; its name begins with the fault that it must lead to.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.portrait import PortraitError, portrait, restore
+from evse_pi.core.ring import RING_BYTES, RingError, contents_of, header_of
+from evse_pi.diagnostics.recording import Recording, RecordingError, encoded, load, recording_of
+from evse_pi.diagnostics.replay import decisions, differences, steps
+from evse_pi.diagnostics.shelf import KEPT, MAX_FILE_BYTES, Shelf
+from evse_pi.sim.world import World, WorldSettings
+from tests.support.diagnosed_box import DiagnosedBox
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "data" / "recordings").glob("*.json.gz"))
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name.removesuffix(".json.gz"))
+def test_a_recorded_fault_is_decided_as_it_was(path: Path) -> None:
+    replayed = list(steps(load(path)))
+    assert [(step.frame.number, names) for step, names in differences(replayed)] == []
+    fault = Fault[path.name.removesuffix(".json.gz").upper()]
+    (decision,) = [each for each in decisions(replayed) if fault in each.set_now]
+    assert fault in decision.step.outcome.faults
+
+
+def test_there_are_recordings() -> None:
+    assert len(RECORDINGS) >= 5
+
+
+def test_a_recording_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    recording = load(RECORDINGS[0])
+    (tmp_path / "again").write_bytes(encoded(recording))
+    assert load(tmp_path / "again") == recording
+
+
+def test_other_decisions_are_found() -> None:
+    recording = load(RECORDINGS[0])
+    altered = [list(values) for values in recording.frames]
+    place = next(index for index, values in enumerate(altered) if values[27])
+    altered[place][27] = 0  # the box did not close where this software does
+    ((step, names),) = differences(list(steps(Recording(recording.about, recording.keyframe, altered))))
+    assert step.frame.number == altered[place][0]
+    assert names == ("contactor_closed",)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b'{"format": 9}\n{}\n{}\n')]
+)
+def test_what_is_no_recording_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(RecordingError, match="file: "):
+        load(tmp_path / "file")
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(gzip.compress(bytes(64 << 20)))
+    with pytest.raises(RecordingError, match="more than"):
+        load(tmp_path / "file")
+
+
+def test_a_portrait_of_another_version_is_refused_by_name() -> None:
+    state = load(RECORDINGS[0]).state()
+    drawn = portrait(state)
+    assert restore(json.loads(json.dumps(drawn))) == state
+    drawn["watch"]["pilot"]["colour"] = 3
+    with pytest.raises(PortraitError, match="colour"):
+        restore(drawn)
+    with pytest.raises(PortraitError, match="Painter"):
+        restore({"is": "Painter"})
+
+
+def test_a_slot_that_is_half_written_counts_as_absent(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).ready()
+    ring = box.world.black_box
+    whole = contents_of(bytes(ring))
+    newest = whole.frames[-1][0]
+    at = bytes(ring).index(newest.to_bytes(4, "little") + b"\x01\x00", 128)
+    ring[at + 40] ^= 0xFF
+    assert [values[0] for values in contents_of(bytes(ring)).frames] == [values[0] for values in whole.frames[:-1]]
+
+
+def test_a_new_life_of_the_process_keeps_the_last_seconds_of_the_old_one(tmp_path: Path) -> None:
+    world = World(WorldSettings(DiagnosedBox(tmp_path).world.settings.board, records=True))
+    world.wait(3_000_000_000)
+    world.kill()
+    world.wait(2_000_000_000)  # dead, then started again
+    world.wait(3_000_000_000)
+    contents = contents_of(bytes(world.black_box))
+    assert {values[1] for values in contents.frames} == {1, 2}
+    assert (contents.header.life, contents.header.unclean, contents.header.running) == (2, 1, True)
+    first = recording_of(contents, {}, at_ns=3_000_000_000)
+    assert {values[1] for values in first.frames} == {1}
+    assert not differences(list(steps(first)))
+    assert not differences(list(steps(recording_of(contents, {}))))
+
+
+def test_bytes_that_are_no_ring_are_refused() -> None:
+    for content in (b"", bytes(RING_BYTES)):
+        with pytest.raises(RingError):
+            header_of(content)
+
+
+def test_the_shelf_keeps_the_newest_and_gives_up_what_is_too_long(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "recordings")
+    for number in range(KEPT + 3):
+        assert shelf.put(f"{number:06}-x.json.gz", b"x")
+    assert len(shelf.names()) == KEPT
+    assert shelf.names()[0] == "000003-x.json.gz"
+    assert shelf.put("999999-y.json.gz", bytes(MAX_FILE_BYTES + 1))
+    assert "999999-y.json.gz" not in shelf.names()
+
+
+def test_a_disk_that_takes_nothing_leaves_the_recording_waiting(tmp_path: Path) -> None:
+    (tmp_path / "recordings").write_text("a file stands where the folder should be")
+    box = DiagnosedBox(tmp_path / "recordings").charging()
+    box.do("remove_diode")
+    box.wait(6)
+    box.save()
+    assert box.diagnosis.notices[0]["kind"] == "RECORDINGS"
+    assert "RECORDINGS" in {finding["name"] for finding in box.why()["findings"]}
+    (tmp_path / "recordings").unlink()
+    box.save()
+    assert len(box.shelf.names()) == 1
+    assert box.diagnosis.notices == []
