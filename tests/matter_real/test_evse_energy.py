@@ -128,6 +128,32 @@ def test_in_time_of_use_mode_the_car_waits_for_its_start(manager: Manager, wallb
     wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
 
 
+def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manager, wallbox: Wallbox) -> None:
+    due = datetime.now(UTC) + timedelta(hours=6)
+    target = {"$": "EnergyEvse.Structs.ChargingTargetStruct", "addedEnergy": 10_000_000}
+    target["targetTimeMinutesPastMidnight"] = due.hour * 60 + due.minute
+    schedule = {"$": "EnergyEvse.Structs.ChargingTargetScheduleStruct", "dayOfWeekForSequence": 0x7F}
+    manager.invoke("EnergyEvse.SetTargets", chargingTargetSchedules=[schedule | {"chargingTargets": [target]}])
+    manager.choose(TIME_OF_USE)
+    wallbox.await_plant(lambda now: not now["drives"]["contactor"])
+    wallbox.cut_power()
+    wallbox.start(wait=False)
+    wallbox.car("plug_in", cable_ma=32_000)
+    wallbox.car("auto")
+    deadline, ran_s = time.monotonic() + 40, 0.0
+    while time.monotonic() < min(deadline, ran_s + 5 if ran_s else deadline):
+        lines = wallbox.plant
+        assert (lines["duty_ppm"], lines["drives"]["contactor"]) == (STEADY_PPM, False)
+        if not ran_s and (wallbox.ask("status")["matter"] or {}).get("running"):
+            ran_s = time.monotonic()
+        time.sleep(0.05)
+    assert ran_s
+    manager.chip.call("expire_sessions", manager.node_id)
+    assert manager.read("EnergyEvse", "NextChargeRequiredEnergy") == [10_000_000]
+    manager.invoke("EnergyEvse.ClearTargets")
+    wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
+
+
 def test_what_flows_is_measured_and_counted(manager: Manager, wallbox: Wallbox) -> None:
     wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
     deadline = time.monotonic() + 30
