@@ -14,7 +14,7 @@ from datetime import UTC
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evse_pi.config import ConfigError
 from evse_pi.core.states import LimitSource
@@ -89,12 +89,21 @@ class LateTransport:
 class MatterDevice:
     """One Matter device around the box. Nothing that fails here reaches the box: `trouble` says what does."""
 
-    def __init__(self, options: MatterOptions, equipment: Equipment, database: Path, charger: BoxCharger) -> None:
+    def __init__(
+        self,
+        options: MatterOptions,
+        equipment: Equipment,
+        database: Path,
+        charger: BoxCharger,
+        *,
+        retry_s: float = RETRY_S,
+    ) -> None:
         """Keep what is needed; nothing is opened before `run`. Beside `database` lie the vendor's credentials."""
         self.trouble: str | None = None
         self.running = False
         self._options = options
         self._equipment = equipment
+        self._retry_s = retry_s
         self._database = database
         self._credentials_folder = database.parent / ATTESTATION_FOLDER
         self._charger = charger
@@ -117,7 +126,7 @@ class MatterDevice:
                     await asyncio.gather(start, return_exceptions=True)
                 self._judge(start)
                 if not self.running:
-                    await asyncio.sleep(RETRY_S)
+                    await asyncio.sleep(self._retry_s)
             await asyncio.Event().wait()
         finally:
             await self._stop()
@@ -306,11 +315,11 @@ class MatterDevice:
 def local_zone() -> tzinfo:
     """Return the zone of the place with its summer time: as TZ names it, else the system's, else UTC."""
     named = os.environ.get("TZ", "").removeprefix(":")
-    with suppress(ValueError, OSError):
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
         if named:
             return ZoneInfo(named)
-        with SYSTEM_ZONE.open("rb") as file:
-            return ZoneInfo.from_file(file, key="localtime")
+    with suppress(ValueError, OSError), SYSTEM_ZONE.open("rb") as file:
+        return ZoneInfo.from_file(file, key="localtime")
     return UTC
 
 

@@ -112,6 +112,15 @@ async def test_who_ended_a_transfer_follows_from_the_offer(
     assert evse.heard[0][1].reason == reason
 
 
+async def test_an_event_names_the_last_state_that_was_known() -> None:
+    evse = await bench()
+    evse.charger.pilot(C)
+    evse.charger.pilot(PilotState.INVALID)
+    assert evse.state.state is None
+    evse.charger.pilot(A)
+    assert evse.heard[-1][1].state == MatterState.PLUGGED_IN_DEMAND
+
+
 async def test_a_vehicle_that_was_exchanged_unseen_is_told_as_two() -> None:
     evse = await charging()
     session = evse.charger.view().session
@@ -171,6 +180,15 @@ async def test_a_transfer_ends_in_a_fault_when_vehicle_or_permission_go(ends: st
     ]
     evse.charger.fault()
     assert evse.state.supply_state == SupplyState.DISABLED
+
+
+async def test_a_fault_that_only_stops_ends_a_disabled_transfer_when_the_contactor_opens() -> None:
+    evse = await charging()
+    evse.charger.fault(Fault.OVER_TEMPERATURE, contactor_closed=True)
+    evse.disable()
+    assert evse.names == ["fault"], "the vehicle is given time to let go"
+    evse.charger.become(contactor_closed=False)
+    assert [(name, one.reason) for name, one in evse.heard] == [("energy_transfer_stopped", Reason.kEVSEStopped)]
 
 
 async def test_of_several_faults_the_worst_is_published_and_each_change_is_one_event() -> None:
@@ -496,9 +514,10 @@ async def test_without_a_controller_the_owner_governs_and_the_cluster_asks_for_n
     evse = await bench(governed=False)
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
     assert set(evse.charger.asks) == {LimitSource.OWNER}
+    assert evse.state.maximum_charge_current == 32_000
     evse.charger.ask(Ask(LimitSource.OWNER, permitted=False))
     evse.server.refresh()
-    assert evse.state.supply_state == SupplyState.DISABLED
+    assert [evse.state.supply_state, evse.state.maximum_charge_current] == [SupplyState.DISABLED, 0]
     evse.charger.ask(Ask(LimitSource.OWNER))
     evse.governed = True
     evse.server.refresh()

@@ -1,0 +1,173 @@
+"""The Matter device beside the box: options, product, setup codes, failures that stay its own, the owner's word."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.config import SIMULATED_INSTALLATION, ConfigError
+from evse_pi.node.box import Box
+from evse_pi.node.charger import BoxCharger
+from evse_pi.node.matter import MatterDevice, local_zone
+from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
+from evse_pi.node.memory import Memory
+from evse_pi.node.product import read_product, software_number
+from tests.support.node_box import RATINGS, FakeSafety, HandClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def device(folder: Path, **options: Any) -> MatterDevice:
+    clock = HandClock()
+    box = Box(clock, RATINGS, SIMULATED_INSTALLATION, Memory())
+    box.hear(FakeSafety(clock).snapshot())
+    charger = BoxCharger(box, lambda: None)
+    chosen = MatterOptions(**{"port": free_port(), "interfaces": ("no-such-interface",), **options})
+    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), folder / "evse.db", charger, retry_s=0.05)
+
+
+async def come_up(one: MatterDevice) -> asyncio.Task[None]:
+    task = asyncio.create_task(one.run())
+    await until(lambda: one.running)
+    return task
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 (what is waited for tells nobody)
+            await asyncio.sleep(0.01)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--port=0", "1 to 65535"),
+        ("--port=x", "1 to 65535"),
+        ("--discriminator=4096", "0 to 4095"),
+        ("--passcode=11111111", "trivial"),
+        ("--passcode=0", "1 to 99999998"),
+        ("--enable-key=00", "32 hex digits"),
+        (f"--enable-key={'0' * 32}", "not all 0"),
+        ("--features=pref,nfc", "'nfc' is unknown; allowed are pref, soc, pnc, rfid, v2x"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_by_name(argument: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        check([argument])
+
+
+def test_options_that_can_be_are_taken() -> None:
+    check(
+        ["--port=5541", "--discriminator=0", "--passcode=20202021", f"--enable-key={'1' * 32}", "--features=RFID, pref"]
+    )
+
+
+async def test_codes_are_made_once_and_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    first = device(tmp_path)
+    with pytest.raises(LookupError, match="has not come up"):
+        first.codes()
+    await end(await come_up(first))
+    codes = first.codes()
+    assert 1 <= codes["passcode"] <= 99_999_998
+    second = device(tmp_path)
+    await end(await come_up(second))
+    assert second.codes() == codes
+    third = device(tmp_path, passcode=20202021, discriminator=3840)
+    await end(await come_up(third))
+    assert third.codes() == {**third.codes(), "passcode": 20202021, "discriminator": 3840}
+    assert third.codes()["manual"] == "34970112332"
+
+
+async def test_a_fresh_device_is_open_and_governs_nothing(tmp_path: Path) -> None:
+    one = device(tmp_path)
+    task = await come_up(one)
+    told = one.describe()
+    assert (told["running"], told["commissioned"], told["window"], told["test_credentials"]) == (
+        True,
+        False,
+        "basic",
+        True,
+    )
+    assert not one.governs
+    with pytest.raises(LookupError, match="fabric: 3 is unknown; there are none"):
+        one.remove(3)
+    await end(task)
+    assert not one.running
+    with pytest.raises(LookupError, match="does not run"):
+        one.open_window()
+
+
+async def test_a_taken_port_is_told_and_tried_again_while_the_endpoints_are_up(
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as holder:
+        holder.bind(("", 0))
+        one = device(tmp_path, port=int(holder.getsockname()[1]))
+        task = asyncio.create_task(one.run())
+        await until(lambda: one.trouble is not None)
+        assert "Address already in use" in (one.trouble or "")
+        assert one.ready
+        assert not one.running
+    await until(lambda: one.running)
+    assert one.trouble is None
+    await end(task)
+
+
+async def test_credentials_that_do_not_fit_are_told_and_nothing_is_served(tmp_path: Path) -> None:
+    (tmp_path / "attestation").mkdir()
+    one = device(tmp_path)
+    task = asyncio.create_task(one.run())
+    await until(lambda: one.trouble is not None)
+    assert "product.toml" in (one.trouble or "")
+    assert not one.ready
+    await end(task)
+
+
+def test_a_product_is_a_vendor_s_own_or_the_test_product(tmp_path: Path) -> None:
+    assert read_product(tmp_path / "attestation", "1.2.3").vendor_id == 0xFFF1
+    folder = tmp_path / "attestation"
+    folder.mkdir()
+    file = folder / "product.toml"
+    file.write_text('vendor_id = 4660\nproduct_id = 1\nvendor_name = "V"\nproduct_name = "P"\nserial_number = "S1"\n')
+    product = read_product(folder, "1.2.3")
+    assert (product.vendor_id, product.product_name, product.serial_number) == (4660, "P", "S1")
+    assert (product.software_version, product.software_version_string) == (1 << 20 | 2 << 10 | 3, "1.2.3")
+    for line, words in (
+        ("vendor_id = 70000", "vendor_id: 70000 is not allowed"),
+        ('vendor_id = 1\nproduct_id = 1\nvendor_name = ""\nproduct_name = "P"', "vendor_name: '' is not allowed"),
+        ("colour = 1", "colour: unknown key"),
+        ("vendor_id = ", "product.toml"),
+    ):
+        file.write_text(line)
+        with pytest.raises(ConfigError, match=words):
+            read_product(folder, "1.2.3")
+
+
+def test_versions_rise_as_numbers() -> None:
+    versions = ["0.1.0", "0.1.1", "0.2", "1.0.0rc1", "1.10.0"]
+    numbers = [software_number(version) for version in versions]
+    assert numbers == sorted(numbers)
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_the_zone_of_the_place_has_its_summer_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", ":Europe/Berlin")
+    assert str(local_zone()) == "Europe/Berlin"
+    monkeypatch.setenv("TZ", "No/Where")
+    assert local_zone() is not None
