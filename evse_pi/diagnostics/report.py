@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_LOG_LINES = 2_000
+WIDTH = 80
 FOLDER = "evse-pi-report"
 
 
@@ -40,9 +42,10 @@ def text_part(name: str, about: str, text: str, names: tuple[str, ...] = ()) -> 
 def contents(parts: Sequence[Part], missing: Mapping[str, str]) -> list[str]:
     """Return what is in the archive, one line a file, and what could not be had."""
     width = max((len(part.name) for part in parts), default=0)
-    told = [f"{part.name:<{width}}  {len(part.content):>8} B  {part.about}" for part in parts]
-    told += [f"missing: {name}: {reason}" for name, reason in missing.items()]
-    return [*told, "Removed everywhere: keys, passcodes, PINs, names of people, hosts and networks, addresses."]
+    told = [f"{part.name:<{width}} {len(part.content):>7} B  {part.about}"[:WIDTH] for part in parts]
+    for name, reason in missing.items():
+        told += textwrap.wrap(f"missing: {name}: {reason}", WIDTH, subsequent_indent="  ")
+    return [*told, "removed everywhere: keys, passcodes, PINs, names, addresses"]
 
 
 def archive(parts: Sequence[Part], missing: Mapping[str, str], mtime: int) -> bytes:
