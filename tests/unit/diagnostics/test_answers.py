@@ -1,0 +1,126 @@
+"""What the answers look like to the person at the terminal, and the arithmetic behind counters and timing."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from evse_pi.cli.counters import lines as counter_lines
+from evse_pi.cli.faults import lines as fault_lines
+from evse_pi.cli.scope import lines as scope_lines
+from evse_pi.cli.set import milliamps
+from evse_pi.cli.timing import lines as timing_lines
+from evse_pi.cli.why import lines as why_lines
+from evse_pi.core.faults import Clear, Fault
+from evse_pi.core.states import Reason
+from evse_pi.diagnostics.counters import Counters, recalled, saved, view
+from evse_pi.diagnostics.events import CLEARS, EVENTS, happened
+from evse_pi.diagnostics.image import HEIGHT, WIDTH, picture
+from evse_pi.diagnostics.orphan import orphaned
+from evse_pi.diagnostics.ringfile import Ring, RingFile
+from evse_pi.diagnostics.scope import scope_view
+from evse_pi.diagnostics.timing import timing_view
+from evse_pi.diagnostics.waiting import REASONS
+from evse_pi.node.status import fault_view
+from tests.support.diagnosed_box import DiagnosedBox
+from tests.support.node_box import IDLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_fault_and_every_reason_has_its_words() -> None:
+    assert set(EVENTS) == {fault.name for fault in Fault}
+    assert set(REASONS) == {reason.name for reason in Reason}
+    assert set(CLEARS) == {rule.name for rule in Clear}
+    for fault in Fault:
+        assert happened(fault.name, {}).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("16A", 16_000), ("6.5 A", 6_500), ("6500mA", 6_500), ("32a", 32_000), ("0.001A", 1)]
+)
+def test_a_current_is_read_with_its_unit(text: str, expected: int) -> None:
+    assert milliamps(text) == expected
+
+
+@pytest.mark.parametrize("text", ["16", "A", "16 W", "-6A", "1e3A", "6.5mA", "sixteen amps", "16.0001A"])
+def test_a_current_without_a_unit_is_refused_by_its_text(text: str) -> None:
+    with pytest.raises(click.UsageError, match="unit"):
+        milliamps(text)
+
+
+def test_all_that_is_shown_of_a_fault_fits_80_columns(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    ring = Ring(lambda: memoryview(box.world.black_box))
+    charging = why_lines(box.why())
+    scoped = scope_lines(scope_view(ring.frames(64), ring.windows(), ring.header()))
+    box.do("remove_diode")
+    box.wait(4)
+    faults = [{**fault_view(record), "recording": "000001-pilot_diode.json.gz"} for record in box.box.chronicle.faults]
+    shown = [
+        *charging,
+        *scoped,
+        *why_lines(box.why()),
+        *fault_lines(faults),
+        *counter_lines(view(box.diagnosis.counters, 25)),
+        *timing_lines(timing_view(ring.contents())),
+    ]
+    assert max(map(len, shown)) <= 80
+    assert any("<- this one" in line for line in charging)
+    assert "diode        present" in scoped
+    assert any("-5.63 V" in line for line in fault_lines(faults))
+
+
+def test_the_opening_of_the_contactor_is_timed_by_its_mirror_contact(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    box.do("remove_diode")
+    box.wait(4)
+    release = view(box.diagnosis.counters, 25)["release"]
+    assert release["measured"] == 1
+    assert 5_000 <= release["last_us"] <= 45_000
+    assert release["promised_us"] == 25_000
+
+
+def test_counters_go_on_over_lives_and_come_back_as_saved() -> None:
+    counters = Counters().started("one").heard(replace(IDLE, boot_id=1, contactor_cycles=3, openings_under_load=1))
+    counters = counters.heard(replace(IDLE, boot_id=1, contactor_cycles=5, openings_under_load=1))
+    counters = counters.heard(replace(IDLE, boot_id=2, contactor_cycles=1)).ended(1).ended(1).released(24_000, None)
+    assert (counters.contactor_cycles, counters.openings_under_load) == (6, 1)
+    assert (counters.safety_starts, counters.safety_unclean_ends) == (2, 1)
+    assert recalled(saved(counters)) == counters
+    again = recalled({**saved(counters), "of a newer version": 1}).started("two")
+    assert (again.node_starts, again.machine_starts) == (2, 2)
+    assert again.ended(1).safety_unclean_ends == 2  # the ring of a new machine life counts from 0
+
+
+def test_the_picture_is_a_whole_png(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    ring = Ring(lambda: memoryview(box.world.black_box))
+    content = picture(scope_view(ring.frames(64), ring.windows(), ring.header()))
+    start = content.index(b"IDAT")
+    length = int.from_bytes(content[start - 4 : start], "big")
+    pixels = zlib.decompress(content[start + 4 : start + 4 + length])
+    assert len(pixels) == HEIGHT * (WIDTH + 1)
+    assert set(pixels) <= {0, 1, 2, 3, 4}
+    assert pixels.count(3) > 500
+
+
+def test_without_a_node_the_ring_tells_who_is_missing(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    ring = Ring(lambda: memoryview(box.world.black_box))
+    now_ns = box.world.clock.now_ns
+    told = orphaned(ring.frames(2), ring.header(), now_ns)
+    assert told is not None
+    assert told["findings"][0]["name"] == "NODE_SILENT"
+    assert "charges" in told["findings"][0]["what"]
+    dead = orphaned(ring.frames(2), ring.header(), now_ns + 60_000_000_000)
+    assert dead is not None
+    assert "ended without a word 60 s ago" in dead["paragraph"]
+    assert orphaned([], ring.header(), now_ns) is None
+    with pytest.raises(FileNotFoundError):
+        Ring(RingFile(tmp_path / "none")).frames(1)
