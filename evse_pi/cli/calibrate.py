@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask, stream
-from evse_pi.cli.office import VOLTS, desk_of, installer_options, show
+from evse_pi.cli.office import VOLTS, desk_of, installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, place_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from evse_pi.cli.office import Desk
     from evse_pi.installer.calibration import Point
@@ -24,7 +23,6 @@ DRAFT = "calibration.draft.json"
 READINGS = 4
 MODE_STEADY = "+12 V"
 STEADY_WITHIN_S = 20.0
-SELF_TEST_WITHIN_S = 30.0
 NAMES = ("open", "9V", "6V", "3V", "-12V")
 
 
@@ -183,8 +181,12 @@ def _measured(desk: Desk, name: str, true_mv: int | None) -> tuple[Point, int]:
 
 def _plateau(desk: Desk) -> tuple[list[int], dict[str, Any]]:
     """Return the level of a steady line, read several times. Raises: BoxError."""
-    now = _wait(desk, lambda now: now["pilot"] is not None and now["pilot"]["mode"] == MODE_STEADY,
-                STEADY_WITHIN_S, "the pilot does not become steady")  # fmt: skip
+    now = wait_until(
+        desk.places.control_socket,
+        lambda now: now["pilot"] is not None and now["pilot"]["mode"] == MODE_STEADY,
+        STEADY_WITHIN_S,
+        "the pilot does not become steady",
+    )
     read: list[int] = []
     seen = None
     with closing(stream(desk.places.control_socket, "watch")) as changes:
@@ -202,15 +204,7 @@ def _plateau(desk: Desk) -> tuple[list[int], dict[str, Any]]:
 
 def _low_rail(desk: Desk) -> tuple[list[int], dict[str, Any]]:
     """Return what a self-test sees of −12 V, which is all there is to see of it. Raises: BoxError."""
-    ask(desk.places.control_socket, "selftest")
-    _wait(
-        desk,
-        lambda now: now["safety"].get("self_test") == "running",
-        SELF_TEST_WITHIN_S,
-        "the self-test does not start",
-    )
-    now = _wait(desk, lambda now: now["safety"].get("self_test") != "running" and now["pilot"] is not None,
-                SELF_TEST_WITHIN_S, "the self-test does not end")  # fmt: skip
+    now = self_tested(desk.places.control_socket)
     read = [each["measured"] for each in now["safety"]["evidence"] if each["check"] == "PILOT_LOW_RAIL"]
     if not read:
         raise BoxError("the self-test could not read the pilot; see: evse-pi status")
@@ -234,16 +228,6 @@ def _stopped(desk: Desk) -> Iterator[None]:
     finally:
         if permitted:
             ask(address, "permit")
-
-
-def _wait(desk: Desk, holds: Callable[[dict[str, Any]], bool], within_s: float, otherwise: str) -> dict[str, Any]:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        now: dict[str, Any] = ask(desk.places.control_socket, "status")
-        if holds(now):
-            return now
-        time.sleep(0.1)
-    raise BoxError(f"{otherwise} within {within_s:.0f} s")
 
 
 def _row(name: str, true_mv: int, read_mv: int) -> tuple[str, str]:

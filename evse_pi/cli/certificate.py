@@ -11,7 +11,7 @@ import click
 
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.office import desk_of
+from evse_pi.cli.office import desk_of, self_tested, wait_until
 from evse_pi.cli.options import chosen, place_options
 from evse_pi.cli.setup import rows_of, values_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
+    from evse_pi.cli.office import Desk
     from evse_pi.core.installation import Installation
     from evse_pi.installer.audit import Trail
     from evse_pi.installer.certificate import Page
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
 KEPT_CHANGES = 5  # the page is one page
 NOT_PASSED = 1
+SHOWN = ("A", "B", "C", "D")
+SETTLED_WITHIN_S = 5.0
 
 
 @click.command("certificate")
@@ -48,6 +51,9 @@ def command(context: click.Context, /, *, out: str | None, as_json: bool, state_
         now = ask(desk.places.control_socket, "status")
         if now["pilot"] is None:
             raise BoxError("the safety process does not answer: there is nothing to certify")
+        if now["contactor"]["closed"]:
+            raise BoxError("a vehicle charges; the self-test of the report needs an open contactor")
+        now = _settled(desk)
         trail, seal = desk.office.trail(), desk.office.seal_state(board)
         page = _page(board, installation, now, trail, seal)
         _put(page, out, as_json=as_json, facts=_facts(board, installation, now, trail, seal, page))
@@ -56,6 +62,19 @@ def command(context: click.Context, /, *, out: str | None, as_json: bool, state_
     if not page.passed:
         click.echo(f"evse-pi: {page.result}", err=True)
         sys.exit(NOT_PASSED)
+
+
+def _settled(desk: Desk) -> dict[str, Any]:
+    """Return the status after a self-test of this very moment, once the pilot shows what is plugged in again."""
+    tested = self_tested(desk.places.control_socket)
+    if tested["safety"]["self_test"] != "passed" or tested["faults"]:
+        return tested
+    return wait_until(
+        desk.places.control_socket,
+        lambda now: bool(now["faults"]) or (now["pilot"] is not None and now["pilot"]["state"] in SHOWN),
+        SETTLED_WITHIN_S,
+        "the pilot shows no vehicle state",
+    )
 
 
 def _put(page: Page, out: str | None, *, as_json: bool, facts: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 WIDTH = 80
 LABEL = 22
+POLL_S = 0.05
+SELF_TEST_WITHIN_S = 30.0
 UNITS = {"mA": 1, "A": 1000, "mV": 1, "V": 1000}
 
 
@@ -149,6 +151,34 @@ def show(facts: dict[str, Any], rows: Iterable[tuple[str, str]], *, as_json: boo
         head = f"{label:<{LABEL}}"
         for line in textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * LABEL) or [head.rstrip()]:
             click.echo(line)
+
+
+def self_tested(address: Path) -> dict[str, Any]:
+    """Return the status right after a self-test that was ordered for it. Raises: BoxError."""
+    ask(address, "selftest")
+    wait_until(address, lambda now: now["safety"].get("self_test") == "running", SELF_TEST_WITHIN_S,
+               "the self-test does not start")  # fmt: skip
+    return wait_until(
+        address,
+        lambda now: now["safety"].get("self_test") != "running" and now["pilot"] is not None,
+        SELF_TEST_WITHIN_S,
+        "the self-test does not end",
+    )
+
+
+def wait_until(
+    address: Path, holds: Callable[[dict[str, Any]], bool], within_s: float, otherwise: str
+) -> dict[str, Any]:
+    """Return the first status for which `holds`. Raises: BoxError, beginning with `otherwise`, when none comes."""
+    import time
+
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        now: dict[str, Any] = ask(address, "status")
+        if holds(now):
+            return now
+        time.sleep(POLL_S)
+    raise BoxError(f"{otherwise} within {within_s:.0f} s")
 
 
 def _login() -> str:

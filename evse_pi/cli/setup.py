@@ -82,6 +82,8 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
             desk.office.choose_pin(pin, who)
         desk.office.set_up(board, installation, who)
         answers.forget()
+    except click.Abort as error:
+        raise BoxError("setup broken off; the answers are kept, go on with: evse-pi setup") from error
     except (Refused, OSError) as error:
         raise BoxError(str(error)) from error
     state = desk.put_in_force()
