@@ -4,7 +4,8 @@ set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 target=/opt/evse-pi
-units=(evse-pi-safety.service evse-pi-node.service)
+units=(evse-pi-safety.service evse-pi-node.service evse-pi-installer.socket)
+templates=(evse-pi-installer@.service)
 packages=(python3-venv python3-dev gcc libc6-dev python3-lgpio)  # PyPI's lgpio ends with Python 3.12
 config=${EVSE_PI_BOOT_CONFIG:-/boot/firmware/config.txt}
 # Why each line: docs/PI.md. GPIO17 is the contactor of the reference design: low from the firmware on.
@@ -58,7 +59,7 @@ install_box() {
   run "$target/bin/python" -m pip install --quiet --upgrade "${root}[pi]"
   run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
   local unit
-  for unit in "${units[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
+  for unit in "${units[@]}" "${templates[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
   run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
   run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
   local document
@@ -68,13 +69,13 @@ install_box() {
   add_boot_lines
   run systemctl daemon-reload
   run systemctl enable "${units[@]}"
-  printf 'evse-pi: installed. Set the board in /etc/evse-pi/environment, write /etc/evse-pi/installation.toml (docs/boards), reboot.\n'
+  printf 'evse-pi: installed. Reboot, then: sudo evse-pi setup\n'
 }
 
 uninstall_box() {
   local unit
   run systemctl disable --now "${units[@]}"
-  for unit in "${units[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
+  for unit in "${units[@]}" "${templates[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
   run rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi
   run systemctl daemon-reload
   run rm -rf "$target"

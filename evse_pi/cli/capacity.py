@@ -80,26 +80,31 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
     desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
     board = desk.board()
     wish = f"capacity {amps(current)}"
-    try:
-        who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=wish)
-        former = desk.office.installation(board)
-        wanted = desk.office.set_capacity(board, Milliamps(current), phases, who)
-    except (Refused, OSError) as error:
-        raise BoxError(str(error)) from error
-    told_in_force = desk.put_in_force()
-    if current > former.circuit_capacity_ma and _charging(desk):
-        told_in_force += "; the vehicle that charges now gets more when its offer changes next"
-    facts = {
-        "circuit_capacity_ma": wanted.circuit_capacity_ma,
-        "former_ma": former.circuit_capacity_ma,
-        "phases": wanted.phases,
-        "by": who.name,
-        "right": who.right,
-        "state": told_in_force,
-    }
-    change = f"{amps(wanted.circuit_capacity_ma)}, before {amps(former.circuit_capacity_ma)}"
-    show(facts, [("circuit capacity", change), ("by", f"{who.name} ({who.right})"), ("state", told_in_force)],
-         as_json=options["as_json"])  # fmt: skip
+    if options["pin_stdin"] and not desk.may_write:
+        facts = desk.ask_installer(current, phases, options["name"])
+    else:
+        try:
+            who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=wish)
+            former = desk.office.installation(board)
+            wanted = desk.office.set_capacity(board, Milliamps(current), phases, who)
+        except (Refused, OSError) as error:
+            raise BoxError(str(error)) from error
+        facts = {
+            "circuit_capacity_ma": wanted.circuit_capacity_ma,
+            "former_ma": former.circuit_capacity_ma,
+            "phases": wanted.phases,
+            "by": who.name,
+            "right": who.right,
+            "state": desk.put_in_force(),
+        }
+    if current > facts["former_ma"] and _charging(desk):
+        facts["state"] += "; the vehicle that charges now gets more when its offer changes next"
+    rows = [
+        ("circuit capacity", f"{amps(facts['circuit_capacity_ma'])}, before {amps(facts['former_ma'])}"),
+        ("by", f"{facts['by']} ({facts['right']})"),
+        ("state", facts["state"]),
+    ]
+    show(facts, rows, as_json=options["as_json"])
 
 
 def told(entry: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,8 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 WIDTH = 80
 LABEL = 22
 POLL_S = 0.05
+SERVICE_WITHIN_S = 15.0
+INSTALLER_SOCKET = "/run/evse-pi-installer.sock"  # root's own folder: nobody else may put a socket in its place
 SELF_TEST_WITHIN_S = 30.0
 UNITS = {"mA": 1, "A": 1000, "mV": 1, "V": 1000}
 
@@ -100,6 +103,27 @@ class Desk:
             self.office.note_refusal(Who(name or login, "none"), wish, str(error))
             raise BoxError(str(error)) from error
         return Who(name or login, right)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether this user may write the installer's files himself."""
+        return os.access(self.office.folder, os.W_OK)
+
+    def ask_installer(self, current_ma: int, phases: int | None, name: str | None) -> dict[str, Any]:
+        """Have the installer service set the capacity for the PIN on the input. Raises: BoxError with its words."""
+        request = {"current_ma": current_ma, "phases": phases, "name": name or _login()}
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(SERVICE_WITHIN_S)
+            try:
+                connection.connect(str(INSTALLER_SOCKET))
+                connection.sendall(json.dumps({**request, "pin": sys.stdin.readline().strip()}).encode() + b"\n")
+                with connection.makefile("rb") as lines:
+                    answer = json.loads(lines.readline())
+            except (OSError, ValueError) as error:
+                raise BoxError(f"{INSTALLER_SOCKET}: {error}; use sudo") from error
+        if not answer["ok"]:
+            raise BoxError(str(answer["error"]))
+        return dict(answer["result"])
 
     def put_in_force(self) -> str:
         """Have the running box read the files again, and return what came of it."""

@@ -1,0 +1,90 @@
+"""Sets the capacity for somebody who is not root and knows the installer PIN: one request a connection, then the end.
+
+The service manager listens, starts this as root when somebody connects, and hands over the connection as standard
+input. A request is one line of JSON, `{"current_ma": 16000, "phases": null, "name": "Jo", "pin": "..."}`, its answer
+`{"ok": true, "result": ...}` or `{"ok": false, "error": TEXT}`. Nothing else can be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+from contextlib import closing
+from typing import Any
+
+from boards.loader import BoardError, load_board
+from evse_pi.cli.office import Desk, desk_of
+from evse_pi.cli.places import SYSTEM_RUN, SYSTEM_STATE, Places
+from evse_pi.installer.office import Refused, Who
+from hal.units import Milliamps
+
+MAX_LINE_BYTES = 4_096
+REQUEST_WITHIN_S = 5.0
+MAX_CURRENT_MA = 80_000
+FIELDS: dict[str, Any] = {"current_ma": int, "phases": (int, type(None)), "name": str, "pin": str}
+_PEER = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
+
+
+def main() -> int:
+    """Answer the connection that is standard input, and return the exit status."""
+    with closing(socket.socket(fileno=sys.stdin.fileno())) as connection:
+        serve(connection, desk_of(Places(SYSTEM_STATE, SYSTEM_RUN)))
+    return 0
+
+
+def serve(connection: socket.socket, desk: Desk) -> None:
+    """Answer one request."""
+    connection.settimeout(REQUEST_WITHIN_S)
+    uid = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]
+    try:
+        with connection.makefile("rb") as lines:
+            request = _parsed(lines.readline(MAX_LINE_BYTES))
+        answer: dict[str, Any] = {"ok": True, "result": _set(desk, request, uid)}
+    except (Refused, OSError) as error:
+        answer = {"ok": False, "error": str(error)}
+    connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _set(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    office = desk.office
+    name, wish = f"{request['name']} (uid {uid})", f"capacity {request['current_ma']} mA"
+    try:
+        right = office.right_of(uid, request["pin"])
+    except Refused as error:
+        office.note_refusal(Who(name, "none"), wish, str(error))
+        raise
+    try:
+        board = load_board(office.board_name() or "")
+    except BoardError as error:
+        raise Refused(str(error)) from error
+    former = office.installation(board)
+    wanted = office.set_capacity(board, Milliamps(request["current_ma"]), request["phases"], Who(name, right))
+    return {
+        "circuit_capacity_ma": wanted.circuit_capacity_ma,
+        "former_ma": former.circuit_capacity_ma,
+        "phases": wanted.phases,
+        "by": name,
+        "right": right,
+        "state": desk.put_in_force(),
+    }
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise Refused(f"request: no JSON: {error}") from error
+    if not isinstance(request, dict) or set(request) != set(FIELDS):
+        raise Refused(f"request: must have {', '.join(FIELDS)} and nothing else")
+    for key, kind in FIELDS.items():
+        if not isinstance(request[key], kind) or isinstance(request[key], bool):
+            raise Refused(f"{key}: {request[key]!r} is not allowed" if key != "pin" else "pin: must be a text")
+    if not 0 < request["current_ma"] <= MAX_CURRENT_MA:
+        raise Refused(f"current_ma: {request['current_ma']} is not allowed; up to {MAX_CURRENT_MA}")
+    return request
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The installer's service: the PIN is the right, and a capacity is all that can be asked."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from boards.loader import load_board
+from evse_pi.cli.installer_service import serve
+from evse_pi.cli.office import Desk
+from evse_pi.cli.places import places
+from evse_pi.config import SIMULATED_INSTALLATION
+from evse_pi.installer.office import Office, Who
+from tests.support.node_box import HandClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = Who("Jo", "root")
+GOOD = {"current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    office = Office(tmp_path, HandClock())
+    office.set_up(load_board("simulated"), SIMULATED_INSTALLATION, ROOT)
+    office.choose_pin("480213", ROOT)
+    return Desk(office, places(tmp_path))
+
+
+def answer(desk: Desk, request: bytes) -> dict[str, Any]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(request + b"\n")
+        serve(theirs, desk)
+        return dict(json.loads(ours.makefile("rb").readline()))
+
+
+def capacity(desk: Desk) -> int:
+    return desk.office.installation(load_board("simulated")).circuit_capacity_ma
+
+
+def test_who_knows_the_pin_sets_the_capacity_on_record(desk: Desk) -> None:
+    told = answer(desk, json.dumps(GOOD).encode())
+    assert told["ok"], told
+    assert (told["result"]["circuit_capacity_ma"], told["result"]["right"]) == (16_000, "PIN")
+    assert capacity(desk) == 16_000
+    assert desk.office.seal_state(load_board("simulated")) == "intact"
+    entry = desk.office.trail().entries[-1]
+    assert entry["name"].startswith("Ann (uid ")
+    assert (entry["what"], entry["right"]) == ("capacity", "PIN")
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pin": "111222"}, "the PIN is wrong"),
+        ({"pin": ""}, "the PIN is wrong"),
+        ({"pin": None}, "pin: must be a text"),
+        ({"current_ma": 40_000}, "with a board of 32000 mA"),
+        ({"current_ma": 5_000}, "6000 to 32000"),
+        ({"current_ma": True}, "current_ma: True"),
+        ({"current_ma": "16A"}, "current_ma: '16A'"),
+        ({"current_ma": -1}, "current_ma: -1"),
+        ({"phases": 4}, "phases: 4"),
+        ({"command": "setup"}, "and nothing else"),
+    ],
+)
+def test_everything_else_is_refused_and_changes_nothing(desk: Desk, changes: dict[str, Any], words: str) -> None:
+    told = answer(desk, json.dumps({**GOOD, **changes}).encode())
+    assert not told["ok"]
+    assert words in told["error"]
+    assert capacity(desk) == 32_000
+
+
+@pytest.mark.parametrize("request_line", [b"", b"{", b"[]", b"\xff", b"x" * 5_000])
+def test_garbage_is_answered(desk: Desk, request_line: bytes) -> None:
+    assert "request:" in answer(desk, request_line)["error"]
