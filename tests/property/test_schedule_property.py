@@ -53,7 +53,7 @@ def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(zone, now_s, weekly, wi
             delay = drawn(DelayCause.PLANNED_START, now_s * SECOND, plan.delay_below_s, lambda below: below - 1)
             open_s = now_s if delay is None else delay.until_ns // SECOND
             assert 0 <= open_s - now_s <= max(window_s - 1, 0)
-        assert before is None or plan.standing is not Standing.WAITING
+        assert before is None or plan.standing is not Standing.WAITING or _reached(dues, before, prospect.energy_mwh)
         charges = not plan.holds and open_s is not None and now_s >= open_s
         step_s = min(STEP_S if begun_s is not None else _sleep(plan, now_s), due.at_s - now_s)
         if charges:
@@ -63,6 +63,12 @@ def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(zone, now_s, weekly, wi
     if promised:
         in_battery_mwh = prospect.energy_mwh * EFFICIENCY_PERCENT // 100
         assert in_battery_mwh >= due.target.added_energy_mwh - power_mw * STEP_S // 3600 // 100
+
+
+def _reached(dues, goal_s, energy_mwh):  # type: ignore[no-untyped-def]
+    """Return whether what was charged is enough for the target of `goal_s`, so that the next one may be waited for."""
+    wanted_mwh = sum(-(-due.target.added_energy_mwh * 100 // EFFICIENCY_PERCENT) for due in dues if due.at_s <= goal_s)
+    return energy_mwh >= wanted_mwh
 
 
 def _sleep(plan, now_s):  # type: ignore[no-untyped-def]
