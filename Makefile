@@ -17,7 +17,7 @@ test: ## the test suite alone; ARGS="-k pilot" for a part
 	$(PYTHON) -m pytest $(ARGS)
 
 nightly: ## the long random searches too
-	$(PYTHON) -m pytest -m "not hil" $(ARGS)
+	EVSE_PI_HYPOTHESIS=search $(PYTHON) -m pytest -m "not hil" $(ARGS)
 
 lint: ## format, ruff, mypy, import layers
 	.venv/bin/ruff format . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
