@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from boards.spec import BoardSpec
+    from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
     from evse_pi.diagnostics.ringfile import Ring
     from evse_pi.diagnostics.shelf import Shelf
@@ -66,7 +67,7 @@ class Diagnosis:
         self._known: set[int] = {record.number for record in box.chronicle.faults}
         self._open: deque[Open] = deque(maxlen=2 * MAX_WAITING)
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_WAITING)
-        self._recorded_ns = -RECORD_AT_MOST_NS
+        self._recorded_ns: dict[Fault, int] = {}
         self._was_closed = False
         self._opened_ns: int | None = None
         self._release_after_ns = box.clock.monotonic_ns()
@@ -138,15 +139,16 @@ class Diagnosis:
         if not due or len(due) < len(self._open):
             return  # faults that follow each other closely share one recording
         self._open.clear()
-        if now_ns - self._recorded_ns < RECORD_AT_MOST_NS:
+        faults = [each.record.fault for each in due]
+        if all(now_ns - self._recorded_ns.get(fault, -RECORD_AT_MOST_NS) < RECORD_AT_MOST_NS for fault in faults):
             return
-        self._recorded_ns = now_ns
+        self._recorded_ns |= dict.fromkeys(faults, now_ns)
         first = due[0].record
         about = {
             "board": self._board.name,
             "fault": first.fault.name,
             "number": first.number,
-            "faults": [each.record.fault.name for each in due],
+            "faults": [fault.name for fault in faults],
             "unix_s": first.set_unix_s,
         }
         try:

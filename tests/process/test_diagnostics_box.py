@@ -169,14 +169,14 @@ def test_a_report_names_its_parts(box: Places, tmp_path: Path) -> None:
 
 
 def test_a_refused_device_node_is_named_while_it_runs_and_when_it_starts(box: Places) -> None:
-    plant(box, lambda client: client.call("device", device="spidev0.0", error="EACCES"))
+    plant(box, lambda client: client.call("device", device="spi", error="EACCES"))
     try:
         eventually(box, "PILOT_ADC_FAILED")
         os.kill(process(box, "evse_pi.safety"), signal.SIGKILL)
         found = eventually(box, "SAFETY_SILENT")
         assert "systemctl" in found["SAFETY_SILENT"]["do"] or "evse-safety" in found["SAFETY_SILENT"]["do"]
     finally:
-        plant(box, lambda client: client.call("device", device="spidev0.0"))
+        plant(box, lambda client: client.call("device", device="spi"))
     eventually(box, "NO_VEHICLE", within_s=80)
     assert json.loads(evse_pi(box, "counters", "--json").stdout)["safety_unclean_ends"] >= 1
 

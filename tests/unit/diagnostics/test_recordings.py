@@ -131,3 +131,17 @@ def test_a_disk_that_takes_nothing_leaves_the_recording_waiting(tmp_path: Path) 
     box.save()
     assert len(box.shelf.names()) == 1
     assert box.diagnosis.notices == []
+
+
+def test_a_fault_that_comes_and_goes_fills_no_shelf_and_hides_no_other(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    for _ in range(3):
+        box.do("ask_ventilation")
+        box.wait(2.5)
+        box.do("close_s2")
+        box.wait(0.5)
+    box.do("press_stop")
+    box.wait(4)
+    box.save()
+    assert len([name for name in box.shelf.names() if "ventilation" in name]) == 1
+    assert [name for name in box.shelf.names() if "emergency_stop" in name]
