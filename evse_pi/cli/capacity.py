@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 @click.group("capacity", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @place_options
 @click.pass_context
-def command(context: click.Context, *, state_dir: Any, run_dir: Any) -> None:
+def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
     """Show or set what the circuit may carry; without a word more, show it.
 
     A lower capacity is in force at once, a higher one with the next change of the offer.
     """
     context.obj = chosen(context, state_dir, run_dir)
     if context.invoked_subcommand is None:
-        context.invoke(show_capacity)
+        context.invoke(show_capacity, as_json=as_json)
 
 
 @command.command("show")

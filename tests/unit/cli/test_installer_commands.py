@@ -121,6 +121,7 @@ def test_capacity_is_shown_with_who_set_it(box: Path) -> None:
     assert "Jo Bloggs" in shown.stdout
     assert narrow(shown.stdout)
     facts = json.loads(evse_pi(box, "capacity", "show", "--json").stdout)
+    assert json.loads(evse_pi(box, "capacity", "--json").stdout) == facts
     assert (facts["circuit_capacity_ma"], facts["seal"], facts["audit"]["intact"]) == (20_000, "intact", True)
 
 
