@@ -22,7 +22,7 @@ from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.records import decode_demand
 from evse_pi.core.settings import MachineSettings
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError
-from evse_pi.safety.blackbox import RING_FILE, BlackBox, open_ring
+from evse_pi.safety.blackbox import RING_FILE, BlackBox, RingMemory
 from evse_pi.safety.host import SystemHost, sleep_until
 from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
 from evse_pi.safety.memory import FaultMemory
@@ -104,12 +104,15 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
 def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> BlackBox | None:
     """Return where the ticks are kept; a box without one is as safe, but its faults leave less behind."""
     try:
-        ring = open_ring(run_dir / RING_FILE)
+        ring = RingMemory(run_dir / RING_FILE)
+        resources.callback(ring.close)
+        former = ring.read()
     except OSError as error:
         _say(f"no black box: {error}")
         return None
     black_box = BlackBox(
-        memoryview(ring),
+        former,
+        ring.write,
         boot_id=settings.boot_id,
         scale=settings.pilot_scale,
         budget_ns=OPEN_WITHIN_NS - settings.machine.board.contactor_release_ns,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import struct
 from dataclasses import replace
@@ -35,6 +34,7 @@ from evse_pi.core.ring import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from evse_pi.core.machine import MachineState
@@ -54,37 +54,55 @@ _SCALE = struct.Struct("<ii")
 _NO_JOURNAL = Journal()
 
 
-def open_ring(path: Path) -> mmap.mmap:
-    """Return the memory behind `path`, made when there is none. Raises: OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, RING_MODE)
-    try:
-        os.ftruncate(descriptor, RING_BYTES)
-        return mmap.mmap(descriptor, RING_BYTES)
-    finally:
-        os.close(descriptor)
+class RingMemory:
+    """A file in memory, written and not mapped: no page of it is locked here, and where none is left, no SIGBUS."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, made when there is none. Raises: OSError."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, RING_MODE)
+        os.ftruncate(self._descriptor, RING_BYTES)  # so that a reader may map it at once
+
+    def read(self) -> bytes:
+        """Return everything. Raises: OSError."""
+        return os.pread(self._descriptor, RING_BYTES, 0)
+
+    def write(self, at: int, content: bytes) -> None:
+        """Replace what begins at `at`. Raises: OSError."""
+        os.pwrite(self._descriptor, content, at)
+
+    def close(self) -> None:
+        """Give the file back; what it holds stays."""
+        os.close(self._descriptor)
 
 
 class BlackBox:
     """The writer of one life of the process; ticks count on from the former one, whose last seconds stay readable."""
 
     def __init__(
-        self, memory: memoryview, *, boot_id: int, scale: LinearScale, budget_ns: int, started_ns: int
+        self,
+        former: bytes,
+        write: Callable[[int, bytes], None],
+        *,
+        boot_id: int,
+        scale: LinearScale,
+        budget_ns: int,
+        started_ns: int,
     ) -> None:
-        former = _former(memory)
+        """Begin a life after the one that left `former`; `write` replaces what begins at an offset, or OSError."""
+        header = _header(former)
         self.lost = 0
-        self._memory = memory
+        self._write = write
         self._frames = FrameWriter()
-        self._number = former.newest if former else 0
-        self._life = former.life % 0xFFFF + 1 if former else 1
+        self._number = header.newest if header else 0
+        self._life = header.life % 0xFFFF + 1 if header else 1
         self._scale = scale
         self._keyframe_due = True
         self._settings: MachineSettings | None = None
-        unclean = former.unclean + former.running if former else 0
-        if former is None:
-            memory[:] = bytes(len(memory))
-        header = RingHeader(self._life, unclean, True, boot_id, self._number, started_ns, scale, budget_ns)
-        content = header.pack()
-        memory[: len(content)] = content
+        unclean = header.unclean + header.running if header else 0
+        if header is None:
+            self._put(0, bytes(RING_BYTES))
+        own = RingHeader(self._life, unclean, True, boot_id, self._number, started_ns, scale, budget_ns)
+        self._put(0, own.pack())
 
     def note(
         self,
@@ -109,13 +127,13 @@ class BlackBox:
             self.lost += 1
             self._keyframe_due = True
         self._number = number
-        _NEWEST.pack_into(self._memory, _NEWEST_AT, number)
+        self._put(_NEWEST_AT, _NEWEST.pack(number))
 
     def note_timing(self, timing: Timing, scale: LinearScale) -> None:
         """Copy one histogram, each in its turn, and the scale by which codes become voltages from here on."""
         if scale is not self._scale:
             self._scale = scale
-            _SCALE.pack_into(self._memory, _SCALE_AT, scale.gain_uv_per_code, scale.offset_mv)
+            self._put(_SCALE_AT, _SCALE.pack(scale.gain_uv_per_code, scale.offset_mv))
         index = self._number % len(HISTOGRAMS)
         histogram = (timing.lateness, timing.window, timing.reaction)[index]
         content = HISTOGRAM.pack(histogram.largest_ns) + histogram.counts
@@ -123,7 +141,7 @@ class BlackBox:
 
     def end(self) -> None:
         """Say that this life ends as it should."""
-        self._memory[_RUNNING_AT] = 0
+        self._put(_RUNNING_AT, b"\0")
 
     def _keep_state(self, number: int, before: MachineState, settings: MachineSettings) -> None:
         """Keep what tick `number` begins with, so that the ticks from there on can be taken again."""
@@ -135,11 +153,14 @@ class BlackBox:
         self._settings = settings
 
     def _put(self, at: int, content: bytes) -> None:
-        self._memory[at : at + len(content)] = content
+        try:
+            self._write(at, content)
+        except OSError:
+            self.lost += 1
 
 
-def _former(memory: memoryview) -> RingHeader | None:
+def _header(ring: bytes) -> RingHeader | None:
     try:
-        return header_of(memory)
+        return header_of(ring)
     except RingError:
         return None

@@ -251,7 +251,8 @@ class World:
         )
         black_box = (
             BlackBox(
-                memoryview(self.black_box),
+                bytes(self.black_box),
+                self._write_black_box,
                 boot_id=self.boots,
                 scale=loop_settings.pilot_scale,
                 budget_ns=OPEN_WITHIN_NS - loop_settings.machine.board.contactor_release_ns,
@@ -261,6 +262,9 @@ class World:
             else None
         )
         self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, settings.host, black_box)
+
+    def _write_black_box(self, at: int, content: bytes) -> None:
+        self.black_box[at : at + len(content)] = content
 
     def _hardware(self) -> SafetyHardware:
         """Return the drivers of the board's devices, outputs first and off, each of them breakable."""
