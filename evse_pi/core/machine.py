@@ -185,7 +185,7 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
         state.outputs.pilot, state.offer.reference_ma(), standby=state.phase is Phase.STANDBY, faults=state.book.active
     )
     watch = state.watch.advance(inputs, settings, doing)
-    book = state.book.advance(now_ns, watch.faults(inputs, settings), _clearing(state, watch, now_ns), watch.released)
+    book = state.book.advance(now_ns, watch.faults(inputs, settings), _clearing(watch, now_ns), watch.released)
     if not RETESTED.isdisjoint(state.book.active - book.active):
         watch = replace(watch, tests=watch.tests.again())
     limit = watch.limit(settings, now_ns)
@@ -212,8 +212,8 @@ def _next_phase(state: MachineState, settings: MachineSettings, now_ns: int, *, 
         Condition.REFUSED: refused,
         Condition.OFFERABLE: connected and not refused and now_ns >= state.offer.raisable_ns,
         Condition.CLOSABLE: asking and _closable(state, settings, now_ns),
-        Condition.WAKE_DUE: not asking and state.waking.due(now_ns, settings.wake_up),
-        Condition.WOKEN: asking or state.waking.over(now_ns),
+        Condition.WAKE_DUE: state.waking.due(now_ns, settings.wake_up),
+        Condition.WOKEN: state.waking.over(now_ns),
         Condition.F_OVER: now_ns - state.since_ns >= settings.state_f_ns,
         Condition.GRACE_OVER: now_ns - state.since_ns >= STOP_GRACE_NS,
     }
@@ -265,10 +265,10 @@ def _fault_reason(watch: Watch, book: FaultBook, settings: MachineSettings) -> t
     return Reason.FAULT, 0
 
 
-def _clearing(state: MachineState, watch: Watch, now_ns: int) -> Clear:
+def _clearing(watch: Watch, now_ns: int) -> Clear:
     """Return the ways of clearing a fault that are open in this tick."""
     clearing = Clear.RESTART
-    if watch.unplugged(now_ns) and state.outputs.pilot.mode is not PilotMode.LOW:
+    if watch.unplugged(now_ns):
         clearing |= Clear.ON_UNPLUG
     if Request.CLEAR_USER in watch.lease.orders:
         clearing |= Clear.BY_USER
@@ -278,7 +278,10 @@ def _clearing(state: MachineState, watch: Watch, now_ns: int) -> Clear:
 
 
 def _waking(state: MachineState, watch: Watch, settings: MachineSettings, now_ns: int, *, refused: bool) -> Waking:
-    """Return where the wake-up ladder stands: at its foot after plug-in, after C, for a new offer and on request."""
+    """Return where the wake-up ladder stands: at its foot after plug-in, after C, for a new offer and on request.
+
+    A vehicle that asks takes the box off the ladder: no step is due then, and one that is being taken is over.
+    """
     if not watch.pilot.connected or watch.pilot.asking(now_ns):
         return state.waking.asked(now_ns)
     if Request.RESTART_WAKE_UP in watch.lease.orders and state.waking.holding is None:

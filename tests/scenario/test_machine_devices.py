@@ -582,3 +582,12 @@ def test_a_tripped_device_is_not_reset_under_a_welded_contactor_or_before_its_co
         box.order(Request.CLEAR_USER)
         box.run(500 * MS)
         assert box.rcd_latched is welded
+
+
+def test_one_good_window_of_a_rail_proves_nothing():
+    box = IdealBox(PLAIN)
+    for _ in range(90):
+        box.garbled = not box.garbled
+        box.tick()
+    assert box.mode is PilotMode.LOW
+    assert not box.state.watch.tests.evidence
