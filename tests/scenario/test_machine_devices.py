@@ -194,6 +194,7 @@ def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f():
     box = IdealBox(FULL, rcd_works=False)
     box.run(10 * S)
     assert box.faults == {Fault.RCD_TEST_FAILED}
+    assert not box.state.watch.tests.passed
     assert box.mode is PilotMode.HIGH
     box.order(Request.CLEAR_INSTALLER)
     box.run(10 * S)
