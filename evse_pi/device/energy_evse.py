@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
-from evse_pi.device.energy_evse_memory import Kept, decode, encode, record_key
+from evse_pi.device.energy_evse_memory import Kept, asks_of, decode, encode, record_key
 from evse_pi.device.energy_evse_rules import Permission, Shown
 from evse_pi.device.energy_evse_schema import SCHEMA
 from evse_pi.device.planner import NoPlanner, Situation
-from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.targets import merged
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
-from hal.units import SECOND, Milliamps
+from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from evse_pi.device.energy_evse_memory import Grant
     from evse_pi.device.energy_evse_rules import Happening, Outcome
     from evse_pi.device.planner import NextCharge, Planner
+    from evse_pi.energy.demand import Ask
     from evse_pi.energy.session import Session
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.world import WallClock
@@ -341,14 +341,9 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
                 if self._charger.ask_of(source) is not None:
                     self._charger.withdraw(source)
             return
-        until_ns = None
-        if grant.charging_until and now_s is not None:
-            until_ns = view.now_ns + (grant.charging_until - now_s) * SECOND
         permitted = permission.charging and not permission.diagnosing
-        maximum_ma = Milliamps(min(grant.maximum_ma, MAX_OFFER_MA))
-        user_ma = Milliamps(min(grant.user_limit_ma(view.circuit_capacity_ma), MAX_OFFER_MA))
-        self._put(Ask(LimitSource.ENABLE_CHARGING, permitted, maximum_ma, until_ns, Lapse.STOPPED))
-        self._put(Ask(LimitSource.USER_MAXIMUM, limit_ma=user_ma))
+        for ask in asks_of(grant, view.circuit_capacity_ma, view.now_ns, now_s, permitted=permitted):
+            self._put(ask)
 
     def _put(self, wanted: Ask) -> None:
         """Ask for what is not asked for already."""

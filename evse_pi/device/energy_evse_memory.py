@@ -9,8 +9,11 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
+from evse_pi.core.states import LimitSource
+from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.targets import DaySchedule, Target
+from hal.units import SECOND, Milliamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ class Grant:
 NOTHING_GRANTED = Grant()
 
 
+def asks_of(grant: Grant, capacity_ma: int, now_ns: int, now_s: int | None, *, permitted: bool) -> tuple[Ask, Ask]:
+    """Return what the controller and the user ask of the box by what they granted.
+
+    The end is asked for as well, so that it comes should the cluster be gone by then, unless no clock can tell it.
+    """
+    until_ns = None
+    if grant.charging_until and now_s is not None:
+        until_ns = now_ns + (grant.charging_until - now_s) * SECOND
+    maximum_ma = Milliamps(min(grant.maximum_ma, MAX_OFFER_MA))
+    user_ma = Milliamps(min(grant.user_limit_ma(capacity_ma), MAX_OFFER_MA))
+    return (
+        Ask(LimitSource.ENABLE_CHARGING, permitted, maximum_ma, until_ns, Lapse.STOPPED),
+        Ask(LimitSource.USER_MAXIMUM, limit_ma=user_ma),
+    )
+
+
 def _granted(until: int | None, now_s: int | None) -> bool:
     return until is None or (until != 0 and (now_s is None or now_s < until))
 
@@ -99,6 +118,9 @@ class Kept:
     grant: Grant = NOTHING_GRANTED
     told: Told = NOTHING_TOLD
     targets: tuple[DaySchedule, ...] = ()
+
+
+NOTHING_KEPT = Kept()
 
 
 def record_key(endpoint: int) -> str:

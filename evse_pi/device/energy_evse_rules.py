@@ -143,7 +143,7 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
     state, fault = state_of(view, shown)
     maximum_ma = maximum_charge_ma(view, grant, permission)
     happenings = [] if fault is shown.fault else [_fault(shown, fault)]
-    current, seen = told.session, None if view.session is None else view.session.number
+    current, seen = told.session, _seen(told, view)
     transfer = told.transfer
     if transfer is not None and current is not None:
         transfer, reason = _goes_on(transfer, state, view, permission, present=seen == current)
@@ -165,6 +165,13 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
         maximum_discharge_ma(view, grant, permission),
         tuple(happenings),
     )
+
+
+def _seen(told: Told, view: ChargerView) -> int | None:
+    """Return the number of the present session; while the safety process is silent, nothing has begun or ended."""
+    if not view.heard:
+        return told.session
+    return None if view.session is None else view.session.number
 
 
 def _goes_on(

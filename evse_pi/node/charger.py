@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
@@ -13,20 +13,22 @@ from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charger import EVSE_ENDPOINT, NO_VEHICLE_DATA, ChargerView, SelfTestView
-from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Told, decode, record_key
+from evse_pi.device.energy_evse_memory import NOTHING_KEPT, Kept, asks_of, decode, record_key
 from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.history import setting_row
-from evse_pi.energy.metering import fresh
+from evse_pi.energy.metering import NO_ENERGY, fresh
 from evse_pi.energy.modes import MODE_SOURCES
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.storage import SqliteStore
-from hal.units import SECOND, Milliamps
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from hal.units import SECOND, Milliamps, MilliwattHours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from evse_pi.core.records import Snapshot, Transition
+    from evse_pi.device.energy_evse_memory import Told
     from evse_pi.energy.history import Row
     from evse_pi.node.box import Box
 
@@ -35,26 +37,37 @@ log = logging.getLogger(__name__)
 ASKS = "asks"
 SELF_TEST = "self_test"
 LASTING = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
-"""Whose asks outlast a restart: they hold from the first demand on, before the clusters have come up."""
+"""Whose asks hold from the first demand on, before the clusters have come up."""
 STORED = (*LASTING, *MODE_SOURCES)
 PROVISIONAL_NS = 30 * SECOND
 """For so long a plan of the former life holds; the planner speaks again by then, or nobody does."""
-IDENTIFY_BLINK_NS = SECOND // 4  # twice as fast as a fault blinks
 _NOTHING: frozenset[Any] = frozenset()
 
 
-def recall_told(database: Path) -> Told:
-    """Return what peers were told in a former life, nothing where that cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the cluster kept in a former life, and whether a controller owned the box then."""
+
+    kept: Kept = NOTHING_KEPT
+    governed: bool = False
+
+
+NOTHING_RECALLED = Recalled()
+
+
+def recall_cluster(database: Path) -> Recalled:
+    """Return what the cluster kept, nothing where that cannot be read; it was stored before anybody was answered."""
     try:
         store = SqliteStore(database)
         try:
             record = store.get(record_key(EVSE_ENDPOINT))
+            governed = any(key.endswith("/record") for key in store.keys("fabric/"))
         finally:
             store.close()
-        return NOTHING_TOLD if record is None else decode(record).told
+        return Recalled(NOTHING_KEPT if record is None else decode(record), governed)
     except (sqlite3.Error, OSError, ValueError) as error:
-        log.warning("what controllers were told is not known: %s", error)
-        return NOTHING_TOLD
+        log.warning("what controllers had set is not known: %s", error)
+        return NOTHING_RECALLED
 
 
 class BoxCharger:
@@ -65,9 +78,9 @@ class BoxCharger:
         self.vehicle = NO_VEHICLE_DATA
         self._box = box
         self._renew = renew
-        self._identifying = False
         self._tested_ns: int | None = None
         self._soon: asyncio.Handle | None = None
+        self._told: Told | None = None
         box.chronicle.on_transition.append(self._passed)
 
     @property
@@ -83,6 +96,19 @@ class BoxCharger:
             self._box.book.put(planned if ask.source in MODE_SOURCES else ask)
         if any(fields.get("machine_boot") not in (None, self.machine_boot) for fields in saved):
             self._box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
+
+    def hold(self, recalled: Recalled) -> None:
+        """Ask as the cluster will once it has come up; asks are noted too late for a power cut, a grant never is."""
+        self._told = recalled.kept.told
+        if not recalled.governed:
+            self.forget_asks()
+            return
+        unix_s, now_ns = self._box.clock.unix_s(), self._box.clock.monotonic_ns()
+        now_s = None if unix_s is None else unix_s - MATTER_EPOCH_UNIX_S
+        grant, installation = recalled.kept.grant.expired(now_s), self._box.installation
+        capacity_ma = 0 if installation is None else installation.circuit_capacity_ma
+        for ask in asks_of(grant, capacity_ma, now_ns, now_s, permitted=grant.charging(now_s)):
+            self._box.book.put(ask)
 
     def forget_asks(self) -> None:
         """Drop the asks of a former life, because nobody speaks for their sources any more."""
@@ -149,24 +175,28 @@ class BoxCharger:
 
     def identify(self, *, active: bool) -> None:
         """Blink the status LED, or let it show the box again."""
-        self._identifying = active
-
-    def lit(self) -> bool:
-        """Return whether the status LED shines now; read by a bus thread."""
-        if self._identifying:
-            return self._box.clock.monotonic_ns() // IDENTIFY_BLINK_NS % 2 == 0
-        return self._box.lit()
+        if active is not self._box.identifying:
+            self._box.identifying = active
+            self._renew()
 
     def refresh(self) -> None:
         """Tell the view, because a snapshot came or a second passed."""
         self._soon = None
+        self._reconcile()
         view = self.view()
         self._keep_test(view.self_test)
         self.changed.emit(view)
 
+    def _reconcile(self) -> None:
+        """Bring the sessions in line with what peers were told, once the box has heard what it missed."""
+        if self._told is not None and self._box.snapshot is not None:
+            told, self._told = self._told, None
+            energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
+            self._box.chronicle.reconcile(told.session, told.latest, energy_mwh)
+
     def _passed(self, change: Transition) -> None:
         """Tell the view as it was right after a transition, of which a snapshot may bring several."""
-        if not self.changed:
+        if not self.changed or self._told is not None:
             return
         view = self.view()
         self.changed.emit(

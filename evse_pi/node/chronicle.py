@@ -97,6 +97,26 @@ class Chronicle:
             self._faults[record.fault] = replace(record, readings=readings)
             self.journal.note(fault_row(self._faults[record.fault]), urgent=True)
 
+    def reconcile(self, connected: int | None, latest: int, energy_mwh: MilliwattHours) -> None:
+        """Count sessions on from those that peers were told of, where the power went before they were written.
+
+        `latest` is the highest number that they know, `connected` that of the session which has not ended for them; of
+        a session that is unknown here, `energy_mwh` is all that is left. Called once everything was heard that the
+        safety process remembers.
+        """
+        sessions, current = self._sessions, self._sessions.current
+        next_number = max(sessions.next_number, latest + 1)
+        if current is not None and current.number <= latest and current.number != connected:
+            now_ns = self._clock.monotonic_ns()
+            self.journal.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
+            if connected is None:
+                current, next_number = replace(current, number=next_number), next_number + 1
+            else:
+                current = replace(current, number=connected, started_ns=now_ns, energy_mwh=energy_mwh)
+            log.warning("sessions were not written before the power went; they go on with number=%d", current.number)
+        self._sessions = replace(sessions, current=current, next_number=next_number)
+        self._save(urgent=True)
+
     def add_energy(self, energy_mwh: int, *, since_ns: int, estimated: bool) -> None:
         """Credit energy that flowed since `since_ns` to the session in which that time began."""
         last = self._sessions.last

@@ -16,13 +16,13 @@ from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
 from evse_pi.diagnostics.shelf import FOLDER as RECORDINGS
 from evse_pi.diagnostics.shelf import Shelf
 from evse_pi.node.box import Box
-from evse_pi.node.charger import ASKS, BoxCharger, recall_told
+from evse_pi.node.charger import ASKS, BoxCharger, recall_cluster
 from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field import Field
 from evse_pi.node.matter_options import Equipment
-from evse_pi.node.memory import abandoned, recall, reconciled
+from evse_pi.node.memory import recall
 from evse_pi.node.storage import Storage
 from hal.units import SECOND
 
@@ -87,16 +87,14 @@ async def serve(
     storage = Storage()
     try:
         store = await storage.open(places.state_dir / DATABASE)
-        recalled = await storage.call(recall, store, clock.unix_s())
-        told = await storage.call(recall_told, places.state_dir / DATABASE)
-        memory = reconciled(recalled, told, clock.monotonic_ns(), clock.machine_boot)
-        await storage.write(abandoned(recalled, memory))
+        memory = await storage.call(recall, store, clock.unix_s())
         rated = ratings(board)
         box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, places)
         if matter is not None:
             node.charger.resume(await storage.call(store.setting, ASKS, []))
-        field = Field(hardware, clock.monotonic_ns, wake=node.wake, lit=node.charger.lit)
+            node.charger.hold(await storage.call(recall_cluster, places.state_dir / DATABASE))
+        field = Field(hardware, clock.monotonic_ns, wake=node.wake)
         ring, shelf = Ring(RingFile(places.run_dir / RING_FILE)), Shelf(places.state_dir / RECORDINGS)
         diagnosis = Diagnosis(board, box, ring, shelf, await storage.call(store.setting, COUNTERS))
         node.diagnosis = diagnosis
@@ -125,7 +123,7 @@ async def serve(
 def _equipment(board: BoardSpec, hardware: FieldHardware) -> Equipment:
     meter = board.meter if hardware.meter is not None else None
     return Equipment(
-        status_led=hardware.open_status_led is not None,
+        status_led=board.status_led is not None,
         temperature=bool(hardware.thermometers),
         meter_model=None if meter is None else meter.model.value,
     )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.states import LimitSource
 from evse_pi.energy.demand import OWNER_DEFAULT, Ask
-from evse_pi.energy.history import session_row, setting_row
-from evse_pi.energy.metering import NO_ENERGY
-from evse_pi.energy.session import SavedSession, Session
+from evse_pi.energy.history import setting_row
 from evse_pi.node.feed import NOTHING_CONSUMED, Feed
-from hal.units import MilliwattHours
 
 if TYPE_CHECKING:
-    from evse_pi.device.energy_evse_memory import Told
     from evse_pi.energy.history import FaultRecord, Row
+    from evse_pi.energy.session import SavedSession
     from evse_pi.energy.store import Store
 
 OWNER = "owner"
@@ -49,28 +46,6 @@ def recall(store: Store, unix_s: int | None) -> Memory:
         next_fault=store.next_number("fault", unknown),
         next_transition=store.next_number("transition", unknown),
     )
-
-
-def reconciled(memory: Memory, told: Told, now_ns: int, machine_boot: str) -> Memory:
-    """Return `memory` continued from what peers were told, where the power went before the box had written it.
-
-    Numbers of sessions never go back; what such a session had charged by its last transfer is all that is known of it.
-    """
-    if told.latest < memory.next_session:
-        return memory
-    session = None
-    if told.session is not None:
-        energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
-        session = SavedSession(Session(told.session, now_ns, energy_mwh=energy_mwh), machine_boot, now_ns)
-    return replace(memory, session=session, next_session=told.latest + 1)
-
-
-def abandoned(memory: Memory, continued: Memory) -> list[Row]:
-    """Return what to write of a session that `memory` took for the present one and `continued` does not."""
-    saved = memory.session
-    if saved is None or saved is continued.session:
-        return []
-    return [session_row(replace(saved, session=saved.session.ended(saved.saved_ns, None)))]
 
 
 def owner_row(ask: Ask) -> Row:

@@ -230,7 +230,9 @@ async def test_a_silent_safety_process_makes_the_state_unknown_and_ends_nothing(
     evse = await charging()
     evse.charger.become(heard=False)
     assert evse.state.state is None
-    evse.charger.become(heard=True)
+    session = evse.charger.view().session
+    evse.charger.become(session=None)
+    evse.charger.become(heard=True, session=session)
     assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
     assert evse.names == []
 

@@ -12,15 +12,16 @@ from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Kept, Told, Transfer, encode, record_key
-from evse_pi.energy.demand import Ask, Lapse
+from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Grant, Kept, Told, Transfer, encode, record_key
+from evse_pi.energy.demand import Ask
 from evse_pi.energy.session import SavedSession, Session
 from evse_pi.matter.storage import SqliteStore
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from evse_pi.node.box import Box
-from evse_pi.node.charger import BoxCharger, recall_told
-from evse_pi.node.memory import Memory, abandoned, reconciled
-from hal.units import SECOND, CentiCelsius, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
+from evse_pi.node.charger import NOTHING_RECALLED, BoxCharger, Recalled, recall_cluster
+from evse_pi.node.memory import Memory
+from hal.units import CentiCelsius, Milliamps
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,36 +103,50 @@ def test_old_readings_are_not_shown() -> None:
     assert (bench.charger.view().meter, bench.charger.view().temperature) == (None, None)
 
 
-async def test_an_ask_is_sent_told_and_remembered() -> None:
+async def test_an_ask_is_sent_and_told() -> None:
     bench = Bench()
-    until_ns = bench.clock.now_ns + 100 * SECOND
-    bench.charger.ask(Ask(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000), until_ns, Lapse.STOPPED))
-    bench.charger.ask(Ask(LimitSource.OWNER, True))
+    bench.charger.ask(Ask(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
+    bench.charger.ask(Ask(LimitSource.USER_MAXIMUM, True))
     assert bench.renewals == 2
     await asyncio.sleep(0)
     assert len(bench.heard) == 1, "two asks at once are one change"
-    saved = bench.rows()["asks"]
-    assert [each["source"] for each in saved] == ["ENABLE_CHARGING"], "the owner has a memory of its own"
+    bench.charger.withdraw(LimitSource.USER_MAXIMUM)
+    assert bench.charger.ask_of(LimitSource.USER_MAXIMUM) is None
 
-    again = Bench()
-    again.clock.boot(40)
-    again.clock.unix = (bench.clock.unix or 0) + 40
-    again.charger.resume(saved)
-    ask = again.charger.ask_of(LimitSource.ENABLE_CHARGING)
-    assert ask is not None
-    assert (ask.permitted, ask.limit_ma, ask.until_ns) == (True, 10_000, again.clock.now_ns + 60 * SECOND)
-    again.clock.advance(61)
-    assert not again.box.demand().permitted, "it ends by itself, whoever is gone"
 
-    clockless = Bench()
-    clockless.clock.unix = None
-    clockless.charger.resume(saved)
-    ask = clockless.charger.ask_of(LimitSource.ENABLE_CHARGING)
-    assert ask is not None
-    assert ask.until_ns is None
+NOW_S = UNIX_S - MATTER_EPOCH_UNIX_S
 
-    again.charger.forget_asks()
-    assert again.charger.ask_of(LimitSource.ENABLE_CHARGING) is None
+
+def held(grant: Grant, *, governed: bool = True, unix_s: int | None = UNIX_S) -> Bench:
+    """Return a box at the start of a life, before the cluster has come up."""
+    bench = Bench()
+    bench.clock.unix = unix_s
+    bench.charger.hold(Recalled(Kept(grant), governed))
+    return bench
+
+
+def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_loads_it() -> None:
+    bench = held(Grant(charging_until=NOW_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
+    demand = bench.box.demand()
+    assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
+    bench.clock.advance(61)
+    assert not bench.box.demand().permitted, "it ends by itself, whoever is gone"
+
+
+def test_a_box_that_starts_forbids_what_was_not_granted() -> None:
+    assert not held(Grant()).box.demand().permitted
+    assert not held(Grant(charging_until=NOW_S - 1, maximum_ma=10_000)).box.demand().permitted
+    assert held(Grant(charging_until=None, maximum_ma=10_000)).box.demand().permitted
+
+
+def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
+    bench = held(Grant(charging_until=NOW_S - 1, maximum_ma=10_000), unix_s=None)
+    bench.clock.advance(3_600)
+    assert bench.box.demand().permitted
+
+
+def test_a_box_that_nobody_owns_starts_by_its_owners_word() -> None:
+    assert held(Grant(), governed=False).box.demand().permitted
 
 
 async def test_what_the_owner_had_forbidden_is_released_with_the_limit_kept() -> None:
@@ -163,58 +178,91 @@ def test_a_self_test_that_was_ordered_leaves_its_evidence() -> None:
     assert kept["evidence"] == [["PILOT_LOW_RAIL", -12_000, -13_000, -11_000]]
 
 
-def test_identifying_blinks_whatever_the_box_does() -> None:
+def test_identifying_is_demanded_at_once_and_only_when_it_changes() -> None:
     bench = Bench()
-    bench.box.hear(bench.safety.become("C"))
-    assert bench.charger.lit() is True
-    bench.charger.identify(active=True)
-    shown = set()
-    for _ in range(4):
-        bench.clock.advance(0.25)
-        shown.add(bench.charger.lit())
-    assert shown == {True, False}
     bench.charger.identify(active=False)
-    bench.box.hear(bench.safety.snapshot())
-    assert bench.charger.lit() is True
+    assert (bench.box.demand().identify, bench.renewals) == (False, 0)
+    for seconds_left in (2, 1):
+        bench.charger.identify(active=seconds_left > 0)
+    assert (bench.box.demand().identify, bench.renewals) == (True, 1)
+    bench.charger.identify(active=False)
+    assert (bench.box.demand().identify, bench.renewals) == (False, 2)
 
 
 # What peers were told, and what the box had not written yet.
 
 
-def test_a_box_that_remembers_as_much_as_its_peers_goes_on_as_it_is() -> None:
-    memory = Memory(next_session=4)
-    assert reconciled(memory, NOTHING_TOLD, 5, "boot") is memory
-    assert reconciled(memory, Told(session=None, latest=3), 5, "boot") is memory
-    assert abandoned(memory, memory) == []
+def restarted(told: Told, *states: str, **memory: Any) -> Bench:
+    """Return a box that peers were told `told` of, once it has heard of `states`."""
+    bench = Bench(**memory)
+    bench.charger.hold(Recalled(Kept(told=told)))
+    for state in states:
+        snapshot = bench.safety.become(state)
+    bench.box.hear(snapshot)
+    bench.charger.refresh()
+    return bench
 
 
-def test_a_session_that_peers_know_is_not_begun_again_and_numbers_never_go_back() -> None:
-    stale = SavedSession(Session(3, 0), "boot", 7)
-    memory = Memory(session=stale, next_session=4)
-    told = Told(session=4, transfer=Transfer(5_000), latest=4)
-    continued = reconciled(memory, told, 9, "boot")
-    assert continued.session is not None
-    assert (continued.session.session.number, continued.session.session.energy_mwh) == (4, 5_000)
-    assert continued.next_session == 5
-    (row,) = abandoned(memory, continued)
-    assert (row.table, row.values["number"]) == ("session", 3)
-    gone = reconciled(memory, Told(session=None, latest=6), 9, "boot")
-    assert (gone.session, gone.next_session) == (None, 7)
+STALE = SavedSession(Session(3, 0), "first", 7)
 
 
-def test_what_peers_were_told_is_read_from_the_store(tmp_path: Path) -> None:
+def number(bench: Bench) -> int | None:
+    session = bench.box.chronicle.session
+    return None if session is None else session.number
+
+
+def test_sessions_that_were_missed_are_heard_again_and_keep_their_numbers() -> None:
+    bench = restarted(Told(session=4, latest=4), "A", "B", session=STALE, next_session=4)
+    assert number(bench) == 4
+    assert [one.session.number for one in bench.heard if one.session] == [4]
+
+
+def test_a_session_that_peers_know_and_nobody_wrote_goes_on_with_what_is_left_of_it() -> None:
+    bench = restarted(Told(session=4, transfer=Transfer(5_000), latest=4), "B", session=STALE, next_session=4)
+    session = bench.box.chronicle.session
+    assert session is not None
+    assert (session.number, session.energy_mwh) == (4, 5_000)
+    bench.box.hear(bench.safety.become("A"))
+    bench.box.hear(bench.safety.become("B"))
+    assert number(bench) == 5
+
+
+def test_a_session_that_ended_for_peers_is_not_gone_on_with() -> None:
+    bench = restarted(Told(latest=4), "B", session=STALE, next_session=4)
+    assert number(bench) == 5
+    assert [one.session.number for one in bench.heard if one.session] == [5]
+
+
+def test_a_number_that_peers_know_is_not_given_again() -> None:
+    assert number(restarted(Told(latest=6), "B", next_session=4)) == 7
+    bench = restarted(Told(latest=6), "A", next_session=4)
+    bench.box.hear(bench.safety.become("B"))
+    assert number(bench) == 7
+
+
+def test_a_box_that_knows_more_than_its_peers_goes_on_as_it_is() -> None:
+    assert number(restarted(Told(latest=2), "B", session=STALE, next_session=4)) == 3
+    assert number(restarted(Told(session=3, latest=3), "B", session=STALE, next_session=4)) == 3
+    assert number(restarted(NOTHING_TOLD, "B")) == 1
+
+
+def test_what_the_cluster_kept_is_read_from_the_store(tmp_path: Path) -> None:
     database = tmp_path / "evse.db"
-    assert recall_told(database) == NOTHING_TOLD
-    told = Told(session=4, transfer=Transfer(5_000), latest=4)
+    assert recall_cluster(database) == NOTHING_RECALLED
+    kept = Kept(Grant(charging_until=None), Told(session=4, transfer=Transfer(5_000), latest=4))
     store = SqliteStore(database)
     with store.transaction() as changes:
-        changes.put(record_key(1), encode(Kept(told=told)))
-    store.close()
-    assert recall_told(database) == told
-    store = SqliteStore(database)
+        changes.put(record_key(1), encode(kept))
+    assert recall_cluster(database) == Recalled(kept, governed=False)
+    with store.transaction() as changes:
+        changes.put("fabric/1/acl", b"")
+    assert not recall_cluster(database).governed, "a commissioning that was cut off"
+    with store.transaction() as changes:
+        changes.put("fabric/1/record", b"")
+    assert recall_cluster(database) == Recalled(kept, governed=True)
     with store.transaction() as changes:
         changes.put(record_key(1), b"nonsense")
     store.close()
-    assert recall_told(database) == NOTHING_TOLD
+    assert recall_cluster(database) == NOTHING_RECALLED
     database.write_bytes(b"no database" * 1000)
-    assert recall_told(database) == NOTHING_TOLD
+    assert recall_cluster(database) == NOTHING_RECALLED
