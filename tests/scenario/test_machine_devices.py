@@ -304,9 +304,11 @@ def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person():
     box.rcd_latched = False
     box.run(60 * S)
     assert box.faults == {Fault.RCD_TRIPPED}
+    box.trace.clear()
     box.order(Request.CLEAR_USER)
     box.run(20 * S)
     assert box.closed
+    assert any(outputs.rcd_test for _, outputs in box.trace), "tested again though the vehicle never left"
 
 
 # --- lock ----------------------------------------------------------------------------------------------------------

@@ -344,6 +344,7 @@ def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosure
     assert not early.reclosable(9_000 * S, 4)
     reset = early.reset(2 * S, by_user=True)
     assert (reset.locked_out, reset.reclosures) == (False, 0)
+    assert early.unplugged().reclosures == 0
     again = early.reset(2 * S, by_user=False)
     assert (again.locked_out, again.reclosures) == (True, 4)
 
