@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boards.spec import MeterModel, TemperatureChip
-from hal.gpio import Gpio
 from hal.meters.eastron import EastronMeter
 from hal.meters.modbus_rtu import ModbusRtu
 from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
@@ -16,13 +15,12 @@ from hal.meters.sdm630 import SDM630
 from hal.sensors.lm75 import Lm75
 from hal.sensors.mcp9808 import Mcp9808
 from hal.sensors.tmp102 import Tmp102
-from hal.status_led import GpioStatusLed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boards.spec import BoardSpec, MeterSpec, OutputPin, TemperatureSpec
-    from hal.interfaces import Meter, StatusLed, TemperatureSensor
+    from boards.spec import BoardSpec, MeterSpec, TemperatureSpec
+    from hal.interfaces import Meter, TemperatureSensor
 
 TABLES = {
     MeterModel.SDM120: SDM120,
@@ -61,7 +59,6 @@ class FieldHardware:
 
     meter: MeterSlot | None
     thermometers: tuple[Thermometer, ...]
-    open_status_led: Callable[[], StatusLed] | None
 
 
 def build_field(spec: BoardSpec, *, meter: MeterSpec | None = None) -> FieldHardware:
@@ -70,7 +67,6 @@ def build_field(spec: BoardSpec, *, meter: MeterSpec | None = None) -> FieldHard
     return FieldHardware(
         meter=_meter(chosen) if chosen else None,
         thermometers=tuple(_thermometer(sensor) for sensor in spec.temperature),
-        open_status_led=_status_led(spec.status_led) if spec.status_led else None,
     )
 
 
@@ -86,10 +82,3 @@ def _thermometer(spec: TemperatureSpec) -> Thermometer:
         return SENSORS[spec.chip](spec.bus, spec.address)
 
     return Thermometer(spec.place, f"/dev/i2c-{spec.bus}", open_sensor)
-
-
-def _status_led(spec: OutputPin) -> Callable[[], StatusLed]:
-    def open_led() -> StatusLed:
-        return GpioStatusLed(Gpio().output(spec.pin, "status LED", active_high=spec.active_high))
-
-    return open_led

@@ -19,6 +19,7 @@ from hal.pilot_adc import SpiPilotAdc
 from hal.pilot_pwm import SysfsPilotPwm
 from hal.proximity import ResistorProximity
 from hal.rcd import GpioResidualCurrentDevice
+from hal.status_led import GpioStatusLed
 from hal.units import MILLISECOND
 from hal.voltage_sense import GpioVoltageSense
 from hal.watchdog import GpioWatchdog
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         PilotPwm,
         ProximityInput,
         ResidualCurrentDevice,
+        StatusLed,
         VoltageSense,
         Watchdog,
     )
@@ -57,6 +59,7 @@ class SafetyHardware:
     proximity: ProximityInput | None = None
     lock: ConnectorLock | None = None
     emergency_stop: EmergencyStop | None = None
+    status_led: StatusLed | None = None
     closers: tuple[Callable[[], None], ...] = ()
 
     def close(self) -> None:
@@ -99,7 +102,8 @@ def build_safety(
         watchdog = None if isinstance(spec.watchdog, NotFitted) else _watchdog(spec.watchdog, gpio)
         lock = _lock(spec, gpio, clock)
         rcd = _rcd(spec, gpio, clock)
-        closers.extend(device.close for device in (watchdog, lock, rcd) if device)
+        status_led = _status_led(spec, gpio)
+        closers.extend(device.close for device in (watchdog, lock, rcd, status_led) if device)
         converter = Mcp3xxx(spec.pilot_adc.bus, spec.pilot_adc.device, spec.pilot_adc.chip, spec.pilot_adc.speed_hz)
         closers.append(converter.close)
         sense, stop = spec.voltage_sense, spec.emergency_stop
@@ -113,6 +117,7 @@ def build_safety(
             proximity=_proximity(spec, converter),
             lock=lock,
             emergency_stop=GpioEmergencyStop(_input(gpio, stop, "emergency stop")) if stop else None,
+            status_led=status_led,
             closers=(*closers, gpio.close),
         )
     except BaseException:
@@ -171,6 +176,11 @@ def _lock(spec: BoardSpec, gpio: Gpio, clock: Callable[[], int]) -> GpioConnecto
         clock,
         drive_ns=parts.drive_ms * MILLISECOND,
     )
+
+
+def _status_led(spec: BoardSpec, gpio: Gpio) -> GpioStatusLed | None:
+    parts = spec.status_led
+    return GpioStatusLed(gpio.output(parts.pin, "status LED", active_high=parts.active_high)) if parts else None
 
 
 def _proximity(spec: BoardSpec, converter: Mcp3xxx) -> ResistorProximity | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from evse_pi.core.machine import MachineState
 
-DEMAND_BYTES = 96  # the longest demand has 75
+DEMAND_BYTES = 96  # the longest demand has 76
 _FORM = struct.Struct(f"<IHqii BiiiHHiB3i BBBBBiQQ BBBBBIBBBIBIQB B{DEMAND_BYTES}s")
 _CHECK = struct.Struct("<I")
 FRAME_BYTES = _FORM.size + _CHECK.size

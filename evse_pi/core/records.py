@@ -61,7 +61,7 @@ class TemperatureSample:
 class Demand:
     """What the node asks for, and until when; nobody renews it, the box stops.
 
-    Units: instants in ns of CLOCK_MONOTONIC. `limit_source` owns `offered_current_ma`.
+    Units: instants in ns of CLOCK_MONOTONIC. `limit_source` owns `offered_current_ma`; `identify` blinks the LED.
     """
 
     number: int
@@ -73,6 +73,7 @@ class Demand:
     temperature: TemperatureSample | None = None
     request: Request = Request.NONE
     request_number: int = 0
+    identify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class DecodeError(ValueError):
 
 
 MAGIC = b"EP"
-VERSION = 2
+VERSION = 3
 _HEADER = struct.Struct("<2sBBH")
 _DEMAND_KIND, _SNAPSHOT_KIND = 1, 2
 _UNSIGNED_32 = (1 << 32) - 1
@@ -210,6 +211,7 @@ _DEMAND = (
     _instant("valid_until_ns"),
     _Field("request", "B", 0, _ALL_REQUESTS, int, Request),
     _number("request_number"),
+    _flag("identify"),
 )
 _METER = (
     _instant("at_ns"),

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 HIGHEST_VOLTAGE_MV = 265_000
 RESUME_NS = 2 * PERIOD_NS  # from the last save to the power cut, and from the machine's start to the meter's
 SILENT_NS = 3 * SECOND  # a snapshot comes every second
-LED_BLINK_NS = SECOND // 2
 
 
 class Box:
@@ -49,6 +48,7 @@ class Box:
         self.snapshot: Snapshot | None = None
         self.reading: MeterReading | None = None
         self.temperature: TemperatureSample | None = None
+        self.identifying = False
         self.counter = EnergyCounter()
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
@@ -94,6 +94,7 @@ class Box:
             temperature=self.temperature,
             request=self.orders.request,
             request_number=self.orders.number,
+            identify=self.identifying,
         )
 
     @property
@@ -127,13 +128,6 @@ class Box:
         if self.snapshot is None or not self.heard_lately():
             return None, True
         return self._offered_mw(self.snapshot), True
-
-    def lit(self) -> bool:
-        """Return whether the status LED shines now: steady while charging, blinking with a fault, else dark."""
-        snapshot = self.snapshot
-        if snapshot is None or not self.heard_lately() or snapshot.faults:
-            return self.clock.monotonic_ns() // LED_BLINK_NS % 2 == 0
-        return snapshot.contactor_closed
 
     def _estimated(self, now_ns: int, power_mw: Milliwatts) -> None:
         before = self._estimate

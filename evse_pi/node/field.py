@@ -23,10 +23,8 @@ log = logging.getLogger(__name__)
 
 METER_PERIOD_NS = SECOND
 TEMPERATURE_PERIOD_NS = 2 * SECOND
-LED_PERIOD_NS = 250 * MILLISECOND
 LONGEST_BACKOFF_NS = 4 * SECOND  # three attempts fit into the 15 s after which a value is stale
 HUNG_NS = 5 * SECOND
-LED = "status LED"
 
 
 class Closable(Protocol):
@@ -157,7 +155,7 @@ class BusThread(threading.Thread):
 class Field:
     """All slow devices of a board, polled by one thread per bus.
 
-    `wake` is called by a bus thread after each new value; `lit` says whether the status LED shall shine now.
+    `wake` is called by a bus thread after each new value.
     """
 
     def __init__(
@@ -166,7 +164,6 @@ class Field:
         clock: Callable[[], int],
         *,
         wake: Callable[[], None] = lambda: None,
-        lit: Callable[[], bool] = lambda: False,
     ) -> None:
         self._meter: Probe[Any, MeterReading] | None = None
         if hardware.meter is not None:
@@ -183,8 +180,6 @@ class Field:
             for slot in hardware.thermometers
         ]
         probes: list[Probe[Any, Any]] = [*([self._meter] if self._meter else []), *self._thermometers]
-        if hardware.open_status_led is not None:
-            probes.append(Probe(LED, "gpio", hardware.open_status_led, lambda led: led.set(lit()), LED_PERIOD_NS))
         self._probes = probes
         buses = {probe.bus: [other for other in probes if other.bus == probe.bus] for probe in probes}
         self._threads = [BusThread(bus, shared, clock, wake) for bus, shared in buses.items()]
@@ -222,7 +217,7 @@ class Field:
     @property
     def complete(self) -> bool:
         """Whether every sensor has been read."""
-        return all(probe.newest is not None for probe in self._probes if probe.name != LED)
+        return all(probe.newest is not None for probe in self._probes)
 
     def state(self, now_ns: int) -> list[dict[str, Any]]:
         """Return what the status shows of every device."""

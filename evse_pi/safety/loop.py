@@ -10,6 +10,7 @@ from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.machine import initial, step
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
+from evse_pi.core.status_light import lit
 from evse_pi.safety.actuators import Actuators
 from evse_pi.safety.publisher import Publisher
 from evse_pi.safety.senses import Senses
@@ -107,6 +108,8 @@ class SafetyLoop:
         self._clock = clock
         self._host = host
         self._watchdog = hardware.watchdog
+        self._led = hardware.status_led
+        self._lit: bool | None = None
         self._senses = Senses(hardware, settings.pilot_scale, self.timing)
         self._actuators = Actuators(hardware)
         self._publisher = Publisher(link, settings.boot_id, self.timing)
@@ -166,6 +169,7 @@ class SafetyLoop:
         """Do between two ticks what must not lengthen one; with a closed contactor only what the installer orders."""
         self._host.remember(self._state.book.active)
         self._record()
+        self._shine()
         if self._reload_wanted:
             self._reload_wanted = False
             self._reload()
@@ -230,6 +234,21 @@ class SafetyLoop:
             window = self._senses.window if self._inputs.pilot is not None else None
             self._black_box.note(self._before, self._inputs, self._state, self._machine, self._times_us, window)
             self._black_box.note_timing(self.timing, self._senses.pilot_scale)
+
+    def _shine(self) -> None:
+        """Show the box at its LED; one that fails is told again, and nothing else follows from it."""
+        if self._led is None:
+            return
+        now_ns, state, demand = self._clock(), self._state, self._demand
+        identify = demand is not None and demand.identify and now_ns < demand.valid_until_ns
+        wanted = lit(
+            now_ns, faults=state.book.active, contactor_closed=state.outputs.contactor_closed, identify=identify
+        )
+        if wanted is not self._lit:
+            self._lit = None
+            with suppress(HalError):
+                self._led.set(wanted)
+                self._lit = wanted
 
     def _beat(self) -> None:
         """Tell the service manager, five times a second, that a tick has completed."""

@@ -235,6 +235,21 @@ class SimulatedEmergencyStop:
         return self._port.sense(Sense.EMERGENCY_STOP)
 
 
+class SimulatedStatusLed:
+    """The light of the box."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def set(self, lit: bool) -> None:
+        """Light it or not."""
+        self._port.drive(Drive.LED, lit)
+
+    def close(self) -> None:
+        """Dark."""
+        self.set(False)
+
+
 class SimulatedWatchdog:
     """The charge pump at the relay driver: every pulse is an edge."""
 

@@ -19,7 +19,8 @@ LEASE_NS = 15 * SECOND
 class ScriptedNode:
     """Asks for what the script set, over a link in memory.
 
-    `alive` renews demands, `measures` fills them with fresh samples, `deaf` loses every snapshot.
+    `alive` renews demands, `measures` fills them with fresh samples, `identifying` asks for the blinking light, `deaf`
+    loses every snapshot.
     """
 
     def __init__(self, plant: Plant) -> None:
@@ -28,6 +29,7 @@ class ScriptedNode:
         self.offered_ma = 32_000
         self.lease_ns = LEASE_NS
         self.measures = True
+        self.identifying = False
         self.deaf = False
         self.snapshots: list[Snapshot] = []
         self.transitions: list[Transition] = []
@@ -71,6 +73,7 @@ class ScriptedNode:
             temperature=self._heat,
             request=self._request,
             request_number=self._request_number,
+            identify=self.identifying,
         )
 
     # The safety process's end of the link.

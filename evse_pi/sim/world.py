@@ -26,6 +26,7 @@ from evse_pi.sim.drivers import (
     SimulatedPilotPwm,
     SimulatedProximity,
     SimulatedRcd,
+    SimulatedStatusLed,
     SimulatedVoltageSense,
     SimulatedWatchdog,
 )
@@ -286,4 +287,5 @@ class World:
             proximity=breakable(SimulatedProximity(port), "proximity") if board.proximity else None,
             lock=breakable(SimulatedLock(port), "lock") if board.lock else None,
             emergency_stop=breakable(SimulatedEmergencyStop(port), "emergency_stop") if board.emergency_stop else None,
+            status_led=breakable(SimulatedStatusLed(port), "status_led") if board.status_led else None,
         )

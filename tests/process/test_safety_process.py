@@ -209,6 +209,16 @@ def test_invalid_installation_keeps_open_until_it_is_corrected_and_reloaded(tmp_
         assert box.wait_for_snapshot(lambda now: now.evse_state is EvseState.B2, 10).offered_current_ma <= 16_000
 
 
+def test_status_led_shines_while_charging_and_blinks_with_a_fault(charging: RealBox) -> None:
+    def shines() -> bool:
+        return bool(charging.plant.state()["drives"]["led"])
+
+    charging.wait_for(shines, 2, "steady light")
+    charging.do("trip_rcd")
+    charging.wait_for(lambda: not shines(), 3, "dark")
+    charging.wait_for(shines, 3, "light again")
+
+
 def test_second_process_is_refused_and_the_first_goes_on(charging: RealBox) -> None:
     command = [sys.executable, "-m", "evse_pi.safety", "--board", "simulated", "--run-dir", str(charging.folder)]
     second = subprocess.run(

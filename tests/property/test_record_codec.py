@@ -43,6 +43,7 @@ demands = st.builds(
     temperature=st.none() | st.builds(TemperatureSample, instants, st.integers(-100_00, 300_00)),
     request=st.integers(0, sum(Request)).map(Request),
     request_number=u32,
+    identify=st.booleans(),
 )
 shown = {
     "at_ns": instants,

@@ -73,11 +73,10 @@ def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path):
         ("socket contacts", "/dev/i2c-1"),
         ("enclosure", "/dev/i2c-1"),
     ]
-    assert field.open_status_led is not None
 
 
 def test_the_installations_meter_takes_the_place_of_the_boards(tmp_path):
     spec = load_board("simulated", own=tmp_path)
     other = replace(spec.meter, model=MeterModel.SDM120, port="/dev/ttyUSB0")
     assert build_field(spec, meter=other).meter.bus == "/dev/ttyUSB0"
-    assert build_field(replace(spec, meter=None, temperature=(), status_led=None)).meter is None
+    assert build_field(replace(spec, meter=None, temperature=())).meter is None

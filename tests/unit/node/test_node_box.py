@@ -220,23 +220,6 @@ def test_an_old_reading_is_no_power(life: Life) -> None:
     assert life.box.power_mw() == (None, False)
 
 
-def test_the_light_blinks_with_a_fault_and_in_silence_and_shines_while_charging(life: Life) -> None:
-    def seen() -> set[bool]:
-        shown = set()
-        for _ in range(4):
-            shown.add(life.box.lit())
-            life.clock.now_ns += SECOND // 4
-        return shown
-
-    assert seen() == {True, False}
-    life.become("A")
-    assert seen() == {False}
-    life.become("C")
-    assert seen() == {True}
-    life.become("C", faults=frozenset((Fault.OVERCURRENT,)))
-    assert seen() == {True, False}
-
-
 def test_a_status_is_json_and_complete(life: Life) -> None:
     life.box.hear(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
     measure(life, 5, power_mw=7_000_000)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hal.interfaces import MeterReading
 
-NO_HARDWARE = FieldHardware(None, (), None)
+NO_HARDWARE = FieldHardware(None, ())
 
 
 class LoopClock(HandClock):
@@ -181,7 +181,7 @@ async def test_another_life_of_the_safety_process_gets_a_demand_at_once(tmp_path
 async def test_the_first_demand_waits_for_the_meter_and_not_for_ever(tmp_path: Path) -> None:
     meter = OneReading()
     slot = MeterSlot("bus", lambda: meter)
-    async with Running(tmp_path, FieldHardware(slot, (), None)) as running:
+    async with Running(tmp_path, FieldHardware(slot, ())) as running:
         await asyncio.sleep(7.9)
         assert running.link.sent == []
         await asyncio.sleep(0.2)
@@ -189,7 +189,7 @@ async def test_the_first_demand_waits_for_the_meter_and_not_for_ever(tmp_path: P
         running.field._meter.poll(running.clock.monotonic_ns)
         await asyncio.sleep(2)
         assert running.link.last.meter.at_ns == 42
-    async with Running(tmp_path, FieldHardware(slot, (), None)) as running:
+    async with Running(tmp_path, FieldHardware(slot, ())) as running:
         running.field._meter.poll(running.clock.monotonic_ns)
         running.node.wake()
         await asyncio.sleep(0.01)

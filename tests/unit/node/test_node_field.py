@@ -93,7 +93,7 @@ def test_a_mistake_in_one_driver_is_named_and_goes_no_further() -> None:
 def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] = lambda: None) -> Field:
     slots = [Thermometer(f"place {n}", "/dev/i2c-1", script.open) for n, script in enumerate(thermometers)]
     slot = MeterSlot("/dev/ttyUSB0", meter.open) if meter else None
-    return Field(FieldHardware(slot, tuple(slots), None), Ticks(), wake=wake)  # type: ignore[arg-type]
+    return Field(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)  # type: ignore[arg-type]
 
 
 def test_the_hottest_place_is_as_old_as_the_most_silent_thermometer() -> None:

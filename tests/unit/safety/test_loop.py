@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from evse_pi.core.settings import MachineSettings
 from evse_pi.core.states import EvseState, PilotMode
 from evse_pi.safety.loop import Installed
 from evse_pi.sim.faulty import Break
+from evse_pi.sim.signals import Drive
 from evse_pi.sim.world import QuietHost, World, WorldSettings
 from hal.calibration import LinearScale
 from hal.units import Milliamps
@@ -393,3 +395,44 @@ def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: World) -> 
     last = charging.node.snapshots[-1]
     assert last.faults == {Fault.PILOT_PWM_FAILED}
     assert not last.contactor_closed
+
+
+def led_changes(world: World, for_ns: int = 2 * SECOND) -> int:
+    """Return how often the light of the box changes in the time from here on."""
+    seen = [world.plant.drives[Drive.LED]]
+    for _ in range(for_ns // (50 * MS)):
+        world.wait(50 * MS)
+        seen.append(world.plant.drives[Drive.LED])
+    return sum(before is not after for before, after in pairwise(seen))
+
+
+def test_light_is_dark_when_idle_steady_while_charging_and_blinks_with_a_fault(world: World) -> None:
+    assert (led_changes(world), world.plant.drives[Drive.LED]) == (0, False)
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    world.wait_for(lambda: world.plant.vehicle.drawing, 10 * SECOND)
+    world.wait(20 * MS)
+    assert (led_changes(world), world.plant.drives[Drive.LED]) == (0, True)
+    world.do("trip_rcd")
+    world.wait(SECOND)
+    assert led_changes(world) == 4
+
+
+def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than_the_lease(world: World) -> None:
+    world.node.identifying = True
+    world.wait(3 * SECOND)
+    assert led_changes(world) == 8
+    world.node.alive = False
+    world.wait(16 * SECOND)
+    assert (led_changes(world), world.plant.drives[Drive.LED]) == (0, False)
+
+
+def test_light_that_fails_is_no_fault_and_is_told_again(charging: World) -> None:
+    charging.breakage.broken["status_led.set"] = Break.RAISE
+    charging.node.identifying = True
+    charging.wait(3 * SECOND)
+    assert charging.asked_closed
+    assert not charging.node.snapshots[-1].faults
+    charging.breakage.broken.clear()
+    charging.wait(20 * MS)
+    assert led_changes(charging) == 8
