@@ -57,7 +57,9 @@ def test_only_the_safety_loop_closes_the_contactor() -> None:
 
 
 def test_no_product_file_speaks_of_unfinished_work() -> None:
-    words = re.compile(r"TODO|FIXME|XXX|NotImplementedError|for now(?! in)(?=[.,;)]|$)|simplified|placeholder|not implemented")
+    words = re.compile(
+        r"TODO|FIXME|XXX|NotImplementedError|for now(?! in)(?=[.,;)]|$)|simplified|placeholder|not implemented"
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in PRODUCT
