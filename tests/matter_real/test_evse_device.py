@@ -96,6 +96,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
     reset = evse_pi(box, "commission", "--remove", str(fabric["fabric"]))
     assert (reset["commissioned"], reset["fabrics"]) == (False, [])
     box.until(lambda now: now["permitted"])  # the owner's word counts again
+    box.ask("stop")
     chip.call("commission", 3201, PASSCODE, box.discriminator)
     chip.call(
         "invoke",
@@ -105,6 +106,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
         {"chargingEnabledUntil": None, "minimumChargeCurrent": 6_000, "maximumChargeCurrent": 9_000},
         timed_ms=2000,
     )
+    box.until(lambda now: now["permitted"])  # what the owner had forbidden was forbidden until somebody permitted it
     gone = evse_pi(box, "commission", "--factory-reset")
     assert (gone["commissioned"], gone["fabrics"], gone["window"]) == (False, [], "basic")
     chip.call("commission", 3202, PASSCODE, box.discriminator)

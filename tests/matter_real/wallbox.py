@@ -57,7 +57,7 @@ class Wallbox:
             )
         self.until(lambda now: now["reason"] is not None and now["reason"]["reason"] != "SELF_TEST", START_WITHIN_S)
         if wait:
-            self.until(lambda now: now["matter"] is not None and now["matter"]["running"], START_WITHIN_S)
+            self.until(_serves, START_WITHIN_S)
         self._plant = SimulatorClient(self.places.simulator_socket)
 
     def until(self, holds: Callable[[dict[str, Any]], bool], within_s: float = 30.0) -> dict[str, Any]:
@@ -95,15 +95,31 @@ class Wallbox:
             time.sleep(POLL_S)
         return now
 
+    def kill_node(self) -> None:
+        """Kill the node process alone and wait until the next one can be talked to."""
+        (pid,) = self._processes("evse_pi.node")
+        os.kill(pid, signal.SIGKILL)
+        self.until(lambda now: pid not in self._processes("evse_pi.node") and _serves(now))
+
+    def _processes(self, word: str) -> list[int]:
+        """Return the processes of this box whose command line has `word`."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                words = entry.read_bytes().split(b"\0")
+                if word.encode() in words and any(str(self.places.run_dir).encode() in each for each in words):
+                    found.append(int(entry.parent.name))
+        return found
+
     def cut_power(self) -> None:
         """Kill everything at once, as a power cut does."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError, ProcessLookupError):
-                if str(self.places.run_dir).encode() in entry.read_bytes() and entry.parent.name != str(os.getpid()):
-                    os.kill(int(entry.parent.name), signal.SIGKILL)
+        for program in ("evse_pi.safety", "evse_pi.node", "evse_pi.sim"):
+            for pid in self._processes(program):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self._hang_up()
 
     def stop(self) -> int:
@@ -133,3 +149,7 @@ class Wallbox:
         """Return the lines of its log that should not be there; a fault that a test sets is an error to people."""
         lines = [line for line in self.log().splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
         return [line for line in lines if "fault set" not in line]
+
+
+def _serves(now: dict[str, Any]) -> bool:
+    return now["matter"] is not None and bool(now["matter"]["running"])
