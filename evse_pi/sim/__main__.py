@@ -1,4 +1,4 @@
-"""Runs a simulator in the foreground: python -m evse_pi.sim FOLDER [--settings FILE] [--fifo PRIORITY]."""
+"""Runs a simulator in the foreground: python -m evse_pi.sim FOLDER [--settings FILE] [--fifo PRIORITY] [--leashed]."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where sockets and the file tree are made")
     parser.add_argument("--settings", type=Path, help="TOML or JSON with the tables wiring and plant")
     parser.add_argument("--fifo", type=int, metavar="PRIORITY", help="run with real-time priority 1 to 99")
+    parser.add_argument("--leashed", action="store_true", help="end when standard input is closed")
     options = parser.parse_args(arguments)
     try:
         settings = build(SimulatorSettings, _read(options.settings), "settings")
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
     _stop_on_signals(simulator)
+    if options.leashed:
+        simulator.server.watch(sys.stdin.fileno(), lambda _: simulator.stop())
     if options.fifo is not None:
         _take_priority(options.fifo)
     gc.collect()

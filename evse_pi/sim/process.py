@@ -93,7 +93,8 @@ class SimulatorProcess:
         file.write_text(json.dumps(dataclasses.asdict(settings)))
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "evse_pi.sim", str(folder), "--settings", str(file), *_priority(fifo)],
+            [sys.executable, "-m", "evse_pi.sim", str(folder), "--settings", str(file), "--leashed", *_priority(fifo)],
+            stdin=subprocess.PIPE,  # closed by the kernel when this process dies, however it dies
             stdout=subprocess.PIPE,
             env=dict(inherited),
             text=True,
@@ -113,8 +114,9 @@ class SimulatorProcess:
         """End the process; its sockets and files stay for whoever owns the folder."""
         self.process.terminate()
         self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def __enter__(self) -> Self:
         return self
