@@ -105,7 +105,7 @@ def lamp(
     next(lamps, None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def wallboxes(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Wallbox]]:
     """Make running wallboxes; at the end they must stop cleanly and have logged no error but the faults set."""
     made: list[Wallbox] = []
