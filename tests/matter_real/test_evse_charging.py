@@ -276,6 +276,7 @@ def test_a_node_that_dies_interrupts_neither_current_nor_session(
     assert evse == [], "what goes on does not begin again"
     chip.call("subscribe", node_id, 0, 30)
     chip.call("forget_updates")
+    wallbox.until(lambda now: now["session"] is not None and now["session"]["energy_mwh"] > 0)  # the meter was read
     wallbox.car("unplug")
     assert peer.event(STOPPED)["energyTransferred"] > 0
     assert peer.event(EV_NOT_DETECTED)["sessionID"] == session
