@@ -62,8 +62,8 @@ async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, matter
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    hardware = build_field(equipped(board, places.installation))
-    await serve(board, hardware, link, places, SystemClock(), stopping, matter)
+    board = equipped(board, places.installation)
+    await serve(board, build_field(board), link, places, SystemClock(), stopping, matter)
 
 
 def _arguments() -> argparse.ArgumentParser:
