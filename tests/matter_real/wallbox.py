@@ -75,10 +75,15 @@ class Wallbox:
         """Ask the node as its owner does."""
         return ask(self.places.control_socket, command, **fields)
 
-    def car(self, verb: str, **arguments: Any) -> None:
-        """Let something happen to the car or the plant."""
+    def car(self, verb: str, **arguments: Any) -> int:
+        """Let something happen to the car or the plant, and return when it did, in ns of CLOCK_MONOTONIC."""
         assert self._plant is not None
-        self._plant.verb(verb, **arguments)
+        return self._plant.verb(verb, **arguments)
+
+    def ask_plant(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Return the simulator's answer to a request."""
+        assert self._plant is not None
+        return self._plant.call(do, **arguments)
 
     @property
     def plant(self) -> dict[str, Any]:
