@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask, stream
-from evse_pi.cli.office import VOLTS, desk_of, installer_options, self_tested, show, wait_until
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.office import desk_of, installer_options, self_tested, show, wait_until
+from evse_pi.cli.options import chosen, json_option, of_a_box
+from evse_pi.cli.quantities import VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evse_pi.cli.office import Desk
+    from evse_pi.cli.places import Places
     from evse_pi.installer.calibration import Point
 
 DRAFT = "calibration.draft.json"
@@ -59,14 +61,13 @@ def measure(context: click.Context, /, *, reference: str, true_mv: int | None, *
 
 
 @command.command("show")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def show_calibration(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def show_calibration(*, box: Places, as_json: bool) -> None:
     """Show the scale in use, and what has been measured and not yet applied."""
     from evse_pi.installer.office import Refused
 
-    desk = desk_of(chosen(context, state_dir, run_dir))
+    desk = desk_of(box)
     board = desk.board()
     try:
         own = desk.office.calibration(board)

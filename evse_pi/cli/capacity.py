@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.office import AMPERES, amps, desk_of, installer_options, show
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.office import desk_of, installer_options, show
+from evse_pi.cli.options import chosen, json_option, place_options
+from evse_pi.cli.quantities import AMPERES, amps
 
 if TYPE_CHECKING:
     from evse_pi.cli.office import Desk
 
 
 @click.group("capacity", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @place_options
 @click.pass_context
 def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
@@ -29,7 +30,7 @@ def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir
 
 
 @command.command("show")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @place_options
 @click.pass_context
 def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: Any = None, run_dir: Any = None) -> None:

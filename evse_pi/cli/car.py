@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
+from evse_pi.cli.page import show
+from evse_pi.cli.proposals import verbs
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 
 @click.command("car")
-@click.argument("verb", required=False)
+@click.argument("verb", required=False, shell_complete=verbs)
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option("--json", "as_json", is_flag=True, help="Print the plant's state afterwards as one JSON object.")
-@place_options
-@click.pass_context
-def command(
-    context: click.Context,
-    *,
-    verb: str | None,
-    arguments: tuple[str, ...],
-    as_json: bool,
-    state_dir: Any,
-    run_dir: Any,
-) -> None:
+@json_option("Print the plant's state afterwards, or the list, as JSON.")
+@of_a_box
+def command(*, box: Places, verb: str | None, arguments: tuple[str, ...], as_json: bool) -> None:
     """Tell the simulated car what to do next; without VERB, list what it can do.
 
-    Example: evse-pi car draw ma=16000
+    Example: evse-pi car plug_in cable_ma=32000
     """
     from evse_pi.sim.process import SimulatorClient, SimulatorError
 
-    address = chosen(context, state_dir, run_dir).simulator_socket
+    address = box.simulator_socket
+    given = dict(_argument(text) for text in arguments)
     try:
         client = SimulatorClient(address)
     except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -40,10 +37,14 @@ def command(
     with client:
         try:
             if verb is None:
-                for name, names in client.call("verbs")["verbs"]:
-                    click.echo(" ".join((name, *(f"{each}=..." for each in names))))
+                known = client.call("verbs")["verbs"]
+                show(
+                    [{"verb": name, "arguments": names} for name, names in known],
+                    [" ".join((name, *(f"{each}=..." for each in names))) for name, names in known],
+                    as_json=as_json,
+                )
                 return
-            client.verb(verb, **dict(_argument(text) for text in arguments))
+            client.verb(verb, **given)
         except SimulatorError as error:
             raise BoxError(str(error)) from error
         if as_json:

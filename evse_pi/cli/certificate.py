@@ -11,8 +11,9 @@ import click
 
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.exits import Exit
 from evse_pi.cli.office import desk_of, self_tested, wait_until
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
 
 if TYPE_CHECKING:
@@ -21,30 +22,29 @@ if TYPE_CHECKING:
 
     from boards.spec import BoardSpec
     from evse_pi.cli.office import Desk
+    from evse_pi.cli.places import Places
     from evse_pi.core.installation import Installation
     from evse_pi.installer.audit import Trail
     from evse_pi.installer.certificate import Page
 
 UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
 KEPT_CHANGES = 5  # the page is one page
-NOT_PASSED = 1
 SHOWN = ("A", "B", "C", "D")
 SETTLED_WITHIN_S = 5.0
 
 
 @click.command("certificate")
 @click.option("--out", type=click.Path(dir_okay=False), help="File to write, .md or .html; else Markdown is printed.")
-@click.option("--json", "as_json", is_flag=True, help="Print what the report says as one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, /, *, out: str | None, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option("Print what the report says as one JSON object.")
+@of_a_box
+def command(*, box: Places, out: str | None, as_json: bool) -> None:
     """Write the commissioning report of the running box.
 
-    Exit status 1 when the box may not go into service; the report then says why.
+    Exit status 3 when the box may not go into service; the report then says why.
     """
     from evse_pi.installer.office import Refused
 
-    desk = desk_of(chosen(context, state_dir, run_dir))
+    desk = desk_of(box)
     try:
         board = desk.board()
         installation = desk.office.installation(board)
@@ -61,7 +61,7 @@ def command(context: click.Context, /, *, out: str | None, as_json: bool, state_
         raise BoxError(str(error)) from error
     if not page.passed:
         click.echo(f"evse-pi: {page.result}", err=True)
-        sys.exit(NOT_PASSED)
+        sys.exit(Exit.UNWELL)
 
 
 def _settled(desk: Desk) -> dict[str, Any]:

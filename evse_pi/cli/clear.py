@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 SETTLES_S = 0.5  # the next snapshot tells what is left
 
 
 @click.command("clear")
 @click.option("--installer", is_flag=True, help="Also what only the installer may acknowledge; needs root.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, installer: bool, as_json: bool, state_dir: Any, run_dir: Any) -> None:
-    """Acknowledge faults whose cause is gone; status 1 when some are left."""
-    address = chosen(context, state_dir, run_dir).control_socket
+@json_option()
+@of_a_box
+def command(*, box: Places, installer: bool, as_json: bool) -> None:
+    """Acknowledge faults whose cause is gone; status 3 when some are left."""
+    address = box.control_socket
     ask(address, "clear", role="installer" if installer else "user")
     time.sleep(SETTLES_S)
     faults = ask(address, "status")["faults"]
     show({"faults": [fault["fault"] for fault in faults]}, lines(faults), as_json=as_json)
     if faults:
-        context.exit(1)
+        sys.exit(Exit.UNWELL)
 
 
 def lines(faults: list[dict[str, Any]]) -> list[str]:

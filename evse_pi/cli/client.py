@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
+
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.places import start_hint
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,9 +26,13 @@ MAX_LINE_BYTES = 1 << 20
 class BoxError(Exception):
     """The box cannot be asked, or refused; the text is for the person at the terminal."""
 
+    status = Exit.REFUSED
+
 
 class BoxNotRunning(BoxError):  # noqa: N818 (named for what is the case)
     """Nobody listens at the socket."""
+
+    status = Exit.NOT_RUNNING
 
 
 class BoxSilent(BoxNotRunning):
@@ -47,7 +54,8 @@ def stream(address: Path, command: str, **fields: Any) -> Generator[Any, None, N
     Raises: as `ask`.
     """
     with _connect(address) as connection, connection.makefile("rb") as lines:
-        connection.sendall(json.dumps({"command": command, **fields}).encode() + b"\n")
+        with suppress(BrokenPipeError, ConnectionResetError):  # the box's last words may still be there to read
+            connection.sendall(json.dumps({"command": command, **fields}).encode() + b"\n")
         while True:
             yield _result(address, _line(address, lines))
 
@@ -59,7 +67,7 @@ def _connect(address: Path) -> socket.socket:
         connection.connect(str(address))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
-        raise BoxNotRunning(f"no box is running at {address.parent}; start it with: evse-pi run") from error
+        raise BoxNotRunning(f"no box is running at {address.parent}; {start_hint(address.parent)}") from error
     except PermissionError as error:
         connection.close()
         raise BoxError(f"{address}: not permitted; join the group evse-pi, or use sudo") from error
@@ -71,6 +79,8 @@ def _line(address: Path, lines: Any) -> bytes:
         line: bytes = lines.readline(MAX_LINE_BYTES)
     except TimeoutError as error:
         raise BoxSilent(f"{address}: no answer within {ANSWER_WITHIN_S:.0f} s") from error
+    except ConnectionResetError:
+        line = b""
     if not line.endswith(b"\n"):
         raise BoxError(f"{address}: the box closed the connection")
     return line

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from evse_pi.cli.places import Places
 
 COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5
@@ -28,20 +30,17 @@ _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 @click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
 @click.option("--remove", type=int, metavar="N", help="Throw out controller N of the list.")
 @click.option("--factory-reset", is_flag=True, help="Throw out all controllers and forget what they set.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object.")
-@place_options
-@click.pass_context
+@json_option("Print the answer as one JSON object.")
+@of_a_box
 def command(
-    context: click.Context,
     *,
+    box: Places,
     opening: bool,
     codes: bool,
     listing: bool,
     remove: int | None,
     factory_reset: bool,
     as_json: bool,
-    state_dir: Any,
-    run_dir: Any,
 ) -> None:
     """Show how the box stands with Matter controllers, let one in, or throw one out.
 
@@ -53,7 +52,7 @@ def command(
         raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
     action = wanted[0] if wanted else "show"
     fields = {"action": "show" if action == "list" else action, **({"fabric": remove} if action == "remove" else {})}
-    now = ask(chosen(context, state_dir, run_dir).control_socket, "commission", **fields)
+    now = ask(box.control_socket, "commission", **fields)
     if action == "list":
         now["codes"] = None
     click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 NAMES = {
     "contactor_cycles": "closings of the contactor",
@@ -21,12 +24,11 @@ NAMES = {
 
 
 @click.command("counters")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def command(*, box: Places, as_json: bool) -> None:
     """Show what wears out and how often the processes had to start."""
-    counters = ask(chosen(context, state_dir, run_dir).control_socket, "counters")
+    counters = ask(box.control_socket, "counters")
     show(counters, lines(counters), as_json=as_json)
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import moment, row, show
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 
 @click.command("faults")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@json_option("Print one JSON array.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many, newest first.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, limit: int, state_dir: Any, run_dir: Any) -> None:
+@of_a_box
+def command(*, box: Places, as_json: bool, limit: int) -> None:
     """Show the faults of the past with their times, what was read then, and what to do."""
-    address = chosen(context, state_dir, run_dir).control_socket
+    address = box.control_socket
     faults = ask(address, "faults", limit=limit)
     recordings = ask(address, "recordings")
     for fault in faults:

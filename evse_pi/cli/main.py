@@ -9,49 +9,61 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.options import place_options
-from evse_pi.cli.places import places
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.options import place_options, resolve
+from evse_pi.cli.page import width
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = {
-    "setup": "Set up a box: board, supply, country's rules, cable, protection, meter.",
-    "capacity": "Show or set what the circuit may carry.",
-    "calibrate": "Correct the reading of the pilot by known voltages.",
-    "certificate": "Write the commissioning report: one page to print and sign.",
-    "run": "Run the box in the foreground: the safety process and the node process.",
-    "status": "Show what the box does, and why.",
-    "why": "Say why the box does not charge, or charges at this current.",
-    "set": "Set the owner's limit: evse-pi set 16A.",
-    "permit": "Permit charging.",
-    "stop": "Stop charging softly.",
-    "clear": "Acknowledge faults whose cause is gone.",
-    "wake": "Try to wake a vehicle that ignores the offer.",
-    "scope": "Show the pilot's waveform as the converter saw it.",
-    "selftest": "Let the box test itself and show what it measured.",
-    "faults": "Show the faults of the past, and what to do.",
-    "replay": "Take the decisions of a recorded fault again.",
-    "sessions": "Show the charging sessions.",
-    "counters": "Show what wears out.",
-    "timing": "Show how fast this box reacts, and its budget.",
-    "log": "Show the last changes.",
-    "report": "Write one archive to attach to a ticket.",
-    "commission": "Show how the box stands with Matter controllers, let one in, or throw one out.",
-    "car": "Tell the simulated car what to do next.",
-    "demo": "Let a car charge at a simulated wallbox, and show it.",
-    "version": "Show the version of the software.",
-}
+    from click.shell_completion import CompletionItem
 
-EXIT_REFUSED = 1
-"""The box refused, or does not run. Wrong usage is 2, as click has it."""
+SECTIONS = {
+    "Install": {
+        "setup": "Set up a box: board, supply, country, cable, protection, meter.",
+        "capacity": "Show or set what the circuit may carry.",
+        "calibrate": "Correct the reading of the pilot by known voltages.",
+        "certificate": "Write the commissioning report, one page to sign.",
+        "commission": "Let Matter controllers in, list them, throw one out.",
+    },
+    "Use": {
+        "status": "Show what the box does, and why.",
+        "why": "Say why the box does not charge, or at this current.",
+        "set": "Set the owner's limit: evse-pi set 16A.",
+        "permit": "Permit charging.",
+        "stop": "Stop charging softly.",
+        "clear": "Acknowledge faults whose cause is gone.",
+        "wake": "Try to wake a vehicle that ignores the offer.",
+        "sessions": "Show the charging sessions.",
+    },
+    "Find the fault": {
+        "selftest": "Let the box test itself and show what it measured.",
+        "faults": "Show the faults of the past, and what to do.",
+        "log": "Show the last changes.",
+        "scope": "Show the pilot's waveform as the converter saw it.",
+        "timing": "Show how fast this box reacts, and its budget.",
+        "counters": "Show what wears out.",
+        "replay": "Take the decisions of a recorded fault again.",
+        "report": "Write one archive to attach to a ticket.",
+    },
+    "Try without a wallbox": {
+        "demo": "Let a car charge at a simulated wallbox, and show it.",
+        "run": "Run a box in the foreground, simulated or real.",
+        "car": "Tell the simulated car what to do next.",
+    },
+    "More": {
+        "completion": "Make the shell complete what is typed.",
+        "version": "Show the version of the software.",
+    },
+}
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 
 
 class LazyGroup(click.Group):
     """Imports a command's module only when that command is called, so that `evse-pi status` starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the names of all commands, in the order of COMMANDS."""
+        """Return the names of all commands, in the order of SECTIONS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -61,27 +73,61 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"evse_pi.cli.{cmd_name.replace('-', '_')}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant. Raises: click.UsageError naming the nearest ones when there is none."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(_unknown(args[0]), ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """List the commands by who needs them, without importing any."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<11}", text) for name, text in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # type: ignore[type-arg,unused-ignore]
+        """Propose commands without importing any."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @place_options
 @click.pass_context
 def evse_pi(context: click.Context, state_dir: Path | None, run_dir: Path | None) -> None:
-    """Turn a Raspberry Pi into an EV wallbox."""
-    try:
-        context.obj = places(state_dir, run_dir)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    """Turn a Raspberry Pi into an EV wallbox.
+
+    Without a command it says how the box is, and what to do next.
+    """
+    context.obj = resolve(state_dir, run_dir)
+    if context.invoked_subcommand is None:
+        from evse_pi.cli.overview import overview
+
+        click.echo("\n".join(overview(context.obj)))
 
 
 def main() -> None:
-    """Run one command; what the box refuses is one line on stderr and exit status 1."""
+    """Run one command; what the box refuses is one line on stderr and an exit status of `Exit`."""
     try:
-        evse_pi(prog_name="evse-pi")
+        evse_pi(prog_name="evse-pi", terminal_width=width())
     except BoxError as error:
         click.echo(f"evse-pi: {error}", err=True)
-        sys.exit(EXIT_REFUSED)
+        sys.exit(error.status)
+    except Exception:  # noqa: BLE001 (the edge: whatever it is, the person is told what to do with it)
+        import traceback
+
+        traceback.print_exc()
+        click.echo("evse-pi: this is a fault of the software; please attach what `evse-pi report` writes", err=True)
+        sys.exit(Exit.BROKEN)
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=2)
+    meant = f"did you mean: {', '.join(f'evse-pi {each}' for each in near)}" if near else "all of them: evse-pi --help"
+    return f"there is no command {name!r}; {meant}"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from evse_pi.cli import page
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.options import place_options
-from evse_pi.cli.places import SYSTEM_STATE
+from evse_pi.cli.options import json_option, place_options
+from evse_pi.cli.places import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,59 +27,21 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
-WIDTH = 80
-LABEL = 22
 POLL_S = 0.05
 SERVICE_WITHIN_S = 15.0
 INSTALLER_SOCKET = "/run/evse-pi-installer.sock"  # root's own folder: nobody else may put a socket in its place
 SELF_TEST_WITHIN_S = 30.0
-UNITS = {"mA": 1, "A": 1000, "mV": 1, "V": 1000}
 
 
 def installer_options(function: Decorated) -> Decorated:
     """Give a command the options that say who asks, where, and how to answer."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        json_option(),
         click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input."),
         click.option("--name", help="Your name, for the record; else the login name."),
     ):
         function = option(function)
     return place_options(function)
-
-
-class Quantity(click.ParamType):  # type: ignore[type-arg] # generic since click 8.2 only
-    """A number with its unit, such as 32A or 230V; taken in thousandths of it."""
-
-    name = "quantity"
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return thousandths; a number without unit is wrong usage, because nobody can know what was meant."""
-        if isinstance(value, int):
-            return value
-        text = str(value).strip()
-        for unit in (f"m{self._unit}", self._unit):
-            number = text.removesuffix(unit).strip()
-            if number != text and _is_number(number):
-                thousandths = round(float(number) * UNITS[unit], 6)
-                if thousandths.is_integer():
-                    return int(thousandths)
-        example = "32A or 32000mA" if self._unit == "A" else "230V"
-        return self.fail(f"{text!r}: a number with its unit is required, for example {example}", param, ctx)
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("-").replace(".", "", 1).isdigit()
-
-
-AMPERES, VOLTS = Quantity("A"), Quantity("V")
-
-
-def amps(current_ma: int) -> str:
-    """Return a current as people write it."""
-    return f"{current_ma / 1000:g} A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +110,6 @@ def desk_of(places: Places) -> Desk:
     return Desk(Office(folder_of(places), SystemClock()), places)
 
 
-def folder_of(places: Places) -> Path:
-    """Return where the installer's files of a box lie: of the system, or in a state folder of one's own."""
-    from evse_pi.config import INSTALLATION
-
-    return INSTALLATION.parent if places.state_dir == SYSTEM_STATE else places.state_dir
-
-
 def load(name: str) -> BoardSpec:
     """Return a board by name. Raises: BoxError."""
     from boards.loader import BoardError, load_board
@@ -164,17 +120,9 @@ def load(name: str) -> BoardSpec:
         raise BoxError(str(error)) from error
 
 
-def show(facts: dict[str, Any], rows: Iterable[tuple[str, str]], *, as_json: bool) -> None:
-    """Print facts for a script, or rows for a person, at most 80 columns wide."""
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    import textwrap
-
-    for label, text in rows:
-        head = f"{label:<{LABEL}}"
-        for line in textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * LABEL) or [head.rstrip()]:
-            click.echo(line)
+def show(facts: dict[str, Any], pairs: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    """Print facts for a script, or rows for a person."""
+    page.show(facts, page.rows(pairs, page.WIDE_INDENT), as_json=as_json)
 
 
 def self_tested(address: Path) -> dict[str, Any]:

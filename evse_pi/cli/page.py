@@ -1,27 +1,62 @@
-"""What diagnostic commands print: rows of at most 80 columns, times of day, numbers with their unit."""
+"""What commands print: rows as wide as the terminal but at most 80 columns, times of day, numbers with their unit."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import textwrap
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 WIDTH = 80
+NARROWEST = 32
 INDENT = 13
+WIDE_INDENT = 22
+"""For rows whose labels are words of the installer."""
 
 
-def row(label: str, text: str) -> list[str]:
+def width() -> int:
+    """Return how many columns there are: those of a terminal, at most 80; 80 in a pipe, so that a file looks alike."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH), NARROWEST)
+
+
+def row(label: str, text: str, indent: int = INDENT) -> list[str]:
     """Return `text` behind `label`, wrapped."""
-    head = f"{label:<{INDENT - 1}} "
-    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * INDENT) or [head.rstrip()]
+    columns = width()
+    head = f"{label:<{indent - 1}} "
+    hanging = min(indent, columns // 3)
+    if len(head) > hanging:
+        head = f"{label:<{hanging - 1}} "
+    return _wrapped(text, head, " " * hanging) or [head.rstrip()]
+
+
+def rows(pairs: Iterable[tuple[str, str]], indent: int = INDENT) -> list[str]:
+    """Return rows, a label that repeats only once."""
+    text: list[str] = []
+    last = None
+    for label, told in pairs:
+        text += row("" if label == last else label, told, indent)
+        last = label
+    return text
 
 
 def paragraph(text: str) -> list[str]:
     """Return `text`, wrapped."""
-    return textwrap.wrap(text, WIDTH)
+    return _wrapped(text)
+
+
+def fitting(line: str) -> str:
+    """Return `line`, cut where the terminal ends."""
+    columns = width()
+    return line if len(line) <= columns else f"{line[: columns - 3]}..."
 
 
 def moment(unix_s: int | None) -> str:
@@ -37,3 +72,8 @@ def hours(seconds: int) -> str:
 def show(answer: Any, lines: list[str], *, as_json: bool) -> None:
     """Print the answer for scripts, or the lines for people."""
     click.echo(json.dumps(answer) if as_json else "\n".join(lines))
+
+
+def _wrapped(text: str, head: str = "", indent: str = "") -> list[str]:
+    """Return `text` wrapped, its commands whole: evse-pi is one word."""
+    return textwrap.wrap(text, width(), initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_RUN = Path("/run/evse-pi")
+SYSTEM_SETTINGS = Path("/etc/evse-pi")
+INSTALLATION_NAME = "installation.toml"
 
 MAX_SOCKET_PATH_BYTES = 107
 """Linux's limit for the path of a UNIX socket. Source: unix(7), sun_path."""
@@ -51,6 +53,18 @@ def places(state_dir: Path | None = None, run_dir: Path | None = None) -> Places
             f"at most {MAX_SOCKET_PATH_BYTES - len('/simulator.sock') - len('simulator')} bytes; choose --run-dir"
         )
     return chosen
+
+
+def folder_of(box: Places) -> Path:
+    """Return where the installer's files of a box lie: of the system, or in a state folder of one's own."""
+    return SYSTEM_SETTINGS if box.state_dir == SYSTEM_STATE else box.state_dir
+
+
+def start_hint(run_dir: Path) -> str:
+    """Return how the box with these sockets is started."""
+    if run_dir == SYSTEM_RUN:
+        return "start it with: sudo systemctl start evse-pi-safety evse-pi-node"
+    return "start it with: evse-pi run"
 
 
 def _from_environment(name: str) -> Path | None:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
 
 if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
     from evse_pi.diagnostics.recording import Recording
     from evse_pi.diagnostics.replay import Decision, Step
 
 
 @click.command("replay")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, file: Path, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def command(*, box: Places, file: Path, as_json: bool) -> None:
     """Feed a recording through this software's core logic and show where the decision fell.
 
-    FILE is a path, or the name of a recording of this box as `evse-pi faults` shows it. Status 1 when this software
+    FILE is a path, or the name of a recording of this box as `evse-pi faults` shows it. Status 3 when this software
     decides otherwise than the box did.
     """
     from evse_pi.diagnostics.recording import RecordingError, load
     from evse_pi.diagnostics.replay import decisions, differences, steps
     from evse_pi.diagnostics.shelf import FOLDER
 
-    own = chosen(context, state_dir, run_dir).state_dir / FOLDER / file
+    own = box.state_dir / FOLDER / file
     try:
         recording = load(own if not file.exists() and own.exists() else file)
         replayed = list(steps(recording))
@@ -40,7 +42,7 @@ def command(context: click.Context, *, file: Path, as_json: bool, state_dir: Any
     found, apart = decisions(replayed), differences(replayed)
     show(_answer(recording, replayed, found, apart), _lines(recording, replayed, found, apart), as_json=as_json)
     if apart:
-        context.exit(1)
+        sys.exit(Exit.UNWELL)
 
 
 def _lines(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 
 if TYPE_CHECKING:
     from evse_pi.cli.places import Places
@@ -46,18 +46,16 @@ RECORDINGS_KEPT = 8
 
 @click.command("report")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; - is stdout.")
-@click.option("--json", "as_json", is_flag=True, help="Print what is in it as one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, output: Path | None, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option("Print what is in it as one JSON object.")
+@of_a_box
+def command(*, box: Places, output: Path | None, as_json: bool) -> None:
     """Write one archive to attach to a ticket, and say what is in it.
 
     Keys, passcodes, names and addresses are taken out of everything.
     """
     from evse_pi.diagnostics.report import archive, contents
 
-    places = chosen(context, state_dir, run_dir)
-    parts, missing = gather(places)
+    parts, missing = gather(box)
     packed = archive(parts, missing, int(time.time()))
     if str(output) == "-":
         sys.stdout.buffer.write(packed)

@@ -13,9 +13,9 @@ import click
 
 from evse_pi.cli.client import BoxError
 from evse_pi.cli.commission import invite
-from evse_pi.cli.office import SIMULATED, desk_of, folder_of
+from evse_pi.cli.office import SIMULATED, desk_of
 from evse_pi.cli.options import chosen, place_options
-from evse_pi.cli.places import SYSTEM_STATE
+from evse_pi.cli.places import SYSTEM_STATE, folder_of
 from evse_pi.cli.supervisor import Service, Supervisor
 
 if TYPE_CHECKING:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
+from evse_pi.cli.places import start_hint
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 
 @click.command("scope")
-@click.option("--json", "as_json", is_flag=True, help="Print the samples and the verdicts as one JSON object.")
+@json_option("Print the samples and the verdicts as one JSON object.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also write the waveform as an image.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, png: Path | None, state_dir: Any, run_dir: Any) -> None:
+@of_a_box
+def command(*, box: Places, as_json: bool, png: Path | None) -> None:
     """Show the pilot's waveform as the converter saw it: plateaus, duty, bands, diode."""
-    places = chosen(context, state_dir, run_dir)
     try:
-        view = ask(places.control_socket, "scope")
+        view = ask(box.control_socket, "scope")
     except BoxNotRunning:
-        view = _from_ring(places.run_dir)
+        view = _from_ring(box.run_dir)
     if png is not None:
         from evse_pi.diagnostics.image import picture
 
@@ -72,4 +74,4 @@ def _from_ring(run_dir: Path) -> dict[str, Any]:
         ring = Ring(RingFile(run_dir / RING_FILE))
         return scope_view(ring.frames(64), ring.windows(), ring.header())
     except (OSError, RingError) as error:
-        raise BoxNotRunning(f"no box is running at {run_dir}; start it with: evse-pi run") from error
+        raise BoxNotRunning(f"no box is running at {run_dir}; {start_hint(run_dir)}") from error

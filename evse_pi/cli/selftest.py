@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXIT_FAILED = 3
+    from evse_pi.cli.places import Places
+
 WITHIN_S = 20.0
 POLL_S = 0.1
 
 
 @click.command("selftest")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option()
 @click.option("--last", is_flag=True, help="Show the last one instead of running a new one.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, last: bool, state_dir: Any, run_dir: Any) -> None:
+@of_a_box
+def command(*, box: Places, as_json: bool, last: bool) -> None:
     """Let the box test itself and show what it measured; status 3 when the test failed."""
-    address = chosen(context, state_dir, run_dir).control_socket
+    address = box.control_socket
     status = ask(address, "status") if last else _run(address)
     safety = status["safety"]
     if not safety["connected"]:
@@ -36,7 +38,7 @@ def command(context: click.Context, *, as_json: bool, last: bool, state_dir: Any
     answer = {"passed": passed, "evidence": safety["evidence"], "faults": [fault["fault"] for fault in faults]}
     show(answer, lines(passed, safety["evidence"], faults), as_json=as_json)
     if not passed:
-        context.exit(EXIT_FAILED)
+        sys.exit(Exit.UNWELL)
 
 
 def lines(passed: bool, evidence: list[dict[str, Any]], faults: list[dict[str, Any]]) -> list[str]:

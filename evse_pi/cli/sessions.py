@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import hours, moment, show
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 PAGE = 1000
 COLUMNS = (
@@ -19,16 +22,15 @@ COLUMNS = (
 
 
 @click.command("sessions")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@json_option("Print one JSON array.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, as_csv: bool, limit: int, state_dir: Any, run_dir: Any) -> None:
+@of_a_box
+def command(*, box: Places, as_json: bool, as_csv: bool, limit: int) -> None:
     """Show the charging sessions with their times and energy."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    address = chosen(context, state_dir, run_dir).control_socket
+    address = box.control_socket
     sessions: list[dict[str, Any]] = []
     while len(sessions) < limit:
         before = sessions[-1]["number"] if sessions else None

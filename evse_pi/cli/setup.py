@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.office import AMPERES, SIMULATED, VOLTS, amps, desk_of, installer_options, load, show
+from evse_pi.cli.office import SIMULATED, desk_of, installer_options, load, show
 from evse_pi.cli.options import chosen
 from evse_pi.cli.places import SYSTEM_STATE
+from evse_pi.cli.quantities import AMPERES, VOLTS, amps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import ask, stream
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.view import line, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from evse_pi.cli.places import Places
+
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one object a line.")
+@json_option("Print JSON; with --watch one object a line.")
 @click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, watch: bool, state_dir: Any, run_dir: Any) -> None:
+@of_a_box
+def command(*, box: Places, as_json: bool, watch: bool) -> None:
     """Show what the box does, and why."""
-    address = chosen(context, state_dir, run_dir).control_socket
+    address = box.control_socket
     if not watch:
         now = ask(address, "status")
         click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import show
 from evse_pi.cli.set import told
 
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
+
 
 @click.command("stop")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def command(*, box: Places, as_json: bool) -> None:
     """Stop charging softly, and permit none until: evse-pi permit."""
-    answer = ask(chosen(context, state_dir, run_dir).control_socket, "stop")
+    answer = ask(box.control_socket, "stop")
     show(answer, [told(answer)], as_json=as_json)

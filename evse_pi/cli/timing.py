@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
+
+if TYPE_CHECKING:
+    from evse_pi.cli.places import Places
 
 TITLES = {
     "lateness": "lateness of a tick: from when it was due to when it began",
@@ -19,12 +22,11 @@ BAR = 40
 
 
 @click.command("timing")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def command(*, box: Places, as_json: bool) -> None:
     """Show how fast this very box reacts, and the budget that it must keep."""
-    timing = ask(chosen(context, state_dir, run_dir).control_socket, "timing")
+    timing = ask(box.control_socket, "timing")
     show(timing, lines(timing), as_json=as_json)
 
 

@@ -1,12 +1,10 @@
-"""The status of the box as lines of text, at most 80 columns wide."""
+"""The status of the box as lines of text, as wide as the terminal and at most 80 columns."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
-WIDTH = 80
-INDENT = 13
+from evse_pi.cli import page
 
 
 def lines(status: dict[str, Any]) -> list[str]:
@@ -18,20 +16,14 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows += [("limit", text) for text in _limits(status)]
     rows += [("fault", f"{fault['fault']}: {fault['hint']}") for fault in status["faults"]] or [("fault", "none")]
     rows += [("warning", text) for text in status.get("warnings", ())]
-    told: list[str] = []
-    last = None
-    for label, text in rows:
-        head = f"{'' if label == last else label:<{INDENT}}"
-        told += textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * INDENT) or [head.rstrip()]
-        last = label
-    return told
+    return page.rows(rows)
 
 
 def line(status: dict[str, Any]) -> str:
     """Return what matters most in one line of at most 80 columns, for a log or a narrow terminal."""
     pilot, contactor = status["pilot"], status["contactor"]
     if pilot is None or contactor is None:
-        return why(status)[:WIDTH]
+        return page.fitting(why(status))
     reason = status["reason"]
     told = f"charging, {status['limit']['text']}" if reason["reason"] == "CHARGING" else why(status)
     parts = (
@@ -43,8 +35,7 @@ def line(status: dict[str, Any]) -> str:
         f"{_energy(status['session'])}",
         told,
     )
-    text = " ".join(parts)
-    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+    return page.fitting(" ".join(parts))
 
 
 def why(status: dict[str, Any]) -> str:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from evse_pi.cli.client import BoxNotRunning, ask
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.exits import Exit
+from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import paragraph, row, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.cli.places import Places
+
 
 @click.command("why")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@place_options
-@click.pass_context
-def command(context: click.Context, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
+@json_option()
+@of_a_box
+def command(*, box: Places, as_json: bool) -> None:
     """Say why the box does not charge, or charges at this current, and what to do."""
-    places = chosen(context, state_dir, run_dir)
     try:
-        told = ask(places.control_socket, "why")
+        told = ask(box.control_socket, "why")
     except BoxNotRunning:
-        told = _without_node(places.run_dir)
+        told = _without_node(box.run_dir)
         if told is None:
             raise
         show(told, lines(told), as_json=as_json)
-        context.exit(1)
+        sys.exit(Exit.NOT_RUNNING)
     show(told, lines(told), as_json=as_json)
 
 

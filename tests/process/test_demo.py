@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.cli.client import BoxNotRunning, ask
+from evse_pi.cli.exits import Exit
 from evse_pi.cli.places import places
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_what_cannot_be_done_is_one_line_and_status_1(running: tuple[Places, sub
 def test_a_box_that_does_not_run_is_said(tmp_path: Path) -> None:
     for arguments in (("status",), ("car", "plug_in")):
         done = evse_pi(places(tmp_path), *arguments)
-        assert done.returncode == 1
+        assert done.returncode == Exit.NOT_RUNNING
         assert "evse-pi run" in done.stderr
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.exits import Exit
 from evse_pi.cli.places import places
 from evse_pi.sim.process import SimulatorClient
 
@@ -210,7 +211,7 @@ def test_a_torn_installers_file_is_named(box: Places) -> None:
 def test_without_its_node_the_box_is_told_from_the_black_box(box: Places) -> None:
     os.kill(process(box, "evse_pi.node"), signal.SIGKILL)
     done = evse_pi(box, "why")
-    assert done.returncode == 1
+    assert done.returncode == Exit.NOT_RUNNING
     assert "NODE_SILENT" in done.stdout
     assert "evse-pi-node" in done.stdout
     assert evse_pi(box, "scope").returncode == 0
@@ -220,7 +221,7 @@ def test_without_its_node_the_box_is_told_from_the_black_box(box: Places) -> Non
 def test_a_box_that_does_not_run_is_said_by_every_command(tmp_path: Path) -> None:
     for name in (*COMMANDS, "permit", "stop", "clear", "wake"):
         done = evse_pi(places(tmp_path), name)
-        assert (done.returncode, "evse-pi run" in done.stderr) == (1, True), name
+        assert (done.returncode, "evse-pi run" in done.stderr) == (Exit.NOT_RUNNING, True), name
     done = evse_pi(places(tmp_path), "replay", "nothing.json.gz")
     assert (done.returncode, "nothing.json.gz" in done.stderr) == (1, True)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.exits import Exit
 from evse_pi.cli.places import places
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Places) -> 
     now = eventually(box, lambda now: any(fault["fault"] == "INSTALLATION_INVALID" for fault in now["faults"]), 5)
     assert not now["contactor"]["closed"]
     done = evse_pi(box, "certificate")
-    assert done.returncode == 1
+    assert done.returncode == Exit.UNWELL
     assert "NOT FIT FOR SERVICE" in done.stderr
     assert evse_pi(box, "capacity", "set", "16A").returncode == 1
     assert evse_pi(box, "setup", "--yes", "--capacity", "16A").returncode == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
+from evse_pi.cli.exits import Exit
 from evse_pi.config import ratings, read_installation
 from evse_pi.installer.office import Office, Refused
 from tests.support.node_box import HandClock
@@ -208,7 +209,7 @@ def test_only_root_and_the_owner_of_the_folder_are_installers_without_a_pin(box:
 
 def test_calibrate_refuses_without_box_and_without_measurements(box: Path) -> None:
     done = evse_pi(box, "calibrate", "measure", "open")
-    assert done.returncode == 1
+    assert done.returncode == Exit.NOT_RUNNING
     assert "evse-pi run" in done.stderr
     done = evse_pi(box, "calibrate", "apply")
     assert done.returncode == 1
@@ -220,5 +221,5 @@ def test_calibrate_refuses_without_box_and_without_measurements(box: Path) -> No
 
 def test_there_is_no_certificate_for_a_box_that_does_not_run(box: Path) -> None:
     done = evse_pi(box, "certificate")
-    assert done.returncode == 1
+    assert done.returncode == Exit.NOT_RUNNING
     assert "evse-pi run" in done.stderr

@@ -6,13 +6,11 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
 from evse_pi.cli.counters import lines as counter_lines
 from evse_pi.cli.faults import lines as fault_lines
 from evse_pi.cli.scope import lines as scope_lines
-from evse_pi.cli.set import milliamps
 from evse_pi.cli.timing import lines as timing_lines
 from evse_pi.cli.why import lines as why_lines
 from evse_pi.core.faults import Clear, Fault
@@ -39,19 +37,6 @@ def test_every_fault_and_every_reason_has_its_words() -> None:
     assert set(CLEARS) == {rule.name for rule in Clear}
     for fault in Fault:
         assert happened(fault.name, {}).endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("16A", 16_000), ("6.5 A", 6_500), ("6500mA", 6_500), ("32a", 32_000), ("0.001A", 1)]
-)
-def test_a_current_is_read_with_its_unit(text: str, expected: int) -> None:
-    assert milliamps(text) == expected
-
-
-@pytest.mark.parametrize("text", ["16", "A", "16 W", "-6A", "1e3A", "6.5mA", "sixteen amps", "16.0001A"])
-def test_a_current_without_a_unit_is_refused_by_its_text(text: str) -> None:
-    with pytest.raises(click.UsageError, match="unit"):
-        milliamps(text)
 
 
 def test_all_that_is_shown_of_a_fault_fits_80_columns(tmp_path: Path) -> None:

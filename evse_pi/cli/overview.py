@@ -1,0 +1,52 @@
+"""`evse-pi` without a command: how the box is, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.cli.page import WIDE_INDENT, rows
+from evse_pi.cli.places import INSTALLATION_NAME, SYSTEM_STATE, folder_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from evse_pi.cli.places import Places
+
+SUDO = "sudo "
+
+
+def overview(box: Places) -> list[str]:
+    """Return the box in a line or two, and the commands that lead on from there."""
+    is_set_up = (folder_of(box) / INSTALLATION_NAME).exists()
+    try:
+        now = ask(box.control_socket, "status")
+    except BoxNotRunning:
+        told, onward = _idle(box, is_set_up=is_set_up)
+    except BoxError as error:
+        told, onward = str(error), [("evse-pi why", "what it says of itself")]
+    else:
+        told, onward = _running(now)
+    onward.append(("evse-pi --help", "all commands"))
+    return [*rows([("box", told), ("where", str(box.state_dir))]), "", *rows(onward, WIDE_INDENT)]
+
+
+def _idle(box: Places, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
+    own = box.state_dir != SYSTEM_STATE
+    sudo = "" if own else SUDO
+    if not is_set_up:
+        onward = [(f"{sudo}evse-pi setup", "answer what only the installer knows")]
+        return "not set up yet", [*onward, ("evse-pi demo", "watch a simulated box charge a car")]
+    start = "evse-pi run" if own else "sudo systemctl start evse-pi-safety evse-pi-node"
+    return "set up, and not running", [(start, "start it")]
+
+
+def _running(now: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    from evse_pi.cli.view import why
+
+    onward = [
+        ("evse-pi status --watch", "keep looking"),
+        ("evse-pi why", "why so, and what to do"),
+        ("evse-pi commission", "the controllers of the box"),
+    ]
+    return why(now), onward
