@@ -115,6 +115,7 @@ def run_box(name: str, places: Places, *, simulate: bool, matter: tuple[str, ...
         environment: Mapping[str, str] = dict(os.environ)
         if simulate:
             environment = _simulator(board, places, resources)
+            matter += (f"--simulator={places.simulator_socket}",)
         box = Box(board, places, _installation(board, places, simulate=simulate), environment, matter)
         supervisor = Supervisor(_services(box), places.run_dir, _say)
         supervisor.run(on_ready=lambda: _ready(box))

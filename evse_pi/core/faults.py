@@ -149,7 +149,7 @@ FAULTS: dict[Fault, FaultRow] = {
     ),
     Fault.OVER_TEMPERATURE: FaultRow(
         Severity.STOP,
-        Clear.WHEN_GONE,
+        Clear.WHEN_GONE | Clear.BY_INSTALLER,
         FaultState.OVER_TEMPERATURE,
         "Let the box cool; check terminals for loose screws, and whether sun or an enclosure heats it.",
         mrec="CX003",
@@ -379,6 +379,6 @@ def _clears(entry: Entry, now_ns: int, clearing: Clear, released: frozenset[Faul
     if entry.fault in released:
         return True
     row = FAULTS[entry.fault]
-    if Clear.WHEN_GONE in row.clear:
-        return now_ns - entry.gone_ns >= row.clear_delay_ns
+    if Clear.WHEN_GONE in row.clear and now_ns - entry.gone_ns >= row.clear_delay_ns:
+        return True
     return bool(row.clear & clearing)

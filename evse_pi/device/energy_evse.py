@@ -155,6 +155,10 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     def write_user_maximum_charge_current(self, current_ma: int) -> None:
         """Take the user's wish; how far it acts depends on the limits of the last EnableCharging."""
+        self.limit_for_user(current_ma)
+
+    def limit_for_user(self, current_ma: int | None) -> None:
+        """Take the user's maximum; None leaves it to the circuit's capacity."""
         kept = self.internal.kept
         self._settle(replace(kept, grant=replace(kept.grant, user_maximum_ma=current_ma)))
 
@@ -184,6 +188,12 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         return value
 
     # The owner and the box.
+
+    @property
+    def user_maximum_ma(self) -> int | None:
+        """The user's maximum, None while nobody has set one."""
+        grant: Grant = self.internal.kept.grant
+        return grant.user_maximum_ma
 
     @property
     def charging_permitted(self) -> bool:

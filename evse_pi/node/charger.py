@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.core.records import Snapshot, Transition
+    from evse_pi.device.charger import VehicleData
     from evse_pi.device.energy_evse_memory import Told
     from evse_pi.energy.history import Row
     from evse_pi.node.box import Box
@@ -172,6 +174,22 @@ class BoxCharger:
         self._tested_ns = self._box.clock.monotonic_ns()
         self._box.order(Request.SELF_TEST)
         self._renew()
+
+    @property
+    def offering(self) -> bool:
+        """Whether everybody whose word counts lets the box offer current now."""
+        winner = self._box.book.limits(self._box.clock.monotonic_ns())[0]
+        return winner.permitted and (winner.limit_ma is None or winner.limit_ma >= MIN_OFFER_MA)
+
+    def clear_faults(self) -> None:
+        """Acknowledge faults as an installer does who has repaired what was wrong; what is still wrong stays."""
+        self._box.order(Request.CLEAR_USER | Request.CLEAR_INSTALLER)
+        self._renew()
+
+    def meet(self, vehicle: VehicleData) -> None:
+        """Take in what the vehicle told of itself."""
+        self.vehicle = vehicle
+        self.refresh()
 
     def identify(self, *, active: bool) -> None:
         """Blink the status LED, or let it show the box again."""

@@ -20,6 +20,7 @@ from evse_pi.config import ConfigError
 from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
 from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.device.measurement_accuracy import METERS
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
@@ -39,7 +40,9 @@ from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundi
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.world import SystemEntropy, SystemWallClock
+from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.product import read_product
+from evse_pi.node.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -166,6 +169,10 @@ class MatterDevice:
         )
         node.ownership.failsafe.on_committed.append(lambda _context: self.refresh())
         node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
+        if options.enable_key is not None and options.simulator is not None:
+            mode = endpoint.server(EnergyEvseModeServer)
+            triggers = EventTriggers(Simulator(options.simulator), self._charger, self._evse, mode)
+            node.general_diagnostics.on_trigger(triggers.handle)
 
     def _endpoint_surroundings(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.Surroundings:
         equipment = self._equipment

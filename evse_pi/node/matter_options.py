@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +18,17 @@ MAX_DISCRIMINATOR = 0xFFF
 
 @dataclass(frozen=True, slots=True)
 class MatterOptions:
-    """What may be chosen; without `discriminator` and `passcode` the device makes its own at its first start."""
+    """What may be chosen; without `discriminator` and `passcode` the device makes its own at its first start.
+
+    `simulator` is the control socket of the plant that test event triggers act on; they need `enable_key` as well.
+    """
 
     port: int = MATTER_PORT
     interfaces: tuple[str, ...] = ()
     discriminator: int | None = None
     passcode: int | None = None
     enable_key: bytes | None = None
+    simulator: Path | None = None
     features: tuple[str, ...] = ()
 
 
@@ -59,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--discriminator", type=_discriminator, help=f"0 to {MAX_DISCRIMINATOR} (made at first start)")
     group.add_argument("--passcode", type=_passcode, help="setup passcode (made at first start)")
     group.add_argument("--enable-key", type=_enable_key, help="32 hex digits that allow test event triggers (none)")
+    group.add_argument("--simulator", type=Path, help="socket of the simulated plant that they act on (none)")
     group.add_argument("--features", type=_features, default=(), help=f"some of {','.join(FEATURES)} (pref)")
 
 
@@ -72,6 +78,7 @@ def options_of(arguments: argparse.Namespace) -> MatterOptions | None:
         discriminator=arguments.discriminator,
         passcode=arguments.passcode,
         enable_key=arguments.enable_key,
+        simulator=arguments.simulator,
         features=arguments.features,
     )
 

@@ -81,6 +81,7 @@ class Plant:
         self.temperatures = dict(settings.temperatures)
         self.tampering = Tampering(self)
         self.openings_under_load = 0
+        self.card = ""
         self.drives = dict.fromkeys(Drive, False)
         self.duty_ppm = 0
         self.period_ns = 1_000_000
@@ -186,6 +187,13 @@ class Plant:
         invoke(self._verbs[verb], args, verb)
         self.settle()
 
+    def hold_card(self, uid: str = "") -> None:
+        """Hold a card with that identifier, in hex digits, to the reader, or take it away."""
+        try:
+            self.card = bytes.fromhex(uid).hex()
+        except ValueError:
+            raise ValueError(f"uid {uid!r}: allowed are pairs of hex digits") from None
+
     def verbs(self) -> list[tuple[str, list[str]]]:
         """Return every verb with the names of its arguments."""
         return [(name, arguments(verb)) for name, verb in self._verbs.items()]
@@ -217,7 +225,12 @@ class Plant:
                 "allowed_ma": self.vehicle.allowed_ma,
                 "demand_ma": self.vehicle.demand_ma,
                 "cable_ma": self.vehicle.cable_ma,
+                "insistent": self.vehicle.insistent,
+                "battery_percent": self.vehicle.battery_percent,
+                "battery_mwh": self.vehicle.battery_mwh,
+                "identifier": self.vehicle.identifier,
             },
+            "card": self.card,
             "bolted": self.lock.bolted,
             "rcd_trips": self.rcd.trips,
             "current_ma": [round(1000 * amps) for amps in meter.amps],
@@ -322,7 +335,8 @@ class Plant:
         car = self.vehicle
         verbs: list[Callable[..., None]] = [
             car.plug_in, car.unplug, car.close_s2, car.open_s2, car.ask_ventilation, car.draw, car.want, car.auto,
-            car.ignore_pwm_stop, car.ignore_offer, car.short_pilot, car.clear_short, car.remove_diode,
-            car.restore_diode, car.fit_resistors, car.flap, car.sleep, car.wake,
+            car.insist, car.ignore_pwm_stop, car.ignore_offer, car.short_pilot, car.clear_short, car.remove_diode,
+            car.restore_diode, car.fit_resistors, car.flap, car.sleep, car.wake, car.tell_battery, car.tell_identifier,
+            self.hold_card,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs} | self.tampering.verbs()

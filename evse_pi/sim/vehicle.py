@@ -89,6 +89,7 @@ class Vehicle:
         self.s2 = S2.OPEN
         self.asleep = False
         self.automatic = settings.automatic
+        self.insistent = False
         self.demand_ma = settings.demand_ma
         self.allowed_ma = 0
         self.drawing = False
@@ -96,6 +97,9 @@ class Vehicle:
         self.greedy = False
         self.missing_mwh: float | None = None
         self.resistors = NOMINAL_CAR
+        self.battery_percent: int | None = None
+        self.battery_mwh: int | None = None
+        self.identifier: str | None = None
         self._diode = True
         self._short: dict[ShortPlace, float] = {}
         self._flap_half_ns = 0
@@ -119,6 +123,7 @@ class Vehicle:
         """Pull the plug in whatever state the car is."""
         self._forget_timers()
         self.plugged, self.cable_ma, self.s2, self.drawing, self._flap_half_ns = False, None, S2.OPEN, False, 0
+        self.insistent = False
         self._changed()
 
     def close_s2(self) -> None:
@@ -150,6 +155,21 @@ class Vehicle:
         """Go to C by itself whenever current is offered."""
         self.automatic = on
         self._changed()
+
+    def insist(self, on: bool = True) -> None:
+        """Ask for energy whether or not current is offered: close S2, and again after every stop."""
+        self.insistent = on
+        self._set_s2(S2.CLOSED if on and self.plugged else S2.OPEN)
+
+    def tell_battery(self, percent: int | None = None, mwh: int | None = None) -> None:
+        """Tell the box how full the battery is and how much it holds, or no longer tell it."""
+        within("percent", percent or 0, 0, 100)
+        within("mwh", mwh or 0, 0, 1_000_000_000)
+        self.battery_percent, self.battery_mwh = percent, mwh
+
+    def tell_identifier(self, identifier: str | None = None) -> None:
+        """Tell the box who the car is, or no longer tell it."""
+        self.identifier = identifier
 
     def ignore_pwm_stop(self, on: bool = True) -> None:
         """Keep S2 closed and the current flowing when the PWM stops."""
@@ -289,7 +309,8 @@ class Vehicle:
             self._agenda.cancel("vehicle.wake")
 
     def _close_when_offered(self) -> None:
-        ready = self.automatic and self.plugged and not self.asleep and self.s2 is S2.OPEN and self._offer() > 0
+        wants = (self.insistent and not self._view.wakes) or (self.automatic and self._offer() > 0)
+        ready = wants and self.plugged and not self.asleep and self.s2 is S2.OPEN
         if not ready or self._flap_half_ns:
             self._agenda.cancel("vehicle.close")
         elif not self._agenda.pending("vehicle.close"):

@@ -40,6 +40,15 @@ def test_the_delay_begins_anew_when_the_condition_returns():
     assert not book.advance(120 * S, NO_FAULTS, NOTHING, NO_FAULTS).active
 
 
+def test_whoever_repaired_a_box_that_was_too_hot_need_not_wait_once_it_is_cool():
+    hot = only(Fault.OVER_TEMPERATURE)
+    book = FaultBook().advance(0, hot, NOTHING, NO_FAULTS)
+    assert book.advance(1 * S, hot, Clear.BY_INSTALLER, NO_FAULTS).active == hot
+    cool = book.advance(2 * S, NO_FAULTS, NOTHING, NO_FAULTS)
+    assert cool.advance(3 * S, NO_FAULTS, Clear.BY_USER, NO_FAULTS).active == hot
+    assert not cool.advance(3 * S, NO_FAULTS, Clear.BY_INSTALLER, NO_FAULTS).active
+
+
 def test_only_faults_that_open_make_the_book_opening():
     for fault, row in FAULTS.items():
         book = FaultBook().advance(0, only(fault), NOTHING, NO_FAULTS)
