@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COMMON_VOLTAGE_MV, NORTH_AMERICAN_VOLTAGE_MV = Millivolts(230_000), Millivolts(240_000)
 MAXIMUM_RECLOSURES = 4
+USUAL_RANDOM_DELAY_S = 600  # Source: the same regulation; Matter Energy EVSE, RandomizationDelayWindow
 MAXIMUM_RANDOM_DELAY_S = 1_800  # Source: SI 2021/1467 regulation 11, what a charge point must be capable of
 
 
@@ -39,7 +40,7 @@ PROFILES: Mapping[str, CountryProfile] = {
     "CH": _NO_RECLOSING,
     "DK": _NO_RECLOSING,
     "FR": _NO_RECLOSING,
-    "GB": CountryProfile(reclosing=False, random_delay_s=600),
+    "GB": CountryProfile(reclosing=False, random_delay_s=USUAL_RANDOM_DELAY_S),
     "US": _NORTH_AMERICA,
 }
 """Countries with a rule of their own. Source: GB SI 2021/1467 regulation 11; US and CA UL 2231 (CCID in the box)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.core.country import MAXIMUM_RANDOM_DELAY_S, MAXIMUM_RECLOSURES, profile_of
+from evse_pi.core.country import MAXIMUM_RANDOM_DELAY_S, MAXIMUM_RECLOSURES, USUAL_RANDOM_DELAY_S, profile_of
 from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Installation:
     often a residual current trip may be reset without a person; 0 where the country forbids it. `tethered_cable_ma` is
     the rating of a fixed cable, 0 to leave it to the board: a socket if it reads proximity, else a cable of its own
     rating. `meter_model` names the meter that is fitted, "board" for the board's own; the other entries of the meter
-    count only when a model is named. `random_delay_s` is the default of the start's random delay.
+    count only when a model is named. `random_delay_s` is the window of the start's random delay until
+    a user chooses another.
     """
 
     circuit_capacity_ma: Milliamps
@@ -60,7 +61,7 @@ class Installation:
     rcd_reclosures: int = 0
     tethered_cable_ma: Milliamps = BOARDS_CABLE
     rcd_type: str = RcdType.UNSTATED.value
-    random_delay_s: int = 0
+    random_delay_s: int = USUAL_RANDOM_DELAY_S
     meter_model: str = BOARD_METER
     meter_port: str = ""
     meter_unit: int = 1

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
+from hal.units import Milliamps
+
 if TYPE_CHECKING:
     from evse_pi.core.evidence import Evidence
     from evse_pi.core.faults import Fault
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from evse_pi.energy.session import Session
     from evse_pi.matter.model.observable import Observable
     from hal.interfaces import MeterReading
-    from hal.units import CentiCelsius, Milliamps, Millivolts, MilliwattHours, Milliwatts
+    from hal.units import CentiCelsius, Millivolts, MilliwattHours, Milliwatts
 
 EVSE_ENDPOINT = 1
 
@@ -29,6 +32,7 @@ class VehicleData:
 
 
 NO_VEHICLE_DATA = VehicleData()
+NO_DISCHARGE_MA = Milliamps(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,13 @@ class SelfTestView:
 class ChargerView:
     """All there is to know of the box at `now_ns`.
 
-    `heard` is false while the safety process is silent: what only it knows is then what it said last. `limits` are all
-    that count now, of the safety process and of every ask that limits, each with its owner; `offered_current_ma` is
+    `heard` is false while the safety process is silent: what only it knows is then what it said last.
+    `contactor_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
+    count now, of the safety process and of every ask that limits, each with its owner; `offered_current_ma` is
     what the pilot signals. `cable_ma` is None without a cable, `meter` and `temperature` are None unless fresh.
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when nobody knows,
-    and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it.
+    and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
+    so is the window of the random delay, `random_delay_s`, its usual one. No board takes current from a vehicle as yet.
     """
 
     now_ns: int
@@ -76,6 +82,8 @@ class ChargerView:
     power_estimated: bool
     temperature: CentiCelsius | None
     vehicle: VehicleData = NO_VEHICLE_DATA
+    random_delay_s: int = USUAL_RANDOM_DELAY_S
+    rated_discharge_ma: Milliamps = NO_DISCHARGE_MA
 
 
 class Charger(Protocol):

@@ -6,11 +6,13 @@ import json
 import logging
 import sqlite3
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import MatterState, SupplyState
 from evse_pi.device.planner import UNPLANNED, NextCharge
-from evse_pi.energy.modes import MODE_SOURCES, ChargeMode, mode_asks
+from evse_pi.energy.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
 from evse_pi.energy.randomization import DelayCause, RandomDelay, drawn
 from evse_pi.energy.schedule import (
     CLOCKLESS,
@@ -18,6 +20,7 @@ from evse_pi.energy.schedule import (
     Prospect,
     Pursuit,
     Standing,
+    attend,
     available_power_mw,
     goes_by_soc,
     pursue,
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEFAULT_WINDOW_S = 600
 SAME_END_NS = 2 * SECOND  # the calendar is read to the second; less is no new end
 _KEY = "charging-plan"
 _PLUGGED_IN = (
@@ -58,17 +60,19 @@ class Kept:
     """What a restart of the node continues from. Instants mean something in the same life of the machine only."""
 
     machine_boot: str
-    window_s: int = DEFAULT_WINDOW_S
+    window_s: int = USUAL_RANDOM_DELAY_S
     pursuit: Pursuit | None = None
     delay: RandomDelay | None = None
+    waits: bool = False
+    """Whether what is pursued may wait for its start, as it does in time-of-use mode."""
 
 
 class ChargingPlanner:
     """The planner of the EVSE cluster.
 
-    In manual and solar mode nothing is planned, targets are merely kept, and the four NextCharge attributes are null.
-    While nobody knows the time nothing waits for a target: a vehicle that is ready too early is better than one that
-    is not.
+    In manual and solar mode targets hold nothing back: the start that is shown is when charging could begin, null while
+    there is no surplus to charge with. While nobody knows the time nothing waits for a target either: a vehicle that is
+    ready too early is better than one that is not.
     Source: Matter Application Cluster Specification 1.4.2, 9.3.8.11 to 9.3.8.15.
     """
 
@@ -112,6 +116,15 @@ class ChargingPlanner:
         delay = self._kept.delay
         return delay if delay is not None and delay.running(self._charger.view().now_ns) else None
 
+    @property
+    def notice(self) -> str | None:
+        """That a target cannot be reached in time."""
+        due = self.plan.due
+        if self.plan.standing is not Standing.LATE or due is None:
+            return None
+        at = datetime.fromtimestamp(due.at_s, self._zone)
+        return f"the charging target of {at:%Y-%m-%d %H:%M} cannot be reached in time"
+
     def start_now(self) -> None:
         """Skip the random delay, and have none for what begins with the next look at the box."""
         self._explicit = True
@@ -126,13 +139,21 @@ class ChargingPlanner:
         present = situation.state in _PLUGGED_IN and view.session is not None
         supplied = present and situation.supply in _SUPPLYING
         kept = replace(self._kept, window_s=situation.randomization_window_s)
-        if mode is not ChargeMode.TIME_OF_USE or not situation.targets:
+        if kept.waits is not (mode is ChargeMode.TIME_OF_USE):
+            pursuit = None if kept.pursuit is None else replace(kept.pursuit, start_s=None, goal_s=None)
+            kept = replace(kept, waits=not kept.waits, pursuit=pursuit)
+        if not situation.targets:
             self.plan = NO_PLAN
             kept = replace(kept, pursuit=None)
         elif now_s is None:
             self.plan = CLOCKLESS if supplied else NO_PLAN
-        else:
+        elif mode is ChargeMode.TIME_OF_USE:
             kept = self._pursued(kept, situation, now_s, supplied=supplied)
+        elif supplied:
+            pursuit, self.plan = attend(kept.pursuit, self._prospect(situation, now_s, mode))
+            kept = replace(kept, pursuit=pursuit)
+        else:
+            self.plan = NO_PLAN
         if kept.delay is not None and not self._delays(kept.delay, view, present=present):
             kept = replace(kept, delay=None)
         self._explicit = False
@@ -143,7 +164,7 @@ class ChargingPlanner:
     def _pursued(self, kept: Kept, situation: Situation, now_s: int, *, supplied: bool) -> Kept:
         """Plan, and draw the random delay of a charge that begins by plan."""
         view, before = situation.view, kept.pursuit
-        prospect = self._prospect(situation, now_s)
+        prospect = self._prospect(situation, now_s, ChargeMode.TIME_OF_USE)
         if not supplied or view.session is None:
             self.plan = Plan(Standing.WAITING) if prospect.dues else NO_PLAN
             return kept
@@ -157,15 +178,17 @@ class ChargingPlanner:
             delay = None
         return replace(kept, pursuit=pursuit, delay=delay)
 
-    def _prospect(self, situation: Situation, now_s: int) -> Prospect:
+    def _prospect(self, situation: Situation, now_s: int, mode: ChargeMode) -> Prospect:
         view, vehicle = situation.view, situation.view.vehicle
+        no_surplus = mode is ChargeMode.SOLAR and not surplus(self._adjustment(), view.now_ns)
+        current_ma = 0 if no_surplus else situation.maximum_charge_ma
         session, energy_mwh = (0, 0) if view.session is None else (view.session.number, view.session.energy_mwh)
         return Prospect(
             now_s=now_s,
             dues=coming(situation.targets, now_s, self._zone),
             session=session,
             energy_mwh=energy_mwh,
-            power_mw=available_power_mw(situation.maximum_charge_ma, view.voltage_mv, view.phases),
+            power_mw=available_power_mw(current_ma, view.voltage_mv, view.phases),
             window_s=situation.randomization_window_s,
             soc_percent=vehicle.state_of_charge_percent,
             capacity_mwh=vehicle.battery_capacity_mwh,
@@ -253,6 +276,7 @@ def _recalled(store: KeyValueStore) -> Kept | None:
             int(fields["window_s"]),
             None if pursuit is None else Pursuit(**(pursuit | {"target": Target(**pursuit["target"])})),
             None if delay is None else RandomDelay(DelayCause[delay["cause"]], int(delay["until_ns"])),
+            bool(fields["waits"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         log.warning("the stored charging plan cannot be read and is dropped: %r", error)

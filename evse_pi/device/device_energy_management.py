@@ -115,22 +115,23 @@ class Range:
         return self.min_mw <= power_mw <= self.max_mw and SHORTEST_S <= duration_s <= LONGEST_S
 
 
-def power_range(view: ChargerView) -> tuple[int, int]:
+def power_range(view: ChargerView, minimum_ma: int) -> tuple[int, int]:
     """Return the least and the greatest power that the box can charge with now, but for an adjustment; in mW.
 
-    Where the limits leave less than 6 A, both are 0.
+    The least is that of `minimum_ma`, MinimumChargeCurrent. Where the limits leave less than 6 A, both are 0.
     """
     limits = [limit.current_ma for limit in view.limits if limit.source is not LimitSource.POWER_ADJUSTMENT]
     limit_ma = min(limits, default=0)
     if limit_ma < MIN_OFFER_MA:
         return 0, 0
-    least, most = (current_ma * view.voltage_mv * view.phases for current_ma in (MIN_OFFER_MA, limit_ma))
+    least_ma = min(max(minimum_ma, MIN_OFFER_MA), limit_ma)
+    least, most = (current_ma * view.voltage_mv * view.phases for current_ma in (least_ma, limit_ma))
     return -(-least // 1000), most // 1000
 
 
-def ranges(view: ChargerView) -> list[Range]:
+def ranges(view: ChargerView, minimum_ma: int) -> list[Range]:
     """Return what can be asked for now: a power between least and most, or none at all."""
-    least_mw, most_mw = power_range(view)
+    least_mw, most_mw = power_range(view, minimum_ma)
     pause = Range(0, 0)
     return [Range(least_mw, most_mw), pause] if most_mw else [pause]
 
@@ -153,12 +154,17 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         self._charger = charger
 
     def initialize(self) -> None:
-        """Follow the box and the two modes."""
+        """Follow the box, the least current and the two modes."""
+        evse = self.endpoint.server(EnergyEvseServer)
         modes = self.endpoint.server(DeviceEnergyManagementModeServer)
         charging = self.endpoint.server(EnergyEvseModeServer)
         self.react_to(self._charger.changed, self.follow)
-        self.react_to(charging.events.current_mode_changed, self._mode_changed)
-        self.react_to(modes.events.current_mode_changed, self._mode_changed)
+        for told in (
+            evse.events.minimum_charge_current_changed,
+            charging.events.current_mode_changed,
+            modes.events.current_mode_changed,
+        ):
+            self.react_to(told, self._look)
         self.follow(self._charger.view())
 
     @property
@@ -178,7 +184,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
             raise MatterStatus(Status.CONSTRAINT_ERROR, f"cause {request.cause.name}: the user has opted out of it")
         if not self._adjustable(view):
             raise MatterStatus(Status.CONSTRAINT_ERROR, "power cannot be adjusted now")
-        if not any(one.holds(request.power, request.duration) for one in ranges(view)):
+        if not any(one.holds(request.power, request.duration) for one in ranges(view, self._minimum_ma)):
             reason = f"power {request.power} mW for {request.duration} s is outside PowerAdjustmentCapability"
             raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
         before, until_ns = self.internal.active, view.now_ns + request.duration * SECOND
@@ -241,7 +247,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
     def _show(self, view: ChargerView) -> None:
         active = self.internal.active
-        least_mw, most_mw = power_range(view)
+        least_mw, most_mw = power_range(view, self._minimum_ma)
         self.state.esa_state = _state(view, adjusting=active is not None)
         self.state.abs_min_power = least_mw
         self.state.abs_max_power = most_mw
@@ -250,7 +256,8 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
     def _capability(self, view: ChargerView) -> Any:
         active = self.internal.active
-        offers = [_Structs.PowerAdjustStruct(one.min_mw, one.max_mw, SHORTEST_S, LONGEST_S) for one in ranges(view)]
+        found = ranges(view, self._minimum_ma)
+        offers = [_Structs.PowerAdjustStruct(one.min_mw, one.max_mw, SHORTEST_S, LONGEST_S) for one in found]
         return _Structs.PowerAdjustCapabilityStruct(offers, _Reason.kNoAdjustment if active is None else active.reason)
 
     def _adjustable(self, view: ChargerView) -> bool:
@@ -259,10 +266,15 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         usable = view.heard and not view.faults and view.session is not None
         return usable and permitted and mode is ChargeMode.SOLAR
 
+    @property
+    def _minimum_ma(self) -> int:
+        least_ma: int = self.endpoint.server(EnergyEvseServer).state.minimum_charge_current
+        return least_ma
+
     def _opt_out(self) -> Any:
         return _OptOut(self.endpoint.server(DeviceEnergyManagementModeServer).opt_out)
 
-    def _mode_changed(self, _change: Change) -> None:
+    def _look(self, _change: Change) -> None:
         self.follow(self._charger.view())
 
 

@@ -67,6 +67,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         pending: Kept | None = None
         stored = Kept()
         boundary = False
+        overdue = False
         lasting = True
         trouble: Exception | None = None
         reported_ns = 0
@@ -95,7 +96,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         known = MatterState.PLUGGED_IN_NO_DEMAND if kept.told.session is not None else MatterState.NOT_PLUGGED_IN
         if kept.told.transfer is not None:
             known = MatterState.PLUGGED_IN_CHARGING
-        self.internal.shown = Shown(session_id=self.state.session_id, known=known)
+        self.internal.shown = Shown(fault=kept.told.fault, session_id=self.state.session_id, known=known)
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
@@ -164,7 +165,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     def write_randomization_delay_window(self, window_s: int) -> None:
         """Take the window, and plan anew."""
-        self._settle(self.internal.kept, randomization_delay_window=window_s)
+        self._settle(replace(self.internal.kept, window_s=window_s))
 
     # The session as it is now; `follow` decides what is reported of it, and when.
 
@@ -200,6 +201,11 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         """Whether charging is permitted, whoever governs."""
         return self._permission().charging
 
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of the charging plan, None of nothing."""
+        return self._planner.notice
+
     def permit(self) -> None:
         """Permit charging for good, with no limit but the installer's: the owner's word at the box."""
         grant = replace(self.internal.kept.grant, charging_until=None, minimum_ma=MIN_OFFER_MA, maximum_ma=MAX_OFFER_MA)
@@ -224,7 +230,13 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self.events.rfid.emit(uid=uid)
 
     def follow(self, view: ChargerView) -> None:
-        """Show and tell what `view` means; where that cannot be stored now, it is shown nevertheless."""
+        """Show and tell what `view` means; where that cannot be stored now, it is shown nevertheless.
+
+        Whoever asks for it while a change is being told is answered by another look once that has been told.
+        """
+        if self.internal.pending is not None:
+            self.internal.overdue = True
+            return
         try:
             self._settle(self.internal.kept, view)
             self.internal.trouble = None
@@ -238,7 +250,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             finally:
                 self.internal.lasting = True
 
-    def _settle(self, kept: Kept, view: ChargerView | None = None, **written: Any) -> None:
+    def _settle(self, kept: Kept, view: ChargerView | None = None) -> None:
         """Bring attributes, events, store and asks in line with the box and with what is kept from now on."""
         view = view or self._charger.view()
         now_s = self._now_s()
@@ -248,14 +260,17 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         permission = self._permission(kept)
         outcome = rules.advance(self.internal.shown, kept.told, view, kept.grant, permission)
         kept = replace(kept, told=outcome.told)
-        attributes = {**self._attributes(view, kept, outcome), **written}
-        window_s = attributes.get("randomization_delay_window", self.state.randomization_delay_window)
+        attributes = self._attributes(view, kept, outcome)
+        window_s = attributes["randomization_delay_window"]
         situation = Situation(
             view, now_s, outcome.shown.state, outcome.supply, outcome.maximum_ma, window_s, kept.targets
         )
         attributes |= _planned(self._planner.next_charge(situation))
         self._commit(kept, attributes, outcome, self._session_due(view, outcome))
         self._ask(view, kept.grant, permission, now_s)
+        if self.internal.overdue:
+            self.internal.overdue = False
+            self.refresh()
 
     def _attributes(self, view: ChargerView, kept: Kept, outcome: Outcome) -> dict[str, Any]:
         """Return what follows from the box and the grant, of those attributes that the features have."""
@@ -272,6 +287,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             "maximum_charge_current": outcome.maximum_ma,
             "maximum_discharge_current": outcome.maximum_discharge_ma,
             "user_maximum_charge_current": user_ma,
+            "randomization_delay_window": view.random_delay_s if kept.window_s is None else kept.window_s,
             "state_of_charge": vehicle.state_of_charge_percent,
             "battery_capacity": vehicle.battery_capacity_mwh,
             "vehicle_id": vehicle.identifier,

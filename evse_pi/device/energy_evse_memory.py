@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
-from evse_pi.core.states import LimitSource
+from evse_pi.core.states import FaultState, LimitSource
 from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.targets import DaySchedule, Target
 from hal.units import SECOND, Milliamps
@@ -96,16 +96,17 @@ class Transfer:
 class Told:
     """What the peers know by events: the number of the session of the vehicle that is connected, and its transfer.
 
-    `latest` is the highest number of a session that they ever heard of, 0 for none.
+    `latest` is the highest number of a session that they ever heard of, 0 for none; `fault` is the FaultState.
     """
 
     session: int | None = None
     transfer: Transfer | None = None
     latest: int = 0
+    fault: FaultState = FaultState.NO_ERROR
 
-    def after(self, session: int | None, transfer: Transfer | None) -> Told:
+    def after(self, session: int | None, transfer: Transfer | None, fault: FaultState) -> Told:
         """Return what they know after the events that lead to this."""
-        return Told(session, transfer, max(self.latest, session or 0))
+        return Told(session, transfer, max(self.latest, session or 0), fault)
 
 
 NOTHING_TOLD = Told()
@@ -113,11 +114,15 @@ NOTHING_TOLD = Told()
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a restart continues from: the last commands, what peers were told by events, the charging targets."""
+    """What a restart continues from: the last commands, what peers were told by events, the charging targets.
+
+    `window_s` is the randomization window, None while nobody has set it and the installer's word holds.
+    """
 
     grant: Grant = NOTHING_GRANTED
     told: Told = NOTHING_TOLD
     targets: tuple[DaySchedule, ...] = ()
+    window_s: int | None = None
 
 
 NOTHING_KEPT = Kept()
@@ -137,11 +142,19 @@ def decode(record: bytes) -> Kept:
     """Return what `record` holds. Raises: ValueError when it is no record of this kind."""
     try:
         fields = json.loads(record)
-        transfer = fields["told"]["transfer"]
-        told = Told(**{**fields["told"], "transfer": None if transfer is None else Transfer(**transfer)})
-        return Kept(Grant(**fields["grant"]), told, tuple(_schedule(each) for each in fields["targets"]))
+        return Kept(
+            Grant(**fields["grant"]),
+            _told(fields["told"]),
+            tuple(_schedule(each) for each in fields["targets"]),
+            fields["window_s"],
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"no record of the EVSE: {error!r}") from error
+
+
+def _told(fields: dict[str, Any]) -> Told:
+    transfer, fault = fields["transfer"], FaultState(fields["fault"])
+    return Told(**{**fields, "transfer": None if transfer is None else Transfer(**transfer), "fault": fault})
 
 
 def _schedule(fields: dict[str, Any]) -> DaySchedule:

@@ -74,10 +74,10 @@ def offerable_ma(limit_ma: int) -> int:
 
 
 def maximum_discharge_ma(view: ChargerView, grant: Grant, permission: Permission) -> int:
-    """Return MaximumDischargeCurrent; 0 while discharging is disabled."""
+    """Return MaximumDischargeCurrent; 0 while discharging is disabled, and where the board cannot take any."""
     if not permission.discharging:
         return 0
-    wanted = (view.circuit_capacity_ma, view.cable_ma, grant.discharge_maximum_ma)
+    wanted = (view.rated_discharge_ma, view.circuit_capacity_ma, view.cable_ma, grant.discharge_maximum_ma)
     return min(limit for limit in wanted if limit is not None)
 
 
@@ -120,13 +120,13 @@ def state_of(view: ChargerView, shown: Shown) -> tuple[MatterState | None, Fault
     """Return State and FaultState.
 
     A pilot that the box itself holds at −12 V says nothing of the vehicle, which is still what it was; a pilot that
-    cannot be read, or a silent safety process, make the State null.
+    cannot be read, or a silent safety process, make the State null. Silence clears no fault.
     """
+    if not view.heard:
+        return (None if shown.fault is FaultState.NO_ERROR else MatterState.FAULT), shown.fault
     fault = worst(view.faults)
     if fault is not None:
         return MatterState.FAULT, FAULTS[fault].fault_state
-    if not view.heard:
-        return None, FaultState.NO_ERROR
     if view.pilot is PilotState.F and (shown.state in _PLUGGED_IN_IDLE or shown.state is MatterState.NOT_PLUGGED_IN):
         return shown.state, FaultState.NO_ERROR
     seen = matter_view(view.pilot, view.faults, permitted=True, charging=view.contactor_closed, diagnosing=False)
@@ -159,7 +159,7 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
     published_id = shown.session_id if seen is None else session_id(seen)
     return Outcome(
         Shown(state, fault, published_id, shown.known if state is None else state),
-        told.after(seen, transfer),
+        told.after(seen, transfer, fault),
         supply_state(permission, faulty=fault is not FaultState.NO_ERROR),
         maximum_ma,
         maximum_discharge_ma(view, grant, permission),
@@ -279,6 +279,8 @@ def charging_granted(grant: Grant, until: int | None, minimum_ma: int, maximum_m
         raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
     if until == 0:
         minimum_ma = maximum_ma = 0
+    if until is None and maximum_ma == 0:
+        maximum_ma = MAX_OFFER_MA  # permission alone, as a switch sends it: docs/adr/0009
     return replace(grant, charging_until=until, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
 
 

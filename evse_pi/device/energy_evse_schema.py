@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.energy.targets import DAYS, MAX_SCHEDULES, MINUTES_PER_DAY
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 
-DEFAULT_RANDOMIZATION_S = 600
 MAX_RANDOMIZATION_S = 86_400
 
 _CURRENT = "amperage-ma"
@@ -41,7 +41,7 @@ SCHEMA = ClusterSchema(
             "N",
             "O",
             f"max {MAX_RANDOMIZATION_S}",
-            DEFAULT_RANDOMIZATION_S,
+            USUAL_RANDOM_DELAY_S,
         ),
         Attribute("NextChargeStartTime", "epoch-s", "R V", "X", "PREF", default=None),
         Attribute("NextChargeTargetTime", "epoch-s", "R V", "X", "PREF", default=None),

@@ -46,12 +46,18 @@ class Planner(Protocol):
     def next_charge(self, situation: Situation) -> NextCharge:
         """Return the plan that follows from the situation, and act on it in the name of its own limit sources."""
 
+    @property
+    def notice(self) -> str | None:
+        """What a person should know of the plan, None of nothing."""
+
     def start_now(self) -> None:
         """Take note that a person or a controller has just asked for charging, which no delay may hold up."""
 
 
 class NoPlanner:
     """Plans nothing: whatever is permitted and demanded begins at once."""
+
+    notice: str | None = None
 
     def next_charge(self, situation: Situation) -> NextCharge:  # noqa: ARG002 (nothing depends on it)
         """Return that nothing is planned."""

@@ -74,9 +74,14 @@ def _hold(plan: Plan, now_ns: int, now_s: int | None) -> Ask:
     return Ask(LimitSource.SCHEDULE, permitted=False, until_ns=until_ns)
 
 
+def surplus(adjustment: Adjustment | None, now_ns: int) -> bool:
+    """Return whether an energy manager leaves enough to charge with; while it asks for nothing there is none."""
+    return adjustment is not None and now_ns < adjustment.until_ns and adjustment.current_ma >= MIN_OFFER_MA
+
+
 def _solar(adjustment: Adjustment | None, now_ns: int) -> Ask:
-    """Return the ask to follow the energy manager; while it asks for nothing there is no surplus to charge with."""
-    if adjustment is None or now_ns >= adjustment.until_ns or adjustment.current_ma < MIN_OFFER_MA:
+    """Return the ask to follow the energy manager."""
+    if adjustment is None or not surplus(adjustment, now_ns):
         return Ask(LimitSource.POWER_ADJUSTMENT, permitted=False)
     return Ask(
         LimitSource.POWER_ADJUSTMENT,

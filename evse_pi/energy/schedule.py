@@ -31,7 +31,7 @@ class Standing(Enum):
 
     NOTHING = "no target is set"
     NO_CLOCK = "nobody knows the time, so charging does not wait"
-    NO_POWER = "the limits leave no current to charge with"
+    NO_POWER = "there is no current to charge with"
     WAITING = "waits for its start"
     BEGUN = "charges, and will be ready in time"
     LATE = "charges, and cannot be ready in time"
@@ -137,6 +137,22 @@ def pursue(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, 
     start_s = start_s if pursuit.start_s == start_s else now_s
     delay_below_s = min(prospect.window_s, max(latest_s - now_s + 1, 0))
     return replace(pursuit, start_s=start_s, goal_s=goal_s), Plan(standing, first, start_s, delay_below_s)
+
+
+def attend(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
+    """Return what `pursue` would where charging does not wait: the next target, and whether it will be reached."""
+    if not prospect.dues:
+        return None, UNPLANNED
+    pursuit, first, now_s = _taken_up(before, prospect), prospect.dues[0], prospect.now_s
+    if prospect.power_mw <= 0:
+        return replace(pursuit, start_s=None, goal_s=None), Plan(Standing.NO_POWER, first)
+    lasts_s = _durations(pursuit, prospect)[0][1]
+    if lasts_s == 0:
+        return replace(pursuit, start_s=None, goal_s=None), Plan(Standing.REACHED, first)
+    start_s = now_s if pursuit.goal_s is None or pursuit.start_s is None else pursuit.start_s
+    late = lasts_s is not None and now_s + lasts_s > first.at_s
+    standing = Standing.LATE if late else Standing.BEGUN
+    return replace(pursuit, start_s=start_s, goal_s=first.at_s), Plan(standing, first, start_s)
 
 
 def _taken_up(before: Pursuit | None, prospect: Prospect) -> Pursuit:

@@ -88,10 +88,9 @@ class DeviceBench:
 
     # What controllers and users do.
 
-    def enable(self) -> Status:
-        return EvseBench.status(
-            lambda: self.evse.enable_charging(EnergyEvse.Commands.EnableCharging(None, 6_000, 32_000))
-        )
+    def enable(self, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> Status:
+        request = EnergyEvse.Commands.EnableCharging(None, minimum_ma, maximum_ma)
+        return EvseBench.status(lambda: self.evse.enable_charging(request))
 
     def targets(self, *targets: tuple[str, int | None, int | None], days: int = 0x7F) -> Status:
         structs = EnergyEvse.Structs
@@ -129,6 +128,10 @@ class DeviceBench:
 
     def ask(self, source: LimitSource) -> Ask | None:
         return self.charger.ask_of(source)
+
+    @property
+    def asks(self) -> set[LimitSource]:
+        return set(self.charger.asks)
 
     def in_s(self, source: LimitSource) -> int | None:
         """Return for how long an ask holds from now on."""

@@ -68,6 +68,32 @@ async def test_events_come_in_the_order_of_a_charge_with_what_they_must_say() ->
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED, "plugging out permits and forbids nothing"
 
 
+async def test_no_charge_passes_through_session_ending_and_every_state_follows_the_pilot() -> None:
+    evse = await bench()
+    seen: list[Any] = []
+    evse.server.events.state_changed.on(lambda change: seen.append(change.value))
+    evse.enable()
+    for state, closed in ((B, False), (C, False), (C, True), (B, False), (C, True), (A, False)):
+        evse.charger.pilot(state, closed=closed, offered_ma=16_000)
+    evse.charger.pilot(PilotState.INVALID)
+    states = MatterState
+    assert seen == [
+        states.PLUGGED_IN_NO_DEMAND, states.PLUGGED_IN_DEMAND, states.PLUGGED_IN_CHARGING,
+        states.PLUGGED_IN_NO_DEMAND, states.PLUGGED_IN_CHARGING, states.NOT_PLUGGED_IN, None,
+    ]  # fmt: skip
+    assert states.SESSION_ENDING not in seen
+
+
+async def test_who_looks_at_the_box_while_an_event_is_told_tells_nothing_twice() -> None:
+    evse = await bench()
+    evse.server.events.ev_connected.on(lambda _event: evse.server.refresh())
+    evse.server.events.state_changed.on(lambda _change: evse.server.refresh())
+    evse.charger.pilot(B)
+    evse.charger.pilot(A)
+    assert evse.names == ["ev_connected", "ev_not_detected"]
+    assert evse.state.state == MatterState.NOT_PLUGGED_IN
+
+
 async def test_session_numbers_begin_at_0_and_rise_by_one() -> None:
     evse = await bench()
     assert evse.state.session_id is None
@@ -220,6 +246,30 @@ async def test_after_a_fault_the_state_is_what_the_pilot_says_now() -> None:
     assert evse.names == ["fault", "energy_transfer_stopped", "ev_not_detected", "fault"]
 
 
+@pytest.mark.parametrize("still", [True, False])
+async def test_a_fault_is_told_once_though_the_process_restarts_meanwhile(still: bool) -> None:
+    evse = await bench()
+    evse.enable()
+    evse.charger.fault(Fault.RCD_TRIPPED)
+    evse.charger._view = replace(evse.charger.view(), heard=False, faults=frozenset())
+    again = await evse.restart()
+    hidden = [MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.GROUND_FAULT]
+    assert [again.state.state, again.state.supply_state, again.state.fault_state] == hidden
+    faults = frozenset({Fault.RCD_TRIPPED}) if still else frozenset()
+    again.charger.become(heard=True, faults=faults)
+    assert again.names == ([] if still else ["fault"])
+    assert again.state.fault_state == (FaultState.GROUND_FAULT if still else FaultState.NO_ERROR)
+
+
+async def test_a_fault_that_the_safety_process_falls_silent_with_is_not_cleared() -> None:
+    evse = await bench()
+    evse.charger.fault(Fault.RCD_TRIPPED)
+    evse.heard.clear()
+    evse.charger.become(heard=False)
+    assert [evse.state.state, evse.state.fault_state] == [MatterState.FAULT, FaultState.GROUND_FAULT]
+    assert evse.names == []
+
+
 async def test_a_fault_before_any_session_names_none() -> None:
     evse = await bench()
     evse.charger.fault(Fault.INSTALLATION_INVALID)
@@ -268,6 +318,41 @@ async def test_the_maximum_is_the_least_of_all_limits_as_the_pilot_can_offer_it(
     assert evse.state.maximum_charge_current == expected_ma
     evse.disable()
     assert [evse.state.maximum_charge_current, evse.state.minimum_charge_current] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("minimum_ma", "limit_ma", "expected_ma"),
+    [(10_000, 8_000, 8_000), (10_000, 5_000, 0), (0, 8_000, 8_000), (32_000, 20_000, 20_000)],
+)
+async def test_the_minimum_raises_nothing_above_a_limit_and_stops_nothing_below_it(
+    minimum_ma: int, limit_ma: int, expected_ma: int
+) -> None:
+    evse = await bench()
+    evse.enable(None, minimum_ma, 32_000)
+    evse.server.write_user_maximum_charge_current(6_000)
+    evse.charger.become(limits=(Limit(LimitSource.CABLE, Milliamps(limit_ma)),))
+    assert evse.state.minimum_charge_current == minimum_ma
+    assert evse.state.maximum_charge_current == min(expected_ma, max(minimum_ma, 6_000))
+
+
+async def test_the_user_maximum_acts_between_the_last_command_s_minimum_and_maximum() -> None:
+    evse = await bench()
+    evse.enable(None, 8_000, 16_000)
+    shown = []
+    for user_ma in (6_000, 8_000, 12_000, 16_000, 20_000):
+        evse.server.write_user_maximum_charge_current(user_ma)
+        shown.append((evse.state.user_maximum_charge_current, evse.state.maximum_charge_current))
+    assert shown == [(6_000, 8_000), (8_000, 8_000), (12_000, 12_000), (16_000, 16_000), (20_000, 16_000)]
+    evse.enable(None, 6_000, 32_000)
+    assert evse.state.maximum_charge_current == 20_000, "the wish was kept and acts within the new command"
+    again = await evse.restart()
+    assert [again.state.user_maximum_charge_current, again.state.maximum_charge_current] == [20_000, 20_000]
+
+
+async def test_only_the_installer_sets_the_capacity() -> None:
+    cluster = EnergyEvseServer.cluster
+    written = {attribute.name for attribute in cluster.attributes.values() if attribute.access.write is not None}
+    assert written == {"UserMaximumChargeCurrent", "RandomizationDelayWindow", "ApproximateEVEfficiency"}
 
 
 async def test_the_user_maximum_is_the_capacity_until_somebody_sets_it() -> None:
@@ -666,8 +751,24 @@ async def test_what_the_vehicle_tells_stands_in_the_attributes_of_its_features()
     assert evse.state.session_energy_discharged == 0
 
 
+async def test_a_box_that_cannot_discharge_permits_it_and_says_that_nothing_will_come() -> None:
+    evse = await bench(features=("V2X",))
+    evse.charger.pilot(C)
+    evse.heard.clear()
+    evse.server.enable_discharging(EnergyEvse.Commands.EnableDischarging(None, 12_000))
+    assert evse.state.discharging_enabled_until is None
+    assert [evse.state.supply_state, evse.state.state] == [
+        SupplyState.DISCHARGING_ENABLED,
+        MatterState.PLUGGED_IN_DEMAND,
+    ]
+    assert evse.state.maximum_discharge_current == 0
+    assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
+    assert evse.names == []
+
+
 async def test_discharging_ends_at_its_time_and_leaves_charging_alone() -> None:
     evse = await bench(features=("V2X",))
+    evse.charger.become(rated_discharge_ma=Milliamps(16_000))
     evse.enable()
     request = EnergyEvse.Commands.EnableDischarging(NOW_S + 10, 12_000)
     evse.server.enable_discharging(request)

@@ -57,14 +57,56 @@ async def test_nothing_is_planned_while_nobody_is_plugged_in_or_supplied_and_yet
     assert bench.next_charge == NOTHING
 
 
-async def test_in_manual_mode_charging_starts_at_once_and_nothing_is_planned() -> None:
+async def test_in_manual_mode_charging_starts_at_once_and_targets_only_inform() -> None:
     bench = await DeviceBench().start()
-    bench.targets(("07:00", None, 10 * KWH))
+    bench.targets(("07:00", None, 9 * KWH))
     bench.enable()
+    assert bench.next_charge == NOTHING, "nobody is plugged in"
     bench.charger.pilot(PilotState.B)
+    bench.spend(60)
+    assert bench.next_charge == ("2026-01-07T18:00:00", END, 9 * KWH, None)
+    bench.charger.charge(32_000)
+    bench.spend(1_800, 10 * KWH - 1)
+    assert bench.next_charge[0] == "2026-01-07T18:00:00"
+    bench.spend(60, 1)
+    assert bench.next_charge == (None, END, 9 * KWH, None), "has what was asked for, and goes on charging"
+    assert bench.asks == {LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM}
+    assert bench.dice.thrown == []
+    bench.evse.disable()
     assert bench.next_charge == NOTHING
+
+
+async def test_in_manual_mode_too_a_target_that_cannot_be_reached_is_said_to_be_late() -> None:
+    bench = await DeviceBench().start()
+    bench.enable()
+    bench.targets(("19:00", None, 60 * KWH))
+    bench.charger.pilot(PilotState.B)
+    assert bench.evse.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
+    bench.targets(("19:00", None, 6 * KWH))
+    assert bench.evse.notice is None
+
+
+async def test_without_a_surplus_the_start_in_solar_mode_is_unknown() -> None:
+    bench = await planned()
+    bench.choose(ChargeMode.SOLAR)
+    bench.charger.pilot(PilotState.B)
+    assert bench.next_charge == (None, END, 19_872_000, None)
+    bench.spend(60)
+    assert bench.adjust(11_040_000) is Status.SUCCESS
+    assert bench.next_charge == ("2026-01-07T18:01:00", END, 19_872_000, None)
+    assert bench.cancel() is Status.SUCCESS
+    assert bench.next_charge == (None, END, 19_872_000, None)
     assert bench.ask(SCHEDULE) is None
-    assert bench.ask(DELAY) is None
+
+
+async def test_energy_charged_by_hand_counts_for_the_target() -> None:
+    bench = await planned()
+    bench.choose(ChargeMode.MANUAL)
+    bench.charger.charge(32_000)
+    bench.spend(1_800, 11_040_000)
+    bench.choose(ChargeMode.TIME_OF_USE)
+    assert bench.next_charge == ("2026-01-08T06:15:00", END, 19_872_000, None), "half of it is in already"
+    assert bench.ask(SCHEDULE) is not None
 
 
 async def test_a_change_of_mode_acts_at_once() -> None:
@@ -77,7 +119,6 @@ async def test_a_change_of_mode_acts_at_once() -> None:
     bench.choose(ChargeMode.SOLAR)
     assert bench.ask(SCHEDULE) is None
     assert bench.ask(LimitSource.POWER_ADJUSTMENT) is not None
-    assert bench.next_charge == NOTHING
 
 
 async def test_a_planned_start_is_delayed_at_random_and_the_start_that_is_shown_follows() -> None:
@@ -130,6 +171,7 @@ async def test_what_cannot_be_ready_starts_at_once_and_says_so() -> None:
     bench.charger.pilot(PilotState.B)
     assert bench.planner.plan.standing is Standing.LATE
     assert bench.next_charge == ("2026-01-07T18:00:00", "2026-01-07T19:00:00", 60 * KWH, None)
+    assert bench.evse.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
     assert bench.ask(SCHEDULE) is None
     assert bench.ask(DELAY) is None
 
@@ -245,6 +287,22 @@ async def test_when_the_power_returns_to_an_empty_socket_the_next_vehicle_does_n
     assert again.ask(DELAY) is None
     again.charger.pilot(PilotState.B)
     assert again.ask(DELAY) is None
+
+
+async def test_the_window_is_the_installer_s_until_a_user_chooses_another() -> None:
+    bench = await planned()
+    assert bench.evse.state.randomization_delay_window == 600
+    bench.charger.become(random_delay_s=1_800)
+    bench.charger.pilot(PilotState.B)
+    assert bench.evse.state.randomization_delay_window == 1_800
+    assert bench.next_charge[0] == "2026-01-08T05:25:00"
+    bench.evse.write_randomization_delay_window(60)
+    bench.charger.become(random_delay_s=0)
+    again = await bench.restart(power_cut=True)
+    assert again.evse.state.randomization_delay_window == 60
+    assert again.dice.thrown == [60], "the power has returned"
+    again.evse.reset()
+    assert again.evse.state.randomization_delay_window == 0, "a factory reset lets the installer's word hold again"
 
 
 async def test_unplugging_ends_the_delay() -> None:

@@ -118,6 +118,20 @@ async def test_every_status_of_a_request(power_mw: int, duration_s: int, status:
     assert bench.management.state.esa_state == active
 
 
+async def test_nobody_may_ask_for_less_than_the_minimum_that_a_controller_named() -> None:
+    bench = await solar()
+    bench.enable(10_000, 32_000)
+    assert bench.management.state.abs_min_power == 6_900_000
+    assert bench.adjust(6_899_999) is Status.CONSTRAINT_ERROR
+    assert bench.adjust(6_900_000) is Status.SUCCESS
+    assert bench.adjust(0) is Status.SUCCESS, "a pause is no current at all"
+    bench.charger.become(limits=(Limit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
+    assert (bench.management.state.abs_min_power, bench.management.state.abs_max_power) == (5_520_000, 5_520_000)
+    bench.charger.become(limits=(Limit(LimitSource.BOARD, Milliamps(32_000)),))
+    bench.enable(0, 32_000)
+    assert bench.management.state.abs_min_power == LEAST_MW, "no pilot offers less than 6 A"
+
+
 @pytest.mark.parametrize("opt_out", [OptOut.kNoOptOut, OptOut.kLocalOptOut, OptOut.kGridOptOut, OptOut.kOptOut])
 @pytest.mark.parametrize("cause", [LOCAL, GRID])
 async def test_what_the_user_opted_out_of_is_refused(opt_out: Any, cause: int) -> None:
