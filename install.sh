@@ -87,6 +87,16 @@ need_matterjs() {
   cp $harness/package-lock.json $harness/node_modules/made-from
 }
 
+# Its SDK is another than the tests' own, hence an environment of its own.
+need_home_assistant() {
+  local harness=tests/matter_real/home_assistant
+  if [ -f $harness/.venv/made-from ] && cmp -s $harness/requirements.txt $harness/.venv/made-from; then return; fi
+  say "installing Home Assistant's Matter server for the tests"
+  python3 -m venv $harness/.venv
+  $harness/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $harness/requirements.txt
+  cp $harness/requirements.txt $harness/.venv/made-from
+}
+
 demo() {
   need_python
   need_packages "${build_packages[@]}"
@@ -101,6 +111,7 @@ run_tests() {
   PATH="$here/.venv/bin:$PATH"
   export PATH
   need_matterjs
+  need_home_assistant
   shellcheck install.sh .ci/run systemd/device.sh
   ruff format --check --quiet .
   ruff check --quiet .

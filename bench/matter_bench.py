@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.matter_real.controllers import MATTERJS, ROOT, ChipController, MatterJs
+from tests.matter_real.controllers import MATTERJS, ROOT, ChipController, JsonProgram
 from tests.matter_real.lamp import PASSCODE, Lamp
 from tests.matter_real.namespaces import CONTROLLER_IPV4, DEVICE_IPV6, make_namespaces, remove_namespaces
 
@@ -39,7 +39,7 @@ CHIP_READS, CHIP_WILDCARDS, CHIP_REPORTS = 200, 10, 20
 MAX_START_S, MAX_READ_S, MAX_RESIDENT_BYTES = 1.0, 0.003, 70_000_000
 # Ahead of matter.js everywhere, at half in these; a command here answers when its change is on the disk, there before.
 AIMS = {"read by CHIP": 0.5, "read": 0.5, "CPU of read": 0.5, "resident memory": 0.5, "command": None}
-Device = Lamp | MatterJs
+Device = Lamp | JsonProgram
 
 
 @dataclass
@@ -120,7 +120,7 @@ def measure(namespaces: Namespaces, folder: Path, chip: ChipController, kind: st
     else:
         port = 5540
         program = ["node", str(MATTERJS / "device.mjs"), str(folder / "storage"), str(PASSCODE), str(discriminator)]
-        device = MatterJs(namespaces.inside(namespaces.device, *program, str(port)), folder)
+        device = JsonProgram(namespaces.inside(namespaces.device, *program, str(port)), folder)
         resident = resident_of(device.pid)
     results.add("start to announced", heard.wait(discriminator) - started)
     heard.close()

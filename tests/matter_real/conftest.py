@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.matter_real.controllers import MATTERJS, ChipController, ControllerError, MatterJs, matterjs_missing
+from tests.matter_real.controllers import MATTERJS, ChipController, ControllerError, JsonProgram, matterjs_missing
 from tests.matter_real.lamp import PASSCODE, Lamp
 from tests.matter_real.namespaces import Namespaces, NamespacesUnavailable, make_namespaces, remove_namespaces
 from tests.matter_real.wallbox import Wallbox
@@ -54,13 +54,13 @@ def chip(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def matterjs(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatterJs]:
+def matterjs(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JsonProgram]:
     """The matter.js controller."""
     if reason := matterjs_missing():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("matterjs")
     program = ["node", str(MATTERJS / "controller.mjs"), str(folder / "storage")]
-    with MatterJs(namespaces.inside(namespaces.controller, *program), folder) as controller:
+    with JsonProgram(namespaces.inside(namespaces.controller, *program), folder) as controller:
         yield controller
 
 

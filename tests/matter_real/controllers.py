@@ -1,4 +1,4 @@
-"""The tests' side of both real controllers: start the process, give orders, wait for answers."""
+"""The tests' side of the real controllers: start the process, give orders, wait for answers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MATTERJS = Path(__file__).parent / "matterjs"
+HOME_ASSISTANT = Path(__file__).parent / "home_assistant"
 ANSWER_TIMEOUT_S = 60.0
 
 # "Matter Test PAA", the public test root of attestation: Chip-Test-PAA-NoVID-Cert.pem of the CSA's SDK connectedhomeip.
@@ -124,15 +125,22 @@ def matterjs_missing() -> str | None:
     return None
 
 
-class MatterJs:
-    """A matter.js program inside a namespace: one JSON order per line in, one JSON answer per line out."""
+def home_assistant_missing() -> str | None:
+    """Return why Home Assistant's Matter server cannot run here, or None."""
+    if not (HOME_ASSISTANT / ".venv/bin/matter-server").is_file():
+        return "Home Assistant's Matter server is not installed: ./install.sh test does it"
+    return None
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+
+class JsonProgram:
+    """A program inside a namespace: one JSON order per line in, one JSON answer per line out."""
+
+    def __init__(self, command: list[str], folder: Path, cwd: Path = MATTERJS) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / "matterjs.log"
+        self.log = folder / "program.log"
         self._log = self.log.open("wb")
         self._process = subprocess.Popen(
-            command, cwd=MATTERJS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+            command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -141,7 +149,7 @@ class MatterJs:
 
     @property
     def pid(self) -> int:
-        """The process that runs matter.js."""
+        """The process."""
         return self._process.pid
 
     def _read(self) -> None:
@@ -167,7 +175,7 @@ class MatterJs:
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
-            raise TimeoutError(f"matter.js gave no answer in {timeout_s} s") from None
+            raise TimeoutError(f"no answer in {timeout_s} s") from None
         if not line:
             raise ControllerError("Died", f"exit code {self._process.wait()}, see {self.log}", None)
         answer = json.loads(line)

@@ -13,7 +13,7 @@ from tests.matter_real.namespaces import DEVICE_IPV4
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.matter_real.controllers import ChipController, MatterJs
+    from tests.matter_real.controllers import ChipController, JsonProgram
     from tests.matter_real.lamp import Lamp
 
 ON_OFF = "OnOff.Attributes.OnOff"
@@ -40,7 +40,7 @@ def test_every_operation_of_the_chip_sdk_completes(chip: ChipController, lamps: 
     chip.call("unpair", 4001)
 
 
-def test_every_operation_of_matter_js_completes(matterjs: MatterJs, lamps: Callable[..., Lamp]) -> None:
+def test_every_operation_of_matter_js_completes(matterjs: JsonProgram, lamps: Callable[..., Lamp]) -> None:
     lamp = lamps(BAD_NETWORK)
     node = matterjs.call("commission", passcode=PASSCODE, discriminator=lamp.discriminator)
     for number in range(6):

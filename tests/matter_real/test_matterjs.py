@@ -13,7 +13,7 @@ from tests.matter_real.lamp import PASSCODE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.matter_real.controllers import ChipController, MatterJs
+    from tests.matter_real.controllers import ChipController, JsonProgram
     from tests.matter_real.lamp import Lamp
 
 ON_OFF = "OnOff.attributes.onOff"
@@ -22,27 +22,27 @@ WINDOW = "AdministratorCommissioning.Attributes.WindowStatus"
 
 
 @pytest.fixture(scope="module")
-def peer(chip: ChipController, matterjs: MatterJs, lamp: Lamp, node_id: int) -> int:
+def peer(chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int) -> int:
     """The lamp's node id for matter.js, which came in through a window that the first administrator opened."""
     opened = chip.call("open_window", node_id, lamp.discriminator + 1000)
     return matterjs.call("commission", code=opened["manual"])
 
 
 def test_both_administrators_see_both_fabrics(
-    chip: ChipController, matterjs: MatterJs, lamp: Lamp, node_id: int, peer: int
+    chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int, peer: int
 ) -> None:
     assert chip.call("read", node_id, (0, FABRICS), (0, WINDOW)) == [2, 0]
     fabrics = matterjs.call("read", node=peer, endpoint=0, name="OperationalCredentials.attributes.fabrics")
     assert "matter.js" in {fabric["label"] for fabric in fabrics}
 
 
-def test_wildcard_read_with_events(matterjs: MatterJs, lamp: Lamp, peer: int) -> None:
+def test_wildcard_read_with_events(matterjs: JsonProgram, lamp: Lamp, peer: int) -> None:
     paths = {tuple(path[:2]) for path in matterjs.call("read_all", node=peer)}
     assert {(0, 0x1D), (0, 0x28), (1, 0x1D), (1, 6)} <= paths
     assert {tuple(event[:3]) for event in matterjs.call("read_events", node=peer)} >= {(0, 0x28, 0), (0, 0x33, 3)}
 
 
-def test_writes_and_refusals(matterjs: MatterJs, lamp: Lamp, peer: int) -> None:
+def test_writes_and_refusals(matterjs: JsonProgram, lamp: Lamp, peer: int) -> None:
     label = "BasicInformation.attributes.nodeLabel"
     matterjs.call("write", node=peer, endpoint=0, name=label, value="Flur")
     assert matterjs.call("read", node=peer, endpoint=0, name=label) == "Flur"
@@ -50,7 +50,7 @@ def test_writes_and_refusals(matterjs: MatterJs, lamp: Lamp, peer: int) -> None:
     assert matterjs.call("read", node=peer, endpoint=0, name=label) == "Flur 2"
 
 
-def test_commands_timed_and_untimed(matterjs: MatterJs, lamp: Lamp, peer: int) -> None:
+def test_commands_timed_and_untimed(matterjs: JsonProgram, lamp: Lamp, peer: int) -> None:
     matterjs.call("invoke", node=peer, endpoint=1, name="OnOff.commands.on")
     assert matterjs.call("read", node=peer, endpoint=1, name=ON_OFF) is True
     matterjs.call("invoke", node=peer, endpoint=1, name="OnOff.commands.off", timed=True)
@@ -58,7 +58,7 @@ def test_commands_timed_and_untimed(matterjs: MatterJs, lamp: Lamp, peer: int) -
 
 
 def test_each_administrator_is_told_what_the_other_does(
-    chip: ChipController, matterjs: MatterJs, lamp: Lamp, node_id: int, peer: int
+    chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int, peer: int
 ) -> None:
     matterjs.call("subscribe", node=peer)
     chip.call("subscribe", node_id, 0, 60)
@@ -71,7 +71,7 @@ def test_each_administrator_is_told_what_the_other_does(
     chip.call("unsubscribe")
 
 
-def test_it_goes_on_after_a_power_cut(matterjs: MatterJs, lamp: Lamp, peer: int) -> None:
+def test_it_goes_on_after_a_power_cut(matterjs: JsonProgram, lamp: Lamp, peer: int) -> None:
     lamp.kill()
     lamp.start()
     with suppress(ControllerError):  # it finds out that its session is gone
@@ -81,7 +81,7 @@ def test_it_goes_on_after_a_power_cut(matterjs: MatterJs, lamp: Lamp, peer: int)
 
 
 def test_it_can_let_another_administrator_in(
-    chip: ChipController, matterjs: MatterJs, lamps: Callable[..., Lamp]
+    chip: ChipController, matterjs: JsonProgram, lamps: Callable[..., Lamp]
 ) -> None:
     lamp = lamps()
     own = matterjs.call("commission", passcode=PASSCODE, discriminator=lamp.discriminator)
@@ -95,7 +95,7 @@ def test_it_can_let_another_administrator_in(
 
 
 def test_removing_one_fabric_leaves_the_other_alone(
-    chip: ChipController, matterjs: MatterJs, lamp: Lamp, node_id: int, peer: int
+    chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int, peer: int
 ) -> None:
     chip.call("expire_sessions", node_id)
     matterjs.call("remove", node=peer)
