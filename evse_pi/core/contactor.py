@@ -20,6 +20,8 @@ class Supervision:
 
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
     because nobody knows when the contacts moved last. `wet_ns` and `dry_ns` are when a contradiction began, or None.
+    `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
+    have bounced, or the time to pull in is over where there is none.
     """
 
     closed: bool = False
@@ -28,6 +30,7 @@ class Supervision:
     wet_ns: int | None = None
     dry_ns: int | None = None
     dead: bool = False
+    made: bool = False
     cycles: int = 0
     openings_under_load: int = 0
 
@@ -44,7 +47,9 @@ class Supervision:
         dry_ns = _since(self.dry_ns, now_ns, held=self.closed and settled and any_open)
         proven = (not board.mirror_fitted or mirror is False) and (not board.load_sense_fitted or live is False)
         dead = not self.closed and settled and proven
-        if (wet_ns, dry_ns, dead) == (self.wet_ns, self.dry_ns, self.dead):
+        sensed = board.mirror_fitted or board.load_sense_fitted
+        made = self.made or (self.closed and (not any_open if sensed else settled))
+        if (wet_ns, dry_ns, dead, made) == (self.wet_ns, self.dry_ns, self.dead, self.made):
             return self
         return Supervision(
             self.closed,
@@ -53,6 +58,7 @@ class Supervision:
             wet_ns,
             dry_ns,
             dead,
+            made,
             self.cycles,
             self.openings_under_load,
         )

@@ -364,10 +364,10 @@ def _told(
 def _reason(
     state: MachineState, refusal: tuple[Reason, int] | None, settings: MachineSettings, now_ns: int
 ) -> tuple[Reason, int]:
-    """Return why the contactor is not closed, or that it is, and until when that holds, 0 for not known."""
+    """Return why current cannot flow, or that it can, and until when that holds, 0 for not known."""
     watch, phase = state.watch, state.phase
     if phase is Phase.CHARGING:
-        return Reason.CHARGING, 0
+        return (Reason.CHARGING if watch.contactor.made else Reason.STARTING), 0
     if phase is Phase.STOPPING:
         return Reason.STOPPING, state.since_ns + STOP_GRACE_NS
     if phase is Phase.TESTING:

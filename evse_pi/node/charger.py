@@ -127,7 +127,7 @@ class BoxCharger:
             now_ns=now_ns,
             heard=box.heard_lately(),
             pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
-            contactor_closed=snapshot is not None and snapshot.contactor_closed,
+            contactor_closed=snapshot is not None and _made(snapshot),
             offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
             permitted=snapshot is not None and snapshot.permitted,
             reason=Reason.STARTING if snapshot is None else snapshot.reason,
@@ -221,7 +221,7 @@ class BoxCharger:
             replace(
                 view,
                 pilot=change.pilot_state,
-                contactor_closed=change.contactor_closed,
+                contactor_closed=_made(change),
                 offered_current_ma=change.offered_current_ma,
                 faults=change.faults,
                 reason=change.reason,
@@ -292,3 +292,8 @@ class BoxCharger:
             until_ns = self._box.clock.monotonic_ns() + (until_unix_s - unix_s) * SECOND
         source, lapse = LimitSource[fields["source"]], Lapse[fields["lapse"]]
         return Ask(source, fields["permitted"], fields["limit_ma"], until_ns, lapse)
+
+
+def _made(told: Snapshot | Transition) -> bool:
+    """Return whether current can flow: the contacts take some 20 ms to follow the order."""
+    return told.contactor_closed and told.reason is not Reason.STARTING

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 REASONS: Mapping[Reason, str] = {
     Reason.CHARGING: "charging",
-    Reason.STARTING: "the box is starting",
+    Reason.STARTING: "charging is about to begin",
     Reason.SELF_TEST: "the box tests itself",
     Reason.FAULT: "a fault forbids it",
     Reason.NO_VEHICLE: "no vehicle is plugged in",

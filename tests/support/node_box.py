@@ -79,6 +79,7 @@ STATES = {
     "A": (EvseState.A, PilotState.A, False, 0, Reason.NO_VEHICLE),
     "B": (EvseState.B2, PilotState.B, False, 32_000, Reason.VEHICLE_NOT_READY),
     "C": (EvseState.C2, PilotState.C, True, 32_000, Reason.CHARGING),
+    "closing": (EvseState.C2, PilotState.C, True, 32_000, Reason.STARTING),
     "E": (EvseState.E, PilotState.E, False, 0, Reason.FAULT),
     "?": (EvseState.A, PilotState.INVALID, False, 0, Reason.PILOT_UNCERTAIN),
 }

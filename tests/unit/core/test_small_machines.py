@@ -287,6 +287,23 @@ def test_voltage_that_vanishes_under_a_closed_contactor_is_a_dry_contact():
     assert closed.cycles == 1
 
 
+@pytest.mark.parametrize(("mirror", "live", "made"), [(True, True, True), (True, False, False), (None, True, False)])
+def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror, live, made):
+    ordered = Supervision().order(0, closed=True, loaded=False)
+    assert not ordered.made
+    seen = ordered.watch(10 * MS, mirror, live, FULL_BOARD)
+    assert seen.made is made
+    assert seen.watch(20 * MS, False, False, FULL_BOARD).made is made, "contacts that bounce have closed"
+    assert not seen.order(30 * MS, closed=False, loaded=False).made
+
+
+def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over():
+    board = replace(PLAIN_BOARD, mirror_fitted=False, load_sense_fitted=False, contactor_pull_in_ns=30 * MS)
+    ordered = Supervision().order(0, closed=True, loaded=False)
+    assert not ordered.watch(20 * MS, None, None, board).made
+    assert ordered.watch(30 * MS, None, None, board).made
+
+
 # --- observation ---
 
 

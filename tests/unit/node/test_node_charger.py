@@ -57,6 +57,16 @@ def test_before_the_safety_process_speaks_nothing_is_known() -> None:
     assert view.circuit_capacity_ma == 32_000
 
 
+def test_a_contactor_that_was_told_to_close_is_closed_once_its_contacts_are() -> None:
+    bench = Bench()
+    bench.safety.become("B")
+    bench.box.hear(bench.safety.become("closing"))
+    assert not bench.charger.view().contactor_closed
+    bench.box.hear(bench.safety.become("C"))
+    assert bench.charger.view().contactor_closed
+    assert [one.contactor_closed for one in bench.heard] == [False, False, True]
+
+
 def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session() -> None:
     bench = Bench()
     bench.safety.become("B")
