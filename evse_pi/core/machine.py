@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.faults import RETESTED, Clear, Fault, FaultBook, latched
 from evse_pi.core.journal import Journal
 from evse_pi.core.limits import Limit, Offer
+from evse_pi.core.observation import CABLE_EXPECTED_NS
 from evse_pi.core.pilot import DiodeVerdict
 from evse_pi.core.rcd import RECLOSE_WAIT_NS
 from evse_pi.core.records import Request
@@ -247,6 +248,8 @@ def _refusal(
         return Reason.NO_LEASE, 0
     if not demand.permitted:
         return Reason.NOT_PERMITTED, 0
+    if limit.source is LimitSource.CABLE and not limit.current_ma:
+        return Reason.READING_CABLE, watch.pilot.since_ns + CABLE_EXPECTED_NS
     if not limit.chargeable:
         return Reason.LIMIT_BELOW_MINIMUM, 0
     if settings.board.rcd_fitted and not watch.contactor.closed and not watch.rcd.ready(now_ns):

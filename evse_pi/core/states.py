@@ -78,6 +78,7 @@ class Reason(IntEnum):
     STOPPING = 15
     RETRY_WAIT = 16
     STATE_F_HOLD = 17
+    READING_CABLE = 18
 
 
 class MatterState(IntEnum):

@@ -103,6 +103,11 @@ def locking(_: Mapping[str, Any]) -> Told:
     return "LOCKING", what, "Push the plug fully in; after five tries it becomes a fault."
 
 
+def reading_cable(_: Mapping[str, Any]) -> Told:
+    """The coding resistor has not been read steadily yet."""
+    return "READING_CABLE", "The box reads what the plugged cable may carry.", "Wait a second."
+
+
 def vehicle_not_ready(status: Mapping[str, Any]) -> Told:
     """State B, offered, and the vehicle does not take it."""
     what = f"The vehicle is offered {amps(status['offered_current_ma'])} and does not ask for power: {_pilot(status)}."
@@ -172,4 +177,5 @@ REASONS: dict[str, Callable[[Mapping[str, Any]], Told]] = {
     "STOPPING": stopping,
     "RETRY_WAIT": retry,
     "STATE_F_HOLD": state_f,
+    "READING_CABLE": reading_cable,
 }

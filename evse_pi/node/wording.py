@@ -27,6 +27,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PWM_SETTLING: "the offer has just changed",
     Reason.STOPPING: "the vehicle is given time to stop",
     Reason.RETRY_WAIT: "the box waits before it tries again",
+    Reason.READING_CABLE: "the plug's cable is being read",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
 }
 LIMITS: Mapping[LimitSource, str] = {

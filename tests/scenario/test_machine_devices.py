@@ -538,7 +538,7 @@ def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second
     box = box_in(EvseState.A, FULL)
     box.vehicle = "B"
     box.run(800 * MS)
-    assert box.reason is Reason.LIMIT_BELOW_MINIMUM
+    assert box.reason is Reason.READING_CABLE
     assert not box.faults
     box.run(400 * MS)
     assert box.faults == {Fault.CABLE_REMOVED}
