@@ -96,7 +96,8 @@ class Snapshot:
 
     `boot_id` changes with every start of the safety process; `transitions` are the last 16, oldest first, so that a
     lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
-    no known end. `cable_ma` is 0 without a cable. `gain_uv_per_code` and `offset_mv` made the voltages of codes.
+    no known end. `cable_ma` is that of the fixed or of the plugged cable, 0 without one. `gain_uv_per_code` and
+    `offset_mv` made the voltages of codes.
     """
 
     boot_id: int

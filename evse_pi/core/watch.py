@@ -21,7 +21,7 @@ from evse_pi.core.temperature import FULL, Derating
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
-    from evse_pi.core.settings import MachineSettings
+    from evse_pi.core.settings import BoardRatings, MachineSettings
     from evse_pi.core.signals import Inputs, PilotOutput
 
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
@@ -140,9 +140,7 @@ class Watch:
 
     def limit(self, settings: MachineSettings, now_ns: int) -> Limit:
         """Return the limit that wins now. Hazard: H-04 overload of circuit, cable or box."""
-        board, demand = settings.board, self.lease.demand
-        tethered_ma = board.tethered_cable_ma
-        cable_ma = self.cable.rating_ma if tethered_ma is None else tethered_ma
+        board, demand, cable_ma = settings.board, self.lease.demand, self.cable_ma(settings.board)
         capacity_ma = settings.installation.circuit_capacity_ma
         limits = [
             Limit(LimitSource.BOARD, board.rated_current_ma),
@@ -159,6 +157,10 @@ class Watch:
             if self._blind(settings, now_ns):
                 limits.append(Limit(LimitSource.STALE_SENSOR, Milliamps(0)))
         return tightest(limits)
+
+    def cable_ma(self, board: BoardRatings) -> Milliamps:
+        """Return what the fixed or the plugged cable may carry, 0 where none is known."""
+        return self.cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma
 
     def _blind(self, settings: MachineSettings, now_ns: int) -> bool:
         board = settings.board

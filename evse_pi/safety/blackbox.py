@@ -101,6 +101,8 @@ class BlackBox:
         unclean = header.unclean + header.running if header else 0
         if header is None:
             self._put(0, bytes(RING_BYTES))
+        elif header.scale != scale:
+            self._forget_windows()
         own = RingHeader(self._life, unclean, True, boot_id, self._number, started_ns, scale, budget_ns)
         self._put(0, own.pack())
 
@@ -133,11 +135,16 @@ class BlackBox:
         """Copy one histogram, each in its turn, and the scale by which codes become voltages from here on."""
         if scale is not self._scale:
             self._scale = scale
+            self._forget_windows()
             self._put(_SCALE_AT, _SCALE.pack(scale.gain_uv_per_code, scale.offset_mv))
         index = self._number % len(HISTOGRAMS)
         histogram = (timing.lateness, timing.window, timing.reaction)[index]
         content = HISTOGRAM.pack(histogram.largest_ns) + histogram.counts
         self._put(HISTOGRAMS_AT + index * HISTOGRAM_BYTES, content)
+
+    def _forget_windows(self) -> None:
+        """Drop the raw windows, because the scale that comes makes other voltages of their codes."""
+        self._put(WINDOWS_AT, bytes(WINDOWS * WINDOW.size))
 
     def end(self) -> None:
         """Say that this life ends as it should."""

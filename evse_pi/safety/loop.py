@@ -200,7 +200,7 @@ class SafetyLoop:
         acted_ns = self._clock()
         self.timing.add_acted(acted_ns)
         self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
-        self._publisher.publish(self._state, inputs, self._senses.pilot_scale)
+        self._publisher.publish(self._state, inputs, self._machine.board, self._senses.pilot_scale)
         if self._actuators.obeyed:
             self._beat()
             if not self._pulse():

@@ -13,6 +13,7 @@ from hal.units import SECOND, Millivolts
 if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
     from evse_pi.core.pilot import PilotReading
+    from evse_pi.core.settings import BoardRatings
     from evse_pi.core.signals import Inputs
     from evse_pi.safety.loop import DemandLink
     from evse_pi.safety.timing import Timing
@@ -33,7 +34,7 @@ class Publisher:
         self._told: object = None
         self._repeat_ns = 0
 
-    def publish(self, state: MachineState, inputs: Inputs, scale: LinearScale) -> None:
+    def publish(self, state: MachineState, inputs: Inputs, board: BoardRatings, scale: LinearScale) -> None:
         """Send a snapshot of the tick that went from `inputs` to `state`, if anything but a measurement changed."""
         self._ticks += 1
         told = (
@@ -51,7 +52,7 @@ class Publisher:
             return
         self._told = told
         self._repeat_ns = inputs.now_ns + REPEAT_NS
-        self._send(self._compose(state, inputs, scale))
+        self._send(self._compose(state, inputs, board, scale))
 
     def last_words(self, now_ns: int) -> None:
         """Send the last snapshot again with an open contactor and Fault.INTERNAL."""
@@ -60,7 +61,7 @@ class Publisher:
             faults = last.faults | {Fault.INTERNAL}
             self._send(replace(last, at_ns=now_ns, contactor_closed=False, pilot_mode=PilotMode.LOW, faults=faults))
 
-    def _compose(self, state: MachineState, inputs: Inputs, scale: LinearScale) -> Snapshot:
+    def _compose(self, state: MachineState, inputs: Inputs, board: BoardRatings, scale: LinearScale) -> Snapshot:
         watch, status, outputs, timing = state.watch, state.status, state.outputs, self._timing
         high_mv, low_mv = _plateaus(inputs.pilot)
         demand = watch.lease.demand
@@ -77,7 +78,7 @@ class Publisher:
             offered_current_ma=state.offer.offered_ma,
             limit_source=status.limit.source,
             limit_ma=status.limit.current_ma,
-            cable_ma=watch.cable.rating_ma,
+            cable_ma=watch.cable_ma(board),
             contactor_closed=outputs.contactor_closed,
             mirror_closed=inputs.contactor_closed,
             load_live=inputs.load_live,

@@ -12,10 +12,13 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.config import SIMULATED_INSTALLATION, ratings
+from evse_pi.core.blackbox import frame_of
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
+from evse_pi.core.ring import contents_of
 from evse_pi.core.settings import MachineSettings
-from evse_pi.core.states import EvseState, PilotMode
+from evse_pi.core.states import EvseState, PilotMode, Reason
+from evse_pi.diagnostics.recording import recording_of
 from evse_pi.safety.loop import Installed
 from evse_pi.sim.faulty import Break
 from evse_pi.sim.signals import Drive
@@ -292,6 +295,39 @@ def test_nothing_but_the_capacity_changes_under_a_closed_contactor() -> None:
     world.do("unplug")
     world.wait(3 * SECOND)
     assert world.node.snapshots[-1].gain_uv_per_code == host.scale.gain_uv_per_code
+
+
+def test_raw_windows_of_the_black_box_fit_the_scale_that_it_names() -> None:
+    host = InstallerHost()
+    host.scale = LinearScale(host.scale.gain_uv_per_code * 97 // 100, host.scale.offset_mv)
+    world = World(WorldSettings(BOARD, host=host, records=True))
+    world.wait_for_state(EvseState.A, 3 * SECOND)
+    first = contents_of(bytes(world.black_box))
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    world.wait(100 * MS)
+    contents = contents_of(bytes(world.black_box))
+    assert (first.header.scale, contents.header.scale) == (BOARD.pilot_adc.scale, host.scale)
+    assert recording_of(contents, {}).about["scale"]["gain_uv_per_code"] == host.scale.gain_uv_per_code
+    ticks = {frame[0]: frame_of(frame) for frame in contents.frames}
+    assert len(contents.windows) >= 5
+    for window in contents.windows:
+        pilot = ticks[window.number].inputs.pilot
+        assert pilot is not None
+        assert pilot.high_mv == pytest.approx(max(map(host.scale.millivolts, window.codes)), abs=150)
+
+
+def test_a_fixed_cable_is_told_with_its_rating() -> None:
+    world = World(WorldSettings(replace(BOARD, proximity=None)))
+    world.wait_for_state(EvseState.A, 3 * SECOND)
+    assert world.node.snapshots[-1].cable_ma == BOARD.rated_current_ma
+
+
+def test_no_limit_is_blamed_while_the_plugged_cable_is_being_read(world: World) -> None:
+    world.do("plug_in", cable_ma=32_000)
+    world.wait(10 * SECOND)
+    reasons = [change.reason for change in world.node.snapshots[-1].transitions]
+    assert Reason.READING_CABLE in reasons
+    assert Reason.LIMIT_BELOW_MINIMUM not in reasons
 
 
 @pytest.mark.hazard("H-17")
