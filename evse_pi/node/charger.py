@@ -8,6 +8,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
@@ -148,6 +149,7 @@ class BoxCharger:
             power_estimated=estimated,
             temperature=heat.centi_celsius if heat is not None and fresh(heat.at_ns, now_ns) else None,
             vehicle=self.vehicle,
+            random_delay_s=USUAL_RANDOM_DELAY_S if installation is None else installation.random_delay_s,
         )
 
     def ask(self, ask: Ask) -> None:

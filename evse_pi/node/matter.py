@@ -248,6 +248,11 @@ class MatterDevice:
         """Whether the cluster permits charging."""
         return self._evse is not None and self.ready and self._evse.charging_permitted
 
+    @property
+    def plan_notice(self) -> str | None:
+        """What a person should know of the charging plan, None of nothing."""
+        return None if self._evse is None else self._evse.notice
+
     def permit(self, *, permitted: bool) -> None:
         """Carry out the owner's word through the cluster."""
         if self._evse is not None and self.ready:
