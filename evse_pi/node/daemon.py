@@ -241,14 +241,12 @@ class Daemon:
         matter_trouble = self._matter_trouble
         if self.matter is not None and self.matter.trouble:
             matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
-        web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
         told = {
             "INSTALLATION": self._installer_trouble,
             "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
             "CLOCK": None if self._box.clock.unix_s() else "the time of day is not known; history is dated once it is",
             "MATTER": matter_trouble,
             "CHARGING_PLAN": self.matter and self.matter.plan_notice,
-            "WEB": web_trouble and f"the web page is not served: {web_trouble}",
         }
         notices += [{"kind": kind, "text": text} for kind, text in told.items() if text]
         notices += [
