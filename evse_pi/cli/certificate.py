@@ -18,7 +18,6 @@ from evse_pi.cli.setup import rows_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from boards.spec import BoardSpec
     from evse_pi.cli.office import Desk
@@ -34,7 +33,12 @@ SETTLED_WITHIN_S = 5.0
 
 
 @click.command("certificate")
-@click.option("--out", type=click.Path(dir_okay=False), help="File to write, .md or .html; else Markdown is printed.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    callback=lambda *given: _out(given[2]),
+    help="File to write, .md or .html; else Markdown is printed.",
+)
 @json_option("Print what the report says as one JSON object.")
 @of_a_box
 def command(*, box: Places, out: str | None, as_json: bool) -> None:
@@ -82,18 +86,22 @@ def _put(page: Page, out: str | None, *, as_json: bool, facts: dict[str, Any]) -
 
     from evse_pi.installer.certificate import markdown, web_page
 
-    writers = {".md": markdown, ".html": web_page}
     if out is not None:
-        file: Path = Path(out)
-        if file.suffix not in writers:
-            raise click.UsageError(f"--out {out}: must end in .md or .html; to get a PDF, print the .html")
-        file.write_text(writers[file.suffix](page), encoding="utf-8")
+        writer = markdown if out.endswith(".md") else web_page
+        Path(out).write_text(writer(page), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(facts))
     elif out is None:
         click.echo(markdown(page), nl=False)
     else:
         click.echo(f"written: {out}")
+
+
+def _out(path: str | None) -> str | None:
+    """Return the file to write. Raises: click.UsageError before anything is tested."""
+    if path is not None and not path.endswith((".md", ".html")):
+        raise click.UsageError(f"--out {path}: must end in .md or .html; to get a PDF, print the .html")
+    return path
 
 
 def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask, stream
+from evse_pi.cli.options import json_option
 from evse_pi.cli.places import Places, places
 from evse_pi.cli.status import show
 from evse_pi.cli.view import line
@@ -77,7 +79,8 @@ def _reason(name: str) -> Callable[[dict[str, Any]], bool]:
 
 
 @click.command("demo")
-def command() -> None:
+@json_option("Print one JSON object a line: what happens, each transition, the session.")
+def command(*, as_json: bool) -> None:
     """Let a car charge at a simulated wallbox, and show it.
 
     On a terminal the box is left running afterwards until Ctrl-C; elsewhere one line per transition is printed, and
@@ -87,10 +90,10 @@ def command() -> None:
         folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="evse-pi-"))
         box = places(Path(folder))
         resources.enter_context(_running(box))
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not as_json:
             _on_terminal(box)
         else:
-            _in_log(box)
+            _in_log(box, as_json=as_json)
 
 
 @contextlib.contextmanager
@@ -141,16 +144,23 @@ def _is_so(scene: Scene, now: dict[str, Any]) -> bool:
     return now["reason"] is not None and now["contactor"] is not None and scene.until(now)
 
 
-def _in_log(box: Places) -> None:
+def _in_log(box: Places, *, as_json: bool) -> None:
     """Print what happens, one line per transition, and end when the car has left."""
-    watcher = threading.Thread(target=_print_transitions, args=(box,), daemon=True)
+
+    def tell(key: str, value: Any, text: str) -> None:
+        click.echo(json.dumps({key: value}) if as_json else text)
+
+    watcher = threading.Thread(
+        target=_print_transitions, args=(box, lambda now: tell("status", now, line(now))), daemon=True
+    )
     watcher.start()
-    _play(box, lambda told: click.echo(f"-- {told}"))
+    _play(box, lambda told: tell("scene", told, f"-- {told}"))
     session = ask(box.control_socket, "sessions", limit=1)[0]
-    click.echo(f"-- charged {session['energy_mwh'] / 1_000_000:.3f} kWh in {session['charging_s']} s")
+    told = f"-- charged {session['energy_mwh'] / 1_000_000:.3f} kWh in {session['charging_s']} s"
+    tell("session", session, told)
 
 
-def _print_transitions(box: Places) -> None:
+def _print_transitions(box: Places, tell: Callable[[dict[str, Any]], None]) -> None:
     last: object = None
     with contextlib.suppress(BoxError, OSError):
         for now in stream(box.control_socket, "watch"):
@@ -159,7 +169,7 @@ def _print_transitions(box: Places) -> None:
             faults = [fault["fault"] for fault in now["faults"]]
             key = (now["pilot"]["evse_state"], now["contactor"]["closed"], now["offered_current_ma"], faults)
             if key != last:
-                click.echo(line(now))
+                tell(now)
             last = key
 
 

@@ -129,5 +129,5 @@ def _unknown(name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, COMMANDS, n=2)
-    meant = f"did you mean: {', '.join(f'evse-pi {each}' for each in near)}" if near else "all of them: evse-pi --help"
+    meant = f"did you mean: {' or '.join(near)}" if near else "all of them: evse-pi --help"
     return f"there is no command {name!r}; {meant}"
