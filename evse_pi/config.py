@@ -16,6 +16,7 @@ from evse_pi.core.installation import (
     Installation,
     InstallationError,
     RcdType,
+    check_installation,
     fitted,
     parse_installation,
 )
@@ -99,8 +100,15 @@ def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
     return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
 
 
-def check_meter_model(installation: Installation) -> None:
-    """Find out whether there is a driver for the meter. Raises: InstallationError."""
+def check_house(installation: Installation, board: BoardRatings) -> None:
+    """Find out whether an installation may be used: all that core checks, and that nothing is left unsaid.
+
+    Raises: InstallationError.
+    """
+    check_installation(installation, board)
+    if not installation.rcd_type:
+        kinds = ", ".join(kind.value for kind in RcdType if kind is not RcdType.UNSTATED)
+        raise InstallationError(f"rcd_type: missing; what is fitted in the distribution board, one of {kinds}")
     models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
     if installation.meter_model not in models:
         raise InstallationError(f"meter_model: {installation.meter_model!r} is not allowed; one of {', '.join(models)}")
@@ -195,7 +203,7 @@ def _table(path: Path, content: bytes) -> Mapping[str, object]:
 def _installation(path: Path, content: bytes, board: BoardRatings) -> Installation:
     try:
         installation = parse_installation(_table(path, content), board)
-        check_meter_model(installation)
+        check_house(installation, board)
     except InstallationError as error:
         raise ConfigError([f"{path}: {problem}" for problem in str(error).splitlines()]) from error
     return installation

@@ -12,7 +12,7 @@ from evse_pi.config import (
     CALIBRATION_FILE,
     INSTALLATION,
     ConfigError,
-    check_meter_model,
+    check_house,
     ratings,
     read_calibration,
     read_installation,
@@ -21,7 +21,7 @@ from evse_pi.config import (
     write_calibration,
     write_installation,
 )
-from evse_pi.core.installation import InstallationError, check_installation
+from evse_pi.core.installation import InstallationError
 from evse_pi.installer.audit import AUDIT_FILE, Mark, Trail, append, read_trail
 from evse_pi.installer.pin import Pin, PinError
 from evse_pi.seal import make_key, read_key
@@ -199,8 +199,7 @@ class Office:
 
     def _check(self, installation: Installation, board: BoardSpec) -> None:
         try:
-            check_installation(installation, ratings(board))
-            check_meter_model(installation)
+            check_house(installation, ratings(board))
         except InstallationError as error:
             raise Refused(str(error)) from error
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOARD = ratings(load_board("simulated"))
-GOOD = 'circuit_capacity_ma = 16_000\nphases = 1\ncountry = "DE"\n'
+GOOD = 'circuit_capacity_ma = 16_000\nphases = 1\ncountry = "DE"\nrcd_type = "a"\n'
 
 
 def refused(path: Path, text: str) -> str:
@@ -36,7 +36,7 @@ def refused(path: Path, text: str) -> str:
 
 def test_written_installation_reads_back_equal(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
-    installation = Installation(Milliamps(20_000), 3, "AT", ventilated=True, rcd_reclosures=2)
+    installation = Installation(Milliamps(20_000), 3, "AT", ventilated=True, rcd_reclosures=2, rcd_type="a")
     for each in (installation, SIMULATED_INSTALLATION):
         write_installation(path, each)
         assert read_installation(path, BOARD) == each
@@ -60,6 +60,8 @@ def test_installation_is_for_everybody_to_read_and_for_its_owner_to_write(tmp_pa
         ("phases = true", ["phases", "True", "int"]),
         ('country = "Germany"', ["country", "Germany", "two capital letters"]),
         ("rcd_reclosures = 5", ["rcd_reclosures", "5", "4"]),
+        ('rcd_type = ""', ["rcd_type", "missing", "a, f, a_rdc_dd, b, none"]),
+        ('rcd_type = "ac"', ["rcd_type", "'ac'", "a, f, a_rdc_dd, b, none"]),
         ("circuit_capacity_a = 16", ["circuit_capacity_a", "circuit_capacity_ma"]),
     ],
 )
@@ -79,6 +81,12 @@ def test_every_problem_of_the_file_is_told_at_once(tmp_path: Path) -> None:
     message = refused(tmp_path / "installation.toml", 'phases = 9\ncountry = "de"\nvoltage = 3\n')
     for key in ("circuit_capacity_ma", "phases", "country", "voltage"):
         assert key in message
+
+
+@pytest.mark.hazard("H-17")
+def test_a_file_that_does_not_say_which_residual_current_device_there_is_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path / "installation.toml", GOOD.replace('rcd_type = "a"\n', ""))
+    assert "rcd_type: missing; what is fitted in the distribution board, one of a, f, a_rdc_dd, b, none" in message
 
 
 @pytest.mark.hazard("H-17")
