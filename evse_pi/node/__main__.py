@@ -20,13 +20,13 @@ from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
 from evse_pi.node.daemon import Places, serve
 from evse_pi.node.lock import ProcessLock
 from evse_pi.node.matter_options import add_arguments, options_of
+from evse_pi.node.web_options import add_web_arguments, web_options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boards.spec import BoardSpec
     from evse_pi.core.records import Snapshot
-    from evse_pi.node.matter_options import MatterOptions
 
 STATE_DIRECTORY = Path("/var/lib/evse-pi")
 RUN_DIRECTORY = Path("/run/evse-pi")
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             resources.callback(ProcessLock(places.state_dir).close)
             link = LinkEnd(places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET, decode_snapshot)
             resources.callback(link.close)
-            asyncio.run(_run(board, link, places, options_of(arguments)))
+            asyncio.run(_run(board, link, places, arguments))
     except BoardError as error:
         _say(str(error))
         return EX_CONFIG
@@ -57,13 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, matter: MatterOptions | None) -> None:
+async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, arguments: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     board = equipped(board, places.installation)
-    await serve(board, build_field(board), link, places, SystemClock(), stopping, matter)
+    chosen = options_of(arguments), web_options_of(arguments)
+    await serve(board, build_field(board), link, places, SystemClock(), stopping, *chosen)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -76,6 +77,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(%(default)s)"
     )
     add_arguments(parser)
+    add_web_arguments(parser)
     return parser
 
 

@@ -27,14 +27,18 @@ from evse_pi.node.storage import Storage
 from hal.units import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
     from evse_pi.core.records import Snapshot
     from evse_pi.energy.clock import Clock
+    from evse_pi.node.control import Request
     from evse_pi.node.matter import MatterDevice
     from evse_pi.node.matter_options import MatterOptions
+    from evse_pi.node.web import WebServer
+    from evse_pi.node.web_options import WebOptions
     from hal.units import Milliamps
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,7 @@ RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
 ANSWERED_WITHIN_S = 4.0  # whoever ordered the reload still gets the answer; the lease outlasts the restart
+MATTER_FIRST_S = 30.0  # the page waits until Matter has come up, but not for ever
 FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
 
 
@@ -79,8 +84,9 @@ async def serve(
     clock: Clock,
     stopping: asyncio.Event,
     matter: MatterOptions | None = None,
+    web: WebOptions | None = None,
 ) -> None:
-    """Run the node until `stopping` is set, as a Matter device where `matter` says how.
+    """Run the node until `stopping` is set, as a Matter device and with a web page where `matter` and `web` say how.
 
     Raises: OSError where the command socket cannot be made.
     """
@@ -107,11 +113,14 @@ async def serve(
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
         device = asyncio.create_task(node.be_matter_device(matter, _equipment(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
+        page = asyncio.create_task(node.show_page(web, answers, device), name="web")
+        page.add_done_callback(node.page_ended)
         try:
             await node.run(field, stopping)
         finally:
-            device.cancel()
-            await asyncio.gather(device, return_exceptions=True)
+            for task in (page, device):
+                task.cancel()
+            await asyncio.gather(page, device, return_exceptions=True)
             await server.stop()
             field.end()
             box.chronicle.save()
@@ -148,6 +157,8 @@ class Daemon:
         self._stopping: asyncio.Event | None = None
         self.matter: MatterDevice | None = None
         self._matter_trouble: str | None = None
+        self._web: WebServer | None = None
+        self._web_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
         self.charger = BoxCharger(box, self.renew)
         self.reload()
@@ -181,6 +192,30 @@ class Daemon:
         if not device.cancelled() and (error := device.exception()) is not None:
             self._matter_trouble = f"Matter does not run: {type(error).__name__}: {error}"
             log.error("matter ended", exc_info=error)
+
+    async def show_page(
+        self,
+        options: WebOptions | None,
+        answers: Mapping[str, Callable[[Request], Awaitable[Any]]],
+        device: asyncio.Task[None],
+    ) -> None:
+        """Load and serve the web page once the Matter device has come up, or cannot."""
+        if options is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MATTER_FIRST_S):
+                while not device.done() and not (self.matter and (self.matter.running or self.matter.trouble)):
+                    await self.bell.next().wait()
+        module = await asyncio.to_thread(import_module, "evse_pi.node.web")
+        desk = module.PinDesk(self._places.installation.parent, self._box.clock)
+        self._web = module.WebServer(options, module.BoxAnswers(answers, self.bell, desk))
+        await self._web.run()
+
+    def page_ended(self, page: asyncio.Task[None]) -> None:
+        """Note that the page is gone for good, which only a broken installation brings about."""
+        if not page.cancelled() and (error := page.exception()) is not None:
+            self._web_trouble = f"{type(error).__name__}: {error}"
+            log.error("web page ended", exc_info=error)
 
     # What commands need.
 
@@ -241,12 +276,14 @@ class Daemon:
         matter_trouble = self._matter_trouble
         if self.matter is not None and self.matter.trouble:
             matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
+        web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
         told = {
             "INSTALLATION": self._installer_trouble,
             "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
             "CLOCK": None if self._box.clock.unix_s() else "the time of day is not known; history is dated once it is",
             "MATTER": matter_trouble,
             "CHARGING_PLAN": self.matter and self.matter.plan_notice,
+            "WEB": web_trouble and f"the web page is not served: {web_trouble}",
         }
         notices += [{"kind": kind, "text": text} for kind, text in told.items() if text]
         notices += [
@@ -259,6 +296,7 @@ class Daemon:
             "version": version("evse-pi"),
             "owner": {"permitted": self.owner_permits, "limit_ma": self._box.owner.limit_ma},
             "matter": self.matter.describe() if self.matter is not None else None,
+            "web": self._web.describe() if self._web is not None else None,
             "devices": devices,
             "notices": notices,
             "warnings": [notice["text"] for notice in notices],

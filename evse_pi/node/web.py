@@ -1,0 +1,182 @@
+"""The page of the box: gives it the answers of the command socket, checks PINs for it, and keeps it served.
+
+Nothing that fails here reaches the box: `trouble` says what does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.energy.clock import SystemClock
+from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
+from evse_pi.node.control import ANSWER_WITHIN_S, Refusal, Request
+from evse_pi.web.answers import Refused
+from evse_pi.web.application import Application
+from evse_pi.web.door import Door, listen
+from evse_pi.web.guard import Sessions
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from evse_pi.energy.clock import Clock
+    from evse_pi.node.commands import Bell
+    from evse_pi.node.web_options import WebOptions
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+INSTALLER_SOCKET = "/run/evse-pi-installer.sock"  # root's own folder: nobody else may put a socket in its place
+SERVICE_WITHIN_S = 15.0
+SECRET_BYTES = 24
+ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from which address it would be
+
+
+class PinDesk:
+    """Checks the installer PIN: here where the files are this user's own, else by the service that may read them.
+
+    One check at a time, and none while an earlier failure makes everybody wait: a flood of guesses costs neither the
+    service nor the record of refusals more than a few lines an hour.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, service: str = INSTALLER_SOCKET) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._service = service
+        self._failures = 0
+        self._failed_ns = 0
+        self._busy = asyncio.Lock()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a PIN."""
+        return (self._folder / PIN_FILE).exists()
+
+    async def check(self, pin: str, who: str) -> None:
+        """Return if this is the PIN. Raises: Refused when it is not, or it is too early to try again."""
+        if self._busy.locked():
+            raise Refused("another PIN is being checked; try again")
+        async with self._busy:
+            left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
+            if self._failures and left_ns > 0:
+                raise Refused(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
+            self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
+            if os.access(self._folder, os.W_OK):
+                await self._check_here(pin)
+            else:
+                await self._ask_service(pin, who)
+            self._failures = 0
+
+    async def _check_here(self, pin: str) -> None:
+        try:
+            await asyncio.to_thread(Pin(self._folder, self._clock).verify, pin)
+        except (PinError, OSError) as error:
+            raise Refused(str(error)) from error
+
+    async def _ask_service(self, pin: str, who: str) -> None:
+        try:
+            async with asyncio.timeout(SERVICE_WITHIN_S):
+                reader, writer = await asyncio.open_unix_connection(self._service)
+                try:
+                    writer.write(json.dumps({"name": who, "pin": pin}).encode() + b"\n")
+                    answer = json.loads(await reader.readline())
+                finally:
+                    writer.close()
+        except (OSError, ValueError, TimeoutError) as error:
+            raise Refused(f"the PIN cannot be checked: {error or 'no answer'}") from error
+        if not answer["ok"]:
+            raise Refused(str(answer["error"]))
+
+
+class BoxAnswers:
+    """The box as its page asks it: without the rights of an installer."""
+
+    def __init__(
+        self, commands: Mapping[str, Callable[[Request], Awaitable[Any]]], bell: Bell, pin_desk: PinDesk
+    ) -> None:
+        self._commands = commands
+        self._bell = bell
+        self._pin_desk = pin_desk
+
+    async def ask(self, command: str, **fields: Any) -> Any:
+        """Return what the command socket answers. Raises: Refused in the box's own words."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await self._commands[command](Request({"command": command, **fields}, installer=False))
+        except Refusal as refusal:
+            raise Refused(str(refusal)) from refusal
+        except TimeoutError:
+            raise Refused(f"{command}: no answer within {ANSWER_WITHIN_S:.0f} s") from None
+
+    def knows(self, command: str) -> bool:
+        """Return whether there is such a command."""
+        return command in self._commands
+
+    async def changed(self) -> None:
+        """Return when there may be something new."""
+        await self._bell.next().wait()
+
+    @property
+    def pin_set(self) -> bool:
+        """Return whether the box has an installer PIN."""
+        return self._pin_desk.is_set
+
+    async def check_pin(self, pin: str, who: str) -> None:
+        """Return if this is the installer PIN. Raises: Refused when it is not."""
+        await self._pin_desk.check(pin, who)
+
+
+class WebServer:
+    """Serves the page until cancelled; a port that is taken is tried again."""
+
+    def __init__(self, options: WebOptions, answers: BoxAnswers, *, retry_s: float = RETRY_S) -> None:
+        self.trouble: str | None = None
+        self.serving = False
+        self._options = options
+        self._answers = answers
+        self._retry_s = retry_s
+
+    async def run(self) -> None:
+        """Serve."""
+        names = frozenset((socket.gethostname().lower(), *self._options.names))
+        sessions = Sessions(SystemClock().monotonic_ns, lambda: secrets.token_urlsafe(SECRET_BYTES))
+        application = Application(self._answers, sessions, names)
+        while True:
+            try:
+                door = Door(listen(self._options.address, self._options.port), application.microdot)
+            except OSError as error:
+                if self.trouble is None:
+                    log.warning("no web page port=%d problem=%s", self._options.port, error)
+                self.trouble = f"port {self._options.port}: {error.strerror or error}"
+                await asyncio.sleep(self._retry_s)
+                continue
+            self.trouble, self.serving = None, True
+            log.info("web page address=%s", self.address)
+            await door.serve()
+
+    @property
+    def address(self) -> str:
+        """Return where a browser finds the page."""
+        host = self._options.address or _own_address()
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._options.port}/"
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the page stands."""
+        return {"serving": self.serving, "address": self.address, "trouble": self.trouble}
+
+
+def _own_address() -> str:
+    """Return the address by which others reach this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(ANY_ROUTE)
+        except OSError:
+            return "localhost"
+        return str(probe.getsockname()[0])

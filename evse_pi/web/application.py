@@ -1,0 +1,273 @@
+"""The routes: which address shows what, and what a form does."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from http import HTTPStatus
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from microdot import Microdot, Request, Response
+
+from evse_pi.web import frame, history, overview, service, waveform
+from evse_pi.web.answers import Refused
+from evse_pi.web.guard import SESSION_COOKIE, SESSION_NS, Session, Sessions, is_own_name
+from evse_pi.web.live import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from evse_pi.web.answers import Answers
+    from evse_pi.web.frame import Page
+
+    Build = Callable[[Session | None], Awaitable[Page]]
+
+HTML = "text/html; charset=utf-8"
+ASSETS = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+ASSET_CACHED = "public, max-age=31536000, immutable"  # its address names its content
+_AMPS = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
+
+
+class Application:
+    """The page of one box."""
+
+    def __init__(self, answers: Answers, sessions: Sessions, own_names: frozenset[str]) -> None:
+        self._answers = answers
+        self._sessions = sessions
+        self._own_names = own_names
+        self._streams = Streams(answers.changed)
+        self._assets = {name: files(__package__).joinpath("static", name).read_bytes() for name in ASSETS}
+        self._version = sha256(b"".join(self._assets.values())).hexdigest()[:12]
+        self.microdot = self._routes()
+
+    def _routes(self) -> Microdot:
+        routes = Microdot()
+        routes.before_request(self._check)
+        for path, build in self._pages.items():
+            routes.route(path, methods=["GET"])(self._shown(build))
+            routes.route(f"/live{path if path != '/' else '/status'}", methods=["GET"])(self._streamed(build))
+        for path, act in self._acts.items():
+            routes.route(path, methods=["POST"])(self._done(act))
+        routes.route("/static/<name>", methods=["GET"])(self._asset)
+        routes.route("/sessions.csv", methods=["GET"])(self._csv)
+        routes.route("/pin", methods=["GET"])(self._pin_form)
+        routes.route("/pin", methods=["POST"])(self._pin)
+        routes.route("/leave", methods=["POST"])(self._leave)
+        for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.INTERNAL_SERVER_ERROR):
+            routes.errorhandler(status.value)(self._failed(status))
+        return routes
+
+    @property
+    def _pages(self) -> dict[str, Build]:
+        return {
+            "/": self._status,
+            "/why": self._why,
+            "/scope": self._scope,
+            "/sessions": self._history,
+            "/faults": self._faults,
+            "/selftest": self._self_test,
+            "/codes": self._codes,
+            "/control": self._control,
+        }
+
+    @property
+    def _acts(self) -> dict[str, Callable[[dict[str, str]], Awaitable[str]]]:
+        """What a form with the PIN's session does; each returns where to go on."""
+        return {
+            "/selftest": self._start_self_test,
+            "/permit": lambda _form: self._own("permit"),
+            "/stop": lambda _form: self._own("stop"),
+            "/start": lambda _form: self._own("start"),
+            "/limit": self._set_limit,
+        }
+
+    # Who is let in.
+
+    async def _check(self, request: Request) -> Response | None:
+        """Refuse names that are not ours and forms that are not from our own page."""
+        host = request.headers.get("host", "")
+        if not is_own_name(host, self._own_names):
+            told = f"host: {host!r} is no name of this box; use its address, or start it with --web-name\n"
+            return Response(told, HTTPStatus.MISDIRECTED_REQUEST)
+        if request.method == "POST" and urlsplit(request.headers.get("origin", "")).netloc != host:
+            return Response("origin: a form must come from this page itself\n", HTTPStatus.FORBIDDEN)
+        return None
+
+    def _session(self, request: Request) -> Session | None:
+        return self._sessions.find(request.cookies.get(SESSION_COOKIE))
+
+    # Pages.
+
+    def _shown(self, build: Build) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            session = self._session(request)
+            try:
+                page = await build(session)
+            except Refused as refusal:
+                return await self._document(service.refused_page("No answer", str(refusal)), session, 503)
+            return await self._document(page, session)
+
+        return handler
+
+    def _streamed(self, build: Build) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            if self._streams.full:
+                return Response("too many live pages; close one\n", HTTPStatus.SERVICE_UNAVAILABLE)
+            key = request.cookies.get(SESSION_COOKIE)
+
+            async def render() -> str:
+                try:
+                    return frame.fragments(await build(self._sessions.find(key)))
+                except Refused as refusal:
+                    return frame.fragments(service.refused_page("No answer", str(refusal)))
+
+            news = self._streams.of(render)
+            headers = {"Content-Type": "text/event-stream; charset=utf-8"}
+            return Response(news, 200, headers)  # type: ignore[arg-type] # microdot takes generators, its types do not say so
+
+        return handler
+
+    async def _document(self, page: Page, session: Session | None, status: int = 200) -> Response:
+        try:
+            box = (await self._answers.ask("status"))["board"]["title"]
+        except Refused:
+            box = "evse-pi"
+        told = frame.document(page, box, session, self._version)
+        return Response(told, status, {"Content-Type": HTML})
+
+    async def _status(self, _session: Session | None) -> Page:
+        return overview.status_page(await self._answers.ask("status"), await self._answers.ask("why"))
+
+    async def _why(self, _session: Session | None) -> Page:
+        return overview.why_page(await self._answers.ask("why"))
+
+    async def _scope(self, _session: Session | None) -> Page:
+        try:
+            return waveform.scope_page(await self._answers.ask("scope"))
+        except Refused as refusal:
+            return waveform.no_scope_page(str(refusal))
+
+    async def _history(self, _session: Session | None) -> Page:
+        return history.sessions_page(await self._answers.ask("sessions", limit=history.SESSIONS_SHOWN))
+
+    async def _faults(self, _session: Session | None) -> Page:
+        return history.faults_page(await self._answers.ask("faults", limit=history.FAULTS_SHOWN))
+
+    async def _self_test(self, session: Session | None) -> Page:
+        return service.self_test_page(await self._answers.ask("status"), session)
+
+    async def _codes(self, session: Session | None) -> Page:
+        matter = (await self._answers.ask("status"))["matter"]
+        codes = None
+        if matter is not None and session is not None and service.lets_in(matter):
+            codes = (await self._answers.ask("commission", action="codes"))["codes"]
+        return service.codes_page(matter, codes, session, pin_set=self._answers.pin_set)
+
+    async def _control(self, session: Session | None) -> Page:
+        return service.control_page(await self._answers.ask("status"), session, skips=self._answers.knows("start"))
+
+    # Files.
+
+    async def _asset(self, _request: Request, name: str) -> Response:
+        if name not in ASSETS:
+            return Response(f"{name}: there is no such file\n", HTTPStatus.NOT_FOUND)
+        return Response(self._assets[name], 200, {"Content-Type": ASSETS[name], "Cache-Control": ASSET_CACHED})
+
+    async def _csv(self, _request: Request) -> Response:
+        try:
+            sessions = await self._answers.ask("sessions", limit=history.CSV_ROWS)
+        except Refused as refusal:
+            return Response(f"{refusal}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        headers = {
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": 'attachment; filename="sessions.csv"',
+        }
+        return Response(history.sessions_csv(sessions), 200, headers)
+
+    def _failed(self, status: HTTPStatus) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            told = f"{request.method} {request.path}: {status.phrase.lower()}"
+            return await self._document(service.refused_page(status.phrase, told), None, status.value)
+
+        return handler
+
+    # Acts.
+
+    def _done(self, act: Callable[[dict[str, str]], Awaitable[str]]) -> Callable[[Request], Awaitable[Response]]:
+        async def handler(request: Request) -> Response:
+            session, form = self._session(request), _form(request)
+            if session is None:
+                told = "This needs the installer PIN; it is asked again after 15 minutes."
+                page = service.pin_page(told, pin_set=self._answers.pin_set)
+                return await self._document(page, None, HTTPStatus.FORBIDDEN)
+            if form.get("token") != session.token:
+                page = service.refused_page(
+                    "Refused", "token: this form is not of the present session; load the page again"
+                )
+                return await self._document(page, session, HTTPStatus.FORBIDDEN)
+            try:
+                return _see_other(await act(form))
+            except Refused as refusal:
+                page = service.refused_page("Refused", str(refusal))
+                return await self._document(page, session, HTTPStatus.CONFLICT)
+
+        return handler
+
+    async def _start_self_test(self, _form: dict[str, str]) -> str:
+        contactor = (await self._answers.ask("status"))["contactor"]
+        if contactor is not None and contactor["closed"]:
+            raise Refused("The box is charging, and a self-test needs an open contactor: stop charging first.")
+        await self._answers.ask("selftest")
+        return "/selftest"
+
+    async def _own(self, command: str) -> str:
+        if not self._answers.knows(command):
+            raise Refused(f"command: {command!r} is not known to this box")
+        await self._answers.ask(command)
+        return "/control"
+
+    async def _set_limit(self, form: dict[str, str]) -> str:
+        amps = form.get("amps", "").strip()
+        if amps and not _AMPS.fullmatch(amps):
+            raise Refused(f"limit: {amps!r} is not allowed; a number of A such as 16 or 10.5, or nothing for no limit")
+        limit_ma = round(float(amps.replace(",", ".")) * 1000) if amps else None
+        await self._answers.ask("set", limit_ma=limit_ma)
+        return "/control"
+
+    # The PIN.
+
+    async def _pin_form(self, request: Request) -> Response:
+        return await self._document(service.pin_page(None, pin_set=self._answers.pin_set), self._session(request))
+
+    async def _pin(self, request: Request) -> Response:
+        try:
+            await self._answers.check_pin(_form(request).get("pin", ""), f"web page, {request.client_addr[0]}")
+        except Refused as refusal:
+            page = service.pin_page(str(refusal), pin_set=self._answers.pin_set)
+            return await self._document(page, None, HTTPStatus.FORBIDDEN)
+        key, lasts_s = self._sessions.open(), SESSION_NS // 1_000_000_000
+        response = _see_other("/control")
+        response.headers["Set-Cookie"] = f"{SESSION_COOKIE}={key}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Strict"
+        return response
+
+    async def _leave(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is not None and _form(request).get("token") == session.token:
+            self._sessions.close(request.cookies.get(SESSION_COOKIE))
+        return _see_other("/")
+
+
+def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form, each once."""
+    told = parse_qs((request.body or b"").decode("ascii", "replace"), max_num_fields=8, keep_blank_values=True)
+    return {name: values[0] for name, values in told.items()}
+
+
+def _see_other(path: str) -> Response:
+    return Response("", HTTPStatus.SEE_OTHER, {"Location": path})
