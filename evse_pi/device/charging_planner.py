@@ -22,6 +22,7 @@ from evse_pi.energy.schedule import (
     Standing,
     attend,
     available_power_mw,
+    begun,
     goes_by_soc,
     pursue,
 )
@@ -98,6 +99,7 @@ class ChargingPlanner:
         self._mode = mode
         self._adjustment = adjustment
         self._explicit = False
+        self._at_once = False
         self._trouble = False
         self.plan: Plan = NO_PLAN
         self._stored = _recalled(store)
@@ -130,6 +132,11 @@ class ChargingPlanner:
         self._explicit = True
         self._keep(replace(self._kept, delay=None))
 
+    def begin(self) -> None:
+        """Skip the random delay, and with the next look at the box the planned start of what is not reached yet."""
+        self._at_once = True
+        self.start_now()
+
     def next_charge(self, situation: Situation) -> NextCharge:
         """Return what controllers see of the plan, and ask the box for what follows from it."""
         view, mode = situation.view, self._mode()
@@ -156,7 +163,7 @@ class ChargingPlanner:
             self.plan = NO_PLAN
         if kept.delay is not None and not self._delays(kept.delay, view, present=present):
             kept = replace(kept, delay=None)
-        self._explicit = False
+        self._explicit = self._at_once = False
         self._keep(kept)
         self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
         return self._shown(situation, view.now_ns) if supplied else UNPLANNED
@@ -169,6 +176,8 @@ class ChargingPlanner:
             self.plan = Plan(Standing.WAITING) if prospect.dues else NO_PLAN
             return kept
         pursuit, self.plan = pursue(before, prospect)
+        if self._at_once and pursuit is not None and self.plan.standing is Standing.WAITING:
+            pursuit, self.plan = begun(pursuit, prospect)
         begins = pursuit is not None and pursuit.goal_s is not None and (before is None or before.goal_s is None)
         delay = kept.delay
         if begins and not self._explicit and not view.contactor_closed and self.plan.delay_below_s:

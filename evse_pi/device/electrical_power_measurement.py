@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.duty import MAX_OFFER_MA
-from evse_pi.device.measurement_accuracy import FREQUENCY_MHZ, VOLTAGE_MV, power_accuracies
+from evse_pi.device.measurement_accuracy import FREQUENCY_MHZ, power_accuracies
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature
 from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
@@ -52,16 +52,16 @@ SCHEMA = ClusterSchema(
 )
 
 
-def measured(view: ChargerView) -> dict[str, int | None]:
+def measured(view: ChargerView, meter: MeterAccuracy | None) -> dict[str, int | None]:
     """Return all attributes that follow from the box; what nobody knows, or no accuracy is known of, is None.
 
     The voltage is the mean of the phases that are connected, currents are the sum of all phases.
     """
     reading = view.meter
-    if reading is None:
+    if reading is None or meter is None:
         nothing = dict.fromkeys(("voltage", "active_current", "rms_voltage", "rms_current", "frequency"))
         return {**nothing, "active_power": view.power_mw}
-    voltage_mv = _mean_voltage_mv(reading)
+    voltage_mv = _mean_voltage_mv(reading, meter)
     return {
         "active_power": view.power_mw,
         "voltage": voltage_mv,
@@ -72,9 +72,9 @@ def measured(view: ChargerView) -> dict[str, int | None]:
     }
 
 
-def _mean_voltage_mv(reading: MeterReading) -> int | None:
+def _mean_voltage_mv(reading: MeterReading, meter: MeterAccuracy) -> int | None:
     live = [voltage_mv for voltage_mv in reading.voltage_mv if voltage_mv]
-    return _inside(sum(live) // len(live), VOLTAGE_MV) if live else None
+    return _inside(sum(live) // len(live), meter.voltage_mv) if live else None
 
 
 def _inside(value: int | None, limits: tuple[int, int]) -> int | None:
@@ -93,6 +93,7 @@ class ElectricalPowerMeasurementServer(ClusterServer, features=("ALTC",)):
         accuracies = power_accuracies(meter, rated_power_mw)
         super().__init__(accuracy=accuracies, number_of_measurement_types=len(accuracies))
         self._charger = charger
+        self._meter = meter
 
     def initialize(self) -> None:
         """Follow the box."""
@@ -101,7 +102,7 @@ class ElectricalPowerMeasurementServer(ClusterServer, features=("ALTC",)):
 
     def follow(self, view: ChargerView) -> None:
         """Show what is measured now."""
-        for key, value in measured(view).items():
+        for key, value in measured(view, self._meter).items():
             if key in self.defaults:
                 setattr(self.state, key, value)
 

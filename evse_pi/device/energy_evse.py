@@ -212,6 +212,11 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self._planner.start_now()
         self._settle(replace(self.internal.kept, grant=grant))
 
+    def start(self) -> None:
+        """Begin what a random delay or a plan holds up: the owner's word at the box."""
+        self._planner.begin()
+        self.refresh()
+
     def stop(self) -> None:
         """Take every permission back: the owner's word at the box."""
         self._settle(replace(self.internal.kept, grant=self.internal.kept.grant.disabled()))

@@ -53,6 +53,9 @@ class Planner(Protocol):
     def start_now(self) -> None:
         """Take note that a person or a controller has just asked for charging, which no delay may hold up."""
 
+    def begin(self) -> None:
+        """Take note that a person wants charging now, which neither a delay nor a planned start may hold up."""
+
 
 class NoPlanner:
     """Plans nothing: whatever is permitted and demanded begins at once."""
@@ -65,3 +68,6 @@ class NoPlanner:
 
     def start_now(self) -> None:
         """Do nothing: there is no delay to skip."""
+
+    def begin(self) -> None:
+        """Do nothing: there is no planned start to skip."""

@@ -10,13 +10,17 @@ import pytest
 
 from evse_pi.device.electrical_energy_measurement import ElectricalEnergyMeasurementServer
 from evse_pi.device.electrical_power_measurement import power_measurement
-from evse_pi.device.measurement_accuracy import METERS, MeterAccuracy, Quantity
+from evse_pi.device.measurement_accuracy import METERS, Quantity, power_accuracies
 from evse_pi.device.power_source import PowerSourceServer
 from evse_pi.device.power_topology import PowerTopologyServer
 from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
 from evse_pi.energy.session import Session
 from evse_pi.matter.storage import MemoryStore
 from hal.interfaces import MeterReading
+from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
+from hal.meters.sdm120 import SDM120
+from hal.meters.sdm230 import SDM230
+from hal.meters.sdm630 import SDM630
 from hal.units import CentiCelsius, Milliamps, Millihertz, Millivolts, MilliwattHours, Milliwatts
 from tests.support.evse_bench import IDLE, NOW_S, HandCharger, HandWallClock
 from tests.support.model_bench import attached, model_node
@@ -101,8 +105,50 @@ async def test_every_quantity_that_is_shown_has_an_accuracy_without_gaps(model: 
         assert all((each.percentMax is None) != (each.fixedMax is None) for each in ranges)
 
 
-def test_a_one_phase_meter_is_made_for_a_third_of_the_power() -> None:
-    assert MeterAccuracy(1, 100_000).max_power_mw * 3 == MeterAccuracy(3, 100_000).max_power_mw
+@pytest.mark.parametrize(
+    ("model", "voltage", "power", "current", "frequency"),
+    [
+        ("sdm120", {"fixedMax": 1_380}, {"fixedMax": 124_200}, {"fixedMax": 225}, {"fixedMax": 120}),
+        ("sdm230", {"fixedMax": 1_380}, {"fixedMax": 276_000}, {"fixedMax": 500}, {"fixedMax": 120}),
+        ("sdm630", {"fixedMax": 1_445}, {"fixedMax": 867_000}, {"fixedMax": 1_500}, {"fixedMax": 120}),
+        ("sdm72d_m", {"percentMax": 50}, {"percentMax": 100}, {"percentMax": 50}, {"percentMax": 20}),
+    ],
+)
+async def test_each_meter_promises_what_its_maker_does(
+    model: str, voltage: dict[str, int], power: dict[str, int], current: dict[str, int], frequency: dict[str, int]
+) -> None:
+    accuracies = {one.measurementType: one.accuracyRanges[-1] for one in power_accuracies(METERS[model], 0)}
+    expected = {
+        Quantity.kVoltage: voltage,
+        Quantity.kActivePower: power,
+        Quantity.kRMSCurrent: current,
+        Quantity.kFrequency: frequency,
+    }
+    for quantity, by in expected.items():
+        found = accuracies[quantity]
+        kinds = {"fixedMax": found.fixedMax, "percentMax": found.percentMax}
+        assert {kind: value for kind, value in kinds.items() if value is not None} == by, quantity
+
+
+async def test_a_current_made_of_power_and_voltage_is_as_bad_as_both() -> None:
+    meter = METERS["sdm120"]
+    accuracy = next(
+        one for one in power_accuracies(meter, 0) if one.measurementType == Quantity.kActiveCurrent
+    ).accuracyRanges[0]
+    worst_mw = meter.max_power_mw // 100
+    for voltage_mv in meter.voltage_mv:
+        off_by_ma = worst_mw * 1000 // voltage_mv
+        assert off_by_ma <= accuracy.fixedMax
+    assert accuracy.fixedMax == 45_000 * 236 // 10_000
+
+
+def test_every_meter_that_can_be_fitted_has_its_figures() -> None:
+    tables = (SDM120, SDM230, SDM630, SDM72D_M, SDM72D_M_V1)
+    assert {table.model for table in tables} == set(METERS)
+    for table in tables:
+        meter = METERS[table.model]
+        assert meter.phases == (max(len(table.voltage), 1) if meter.by_phase else 3)
+        assert meter.max_current_ma <= table.overload_ma
 
 
 async def test_power_is_reported_once_a_second_at_most() -> None:
