@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from evse_pi.cli.client import BoxError
+from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.commission import invite
 from evse_pi.cli.office import SIMULATED, desk_of
 from evse_pi.cli.options import chosen, place_options
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
+PAGE_WITHIN_S = 40.0
+PAGE_POLL_S = 0.5
 NODE_RESTART_S = 3.0
 SAFETY_RESTART_S = 1.0
 SIMULATOR_PRIORITY = 60  # above the safety process, which takes a slow bus for a fault
@@ -41,7 +44,7 @@ class Box:
     places: Places
     installation: Path
     environment: Mapping[str, str]
-    matter: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 def matter_options(function: Decorated) -> Decorated:
@@ -58,12 +61,24 @@ def matter_options(function: Decorated) -> Decorated:
     return click.option("--no-matter", is_flag=True, help="Be no Matter device; the owner alone permits.")(function)
 
 
+def web_options(function: Decorated) -> Decorated:
+    """Give a command the options of the web page."""
+    for name, text in (
+        ("web-address", "Serve the web page at this address of the machine only; without: all."),
+        ("web-port", "TCP port of the web page, 0 for none; without: 8080."),
+    ):
+        function = click.option(f"--{name}", help=text)(function)
+    function = click.option("--web-name", multiple=True, help="A name of the box in browsers; repeatable.")(function)
+    return click.option("--no-web", is_flag=True, help="Serve no web page.")(function)
+
+
 @click.command("run")
 @click.option("--board", help="Name of a board file; else the one that was set up, else the simulated one.")
 @click.option(
     "--simulate", is_flag=True, help="Run this board on the simulated plant; implied by the board `simulated`."
 )
 @matter_options
+@web_options
 @place_options
 @click.pass_context
 def command(
@@ -74,31 +89,46 @@ def command(
     simulate: bool,
     state_dir: Path | None,
     run_dir: Path | None,
-    **matter: Any,
+    **given: Any,
 ) -> None:
     """Run the box in the foreground until Ctrl-C."""
     chosen_places = chosen(context, state_dir, run_dir)
     board = board or desk_of(chosen_places).office.board_name() or SIMULATED
-    run_box(board, chosen_places, simulate=simulate or board == SIMULATED, matter=_matter_arguments(matter))
+    run_box(board, chosen_places, simulate=simulate or board == SIMULATED, arguments=_node_arguments(given))
 
 
-def _matter_arguments(given: Mapping[str, Any]) -> tuple[str, ...]:
+def _node_arguments(given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the node's arguments for what was given. Raises: click.UsageError for what the node would refuse."""
-    from evse_pi.node.matter_options import OptionError, check
+    from evse_pi.node import matter_options as matter
+    from evse_pi.node import web_options as web
 
-    arguments: list[str] = ["--no-matter"] if given["no_matter"] else []
-    arguments += [f"--interface={name}" for name in given["interface"]]
-    for name in ("port", "discriminator", "passcode", "enable_key", "features"):
-        if given[name] is not None:
-            arguments.append(f"--{name.replace('_', '-')}={given[name]}")
+    checked = (
+        (
+            matter.check,
+            _arguments(given, "no_matter", "interface", "port", "discriminator", "passcode", "enable_key", "features"),
+        ),
+        (web.check, _arguments(given, "no_web", "web_name", "web_port", "web_address")),
+    )
     try:
-        check(arguments)
-    except OptionError as error:
+        for check, arguments in checked:
+            check(arguments)
+    except matter.OptionError as error:
         raise click.UsageError(str(error)) from error
-    return tuple(arguments)
+    return tuple(argument for _, arguments in checked for argument in arguments)
 
 
-def run_box(name: str, places: Places, *, simulate: bool, matter: tuple[str, ...] = ()) -> None:
+def _arguments(given: Mapping[str, Any], switch: str, repeated: str, *names: str) -> list[str]:
+    """Return some of the options as a program takes them."""
+    arguments = [_flag(switch)] if given[switch] else []
+    arguments += [f"{_flag(repeated)}={value}" for value in given[repeated]]
+    return arguments + [f"{_flag(name)}={given[name]}" for name in names if given[name] is not None]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def run_box(name: str, places: Places, *, simulate: bool, arguments: tuple[str, ...] = ()) -> None:
     """Run safety process and node process, and a simulator before them where asked, until a signal ends it.
 
     Raises: BoxError when the board is unknown, a folder cannot be made, or the simulator does not start.
@@ -115,17 +145,29 @@ def run_box(name: str, places: Places, *, simulate: bool, matter: tuple[str, ...
         environment: Mapping[str, str] = dict(os.environ)
         if simulate:
             environment = _simulator(board, places, resources)
-            matter += (f"--simulator={places.simulator_socket}",)
-        box = Box(board, places, _installation(board, places, simulate=simulate), environment, matter)
+            arguments += (f"--simulator={places.simulator_socket}",)
+        box = Box(board, places, _installation(board, places, simulate=simulate), environment, arguments)
         supervisor = Supervisor(_services(box), places.run_dir, _say)
         supervisor.run(on_ready=lambda: _ready(box))
 
 
 def _ready(box: Box) -> None:
-    """Say that the box runs and, once its Matter device has come up without a controller, how to let one in."""
+    """Say that the box runs and, once they have come up, where its page is and how to let a controller in."""
     _say(f"{box.board.title} is running; ask it with: evse-pi status")
-    if "--no-matter" not in box.matter:
-        threading.Thread(target=invite, args=(box.places.control_socket, _say), daemon=True).start()
+    threading.Thread(target=_welcome, args=(box,), daemon=True).start()
+
+
+def _welcome(box: Box) -> None:
+    if "--no-matter" not in box.arguments:
+        invite(box.places.control_socket, _say)
+    deadline = time.monotonic() + PAGE_WITHIN_S
+    while "--no-web" not in box.arguments and time.monotonic() < deadline:
+        with suppress(BoxError, OSError):
+            page = ask(box.places.control_socket, "status").get("web")
+            if page and (page["serving"] or page["trouble"]):
+                _say(f"web page: {page['address'] if page['serving'] else page['trouble']}")
+                return
+        time.sleep(PAGE_POLL_S)
 
 
 def _services(box: Box) -> list[Service]:
@@ -142,7 +184,7 @@ def _services(box: Box) -> list[Service]:
         ),
         Service(
             "node",
-            [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir), *box.matter],
+            [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir), *box.arguments],
             box.environment,
             NODE_RESTART_S,
         ),

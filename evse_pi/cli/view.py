@@ -16,6 +16,8 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows += [("limit", text) for text in _limits(status)]
     rows += [("fault", f"{fault['fault']}: {fault['hint']}") for fault in status["faults"]] or [("fault", "none")]
     rows += [("warning", text) for text in status.get("warnings", ())]
+    if (web := status.get("web")) and web["serving"]:
+        rows.append(("web page", web["address"]))
     return page.rows(rows)
 
 

@@ -6,6 +6,12 @@ import argparse
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_pi.node.matter_options import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WEB_PORT = 8080
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
@@ -18,6 +24,16 @@ class WebOptions:
     port: int = WEB_PORT
     address: str | None = None
     names: tuple[str, ...] = ()
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Accept arguments that the node would accept. Raises: OptionError."""
+    parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
+    add_web_arguments(parser)
+    try:
+        parser.parse_args(arguments)
+    except argparse.ArgumentError as error:
+        raise OptionError(str(error)) from error
 
 
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
