@@ -31,6 +31,7 @@ SECTIONS = {
         "why": "Say why the box does not charge, or at this current.",
         "set": "Set the owner's limit: evse-pi set 16A.",
         "permit": "Permit charging.",
+        "start": "Start now what a delay or the schedule holds up.",
         "stop": "Stop charging softly.",
         "clear": "Acknowledge faults whose cause is gone.",
         "wake": "Try to wake a vehicle that ignores the offer.",

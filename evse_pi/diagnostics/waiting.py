@@ -16,8 +16,8 @@ _WHO = {
     "ENABLE_CHARGING": ("the controller (Matter) has not enabled charging, or its time is over", "Enable it there."),
     "USER_MAXIMUM": ("the user's maximum forbids it", "Raise it in the controller's app."),
     "POWER_ADJUSTMENT": ("the energy manager has paused it", "Wait, or end the adjustment in the energy manager."),
-    "SCHEDULE": ("the schedule has it charge later", "Wait, or change the schedule in the controller's app."),
-    "RANDOM_DELAY": ("a random delay spreads the load of many boxes", "Wait; it passes by itself."),
+    "SCHEDULE": ("the schedule has it charge later", "Wait, or start now: evse-pi start."),
+    "RANDOM_DELAY": ("a random delay spreads the load of many boxes", "Wait, or start now: evse-pi start."),
     "LEASE": ("nobody stands behind the demand", "Look at the node process: systemctl status evse-pi-node."),
 }
 

@@ -139,6 +139,14 @@ def pursue(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, 
     return replace(pursuit, start_s=start_s, goal_s=goal_s), Plan(standing, first, start_s, delay_below_s)
 
 
+def begun(pursuit: Pursuit, prospect: Prospect) -> tuple[Pursuit, Plan]:
+    """Return `pursuit`, which waits, with its charging begun now for the first target that is not reached yet."""
+    wanting = [due_s for due_s, lasts_s in _durations(pursuit, prospect) if lasts_s]
+    goal_s = min(wanting, default=None)
+    again, plan = pursue(replace(pursuit, start_s=prospect.now_s, goal_s=goal_s), prospect)
+    return again or pursuit, plan
+
+
 def attend(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
     """Return what `pursue` would where charging does not wait: the next target, and whether it will be reached."""
     if not prospect.dues:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request as Order
+from evse_pi.energy.modes import MODE_SOURCES
 from evse_pi.node.control import Refusal, Request
 from evse_pi.node.status import fault_view, limits, session_view, status
 from hal.units import Milliamps
@@ -56,6 +57,9 @@ class Keeper(Protocol):
     def own(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's word at once."""
 
+    def begin_charging(self) -> None:
+        """Skip the random delay and the planned start at once."""
+
     def renew(self) -> None:
         """Send a new demand at once."""
 
@@ -90,6 +94,7 @@ class Commands:
             "set": self._set,
             "permit": self._permit,
             "stop": self._stop,
+            "start": self._start,
             "clear": self._clear,
             "selftest": self._self_test,
             "wake": self._wake,
@@ -174,6 +179,21 @@ class Commands:
     async def _stop(self, request: Request) -> Any:
         request.only()
         return await self._own(False, self._box.owner.limit_ma)
+
+    async def _start(self, request: Request) -> Any:
+        request.only()
+        if not self._node.owner_permits:
+            raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
+        before = self._held_up()
+        self._node.begin_charging()
+        await self._node.flush()
+        after = self._held_up()
+        return {"skipped": sorted(before - after), "held_up_by": sorted(after)}
+
+    def _held_up(self) -> set[str]:
+        """Return who lets a permitted charge wait."""
+        waiting = (ask for ask in self._box.book.limits(self._box.clock.monotonic_ns()) if not ask.permitted)
+        return {ask.source.name for ask in waiting if ask.source in MODE_SOURCES}
 
     def _offerable(self, request: Request) -> Milliamps:
         return Milliamps(request.integer("limit_ma", MIN_OFFER_MA, self._box.ratings.rated_current_ma, 0))

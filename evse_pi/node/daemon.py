@@ -259,6 +259,13 @@ class Daemon:
         self.renew()
         self.bell.ring()
 
+    def begin_charging(self) -> None:
+        """Skip the random delay and the planned start at once."""
+        if self.matter is not None:
+            self.matter.begin_charging()
+        self.renew()
+        self.bell.ring()
+
     @property
     def owner_permits(self) -> bool:
         """Whether charging is permitted as far as it is the owner's to say."""

@@ -261,6 +261,11 @@ class MatterDevice:
             else:
                 self._evse.stop()
 
+    def begin_charging(self) -> None:
+        """Skip what holds a permitted charge up: the random delay, and the planned start."""
+        if self._evse is not None and self.ready:
+            self._evse.start()
+
     def refresh(self) -> None:
         """Bring the cluster in line with who governs; what the owner had forbidden stays forbidden under a governor."""
         if self._evse is None or not self.ready:

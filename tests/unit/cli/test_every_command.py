@@ -60,6 +60,7 @@ REFUSALS = [
     Refusal("set", "16", Exit.USAGE, UNIT),
     Refusal("set", "", Exit.USAGE, "Missing argument"),
     Refusal("permit", "", Exit.NOT_RUNNING, NOT_RUNNING),
+    Refusal("start", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("stop", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("clear", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("wake", "", Exit.NOT_RUNNING, NOT_RUNNING),

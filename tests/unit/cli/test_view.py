@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from evse_pi.cli.start import told as started
 from evse_pi.cli.view import line, lines, why
 
 CHARGING: dict[str, Any] = {
@@ -31,6 +32,18 @@ CHARGING: dict[str, Any] = {
     "session": {"duration_s": 3_723, "energy_mwh": 2_310_000, "ended": False},
     "temperature_centi_celsius": 3_150,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (((), ()), "nothing was skipped; nothing holds charging up now"),
+        ((("RANDOM_DELAY", "SCHEDULE"), ()), "skipped: the random delay and the schedule; nothing holds"),
+        (((), ("POWER_ADJUSTMENT",)), "nothing was skipped; it still waits for the energy manager"),
+    ],
+)
+def test_a_start_tells_what_was_skipped_and_who_still_holds_it_up(answer: Any, words: str) -> None:
+    assert words in started({"skipped": answer[0], "held_up_by": answer[1]})
 
 
 def test_a_charging_box_is_shown_whole() -> None:

@@ -165,6 +165,20 @@ async def test_an_explicit_start_within_the_plan_is_not_delayed() -> None:
     assert bench.ask(SCHEDULE) is None
 
 
+async def test_a_planned_start_can_be_brought_forward_to_now_and_is_not_delayed() -> None:
+    bench = await planned()
+    bench.charger.pilot(PilotState.B)
+    assert bench.ask(SCHEDULE) is not None
+    bench.evse.start()
+    assert (bench.ask(SCHEDULE), bench.ask(DELAY)) == (None, None)
+    assert bench.next_charge == ("2026-01-07T18:00:00", END, 19_872_000, None)
+    bench.spend(60)
+    assert (bench.ask(SCHEDULE), bench.ask(DELAY)) == (None, None)
+    bench.charger.pilot(PilotState.A)
+    bench.charger.pilot(PilotState.B)
+    assert bench.ask(SCHEDULE) is not None, "the next vehicle waits again"
+
+
 async def test_what_cannot_be_ready_starts_at_once_and_says_so() -> None:
     bench = await planned()
     bench.targets(("19:00", None, 60 * KWH))

@@ -221,6 +221,38 @@ async def test_the_owner_stops_the_box_at_once(tmp_path: Path) -> None:
         assert Store(running.places.state_dir / "evse.db").setting("owner") == {"permitted": True, "limit_ma": 10_000}
 
 
+class Waits:
+    """The Matter device's side of a charge that waits for its time."""
+
+    def __init__(self, running: Running) -> None:
+        self.charger = running.node.charger
+        self.governs, self.ready, self.trouble, self.plan_notice = False, True, None, None
+        for source in (LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT):
+            self.charger.ask(Ask(source, permitted=False))
+
+    def begin_charging(self) -> None:
+        self.charger.withdraw(LimitSource.RANDOM_DELAY)
+
+    def describe(self) -> None:
+        return None
+
+
+@virtual_time
+async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.node.matter = Waits(running)  # type: ignore[assignment]
+        assert not running.box.demand().permitted
+        answer = await running.ask("start")
+        assert answer == {"skipped": ["RANDOM_DELAY"], "held_up_by": ["POWER_ADJUSTMENT"]}
+        running.node.charger.withdraw(LimitSource.POWER_ADJUSTMENT)
+        assert await running.ask("start") == {"skipped": [], "held_up_by": []}
+        await asyncio.sleep(0.1)
+        assert running.link.last.permitted
+        await running.ask("stop")
+        with pytest.raises(Refusal, match="permit it first"):
+            await running.ask("start")
+
+
 @virtual_time
 async def test_a_current_that_cannot_be_is_refused_by_name_and_changes_nothing(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
