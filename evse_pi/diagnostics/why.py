@@ -21,6 +21,7 @@ NOTICES = {
     "CLOCK": "Connect the box to a network with a time server, or set the clock: timedatectl.",
     "MATTER": "Charging does not depend on it; read: evse-pi log, then restart the node process.",
     "WEB": "Charging does not depend on it; choose another port with --web-port, or end what has this one.",
+    "CHARGING_PLAN": "It charges at once; ask for less or for later, or raise the limit that is in the way.",
     "DEVICE": "Check supply, bus and address of this device; the box tries again by itself.",
     "RECORDINGS": "Free space on the disk; the last recordings wait in memory.",
     "RESTARTED": "Read the last fault: evse-pi faults; attach evse-pi report to a ticket when it repeats.",
