@@ -9,7 +9,7 @@ import click
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.office import desk_of, installer_options, show
 from evse_pi.cli.options import chosen, json_option, place_options
-from evse_pi.cli.quantities import AMPERES, amps
+from evse_pi.cli.quantities import AMPERES, amps, in_whole_units
 
 if TYPE_CHECKING:
     from evse_pi.cli.office import Desk
@@ -81,24 +81,14 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
 
     desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
     board = desk.board()
-    wish = f"capacity {amps(current)}"
-    if options["pin_stdin"] and not desk.may_write:
-        facts = desk.ask_installer(current, phases, options["name"])
-    else:
-        try:
-            who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=wish)
-            former = desk.office.installation(board)
-            wanted = desk.office.set_capacity(board, Milliamps(current), phases, who)
-        except (Refused, OSError) as error:
-            raise BoxError(str(error)) from error
-        facts = {
-            "circuit_capacity_ma": wanted.circuit_capacity_ma,
-            "former_ma": former.circuit_capacity_ma,
-            "phases": wanted.phases,
-            "by": who.name,
-            "right": who.right,
-            "state": desk.put_in_force(),
-        }
+    try:
+        if options["pin_stdin"] and not desk.may_write:
+            facts = desk.ask_installer(current, phases, options["name"])
+        else:
+            who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"capacity {amps(current)}")
+            facts = desk.set_capacity(board, Milliamps(current), phases, who)
+    except (Refused, BoxError, OSError) as error:
+        raise BoxError(_as_typed(str(error))) from error
     if current > facts["former_ma"] and _charging(desk):
         facts["state"] += "; the vehicle that charges now gets more when its offer changes next"
     rows = [
@@ -107,6 +97,12 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
         ("state", facts["state"]),
     ]
     show(facts, rows, as_json=options["as_json"])
+
+
+def _as_typed(refusal: str) -> str:
+    """Return the refusal of a current in the words and units of the command line."""
+    key, text = refusal.partition(":")[::2]
+    return f"capacity:{in_whole_units(text, 'A')}" if key == "circuit_capacity_ma" else refusal
 
 
 def told(entry: Any) -> str:

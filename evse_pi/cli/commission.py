@@ -12,6 +12,7 @@ import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
+from evse_pi.cli.proposals import controllers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 @click.option("--open", "opening", is_flag=True, help="Let in whoever has the code, for 15 minutes.")
 @click.option("--codes", is_flag=True, help="Show the QR code and the code to type.")
 @click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
-@click.option("--remove", type=int, metavar="N", help="Throw out controller N of the list.")
+@click.option("--remove", type=int, metavar="N", shell_complete=controllers, help="Throw out controller N of the list.")
 @click.option("--factory-reset", is_flag=True, help="Throw out all controllers and forget what they set.")
 @json_option("Print the answer as one JSON object.")
 @of_a_box

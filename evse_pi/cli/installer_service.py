@@ -1,8 +1,9 @@
-"""Sets the capacity for somebody who is not root and knows the installer PIN: one request a connection, then the end.
+"""Serves those who are not root and know the installer PIN: one request a connection, then the end.
 
 The service manager listens, starts this as root when somebody connects, and hands over the connection as standard
 input. A request is one line of JSON, `{"current_ma": 16000, "phases": null, "name": "Jo", "pin": "..."}`, its answer
-`{"ok": true, "result": ...}` or `{"ok": false, "error": TEXT}`. Nothing else can be asked.
+`{"ok": true, "result": ...}` or `{"ok": false, "error": TEXT}`. With name and pin alone the PIN is checked and nothing
+is changed, which is what the web page asks. Nothing else can be asked.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ MAX_LINE_BYTES = 4_096
 REQUEST_WITHIN_S = 5.0
 MAX_CURRENT_MA = 80_000
 FIELDS: dict[str, Any] = {"current_ma": int, "phases": (int, type(None)), "name": str, "pin": str}
+PIN_FIELDS = ("name", "pin")
 _PEER = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
 
 
@@ -41,34 +43,38 @@ def serve(connection: socket.socket, desk: Desk) -> None:
     try:
         with connection.makefile("rb") as lines:
             request = _parsed(lines.readline(MAX_LINE_BYTES))
-        answer: dict[str, Any] = {"ok": True, "result": _set(desk, request, uid)}
+        act = _set if "current_ma" in request else _check
+        answer: dict[str, Any] = {"ok": True, "result": act(desk, request, uid)}
     except (Refused, OSError) as error:
         answer = {"ok": False, "error": str(error)}
     connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _set(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
-    office = desk.office
-    name, wish = f"{request['name']} (uid {uid})", f"capacity {request['current_ma']} mA"
+def _check(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    return {"right": _right(desk, request, uid, "check of the PIN")}
+
+
+def _right(desk: Desk, request: dict[str, Any], uid: int, wish: str) -> str:
+    """Return the right of who asks. Raises: Refused when there is none, which is put on record."""
     try:
-        right = office.right_of(uid, request["pin"])
+        return desk.office.right_of(uid, request["pin"])
     except Refused as error:
-        office.note_refusal(Who(name, "none"), wish, str(error))
+        desk.office.note_refusal(Who(_name(request, uid), "none"), wish, str(error))
         raise
+
+
+def _name(request: dict[str, Any], uid: int) -> str:
+    return f"{request['name']} (uid {uid})"
+
+
+def _set(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    office, name = desk.office, _name(request, uid)
+    right = _right(desk, request, uid, f"capacity {request['current_ma']} mA")
     try:
         board = load_board(office.board_name() or "")
     except BoardError as error:
         raise Refused(str(error)) from error
-    former = office.installation(board)
-    wanted = office.set_capacity(board, Milliamps(request["current_ma"]), request["phases"], Who(name, right))
-    return {
-        "circuit_capacity_ma": wanted.circuit_capacity_ma,
-        "former_ma": former.circuit_capacity_ma,
-        "phases": wanted.phases,
-        "by": name,
-        "right": right,
-        "state": desk.put_in_force(),
-    }
+    return desk.set_capacity(board, Milliamps(request["current_ma"]), request["phases"], Who(name, right))
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -76,12 +82,13 @@ def _parsed(line: bytes) -> dict[str, Any]:
         request = json.loads(line)
     except ValueError as error:
         raise Refused(f"request: no JSON: {error}") from error
-    if not isinstance(request, dict) or set(request) != set(FIELDS):
-        raise Refused(f"request: must have {', '.join(FIELDS)} and nothing else")
-    for key, kind in FIELDS.items():
+    if not isinstance(request, dict) or set(request) not in (set(FIELDS), set(PIN_FIELDS)):
+        raise Refused(f"request: must have {', '.join(FIELDS)}, or {' and '.join(PIN_FIELDS)}, and nothing else")
+    for key in request:
+        kind = FIELDS[key]
         if not isinstance(request[key], kind) or isinstance(request[key], bool):
             raise Refused(f"{key}: {request[key]!r} is not allowed" if key != "pin" else "pin: must be a text")
-    if not 0 < request["current_ma"] <= MAX_CURRENT_MA:
+    if not 0 < request.get("current_ma", 1) <= MAX_CURRENT_MA:
         raise Refused(f"current_ma: {request['current_ma']} is not allowed; up to {MAX_CURRENT_MA}")
     return request
 

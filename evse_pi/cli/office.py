@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.cli.places import Places
     from evse_pi.installer.office import Office, Who
+    from hal.units import Milliamps
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -87,6 +88,19 @@ class Desk:
         if not answer["ok"]:
             raise BoxError(str(answer["error"]))
         return dict(answer["result"])
+
+    def set_capacity(self, board: BoardSpec, wanted_ma: Milliamps, phases: int | None, who: Who) -> dict[str, Any]:
+        """Set the capacity, put it in force, and return what came of it. Raises: Refused, OSError."""
+        former = self.office.installation(board)
+        wanted = self.office.set_capacity(board, wanted_ma, phases, who)
+        return {
+            "circuit_capacity_ma": wanted.circuit_capacity_ma,
+            "former_ma": former.circuit_capacity_ma,
+            "phases": wanted.phases,
+            "by": who.name,
+            "right": who.right,
+            "state": self.put_in_force(),
+        }
 
     def put_in_force(self) -> str:
         """Have the running box read the files again, and return what came of it."""

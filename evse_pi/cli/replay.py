@@ -12,6 +12,7 @@ from evse_pi.cli.client import BoxError
 from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
+from evse_pi.cli.proposals import recordings
 
 if TYPE_CHECKING:
     from evse_pi.cli.places import Places
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("replay")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=recordings)
 @json_option()
 @of_a_box
 def command(*, box: Places, file: Path, as_json: bool) -> None:

@@ -34,13 +34,13 @@ class Refusal:
 NOT_RUNNING = "no box is running at"
 UNIT = "a number with its unit is required"
 REFUSALS = [
-    Refusal("setup", "--yes --capacity 40A", Exit.REFUSED, "6000 to 32000"),
+    Refusal("setup", "--yes --capacity 40A", Exit.REFUSED, "not allowed with a board of 32 A; 6 A to 32 A"),
     Refusal("setup", "--yes --capacity 16", Exit.USAGE, UNIT),
     Refusal("setup", "--yes --country Germany", Exit.REFUSED, "two capital letters"),
     Refusal("setup", "--yes --pin-stdin", Exit.REFUSED, "no installer PIN has been set"),
     Refusal("capacity", "16A", Exit.USAGE, "No such command '16A'"),
     Refusal("capacity show", "16A", Exit.USAGE, "unexpected extra argument"),
-    Refusal("capacity set", "40A", Exit.REFUSED, "6000 to 32000"),
+    Refusal("capacity set", "40A", Exit.REFUSED, "not allowed with a board of 32 A; 6 A to 32 A"),
     Refusal("capacity set", "16", Exit.USAGE, UNIT),
     Refusal("calibrate", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("calibrate measure", "open", Exit.NOT_RUNNING, NOT_RUNNING),
@@ -60,6 +60,7 @@ REFUSALS = [
     Refusal("set", "16", Exit.USAGE, UNIT),
     Refusal("set", "", Exit.USAGE, "Missing argument"),
     Refusal("permit", "", Exit.NOT_RUNNING, NOT_RUNNING),
+    Refusal("start", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("start", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("stop", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("clear", "", Exit.NOT_RUNNING, NOT_RUNNING),

@@ -78,14 +78,26 @@ def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
         (("--country", "DE", "--capacity", "16"), 2, "a number with its unit is required"),
         (("--country", "DE", "--capacity", "16A", "--phases", "4"), 2, "1<=x<=3"),
         (("--country", "Germany", "--capacity", "16A"), 1, "two capital letters"),
-        (("--country", "DE", "--capacity", "40A"), 1, "board of 32000 mA"),
-        (("--country", "DE", "--capacity", "16A", "--voltage", "110V"), 1, "nominal_voltage_mv: 110000"),
+        (
+            ("--country", "DE", "--capacity", "40A"),
+            1,
+            "capacity: 40 A is not allowed with a board of 32 A; 6 A to 32 A",
+        ),
+        (
+            ("--country", "DE", "--capacity", "16A", "--voltage", "110V"),
+            1,
+            "voltage: 110 V is not allowed; one of 120 V, 230 V, 240 V",
+        ),
         (("--country", "DE", "--capacity", "16A", "--rcd-type", "ac"), 1, "rcd_type: 'ac'"),
         (("--country", "FR", "--capacity", "16A", "--rcd-retries", "1"), 1, "not allowed in FR"),
         (("--country", "DE", "--capacity", "16A", "--meter", "sdm999", "--meter-port", "/dev/x"), 1, "sdm999"),
         (("--country", "DE", "--capacity", "16A", "--cable-rating", "20A"), 1, "not allowed with a socket"),
         (("--country", "DE", "--capacity", "16A", "--board", "wallbux"), 1, "board 'wallbux' is unknown"),
-        (("--country", "DE", "--capacity", "16A", "--random-delay", "1801"), 1, "random_delay_s: 1801"),
+        (
+            ("--country", "DE", "--capacity", "16A", "--random-delay", "1801"),
+            1,
+            "random_delay: 1801 is not allowed; 0 to 1800",
+        ),
     ],
 )
 def test_a_setup_that_cannot_be_is_refused_and_writes_nothing(
@@ -107,6 +119,53 @@ def test_a_setup_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> Non
     now = installation(tmp_path)
     assert (now.country, now.phases, now.circuit_capacity_ma) == ("AT", 1, 16_000)
     assert not (tmp_path / "setup.draft.json").exists()
+
+
+def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp_path: Path) -> None:
+    told = {
+        "board": "wallbux\nsimulated\n",
+        "country": "Germany\nde\n",
+        "phases": "4\n3\n",
+        "voltage": "110V\n230V\n",
+        "cable": "rope\ntethered\n",
+        "cable_rating": "5A\n20A\n",
+        "capacity": "16\n32A\n16A\n",
+        "rcd_type": "none\nB\n",
+        "rcd_retries": "5\n1\n",
+        "random_delay": "1801\n0\n",
+        "ventilated": "perhaps\nno\n",
+        "meter": "sdm999\nsdm120\n",
+        "meter_port": "COM1\n/dev/ttyUSB0\n",
+        "meter_unit": "248\n1\n",
+        "meter_baud": "300\n9600\n",
+        "meter_parity": "X\nn\n",
+    }
+    done = evse_pi(tmp_path, "setup", told="".join(told.values()))
+    assert done.returncode == 0, done.stderr
+    told_wrong = " ".join(done.stderr.split())
+    for words in (
+        "board 'wallbux' is unknown",
+        "country: 'GERMANY' is not allowed; two capital letters",
+        "4 is not in the range",
+        "voltage: 110 V is not allowed; one of 120 V, 230 V, 240 V",
+        "'rope' is not one of",
+        "cable_rating: 5 A is not allowed; 6 A to 80 A",
+        "'16': a number with its unit is required",
+        "capacity: 32 A is not allowed with a fixed cable of 20 A; 6 A to 20 A",
+        "rcd_type: 'none' is not allowed in DE",
+        "rcd_retries: 5 is not allowed in DE; 0 to 4",
+        "random_delay: 1801 is not allowed; 0 to 1800",
+        "'perhaps': yes or no",
+        "meter: 'sdm999' is not allowed; one of board, none",
+        "meter_port: 'COM1' is not allowed; a device",
+        "meter_unit: 248 is not allowed; 1 to 247",
+        "meter_baud: 300 is not allowed; 1200 to 115200",
+        "'X' is not one of",
+    ):
+        assert words in told_wrong
+    now = installation(tmp_path)
+    assert (now.country, now.circuit_capacity_ma, now.tethered_cable_ma, now.rcd_type) == ("DE", 16_000, 20_000, "b")
+    assert now.meter == ("sdm120", "/dev/ttyUSB0", 1, 9_600, "N")
 
 
 def test_a_second_setup_keeps_what_it_is_not_told(box: Path) -> None:
@@ -140,9 +199,9 @@ def test_capacity_is_set_recorded_and_sealed(box: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("40A",), 1, "with a board of 32000 mA"),
-        (("5A",), 1, "6000 to 32000"),
-        (("5999mA",), 1, "6000 to 32000"),
+        (("40A",), 1, "capacity: 40 A is not allowed with a board of 32 A"),
+        (("5A",), 1, "6 A to 32 A"),
+        (("5999mA",), 1, "5.999 A is not allowed"),
         (("16",), 2, "a number with its unit is required"),
         (("16V",), 2, "a number with its unit is required"),
         (("16.0001A",), 2, "a number with its unit is required"),
@@ -165,7 +224,7 @@ def test_the_fixed_cable_limits_the_capacity(tmp_path: Path) -> None:
     assert set_up(tmp_path, "--cable", "tethered", "--cable-rating", "20A").returncode == 0
     done = evse_pi(tmp_path, "capacity", "set", "25A")
     assert done.returncode == 1
-    assert "with a fixed cable of 20000 mA" in done.stderr
+    assert "with a fixed cable of 20 A" in done.stderr
 
 
 def test_a_tampered_file_is_not_built_upon(box: Path) -> None:

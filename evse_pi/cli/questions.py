@@ -1,0 +1,194 @@
+"""What `evse-pi setup` must know: one question each, what is proposed, which entry it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evse_pi.cli.proposals import countries
+from evse_pi.cli.quantities import AMPERES, VOLTS, in_whole_units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+    from boards.spec import BoardSpec
+    from evse_pi.core.installation import Installation
+
+SOCKET, TETHERED = "socket", "tethered"
+CABLES = click.Choice([SOCKET, TETHERED], case_sensitive=False)
+PARITY = click.Choice(["N", "E", "O"], case_sensitive=False)
+PHASES = click.IntRange(1, 3)
+
+
+class _Country(click.ParamType):  # type: ignore[type-arg] # generic since click 8.2 only
+    """Two letters of ISO 3166-1, in whichever case they are typed."""
+
+    name = "country"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return capital letters."""
+        return str(value).strip().upper()
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # type: ignore[type-arg,unused-ignore]
+        """Propose the countries whose rules are known."""
+        return countries(ctx, param, incomplete)
+
+
+class _YesNo(click.ParamType):  # type: ignore[type-arg] # as above
+    """Yes or no, or the first letter of it."""
+
+    name = "yes or no"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Return whether it is yes."""
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word not in ("y", "yes", "n", "no"):
+            self.fail(f"{value!r}: yes or no", param, ctx)
+        return word.startswith("y")
+
+
+COUNTRY, YES_NO = _Country(), _YesNo()
+
+
+def _own_meter(known: dict[str, Any], _: BoardSpec) -> bool:
+    return known.get("meter", "none") not in ("board", "none")
+
+
+def _always(_: dict[str, Any], __: BoardSpec) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to know: its key, what is asked, of which kind, and what is proposed, None when nobody can say."""
+
+    key: str
+    text: str
+    kind: Any
+    proposed: Callable[[dict[str, Any], BoardSpec], Any]
+    asked: Callable[[dict[str, Any], BoardSpec], bool] = _always
+
+
+ENTRIES = {
+    "country": "country",
+    "phases": "phases",
+    "voltage": "nominal_voltage_mv",
+    "cable_rating": "tethered_cable_ma",
+    "capacity": "circuit_capacity_ma",
+    "rcd_type": "rcd_type",
+    "rcd_retries": "rcd_reclosures",
+    "random_delay": "random_delay_s",
+    "ventilated": "ventilated",
+    "meter": "meter_model",
+    "meter_port": "meter_port",
+    "meter_unit": "meter_unit",
+    "meter_baud": "meter_baud",
+    "meter_parity": "meter_parity",
+}
+"""Which entry of the installation a question answers."""
+KEYS = frozenset({"board", "cable", *ENTRIES})
+
+
+def questions() -> tuple[Question, ...]:
+    """Return all questions about a house, in the order in which an electrician knows the answers."""
+    from evse_pi.core.country import profile_of
+    from evse_pi.core.installation import DETECTS_DC, RcdType
+
+    def rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
+        from boards.spec import NotFitted
+
+        if isinstance(board.rcd, NotFitted):
+            return DETECTS_DC[1].value
+        return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
+
+    kinds = click.Choice([kind.value for kind in RcdType if kind.value], case_sensitive=False)
+    return (
+        Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
+        Question("phases", "Phases of the circuit", PHASES, lambda _, board: board.phases),
+        Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
+        Question("cable", "Socket, or fixed cable", CABLES, lambda _, board: SOCKET if board.proximity else TETHERED),
+        Question(
+            "cable_rating",
+            "The fixed cable carries",
+            AMPERES,
+            lambda _, board: board.rated_current_ma,
+            lambda known, _: known["cable"] == TETHERED,
+        ),
+        Question("capacity", "The circuit carries", AMPERES, lambda *_: None),
+        Question("rcd_type", "RCD upstream; a_rdc_dd: type A with 6 mA DC detection", kinds, rcd),
+        Question(
+            "rcd_retries",
+            "Times the box may reset a residual current trip by itself",
+            int,
+            lambda *_: 0,
+            lambda known, _: profile_of(known["country"]).reclosing,
+        ),
+        Question(
+            "random_delay",
+            "Random delay of starts, at most (s)",
+            int,
+            lambda known, _: profile_of(known["country"]).random_delay_s,
+        ),
+        Question("ventilated", "Room ventilated, for vehicles in state D", YES_NO, lambda *_: False),
+        Question("meter", "Meter: board, none or a model", str, lambda _, board: "board" if board.meter else "none"),
+        Question("meter_port", "Serial device of the meter", str, lambda *_: "/dev/serial0", _own_meter),
+        Question("meter_unit", "Modbus unit of the meter", int, lambda *_: 1, _own_meter),
+        Question("meter_baud", "Speed of the meter's line", int, lambda *_: 9_600, _own_meter),
+        Question("meter_parity", "Parity of the meter's line", PARITY, lambda *_: "N", _own_meter),
+    )
+
+
+def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
+    """Return why the answer to `key` cannot be, as far as the answers so far tell; None when it can."""
+    from evse_pi.config import check_house, ratings
+    from evse_pi.core.installation import MINIMUM_CAPACITY_MA, Installation, InstallationError, RcdType
+
+    if known.get("cable") == SOCKET and board.proximity is None:
+        return (
+            f"cable: socket is not allowed; board {board.name} reads no proximity contact, so that nobody would know "
+            f"what a loose cable carries; allowed is {TETHERED}"
+        )
+    if known.get("cable") == SOCKET and "cable_rating" in known:
+        return "cable_rating: not allowed with a socket, where each cable says what it carries"
+    unasked = {
+        "country": "DE", "phases": 1, "circuit_capacity_ma": MINIMUM_CAPACITY_MA, "rcd_type": RcdType.B.value,
+        "meter_model": "none", "meter_port": "/dev/serial0" if _own_meter(known, board) else "",
+    }  # fmt: skip
+    try:
+        check_house(Installation(**{**unasked, **entries(known)}), ratings(board))
+    except InstallationError as error:
+        entry, text = str(error).split(":", 1)
+        return f"{key}:{_as_typed(key, text)}" if entry == ENTRIES.get(key) else None
+    return None
+
+
+def _as_typed(key: str, text: str) -> str:
+    units = {"capacity": "A", "cable_rating": "A", "voltage": "V"}
+    return in_whole_units(text, units[key]) if key in units else text
+
+
+def entries(known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known as entries of an installation."""
+    return {entry: known[key] for key, entry in ENTRIES.items() if key in known}
+
+
+def known_from(installation: Installation) -> dict[str, Any]:
+    """Return the answers that an installation came from."""
+    known = {key: getattr(installation, entry) for key, entry in ENTRIES.items()}
+    known["cable"] = TETHERED if installation.tethered_cable_ma else None
+    return {key: value for key, value in known.items() if value not in (None, "")}
+
+
+def written(kind: Any, value: Any) -> Any:
+    """Return a proposal as a person would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or kind not in (AMPERES, VOLTS):
+        return value
+    return f"{value / 1000:g}{'A' if kind is AMPERES else 'V'}"
