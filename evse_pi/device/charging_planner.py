@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import MatterState, SupplyState
+from evse_pi.device.charging_plan_memory import KEY, KeptPlan, encode, recalled
 from evse_pi.device.planner import UNPLANNED, NextCharge
 from evse_pi.energy.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
-from evse_pi.energy.randomization import DelayCause, RandomDelay, drawn
+from evse_pi.energy.randomization import DelayCause, drawn
 from evse_pi.energy.schedule import (
     CLOCKLESS,
     Plan,
     Prospect,
-    Pursuit,
     Standing,
     attend,
     available_power_mw,
@@ -27,7 +25,7 @@ from evse_pi.energy.schedule import (
     pursue,
 )
 from evse_pi.energy.schedule import UNPLANNED as NO_PLAN
-from evse_pi.energy.targets import Target, coming
+from evse_pi.energy.targets import coming
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from hal.units import SECOND
 
@@ -39,13 +37,13 @@ if TYPE_CHECKING:
     from evse_pi.device.planner import Situation
     from evse_pi.energy.demand import Ask
     from evse_pi.energy.modes import Adjustment
+    from evse_pi.energy.randomization import RandomDelay
     from evse_pi.matter.storage import KeyValueStore
     from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
 
 SAME_END_NS = 2 * SECOND  # the calendar is read to the second; less is no new end
-_KEY = "charging-plan"
 _PLUGGED_IN = (
     MatterState.PLUGGED_IN_NO_DEMAND,
     MatterState.PLUGGED_IN_DEMAND,
@@ -54,18 +52,6 @@ _PLUGGED_IN = (
 )
 _SUPPLYING = (SupplyState.CHARGING_ENABLED, SupplyState.ENABLED)
 _SUSPENDED = (SupplyState.DISABLED_ERROR, SupplyState.DISABLED_DIAGNOSTICS)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a restart of the node continues from. Instants mean something in the same life of the machine only."""
-
-    machine_boot: str
-    window_s: int = USUAL_RANDOM_DELAY_S
-    pursuit: Pursuit | None = None
-    delay: RandomDelay | None = None
-    waits: bool = False
-    """Whether what is pursued may wait for its start, as it does in time-of-use mode."""
 
 
 class ChargingPlanner:
@@ -102,8 +88,8 @@ class ChargingPlanner:
         self._at_once = False
         self._trouble = False
         self.plan: Plan = NO_PLAN
-        self._stored = _recalled(store)
-        kept = self._stored or Kept(machine_boot)
+        self._stored = recalled(store)
+        kept = self._stored or KeptPlan(machine_boot)
         if kept.machine_boot != machine_boot:
             delay = drawn(DelayCause.POWER_RETURN, charger.view().now_ns, kept.window_s, entropy.below)
             kept = replace(kept, machine_boot=machine_boot, delay=delay)
@@ -145,10 +131,7 @@ class ChargingPlanner:
         now_s = None if situation.now_s is None else situation.now_s + MATTER_EPOCH_UNIX_S
         present = situation.state in _PLUGGED_IN and view.session is not None
         supplied = present and situation.supply in _SUPPLYING
-        kept = replace(self._kept, window_s=situation.randomization_window_s)
-        if kept.waits is not (mode is ChargeMode.TIME_OF_USE):
-            pursuit = None if kept.pursuit is None else replace(kept.pursuit, start_s=None, goal_s=None)
-            kept = replace(kept, waits=not kept.waits, pursuit=pursuit)
+        kept = replace(self._kept.changed_to(mode), window_s=situation.randomization_window_s)
         if not situation.targets:
             self.plan = NO_PLAN
             kept = replace(kept, pursuit=None)
@@ -168,7 +151,7 @@ class ChargingPlanner:
         self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
         return self._shown(situation, view.now_ns) if supplied else UNPLANNED
 
-    def _pursued(self, kept: Kept, situation: Situation, now_s: int, *, supplied: bool) -> Kept:
+    def _pursued(self, kept: KeptPlan, situation: Situation, now_s: int, *, supplied: bool) -> KeptPlan:
         """Plan, and draw the random delay of a charge that begins by plan."""
         view, before = situation.view, kept.pursuit
         prospect = self._prospect(situation, now_s, ChargeMode.TIME_OF_USE)
@@ -240,7 +223,7 @@ class ChargingPlanner:
             elif present is None or not _same(present, ask):
                 self._charger.ask(ask)
 
-    def _keep(self, kept: Kept) -> None:
+    def _keep(self, kept: KeptPlan) -> None:
         self._kept = kept
         if kept != self._stored:
             self._save()
@@ -249,7 +232,7 @@ class ChargingPlanner:
         """Store what a restart needs; a disk that takes nothing must not keep anybody from charging."""
         try:
             with self._store.transaction() as transaction:
-                transaction.put(_KEY, json.dumps(_fields(self._kept), separators=(",", ":")).encode())
+                transaction.put(KEY, encode(self._kept))
             self._stored, self._trouble = self._kept, False
         except (sqlite3.Error, OSError) as error:
             if not self._trouble:
@@ -264,29 +247,3 @@ def _same(present: Ask, wanted: Ask) -> bool:
             return False
         wanted = replace(wanted, until_ns=present.until_ns)
     return present == wanted
-
-
-def _fields(kept: Kept) -> dict[str, Any]:
-    delay = kept.delay
-    stored = None if delay is None else {"cause": delay.cause.name, "until_ns": delay.until_ns}
-    return asdict(replace(kept, delay=None)) | {"delay": stored}
-
-
-def _recalled(store: KeyValueStore) -> Kept | None:
-    """Return what was stored, None where nothing is or nobody can read it."""
-    record = store.get(_KEY)
-    if record is None:
-        return None
-    try:
-        fields = json.loads(record)
-        pursuit, delay = fields["pursuit"], fields["delay"]
-        return Kept(
-            str(fields["machine_boot"]),
-            int(fields["window_s"]),
-            None if pursuit is None else Pursuit(**(pursuit | {"target": Target(**pursuit["target"])})),
-            None if delay is None else RandomDelay(DelayCause[delay["cause"]], int(delay["until_ns"])),
-            bool(fields["waits"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("the stored charging plan cannot be read and is dropped: %r", error)
-        return None

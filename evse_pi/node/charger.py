@@ -15,6 +15,7 @@ from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charger import EVSE_ENDPOINT, NO_VEHICLE_DATA, ChargerView, SelfTestView
+from evse_pi.device.charging_plan_memory import held_back, recalled
 from evse_pi.device.energy_evse_memory import NOTHING_KEPT, Kept, asks_of, decode, record_key
 from evse_pi.energy.demand import Ask, Lapse
 from evse_pi.energy.history import setting_row
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from evse_pi.core.records import Snapshot, Transition
     from evse_pi.device.charger import VehicleData
+    from evse_pi.device.charging_plan_memory import KeptPlan
     from evse_pi.device.energy_evse_memory import Told
     from evse_pi.energy.history import Row
     from evse_pi.node.box import Box
@@ -49,10 +51,11 @@ _NOTHING: frozenset[Any] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What the cluster kept in a former life, and whether a controller owned the box then."""
+    """What cluster and planner kept in a former life, and whether a controller owned the box then."""
 
     kept: Kept = NOTHING_KEPT
     governed: bool = False
+    plan: KeptPlan | None = None
 
 
 NOTHING_RECALLED = Recalled()
@@ -65,9 +68,10 @@ def recall_cluster(database: Path) -> Recalled:
         try:
             record = store.get(record_key(EVSE_ENDPOINT))
             governed = any(key.endswith("/record") for key in store.keys("fabric/"))
+            plan = recalled(store)
         finally:
             store.close()
-        return Recalled(NOTHING_KEPT if record is None else decode(record), governed)
+        return Recalled(NOTHING_KEPT if record is None else decode(record), governed, plan)
     except (sqlite3.Error, OSError, ValueError) as error:
         log.warning("what controllers had set is not known: %s", error)
         return NOTHING_RECALLED
@@ -100,15 +104,18 @@ class BoxCharger:
         if any(fields.get("machine_boot") not in (None, self.machine_boot) for fields in saved):
             self._box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
 
-    def hold(self, recalled: Recalled) -> None:
+    def hold(self, former: Recalled) -> None:
         """Ask as the cluster will once it has come up; asks are noted too late for a power cut, a grant never is."""
-        self._told = recalled.kept.told
-        if not recalled.governed:
+        self._told = former.kept.told
+        until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
+        for source in held_back(former.plan, self.machine_boot):
+            self._box.book.put(Ask(source, permitted=False, until_ns=until_ns))
+        if not former.governed:
             self.forget_asks()
             return
         unix_s, now_ns = self._box.clock.unix_s(), self._box.clock.monotonic_ns()
         now_s = None if unix_s is None else unix_s - MATTER_EPOCH_UNIX_S
-        grant, installation = recalled.kept.grant.expired(now_s), self._box.installation
+        grant, installation = former.kept.grant.expired(now_s), self._box.installation
         capacity_ma = 0 if installation is None else installation.circuit_capacity_ma
         for ask in asks_of(grant, capacity_ma, now_ns, now_s, permitted=grant.charging(now_s)):
             self._box.book.put(ask)

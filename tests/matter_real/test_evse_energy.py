@@ -110,8 +110,12 @@ def test_in_time_of_use_mode_the_car_waits_for_its_start(manager: Manager, wallb
     target = {"$": "EnergyEvse.Structs.ChargingTargetStruct", "addedEnergy": 10_000_000}
     target["targetTimeMinutesPastMidnight"] = due.hour * 60 + due.minute
     schedule = {"$": "EnergyEvse.Structs.ChargingTargetScheduleStruct", "dayOfWeekForSequence": 0x7F}
+    set_s = time.time()
     manager.invoke("EnergyEvse.SetTargets", chargingTargetSchedules=[schedule | {"chargingTargets": [target]}])
-    assert manager.read("EnergyEvse", *NEXT_CHARGE) == [None] * 4
+    start, end, energy_mwh, percent = manager.read("EnergyEvse", *NEXT_CHARGE)
+    assert (energy_mwh, percent) == (10_000_000, None)
+    assert abs(start + 946_684_800 - set_s) < 5, "by hand it charges at once, and the target only informs"
+    assert wallbox.plant["drives"]["contactor"]
 
     manager.choose(TIME_OF_USE)
     start, end, energy_mwh, percent = manager.read("EnergyEvse", *NEXT_CHARGE)

@@ -7,14 +7,20 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from evse_pi.config import SIMULATED_INSTALLATION
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
+from evse_pi.device.charging_plan_memory import KeptPlan
 from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Grant, Kept, Told, Transfer, encode, record_key
 from evse_pi.energy.demand import Ask
+from evse_pi.energy.modes import ChargeMode
+from evse_pi.energy.schedule import Pursuit
 from evse_pi.energy.session import SavedSession, Session
+from evse_pi.energy.targets import Target
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from evse_pi.node.box import Box
@@ -147,6 +153,33 @@ def test_a_box_that_starts_forbids_what_was_not_granted() -> None:
     assert not held(Grant()).box.demand().permitted
     assert not held(Grant(charging_until=NOW_S - 1, maximum_ma=10_000)).box.demand().permitted
     assert held(Grant(charging_until=None, maximum_ma=10_000)).box.demand().permitted
+
+
+WAITING = Pursuit(1, 0, Target(0), 0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "permitted"),
+    [
+        (KeptPlan("here", 600), True),
+        (KeptPlan("another life", 600), False),
+        (KeptPlan("another life", 0), True),
+        (KeptPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE), False),
+        (KeptPlan("here", 0, replace(WAITING, goal_s=1), mode=ChargeMode.TIME_OF_USE), True),
+        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL), True),
+        (KeptPlan("another life", 0, mode=ChargeMode.SOLAR), False),
+    ],
+)
+@pytest.mark.parametrize("governed", [True, False])
+def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
+    plan: KeptPlan, permitted: bool, governed: bool
+) -> None:
+    bench = Bench()
+    bench.clock.machine_boot = "here"
+    bench.charger.hold(Recalled(Kept(Grant(charging_until=None, maximum_ma=10_000)), governed, plan))
+    assert bench.box.demand().permitted is permitted
+    bench.clock.advance(31)
+    assert bench.box.demand().permitted, "but not for ever"
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
