@@ -151,14 +151,14 @@ class Worker:
         response = await self.controller.SendCommand(node_id, endpoint, command, timedRequestTimeoutMs=timed_ms)
         return None if response is None else plain(response)
 
-    async def subscribe(self, node_id: int, minimum_s: int, maximum_s: int, paths=None, events: bool = True):
+    async def subscribe(self, node_id: int, minimum_s: int, maximum_s: int, paths=None, events=True, keep=True):
         wanted = ["*"] if paths is None else [(endpoint, self._find(path)) for endpoint, path in paths]
         transaction = await self.controller.Read(
             node_id,
             wanted,
             events=[("*", 1)] if events else None,
             reportInterval=(minimum_s, maximum_s),
-            keepSubscriptions=True,
+            keepSubscriptions=keep,
         )
 
         def changed(path, transaction):
@@ -197,6 +197,11 @@ class Worker:
 
     async def forget_updates(self):
         self.updates.clear()
+
+    async def take_updates(self):
+        """Return all updates since the last that was taken."""
+        found, self.updates = self.updates, []
+        return found
 
     async def unsubscribe(self):
         for transaction in self.subscriptions.values():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.matter_real.controllers import MATTERJS, ChipController, ControllerError, JsonProgram, matterjs_missing
+from tests.matter_real.evse_peer import Peer, subscribed
 from tests.matter_real.lamp import PASSCODE, Lamp
 from tests.matter_real.namespaces import Namespaces, NamespacesUnavailable, make_namespaces, remove_namespaces
 from tests.matter_real.wallbox import Wallbox
@@ -133,3 +134,10 @@ def wallbox(wallboxes: Callable[..., Wallbox], chip: ChipController, node_id: in
     chip.call("commission", node_id, PASSCODE, box.discriminator)
     yield box
     chip.call("unsubscribe")
+
+
+@pytest.fixture
+def peer(chip: ChipController, wallbox: Wallbox, node_id: int) -> Iterator[Peer]:
+    """The CHIP controller subscribed to everything that the module's wallbox has."""
+    with subscribed(chip, node_id, wallbox.log) as one:
+        yield one

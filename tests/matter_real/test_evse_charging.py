@@ -3,93 +3,43 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from tests.matter_real.evse_peer import (
+    CHARGING,
+    CHARGING_ENABLED,
+    CONSTRAINT_ERROR,
+    DISABLED,
+    DISABLED_DIAGNOSTICS,
+    DISABLED_ERROR,
+    EV_CONNECTED,
+    EV_NOT_DETECTED,
+    EV_STOPPED,
+    EVSE,
+    EVSE_STOPPED,
+    FAILURE,
+    FAULT,
+    GROUND_FAULT,
+    NO_DEMAND,
+    NO_ERROR,
+    NOT_PLUGGED_IN,
+    RESOURCE_EXHAUSTED,
+    STARTED,
+    STATE_FAULT,
+    STEADY_PPM,
+    STOPPED,
+    SUCCESS,
+    matter_time,
+    schedule,
+    target,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tests.matter_real.controllers import ChipController
+    from tests.matter_real.evse_peer import Peer
     from tests.matter_real.wallbox import Wallbox
 
-EVSE = 0x99
-EV_CONNECTED, EV_NOT_DETECTED, STARTED, STOPPED, FAULT = range(5)
-NOT_PLUGGED_IN, NO_DEMAND, DEMAND, CHARGING = range(4)
-STATE_FAULT = 6
-DISABLED, CHARGING_ENABLED, DISABLED_ERROR, DISABLED_DIAGNOSTICS = 0, 1, 3, 4
-NO_ERROR, GROUND_FAULT = 0, 7
-EV_STOPPED, EVSE_STOPPED, OTHER = range(3)
-SUCCESS, FAILURE, CONSTRAINT_ERROR = 0, 1, 0x87
 PPM_PER_MA = 50 / 3
-STEADY_PPM = 1_000_000  # +12 V, no offer
-
-
-class Peer:
-    """The controller's view of one wallbox."""
-
-    def __init__(self, chip: ChipController, node_id: int, log: Callable[[], str]) -> None:
-        self.chip = chip
-        self.node_id = node_id
-        self.log = log
-
-    def read(self, *names: str) -> Any:
-        values = self.chip.call("read", self.node_id, *((1, f"EnergyEvse.Attributes.{name}") for name in names))
-        return values[0] if len(names) == 1 else values
-
-    def states(self) -> list[int]:
-        return self.read("State", "SupplyState", "FaultState")
-
-    def write(self, name: str, value: Any) -> int:
-        return self.chip.call("write", self.node_id, 1, f"EnergyEvse.Attributes.{name}", value)[0]
-
-    def invoke(self, name: str, **fields: Any) -> int:
-        from tests.matter_real.controllers import ControllerError
-
-        try:
-            self.chip.call("invoke", self.node_id, 1, f"EnergyEvse.Commands.{name}", fields, timed_ms=2000)
-        except ControllerError as error:
-            if error.code is None:
-                raise
-            return error.code
-        return SUCCESS
-
-    def enable(self, until: int | None = None, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> int:
-        return self.invoke(
-            "EnableCharging",
-            chargingEnabledUntil=until,
-            minimumChargeCurrent=minimum_ma,
-            maximumChargeCurrent=maximum_ma,
-        )
-
-    def event(self, number: int, within_s: float = 30.0) -> dict[str, Any]:
-        """Return the payload of the next event of the EVSE, which must be `number`."""
-        until = time.monotonic() + within_s
-        while True:
-            updates = self.chip.call("updates_until", "event", max(until - time.monotonic(), 0.1))
-            found = updates[-1][2]
-            if found["cluster"] == EVSE:
-                assert found["event"] == number, f"{found}\n{self.log()[-2000:]}"
-                return found["data"]
-
-    def await_supply(self, state: int) -> None:
-        """Wait until SupplyState is reported as `state`."""
-        self.chip.call("updates_until", "attribute", 20, (1, EVSE, 1, state))
-
-    def quiet(self, seconds: float = 1.0) -> None:
-        """Be sure that no event comes."""
-        with pytest.raises(Exception, match="Timeout"):
-            self.event(-1, seconds)
-
-
-@pytest.fixture
-def peer(chip: ChipController, wallbox: Wallbox, node_id: int) -> Iterator[Peer]:
-    chip.call("subscribe", node_id, 0, 30)
-    chip.call("forget_updates")
-    yield Peer(chip, node_id, wallbox.log)
-    chip.call("unsubscribe")
 
 
 def test_a_box_that_was_just_commissioned_permits_nothing(peer: Peer) -> None:
@@ -153,19 +103,19 @@ def test_charging_that_was_permitted_until_a_time_ends_then(peer: Peer, wallbox:
     wallbox.car("plug_in", cable_ma=20_000)
     wallbox.car("auto")
     peer.event(EV_CONNECTED)
-    until = int(time.time()) - MATTER_EPOCH_UNIX_S + 20
+    until = matter_time(20)
     assert peer.enable(until, maximum_ma=32_000) == SUCCESS
     started = peer.event(STARTED)
     assert started["maximumCurrent"] == 20_000, "the cable's limit"
     assert peer.read("ChargingEnabledUntil", "MaximumChargeCurrent") == [until, 20_000]
     stopped = peer.event(STOPPED, 40)
     assert stopped["reason"] == EVSE_STOPPED
-    assert int(time.time()) - MATTER_EPOCH_UNIX_S >= until
+    assert matter_time() >= until
     assert peer.read("ChargingEnabledUntil", "MinimumChargeCurrent", "MaximumChargeCurrent") == [0, 0, 0]
     assert peer.read("SupplyState", "FaultState") == [DISABLED, NO_ERROR]
     lines = wallbox.plant
     assert (lines["duty_ppm"], lines["drives"]["contactor"]) == (STEADY_PPM, False)
-    assert peer.enable(int(time.time()) - MATTER_EPOCH_UNIX_S - 1) == SUCCESS, "a time in the past disables"
+    assert peer.enable(matter_time(-1)) == SUCCESS, "a time in the past disables"
     assert peer.read("SupplyState", "ChargingEnabledUntil") == [DISABLED, 0]
     wallbox.car("unplug")
     peer.event(EV_NOT_DETECTED)
@@ -227,33 +177,16 @@ def test_diagnostics_test_the_box_and_keep_the_supply_off_meanwhile(peer: Peer, 
 
 
 def test_targets_are_kept_as_they_were_set(peer: Peer) -> None:
-    structs = "EnergyEvse.Structs"
-
-    def schedule(days: int, *minutes: int) -> dict[str, Any]:
-        target = {"$": f"{structs}.ChargingTargetStruct", "addedEnergy": 10_000_000}
-        return {
-            "$": f"{structs}.ChargingTargetScheduleStruct",
-            "dayOfWeekForSequence": days,
-            "chargingTargets": [{**target, "targetTimeMinutesPastMidnight": minute} for minute in minutes],
-        }
-
-    def targets() -> list[tuple[int, list[int]]]:
-        path = "EnergyEvse.Commands.GetTargets"
-        answer = peer.chip.call("invoke", peer.node_id, 1, path, {}, timed_ms=2000)["chargingTargetSchedules"]
-        return [
-            (one["dayOfWeekForSequence"], [each["targetTimeMinutesPastMidnight"] for each in one["chargingTargets"]])
-            for one in answer
-        ]
-
-    assert peer.invoke("SetTargets", chargingTargetSchedules=[schedule(0x7F, 420)]) == SUCCESS
-    assert peer.invoke("SetTargets", chargingTargetSchedules=[schedule(0x41, 600, 900)]) == SUCCESS
-    assert targets() == [(0x3E, [420]), (0x41, [600, 900])]
-    assert peer.invoke("SetTargets", chargingTargetSchedules=[schedule(1, 1440)]) == CONSTRAINT_ERROR
-    assert peer.invoke("SetTargets", chargingTargetSchedules=[schedule(1, 1), schedule(3, 2)]) == CONSTRAINT_ERROR
-    assert peer.invoke("SetTargets", chargingTargetSchedules=[schedule(1, *range(11))]) == 0x89
-    assert targets() == [(0x3E, [420]), (0x41, [600, 900])]
+    assert peer.set_targets(schedule(0x7F, target(420))) == SUCCESS
+    assert peer.set_targets(schedule(0x41, target(600), target(900))) == SUCCESS
+    kept = [(0x3E, [(420, 10_000_000, None)]), (0x41, [(600, 10_000_000, None), (900, 10_000_000, None)])]
+    assert peer.targets() == kept
+    assert peer.set_targets(schedule(1, target(1440))) == CONSTRAINT_ERROR
+    assert peer.set_targets(schedule(1, target(1)), schedule(3, target(2))) == CONSTRAINT_ERROR
+    assert peer.set_targets(schedule(1, *(target(minute) for minute in range(11)))) == RESOURCE_EXHAUSTED
+    assert peer.targets() == kept
     assert peer.invoke("ClearTargets") == SUCCESS
-    assert targets() == []
+    assert peer.targets() == []
 
 
 def test_a_node_that_dies_interrupts_neither_current_nor_session(
