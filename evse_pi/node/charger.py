@@ -216,10 +216,12 @@ class BoxCharger:
 
     def _reconcile(self) -> None:
         """Bring the sessions in line with what peers were told, once the box has heard what it missed."""
-        if self._told is not None and self._box.snapshot is not None:
+        snapshot, chronicle = self._box.snapshot, self._box.chronicle
+        if self._told is not None and snapshot is not None:
             told, self._told = self._told, None
             energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
-            self._box.chronicle.reconcile(told.session, told.latest, energy_mwh)
+            chronicle.reconcile(told.session, told.latest, energy_mwh)
+            chronicle.hear(snapshot)
 
     def _passed(self, change: Transition) -> None:
         """Tell the view as it was right after a transition, of which a snapshot may bring several."""

@@ -97,23 +97,30 @@ class Chronicle:
             self._faults[record.fault] = replace(record, readings=readings)
             self.journal.note(fault_row(self._faults[record.fault]), urgent=True)
 
+    def redate(self, epoch_s: int) -> None:
+        """Date what is in memory anew; what was written before is the store's to date."""
+        ours = self._clock.machine_boot
+        self._sessions = self._sessions.redated(epoch_s)
+        self._faults = {
+            fault: fault_of(redated(fault_row(record), epoch_s).values) if record.machine_boot == ours else record
+            for fault, record in self._faults.items()
+        }
+
     def reconcile(self, connected: int | None, latest: int, energy_mwh: MilliwattHours) -> None:
         """Count sessions on from those that peers were told of, where the power went before they were written.
 
         `latest` is the highest number that they know, `connected` that of the session which has not ended for them; of
         a session that is unknown here, `energy_mwh` is all that is left. Called once everything was heard that the
-        safety process remembers.
+        safety process remembers; where a session is over, the next snapshot begins one if there is a vehicle.
         """
         sessions, current = self._sessions, self._sessions.current
         next_number = max(sessions.next_number, latest + 1)
         if current is not None and current.number <= latest and current.number != connected:
             now_ns = self._clock.monotonic_ns()
             self.journal.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
-            if connected is None:
-                current, next_number = replace(current, number=next_number), next_number + 1
-            else:
-                current = replace(current, number=connected, started_ns=now_ns, energy_mwh=energy_mwh)
-            log.warning("sessions were not written before the power went; they go on with number=%d", current.number)
+            log.warning("session number=%d was over before the power went, which nobody had written", current.number)
+            known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
+            current = None if connected is None else known
         self._sessions = replace(sessions, current=current, next_number=next_number)
         self._save(urgent=True)
 

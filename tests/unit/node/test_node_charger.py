@@ -26,7 +26,7 @@ from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from evse_pi.node.box import Box
 from evse_pi.node.charger import NOTHING_RECALLED, BoxCharger, Recalled, recall_cluster
 from evse_pi.node.memory import Memory
-from hal.units import CentiCelsius, Milliamps
+from hal.units import CentiCelsius, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 
 if TYPE_CHECKING:
@@ -274,6 +274,16 @@ def test_a_session_that_ended_for_peers_is_not_gone_on_with() -> None:
     bench = restarted(Told(latest=4), "B", session=STALE, next_session=4)
     assert number(bench) == 5
     assert [one.session.number for one in bench.heard if one.session] == [5]
+
+
+def test_a_session_that_ended_for_peers_is_followed_by_none_before_a_vehicle_is_seen() -> None:
+    spent = SavedSession(Session(3, 0, energy_mwh=MilliwattHours(7_000)), "first", 7)
+    bench = restarted(Told(latest=4), "?", session=spent, next_session=4)
+    assert number(bench) is None
+    bench.box.hear(bench.safety.become("B"))
+    session = bench.box.chronicle.session
+    assert session is not None
+    assert (session.number, session.energy_mwh) == (5, 0), "nothing is counted in two sessions"
 
 
 def test_a_number_that_peers_know_is_not_given_again() -> None:
