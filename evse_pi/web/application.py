@@ -243,16 +243,19 @@ class Application:
     # The PIN.
 
     async def _pin_form(self, request: Request) -> Response:
-        return await self._document(service.pin_page(None, pin_set=self._answers.pin_set), self._session(request))
+        page = service.pin_page(None, pin_set=self._answers.pin_set, to=request.args.get("to", ""))
+        return await self._document(page, self._session(request))
 
     async def _pin(self, request: Request) -> Response:
+        form = _form(request)
+        to = form.get("to", "")
         try:
-            await self._answers.check_pin(_form(request).get("pin", ""), f"web page, {request.client_addr[0]}")
+            await self._answers.check_pin(form.get("pin", ""), f"web page, {request.client_addr[0]}")
         except Refused as refusal:
-            page = service.pin_page(str(refusal), pin_set=self._answers.pin_set)
+            page = service.pin_page(str(refusal), pin_set=self._answers.pin_set, to=to)
             return await self._document(page, None, HTTPStatus.FORBIDDEN)
         key, lasts_s = self._sessions.open(), SESSION_NS // 1_000_000_000
-        response = _see_other("/control")
+        response = _see_other(f"/{to}" if to and f"/{to}" in self._pages else "/control")
         response.headers["Set-Cookie"] = f"{SESSION_COOKIE}={key}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Strict"
         return response
 

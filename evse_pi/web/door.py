@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from microdot import Request, Response
+from microdot.microdot import NoCaseDict
 
 from evse_pi.web.guard import HEADERS
 from evse_pi.web.wire import MAX_HEAD_BYTES, BadRequest, RawRequest, read_request
@@ -122,7 +123,8 @@ class Door:
                     await writer.wait_closed()
 
     def _request(self, raw: RawRequest, address: str) -> Request:
-        return Request(self._application, (address, 0), raw.method, raw.target, "1.1", raw.fields, body=raw.body)
+        fields = NoCaseDict(raw.fields)
+        return Request(self._application, (address, 0), raw.method, raw.target, "1.1", fields, body=raw.body)
 
 
 async def _send(writer: asyncio.StreamWriter, reader: asyncio.StreamReader, response: Response) -> None:

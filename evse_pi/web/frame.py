@@ -52,7 +52,7 @@ def document(page: Page, box: str, session: Session | None, assets: str) -> str:
         element("a", "Skip to the content", href="#content", class_="skip"),
         element("header", element("p", box, class_="box"), _badge(page), _navigation(page.path)),
         element("main", *page.sections, id="content", data_live=page.live),
-        element("footer", _session(session)),
+        element("footer", _session(session, page.path)),
     )
     return f"<!doctype html>{element('html', head, body, lang='en').html}"
 
@@ -73,10 +73,15 @@ def _navigation(current: str) -> Markup:
     return element("nav", element("ul", *links), aria_label="Pages")
 
 
-def _session(session: Session | None) -> Markup:
+def _session(session: Session | None, path: str) -> Markup:
     if session is None:
-        return element("p", "Read-only. ", element("a", "Enter the installer PIN", href="/pin"), " to act.")
+        return element("p", "Read-only. ", element("a", "Enter the installer PIN", href=pin_link(path)), " to act.")
     return form("/leave", session, element("span", "The installer PIN was entered."), button("Leave", kind="plain"))
+
+
+def pin_link(path: str) -> str:
+    """Return where the PIN is entered by somebody who wants to come back to `path`."""
+    return f"/pin?to={path.removeprefix('/')}"
 
 
 def form(action: str, session: Session | None, *children: Markup) -> Markup:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:m?[AVWs]|kWh?|%|°C)(?![\w-]))")
 VOID = frozenset({"br", "circle", "input", "line", "link", "meta", "path", "polyline", "rect"})
 
 
@@ -20,8 +22,9 @@ Child: TypeAlias = "Markup | str | int | None"
 
 
 def text(value: str | int) -> Markup:
-    """Return `value` as it shall be read, whatever characters it has."""
-    return Markup(html.escape(str(value)).replace("\r", " ").replace("\n", " "))
+    """Return `value` as it shall be read, whatever characters it has; a number stays on the line of its unit."""
+    escaped = html.escape(str(value)).replace("\r", " ").replace("\n", " ")
+    return Markup(_BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", escaped))
 
 
 def joined(*children: Child) -> Markup:

@@ -20,7 +20,7 @@ def status_page(status: Mapping[str, Any], why: Mapping[str, Any]) -> Page:
     return Page(
         "/",
         "Status",
-        (_headline(why), section("figures", None, definitions(_figures(status), "figures")), _findings(why)),
+        (_headline(why), section("figures", None, definitions(_figures(status), "figures")), _findings(why, "Also", 1)),
         live="/live/status",
     )
 
@@ -28,8 +28,13 @@ def status_page(status: Mapping[str, Any], why: Mapping[str, Any]) -> Page:
 def why_page(why: Mapping[str, Any]) -> Page:
     """Return why it does so: every finding, every limit with its owner, value and end, and which one wins."""
     limits = [_limit(limit) for limit in why["limits"]]
-    told = table("The least of these decides what the vehicle is offered.", ("Limit", "Allows", "Until"), limits)
-    return Page("/why", "Why", (_headline(why), _findings(why), section("limits", "Limits", told)), live="/live/why")
+    told = table("The least of these decides what the vehicle is offered.", ("Limit", "Allows", "Ends"), limits)
+    return Page(
+        "/why",
+        "Why",
+        (_headline(why), _findings(why, "What and what to do", 0), section("limits", "Limits", told)),
+        live="/live/why",
+    )
 
 
 def _headline(why: Mapping[str, Any]) -> Markup:
@@ -77,9 +82,10 @@ def _drawn(meter: Mapping[str, Any]) -> str | None:
     return " / ".join(f"{each / 1000:.1f}" for each in meter["current_ma"]) + " A" + stale
 
 
-def _findings(why: Mapping[str, Any]) -> Markup:
-    items = [_finding(each) for each in why["findings"] if each["kind"] != "CHARGING"]
-    return section("findings", "What to do" if items else None, element("ul", *items, class_="findings"))
+def _findings(why: Mapping[str, Any], heading: str, first: int) -> Markup:
+    """Return what was found; the paragraph of the headline already tells the first."""
+    items = [_finding(each) for each in why["findings"][first:] if each["kind"] != "CHARGING"]
+    return section("findings", heading if items else None, element("ul", *items, class_="findings"))
 
 
 def _finding(finding: Mapping[str, Any]) -> Markup:
@@ -110,4 +116,4 @@ def _value(limit: Mapping[str, Any]) -> str:
 def _end(limit: Mapping[str, Any]) -> str:
     if not limit.get("counts", True):
         return "over"
-    return "it is changed" if limit.get("in_s") is None else f"{duration(limit['in_s'])} from now"
+    return "changed" if limit.get("in_s") is None else f"in {duration(limit['in_s'])}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.diagnostics.events import amps
 from evse_pi.diagnostics.why import evidence_text
-from evse_pi.web.frame import Page, button, definitions, form, note, section, sentence
+from evse_pi.web.frame import Page, button, definitions, form, note, pin_link, section, sentence
 from evse_pi.web.markup import Markup, element
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def self_test_page(status: Mapping[str, Any], session: Session | None, told: str
         (
             section("result", "Self-test", element("p", sentence(result), class_=f"verdict {kind}", role="status")),
             section("evidence", None, element("ul", *items, class_="findings")),
-            _act("start", session, told or why_not, form("/selftest", session, button("Start a self-test"))),
+            _act(
+                "start", "/selftest", session, told or why_not, form("/selftest", session, button("Start a self-test"))
+            ),
         ),
         live="/live/selftest",
     )
@@ -53,7 +55,7 @@ def codes_page(matter: Mapping[str, Any] | None, codes: Mapping[str, Any] | None
     if matter is None or not lets_in(matter):
         shown = note("Codes are shown while no controller owns the box, or while its own commissioning window is open.")
     elif session is None:
-        shown = note(NO_PIN) if not pin_set else note("The setup codes are shown after the installer PIN.")
+        shown = note(NO_PIN) if not pin_set else _enter("/codes", "The setup codes are shown after the installer PIN.")
     elif codes is None:
         shown = note("The codes are not known yet: the Matter device is coming up.")
     else:
@@ -81,16 +83,21 @@ def control_page(status: Mapping[str, Any], session: Session | None, told: str |
         forms.append(form("/start", session, button("Start now, skip the delay")))
     word = section("word", "The owner's word", definitions(rows))
     capacity = note("What the circuit carries is the installer's, and cannot be changed here: evse-pi capacity.")
-    return Page("/control", "Control", (word, _act("acts", session, told, *forms), section("capacity", None, capacity)))
+    return Page(
+        "/control",
+        "Control",
+        (word, _act("acts", "/control", session, told, *forms), section("capacity", None, capacity)),
+    )
 
 
-def pin_page(told: str | None, *, pin_set: bool) -> Page:
+def pin_page(told: str | None, *, pin_set: bool, to: str = "") -> Page:
     """Return where the PIN is entered."""
     if not pin_set:
         return Page("/pin", "PIN", (section("pin", "Installer PIN", note(NO_PIN)),))
     entry = form(
         "/pin",
         None,
+        element("input", type="hidden", name="to", value=to),
         element("label", "Installer PIN", for_="pin-digits"),
         element(
             "input", id="pin-digits", name="pin", type="password", inputmode="numeric", pattern="[0-9]*",
@@ -107,12 +114,15 @@ def refused_page(title: str, told: str) -> Page:
     return Page("", title, (section("refused", title, note(told, "refused")),))
 
 
-def _act(name: str, session: Session | None, told: str | None, *forms: Markup) -> Markup:
+def _act(name: str, path: str, session: Session | None, told: str | None, *forms: Markup) -> Markup:
     remark = note(told, "refused") if told else None
     if session is None:
-        return section(name, None, remark, note("To act, enter the installer PIN."),
-                       element("p", element("a", "Enter the PIN", href="/pin", class_="button")))  # fmt: skip
+        return section(name, None, remark, _enter(path, "To act, enter the installer PIN."))
     return section(name, None, remark, *forms, class_="acts")
+
+
+def _enter(path: str, told: str) -> Markup:
+    return element("div", note(told), element("p", element("a", "Enter the PIN", href=pin_link(path), class_="button")))
 
 
 def _limit_input() -> tuple[Markup, ...]:

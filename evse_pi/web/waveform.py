@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WIDTH, HEIGHT = 400, 300
-LEFT, RIGHT, TOP, BOTTOM = 34, 384, 8, 292
+LEFT, RIGHT, TOP, BOTTOM = 40, 380, 8, 292
 HIGHEST_MV, LOWEST_MV = 14_000, -14_000
 LEVELS_MV = (12_000, 9_000, 6_000, 3_000, 0, -12_000)
 
@@ -81,7 +81,7 @@ def _band(band: Mapping[str, Any], *, chosen: bool) -> tuple[Markup, ...]:
     name = "band chosen" if chosen else "band"
     return (
         element("rect", x=LEFT, y=top, width=RIGHT - LEFT, height=bottom - top, class_=name),
-        element("text", band["state"], x=RIGHT + 4, y=(top + bottom) // 2 + 4, class_=name),
+        element("text", band["state"], x=RIGHT + 5, y=(top + bottom) // 2 + 5, class_=name),
     )
 
 
@@ -90,7 +90,7 @@ def _level(millivolts: int) -> tuple[Markup, ...]:
     label = f"{millivolts // 1000:+d}" if millivolts else "0"
     return (
         element("line", x1=LEFT, x2=RIGHT, y1=y, y2=y, class_="zero" if millivolts == 0 else "level"),
-        element("text", label, x=LEFT - 6, y=y + 4, class_="axis"),
+        element("text", label, x=LEFT - 6, y=y + 5, class_="axis"),
     )
 
 

@@ -1,0 +1,62 @@
+"""Makes the pictures of docs/web: `python -m tests.web.screenshots docs/web`, with a browser as the suite has it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.browser import Browser, browser
+from tests.support.web_box import PIN, WebBox, free_port, web_box
+
+DESKTOP, PHONE = (1000, 900), (360, 700)
+
+
+def take(window: Browser, folder: Path, name: str, url: str, size: tuple[int, int], *, dark: bool = False) -> None:
+    window.viewport(*size, dark=dark)
+    window.open(url)
+    time.sleep(1.5)
+    height = min(int(window.run("return document.documentElement.scrollHeight")), 1400)
+    window.viewport(size[0], max(height, size[1]), dark=dark)
+    window.driver.save_screenshot(str(folder / f"{name}.png"))
+
+
+def pictures(box: WebBox, window: Browser, folder: Path) -> None:
+    take(window, folder, "waiting-phone", f"{box.url}/", PHONE)
+    box.car("plug_in", cable_ma=20_000)
+    box.car("auto")
+    box.until(lambda now: now["reason"]["reason"] == "CHARGING")
+    time.sleep(5)
+    take(window, folder, "status-phone", f"{box.url}/", PHONE)
+    take(window, folder, "status-desktop-dark", f"{box.url}/", DESKTOP, dark=True)
+    take(window, folder, "why-phone", f"{box.url}/why", PHONE)
+    take(window, folder, "pilot-phone-dark", f"{box.url}/scope", PHONE, dark=True)
+    take(window, folder, "pilot-desktop", f"{box.url}/scope", DESKTOP)
+    box.car("remove_diode")
+    box.until(lambda now: now["faults"])
+    time.sleep(1)
+    take(window, folder, "fault-phone", f"{box.url}/", PHONE)
+    box.car("restore_diode")
+    box.car("unplug")
+    box.until(lambda now: not now["faults"])
+    window.open(f"{box.url}/pin")
+    window.type("#pin-digits", PIN)
+    window.click("main button")
+    window.until(lambda: "Stop charging" in window.text())
+    for name in ("codes", "control", "selftest", "sessions", "faults"):
+        take(window, folder, f"{name}-phone", f"{box.url}/{name}", PHONE)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        udp = free_port(socket.SOCK_DGRAM)
+        with web_box(Path(scratch) / "box", f"--port={udp}") as box, browser(Path(scratch) / "profile") as window:
+            pictures(box, window, folder)
+
+
+if __name__ == "__main__":
+    main()
