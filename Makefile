@@ -25,7 +25,10 @@ lint: ## format, ruff, mypy, import layers
 coverage: ## the suite with branch coverage
 	.venv/bin/coverage run -m pytest $(ARGS) && .venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered
 
+commands: ## write docs/COMMANDS.md from the commands
+	$(PYTHON) -m evse_pi.cli.reference markdown > docs/COMMANDS.md
+
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test nightly lint coverage bench
+.PHONY: help setup demo check test nightly lint coverage commands bench

@@ -7,6 +7,12 @@ target=/opt/evse-pi
 units=(evse-pi-safety.service evse-pi-node.service evse-pi-installer.socket)
 templates=(evse-pi-installer@.service)
 packages=(python3-venv python3-dev gcc libc6-dev python3-lgpio)  # PyPI's lgpio ends with Python 3.12
+# What helps whoever types: completion for each shell, and the manual page. Source: the shells' own documentation.
+share=/usr/local/share
+bash_completion=$share/bash-completion/completions/evse-pi
+zsh_completion=$share/zsh/site-functions/_evse-pi
+fish_completion=$share/fish/vendor_completions.d/evse-pi.fish
+manual=$share/man/man1/evse-pi.1
 config=${EVSE_PI_BOOT_CONFIG:-/boot/firmware/config.txt}
 # Why each line: docs/PI.md. GPIO17 is the contactor of the reference design: low from the firmware on.
 boot_lines=(
@@ -41,6 +47,14 @@ add_boot_lines() {
   [ -n "$dry" ] || printf '\n# evse-pi\n[all]\n%s\n' "$(printf '%s\n' "${missing[@]}")" >> "$config"
 }
 
+# write_file FILE COMMAND...: what the command prints, for everybody to read.
+write_file() {
+  local file=$1
+  shift
+  printf '+ %s > %s\n' "$*" "$file"
+  [ -n "$dry" ] || { install -D -m 0644 /dev/null "$file" && "$@" > "$file"; }
+}
+
 # add_user NAME GROUPS: a system user without a login, in those groups of the Pi's devices.
 add_user() {
   id "$1" >/dev/null 2>&1 || run useradd --system --no-create-home --gid evse-pi --groups "$2" "$1"
@@ -58,12 +72,16 @@ install_box() {
   [ -x "$target/bin/python" ] || run python3 -m venv --system-site-packages "$target"
   run "$target/bin/python" -m pip install --quiet --upgrade "${root}[pi]"
   run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
+  write_file "$bash_completion" "$target/bin/evse-pi" completion bash
+  write_file "$zsh_completion" "$target/bin/evse-pi" completion zsh
+  write_file "$fish_completion" "$target/bin/evse-pi" completion fish
+  write_file "$manual" "$target/bin/python" -m evse_pi.cli.reference man
   local unit
   for unit in "${units[@]}" "${templates[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
   run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
   run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
   local document
-  for document in ARCHITECTURE SAFETY PI; do
+  for document in ARCHITECTURE SAFETY PI INSTALLING DIAGNOSTICS COMMANDS; do
     run install -D -m 0644 "$root/docs/$document.md" "$target/share/doc/evse-pi/$document.md"
   done
   add_boot_lines
@@ -77,6 +95,7 @@ uninstall_box() {
   run systemctl disable --now "${units[@]}"
   for unit in "${units[@]}" "${templates[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
   run rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi
+  run rm -f "$bash_completion" "$zsh_completion" "$fish_completion" "$manual"
   run systemctl daemon-reload
   run rm -rf "$target"
   printf 'evse-pi: removed. /etc/evse-pi, /var/lib/evse-pi and %s stay as they are.\n' "$config"
