@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from hal.units import SECOND
+
 TRUSTED_AFTER_UNIX_S = 1_760_000_000
 """October 2025: a Pi without a clock chip starts earlier than this, until the network tells it the time."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -24,12 +26,16 @@ class Clock(Protocol):
     def unix_s(self) -> int | None:
         """Return UTC in seconds since 1970, None while it cannot be trusted."""
 
+    def tell(self, unix_s: int) -> None:
+        """Take somebody's word for the time of day, for as long as the operating system does not know it."""
+
 
 class SystemClock:
     """The operating system's clocks."""
 
     def __init__(self) -> None:
         self._machine_boot = _BOOT_ID.read_text(encoding="ascii").strip()
+        self._told: tuple[int, int] | None = None
 
     @property
     def machine_boot(self) -> str:
@@ -41,6 +47,15 @@ class SystemClock:
         return time.monotonic_ns()
 
     def unix_s(self) -> int | None:
-        """Return UTC in seconds since 1970, None while the clock shows a time before this software was made."""
+        """Return UTC in seconds since 1970; while the clock shows a time before this software was made, as told."""
         now_s = int(time.time())
-        return now_s if now_s >= TRUSTED_AFTER_UNIX_S else None
+        if now_s >= TRUSTED_AFTER_UNIX_S:
+            return now_s
+        if self._told is None:
+            return None
+        told_s, at_ns = self._told
+        return told_s + (time.monotonic_ns() - at_ns) // SECOND
+
+    def tell(self, unix_s: int) -> None:
+        """Count on from `unix_s`."""
+        self._told = (unix_s, time.monotonic_ns())

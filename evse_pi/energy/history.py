@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, Reason
 from evse_pi.energy.session import SavedSession, Session
-from hal.units import Milliamps, Millivolts, MilliwattHours
+from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,31 @@ class Row:
     def key(self) -> tuple[str, Value]:
         """What identifies the row in the whole database."""
         return self.table, next(iter(self.values.values()))
+
+
+DATED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "session": (("started_ns", "started_unix_s"), ("ended_ns", "ended_unix_s")),
+    "fault": (("set_ns", "set_unix_s"), ("cleared_ns", "cleared_unix_s")),
+    "transition": (("at_ns", "unix_s"),),
+}
+"""The instants of each table, and where they stand on the calendar."""
+STEP_S = 5
+"""A clock that is off by less is as right as it was; a time server's corrections are smaller."""
+
+
+def redated(row: Row, epoch_s: int) -> Row:
+    """Return a row of this life of the machine with its instants on the calendar, now that the clock is right.
+
+    Units: `epoch_s` is when the monotonic clock stood at 0, in s since 1970. Earlier instants are of a former life.
+    """
+    values = dict(row.values)
+    for name, unix_name in DATED[row.table]:
+        at_ns, unix_s = values[name], values[unix_name]
+        if isinstance(at_ns, int) and at_ns >= 0:
+            right_s = epoch_s + at_ns // SECOND
+            if not isinstance(unix_s, int) or abs(right_s - unix_s) >= STEP_S:
+                values[unix_name] = right_s
+    return Row(row.table, values)
 
 
 @dataclass(frozen=True, slots=True)

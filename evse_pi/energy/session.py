@@ -66,6 +66,20 @@ class Session:
             return replace(self, outage=False)
         return replace(self, started_ns=now_ns - age_s * SECOND, outage=False)
 
+    def redated(self, epoch_s: int) -> Session:
+        """Return the session with its start anew on the calendar, see `evse_pi.energy.history.redated`.
+
+        One that began before this life of the machine keeps its start, and what it missed is counted again.
+        """
+        if self.started_ns < 0:
+            return replace(self, outage=self.ended_ns is None)
+        ended_ns = self.ended_ns
+        return replace(
+            self,
+            started_unix_s=epoch_s + self.started_ns // SECOND,
+            ended_unix_s=None if ended_ns is None else epoch_s + ended_ns // SECOND,
+        )
+
     def switched(self, at_ns: int, *, closed: bool) -> Session:
         """Return the session after the contactor closed or opened; telling it again changes nothing."""
         if closed == (self.closed_since_ns is not None):
@@ -126,6 +140,11 @@ class Sessions:
         return (
             self if self.current is None else replace(self, current=self.current.add(energy_mwh, estimated=estimated))
         )
+
+    def redated(self, epoch_s: int) -> Sessions:
+        """Return the sessions of this life of the process dated anew."""
+        current, last = (None if one is None else one.redated(epoch_s) for one in (self.current, self.last))
+        return replace(self, current=current, last=last)
 
     def dated(self, now_ns: int, unix_s: int | None) -> Sessions:
         """Return the sessions with the present one on the calendar."""

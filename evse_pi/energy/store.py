@@ -12,14 +12,14 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.energy.history import fault_of, session_of, transition_of
+from evse_pi.energy.history import DATED, Row, fault_of, redated, session_of, transition_of
 from evse_pi.energy.schema import KEPT_ROWS, MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from evse_pi.energy.history import FaultRecord, Row, TransitionRecord, Value
+    from evse_pi.energy.history import FaultRecord, TransitionRecord, Value
     from evse_pi.energy.session import SavedSession
 
 BUSY_TIMEOUT_S = 5.0  # another connection to the file holds it for one transaction
@@ -86,6 +86,12 @@ class Store:
     def transitions(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[TransitionRecord]:
         """Return the transitions with a number below `before`, the newest first."""
         return [transition_of(row) for row in self._newest("transition", limit, before)]
+
+    def redate(self, machine_boot: str, epoch_s: int) -> bool:
+        """Date everything of this life of the machine anew, see `redated`; return whether that is durable now."""
+        rows = [Row(table, each) for table in DATED for each in self._newest(table, KEPT_ROWS[table], None)]
+        ours = [row for row in rows if row.values["machine_boot"] == machine_boot]
+        return self.write(right for row in ours if (right := redated(row, epoch_s)) != row)
 
     def next_number(self, table: str, unknown: int) -> int:
         """Return a number that no row of `table` has: one more than the highest, `unknown` while there is no file."""

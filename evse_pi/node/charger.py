@@ -206,6 +206,10 @@ class BoxCharger:
             self._box.identifying = active
             self._renew()
 
+    def tell_time(self, unix_us: int) -> None:
+        """Take an administrator's word for the time of day. Units: microseconds since 1970."""
+        self._box.clock.tell(unix_us // 1_000_000)
+
     def refresh(self) -> None:
         """Tell the view, because a snapshot came or a second passed."""
         self._soon = None

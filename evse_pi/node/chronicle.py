@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.faults import FAULTS, Severity
-from evse_pi.energy.history import FaultRecord, fault_row, session_row, transition_row
+from evse_pi.energy.history import FaultRecord, fault_of, fault_row, redated, session_row, transition_row
 from evse_pi.energy.journal import PERIOD_NS, Journal
 from evse_pi.energy.session import SavedSession, Session, Sessions
 from evse_pi.node.memory import feed_row

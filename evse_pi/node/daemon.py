@@ -16,6 +16,7 @@ from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
 from evse_pi.diagnostics.shelf import FOLDER as RECORDINGS
 from evse_pi.diagnostics.shelf import Shelf
 from evse_pi.node.box import Box
+from evse_pi.node.calendar import Calendar, latest_before
 from evse_pi.node.charger import ASKS, BoxCharger, recall_cluster
 from evse_pi.node.commands import Bell, Commands
 from evse_pi.node.control import CONTROL_SOCKET, ControlServer
@@ -97,6 +98,7 @@ async def serve(
         rated = ratings(board)
         box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, places)
+        node.calendar = Calendar(clock, await storage.call(latest_before, store, clock.machine_boot))
         if matter is not None:
             node.charger.resume(await storage.call(store.setting, ASKS, []))
             node.charger.hold(await storage.call(recall_cluster, places.state_dir / DATABASE))
@@ -160,6 +162,7 @@ class Daemon:
         self._web: WebServer | None = None
         self._web_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
+        self.calendar = Calendar(box.clock)
         self.charger = BoxCharger(box, self.renew)
         self.reload()
 
@@ -207,8 +210,8 @@ class Daemon:
                 while not device.done() and not (self.matter and (self.matter.running or self.matter.trouble)):
                     await self.bell.next().wait()
         module = await asyncio.to_thread(import_module, "evse_pi.node.web")
-        desk = module.PinDesk(self._places.installation.parent, self._box.clock)
-        self._web = module.WebServer(options, module.BoxAnswers(answers, self.bell, desk))
+        asked = module.BoxAnswers(answers, self.bell, self._places.installation.parent, self._box.clock)
+        self._web = module.WebServer(options, asked)
         await self._web.run()
 
     def page_ended(self, page: asyncio.Task[None]) -> None:
@@ -287,7 +290,7 @@ class Daemon:
         told = {
             "INSTALLATION": self._installer_trouble,
             "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
-            "CLOCK": None if self._box.clock.unix_s() else "the time of day is not known; history is dated once it is",
+            "CLOCK": self.calendar.notice,
             "MATTER": matter_trouble,
             "CHARGING_PLAN": self.matter and self.matter.plan_notice,
             "WEB": web_trouble and f"the web page is not served: {web_trouble}",
@@ -383,17 +386,22 @@ class Daemon:
             self._writing.set()
 
     async def _keep_storage(self) -> None:
-        """Write what the journal has due, and try again what the disk refused."""
+        """Write what the journal has due, try again what the disk refused, and date anew after the clock was set."""
         journal, clock = self._box.chronicle.journal, self._box.clock
         tried_ns = clock.monotonic_ns()
         while True:
             await self._writing.wait()
             self._writing.clear()
             now_ns = clock.monotonic_ns()
-            rows = journal.take(now_ns)
+            epoch_s = self.calendar.look()
+            if epoch_s is not None:
+                self._box.chronicle.redate(epoch_s)
+            rows = journal.take(now_ns, all_rows=epoch_s is not None)
             if rows or (self._storage.troubled and now_ns - tried_ns >= RETRY_STORAGE_S * SECOND):
                 tried_ns = now_ns
                 await self._storage.write(rows)
+            if epoch_s is not None:
+                await self._storage.redate(clock.machine_boot, epoch_s)
             if self.diagnosis is not None:
                 await self.diagnosis.keep(self._storage)
 

@@ -162,7 +162,7 @@ class MatterDevice:
         product = read_product(self._credentials_folder, version("evse-pi"))
         self._store = store = SqliteStore(self._database)
         setup, self._payload = _setup(store, self._entropy, options, product)
-        clock = SynchronizedClock(SystemWallClock())
+        clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
         endpoint, self._evse = endpoints.wallbox(self._endpoint_surroundings(store, clock), options.features)
         self._node = node = MatterNode(
             product, setup, self._surroundings(store, clock, product), [endpoint], enable_key=options.enable_key

@@ -73,6 +73,11 @@ class Storage:
             log.info("storage works again")
         return durable
 
+    async def redate(self, machine_boot: str, epoch_s: int) -> None:
+        """Date the history of this life of the machine anew."""
+        assert self._store is not None  # noqa: S101 (opened before anything is dated)
+        await self.call(self._store.redate, machine_boot, epoch_s)
+
     async def close(self, patience_s: float = 5.0) -> None:
         """Write what waits and close the file, unless the disk hangs."""
         if self._store is not None:

@@ -30,6 +30,9 @@ class HandClock:
     def unix_s(self) -> int | None:
         return self.unix
 
+    def tell(self, unix_s: int) -> None:
+        self.unix = unix_s if self.unix is None else self.unix
+
     def advance(self, seconds: float) -> None:
         self.now_ns += int(seconds * SECOND)
         if self.unix is not None:

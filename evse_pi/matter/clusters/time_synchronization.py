@@ -12,6 +12,8 @@ from evse_pi.matter.wire.status import MatterStatus, Status
 from evse_pi.matter.world import MATTER_EPOCH_UNIX_S, WallClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evse_pi.matter.identity.accessor import Accessor
 
 _Granularity = TimeSynchronization.Enums.GranularityEnum
@@ -41,8 +43,10 @@ SCHEMA = ClusterSchema(
 class SynchronizedClock:
     """The system's clock while it can be trusted, else what an administrator said, kept by the loop's clock."""
 
-    def __init__(self, system: WallClock) -> None:
+    def __init__(self, system: WallClock, told: Callable[[int], None] | None = None) -> None:
+        """Make the clock; `told` learns what an administrator says, in microseconds since 1970."""
         self._system = system
+        self._tell = told
         self._told: tuple[int, float] | None = None
 
     @property
@@ -63,6 +67,8 @@ class SynchronizedClock:
     def tell(self, unix_us: int) -> None:
         """Take an administrator's word for the time."""
         self._told = (unix_us, asyncio.get_running_loop().time())
+        if self._tell is not None:
+            self._tell(unix_us)
 
 
 class TimeSynchronizationServer(ClusterServer, enable=("TimeSource",)):

@@ -12,7 +12,7 @@ from evse_pi.energy.history import FaultRecord, fault_row, session_row, setting_
 from evse_pi.energy.schema import KEPT_ROWS, MIGRATIONS
 from evse_pi.energy.session import SavedSession, Session
 from evse_pi.energy.store import MAX_WAITING_ROWS, Store
-from hal.units import Milliamps, Millivolts, MilliwattHours
+from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
 from tests.support.node_box import FakeSafety, HandClock
 
 if TYPE_CHECKING:
@@ -200,3 +200,23 @@ def test_another_connection_may_use_the_same_file(path: Path) -> None:
     other.close()
     assert store.write([session_row(replace(saved(1), register_mwh=None))])
     store.close()
+
+
+def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of_the_machine(path: Path) -> None:
+    store, change = Store(path), FakeSafety(HandClock()).become("C").transitions[-1]
+    undated = replace(fault(1, cleared_ns=9 * SECOND), set_ns=3 * SECOND)
+    ended = Session(1, 5 * SECOND, 60, ended_ns=8 * SECOND, ended_unix_s=63)
+    begun_before = Session(2, -5 * SECOND, 60, ended_ns=8 * SECOND, ended_unix_s=63)
+    sessions = [SavedSession(ended, "boot", 9), SavedSession(begun_before, "boot", 9), SavedSession(ended, "other", 9)]
+    rows = [session_row(replace(one, session=replace(one.session, number=n))) for n, one in enumerate(sessions, 1)]
+    transitions = [transition_row(n, change, dated, "boot") for n, dated in enumerate((None, 77, 6_003), 1)]
+    assert store.write([*rows, fault_row(undated), *transitions])
+    assert store.redate("boot", 5_000)
+    store.close()
+    again = Store(path)
+    dates = [(one.session.started_unix_s, one.session.ended_unix_s) for one in again.sessions()]
+    assert dates == [(60, 63), (60, 5_008), (5_005, 5_008)], "what is of a former life stays"
+    assert [(one.set_unix_s, one.cleared_unix_s) for one in again.faults()] == [(5_003, 5_009)]
+    at_s = 5_000 + change.at_ns // SECOND
+    assert at_s == 6_000
+    assert [one.unix_s for one in again.transitions()] == [6_003, at_s, at_s], "3 s are no wrong clock"

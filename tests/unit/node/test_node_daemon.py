@@ -27,7 +27,7 @@ from evse_pi.node.field import Field
 from evse_pi.node.memory import Memory
 from evse_pi.node.storage import Storage
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class LoopClock(HandClock):
 
     def monotonic_ns(self) -> int:
         return int(asyncio.get_running_loop().time() * SECOND) + 1_000 * SECOND
+
+    def unix_s(self) -> int | None:
+        return None if self.unix is None else self.unix + int(asyncio.get_running_loop().time())
 
 
 class FakeLink:
@@ -336,6 +339,23 @@ async def test_history_is_what_is_stored_and_what_runs(tmp_path: Path) -> None:
         await asyncio.sleep(300)
         assert [change["state"] for change in await running.ask("transitions")][-1] == "B2"
         assert (await running.ask("version"))["version"]
+
+
+@virtual_time
+async def test_what_was_written_before_the_clock_was_known_is_dated_by_an_administrators_word(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.clock.unix = None
+        running.safety.become("B")
+        running.speak()
+        await asyncio.sleep(600)
+        assert (await running.ask("transitions"))[0]["unix_s"] is None
+        assert "not known" in (await running.ask("status"))["warnings"][0]
+        running.node.charger.tell_time(UNIX_S * 1_000_000)
+        await asyncio.sleep(2)
+        assert (await running.ask("status"))["warnings"] == []
+        begun_s = running.clock.unix_s() - 602  # type: ignore[operator]
+        for command, name in (("transitions", "unix_s"), ("sessions", "started_unix_s")):
+            assert (await running.ask(command))[0][name] == pytest.approx(begun_s, abs=2)
 
 
 @virtual_time

@@ -1,0 +1,130 @@
+"""A wall clock that is late, stepped or wrong: what is said of it, and what becomes of the history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evse_pi.core.faults import Fault
+from evse_pi.energy.clock import SystemClock
+from evse_pi.energy.history import transition_row
+from evse_pi.energy.store import Store
+from evse_pi.node.box import Box
+from evse_pi.node.calendar import TOLD_NS, Calendar, latest_before
+from evse_pi.node.memory import Memory
+from hal.units import SECOND
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evse_pi.core.records import Transition
+
+EPOCH_S = UNIX_S - 1_000  # the hand clock has run for 1,000 s
+
+
+def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> None:
+    clock = HandClock(unix_s=None)
+    calendar = Calendar(clock)
+    assert calendar.look() is None
+    assert "not known" in str(calendar.notice)
+    clock.tell(UNIX_S)
+    assert (calendar.look(), calendar.notice) == (EPOCH_S, None)
+    clock.advance(3600)
+    assert calendar.look() is None
+
+
+@pytest.mark.parametrize(("by_s", "words"), [(7_200, "set forward by 7200 s"), (-90, "set back by 90 s")])
+def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s: int, words: str) -> None:
+    clock = HandClock()
+    calendar = Calendar(clock)
+    calendar.look()
+    clock.unix = UNIX_S + by_s
+    assert calendar.look() == EPOCH_S + by_s
+    assert words in str(calendar.notice)
+    clock.advance(TOLD_NS / SECOND)
+    assert (calendar.look(), calendar.notice) == (None, None)
+
+
+def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
+    clock = HandClock()
+    calendar = Calendar(clock)
+    calendar.look()
+    for _ in range(3):
+        clock.unix = UNIX_S + 4
+        assert (calendar.look(), calendar.notice) == (None, None)
+
+
+def test_what_happened_while_the_clock_was_lost_is_dated_once_it_is_back() -> None:
+    clock = HandClock()
+    calendar = Calendar(clock)
+    calendar.look()
+    clock.unix = None
+    assert calendar.look() is None
+    clock.unix = UNIX_S
+    assert calendar.look() == EPOCH_S
+
+
+def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: Path) -> None:
+    store, safety = Store(tmp_path / "evse.db"), FakeSafety(HandClock())
+    changes: tuple[Transition, ...] = (safety.become("B").transitions[-1], safety.become("C").transitions[-1])
+    store.write([transition_row(1, changes[0], UNIX_S, "former"), transition_row(2, changes[1], 99, "this")])
+    assert latest_before(store, "this") == UNIX_S
+    clock = HandClock(unix_s=UNIX_S - 86_400)
+    calendar = Calendar(clock, latest_before(store, "this"))
+    then = datetime.fromtimestamp(UNIX_S - 86_400, UTC)
+    assert f"the clock shows {then:%Y-%m-%d %H:%M} UTC and is wrong" in str(calendar.notice)
+    clock.unix = UNIX_S
+    assert calendar.notice is None
+
+
+def test_session_and_fault_that_last_are_dated_anew() -> None:
+    clock = HandClock(unix_s=UNIX_S - 1_000_000)
+    safety, box = FakeSafety(clock), Box(clock, RATINGS, None, Memory())
+    box.hear(safety.become("B"))
+    box.hear(safety.become("E", frozenset({Fault.PILOT_SHORT})))
+    clock.unix = UNIX_S
+    box.chronicle.redate(EPOCH_S)
+    assert box.chronicle.session is not None
+    assert box.chronicle.session.started_unix_s == UNIX_S
+    assert [record.set_unix_s for record in box.chronicle.faults] == [UNIX_S]
+
+
+def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_clock_is_right() -> None:
+    clock = HandClock()
+    safety, box = FakeSafety(clock), Box(clock, RATINGS, None, Memory())
+    box.hear(safety.become("B"))
+    clock.advance(600)
+    box.tick()
+    (saved,) = (row for row in _written(box) if row.session.number == 1)
+    clock.boot(outage_s=0)  # the clock was kept on the card: it shows when the power went
+    again = Box(clock, RATINGS, None, Memory(session=saved))
+    again.hear(FakeSafety(clock, boot_id=8).become("B"))
+    assert _lasts_s(again, clock) == 600
+    clock.unix = UNIX_S + 600 + 7_200
+    again.chronicle.redate(clock.unix - clock.now_ns // SECOND)
+    again.tick()
+    assert _lasts_s(again, clock) == pytest.approx(600 + 7_200, abs=30)
+
+
+def _written(box: Box) -> list[object]:
+    from evse_pi.energy.history import session_of
+
+    box.chronicle.save()
+    rows = box.chronicle.journal.take(box.clock.monotonic_ns(), all_rows=True)
+    return [session_of(row.values) for row in rows if row.table == "session"]
+
+
+def _lasts_s(box: Box, clock: HandClock) -> int:
+    assert box.chronicle.session is not None
+    return box.chronicle.session.duration_ns(clock.now_ns) // SECOND
+
+
+def test_the_systems_clock_goes_before_what_somebody_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    clock.tell(UNIX_S)
+    assert clock.unix_s() != UNIX_S
+    monkeypatch.setattr("time.time", lambda: 1_000.0)  # a Pi that has just started, without a clock chip
+    assert clock.unix_s() in (UNIX_S, UNIX_S + 1)
