@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from tests.matter_real.controllers import ControllerError
 from tests.matter_real.wallbox import PASSCODE
 from tests.support.matter_certification import findings
 
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
 
 EVSE = "EnergyEvse.Attributes"
 SUPPLY, UNTIL = (1, f"{EVSE}.SupplyState"), (1, f"{EVSE}.ChargingEnabledUntil")
-DISABLED, CHARGING_ENABLED = 0, 1
+NOT_PLUGGED_IN, CHARGING = 0, 3
+DISABLED, CHARGING_ENABLED, DISCHARGING, BOTH = 0, 1, 2, 5
+SUCCESS, FAILURE, CONSTRAINT_ERROR, UNSUPPORTED_WRITE = 0, 1, 0x87, 0x88
 FABRICS = (0, "OperationalCredentials.Attributes.CommissionedFabrics")
 
 
@@ -36,20 +43,115 @@ def test_certification_finds_nothing(chip: ChipController, wallbox: Wallbox, nod
     assert everything[1][0x99][0xFFFC] == 0b1001, "charging preferences and RFID"
 
 
-def test_all_features_together_are_objected_to_for_being_provisional_alone(
-    chip: ChipController, wallboxes: Callable[..., Wallbox]
-) -> None:
+class Bidirectional:
+    """A box with all features, as its controller sees it."""
+
+    NODE = 3100
+
+    def __init__(self, chip: ChipController) -> None:
+        self.chip = chip
+
+    def read(self, *names: str) -> list[Any]:
+        values: list[Any] = self.chip.call("read", self.NODE, *((1, f"{EVSE}.{name}") for name in names))
+        return values
+
+    def write(self, name: str, value: Any) -> int:
+        status: int = self.chip.call("write", self.NODE, 1, f"{EVSE}.{name}", value)[0]
+        return status
+
+    def invoke(self, name: str, **fields: Any) -> int:
+        try:
+            self.chip.call("invoke", self.NODE, 1, f"EnergyEvse.Commands.{name}", fields, timed_ms=5000)
+        except ControllerError as error:
+            if error.code is None:
+                raise
+            return error.code
+        return SUCCESS
+
+    def charge(self) -> int:
+        limits = {"minimumChargeCurrent": 6_000, "maximumChargeCurrent": 16_000}
+        return self.invoke("EnableCharging", chargingEnabledUntil=None, **limits)
+
+    def discharge(self, until: int | None) -> int:
+        return self.invoke("EnableDischarging", dischargingEnabledUntil=until, maximumDischargeCurrent=10_000)
+
+    def events(self) -> list[tuple[int, dict[str, Any]]]:
+        found = self.chip.call("read_events", self.NODE)
+        return [(one["event"], one["data"]) for one in found if one["cluster"] == 0x99]
+
+
+@pytest.fixture(scope="module")
+def bidirectional(chip: ChipController, wallboxes: Callable[..., Wallbox]) -> tuple[Bidirectional, Wallbox]:
     box = wallboxes("--features=pref,soc,pnc,rfid,v2x")
-    chip.call("commission", 3100, PASSCODE, box.discriminator)
-    everything = chip.call("read_all", 3100)["attributes"]
+    chip.call("commission", Bidirectional.NODE, PASSCODE, box.discriminator)
+    return Bidirectional(chip), box
+
+
+def test_all_features_together_are_objected_to_for_being_provisional_alone(
+    chip: ChipController, bidirectional: tuple[Bidirectional, Wallbox]
+) -> None:
+    everything = chip.call("read_all", Bidirectional.NODE)["attributes"]
     assert findings(everything) == ["endpoint 1 cluster 0x0099: FeatureMap 0x1F has provisional features"]
     present = everything[1][0x99]
     assert {4, 8, 0x30, 0x31, 0x32, 0x43} <= set(present)
     assert 3 in present[0xFFF9], "EnableDischarging"
-    fields = {"dischargingEnabledUntil": None, "maximumDischargeCurrent": 10_000}
-    chip.call("invoke", 3100, 1, "EnergyEvse.Commands.EnableDischarging", fields, timed_ms=2000)
-    assert chip.call("read", 3100, SUPPLY, (1, f"{EVSE}.MaximumDischargeCurrent")) == [2, 10_000]
-    box.stop()
+
+
+def test_what_no_pilot_tells_of_a_vehicle_is_null(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
+    peer, _ = bidirectional
+    assert peer.read("StateOfCharge", "BatteryCapacity", "VehicleID", "SessionEnergyDischarged") == [None] * 4
+    assert peer.read("DischargingEnabledUntil", "MaximumDischargeCurrent") == [0, 0]
+
+
+def test_a_box_that_cannot_discharge_permits_it_and_moves_nothing(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
+    peer, box = bidirectional
+    box.car("plug_in", cable_ma=32_000)
+    box.car("auto")
+    assert peer.discharge(None) == SUCCESS
+    assert peer.read("SupplyState", "DischargingEnabledUntil", "MaximumDischargeCurrent") == [DISCHARGING, None, 0]
+    assert peer.charge() == SUCCESS
+    assert peer.read("SupplyState", "MaximumChargeCurrent") == [BOTH, 16_000]
+    box.await_plant(lambda now: all(now["poles"]), 40)
+    assert peer.read("State", "SupplyState") == [CHARGING, BOTH]
+    until = int(time.time()) - MATTER_EPOCH_UNIX_S + 3
+    assert peer.discharge(until) == SUCCESS
+    box.until(lambda _now: peer.read("SupplyState") == [CHARGING_ENABLED])
+    assert peer.read("State", "DischargingEnabledUntil", "ChargingEnabledUntil") == [CHARGING, 0, None]
+    assert peer.discharge(None) == SUCCESS
+    assert peer.invoke("Disable") == SUCCESS
+    assert peer.read("SupplyState", "DischargingEnabledUntil", "ChargingEnabledUntil") == [DISABLED, 0, 0]
+    box.await_plant(lambda now: not now["drives"]["contactor"])
+    box.car("unplug")
+    box.until(lambda _now: peer.read("State") == [NOT_PLUGGED_IN])
+    told = peer.events()
+    assert [number for number, _ in told] == [0, 2, 3, 1]
+    assert (told[1][1]["maximumCurrent"], told[1][1]["maximumDischargeCurrent"]) == (16_000, 0)
+    assert (told[2][1]["energyDischarged"], told[3][1]["sessionEnergyDischarged"]) == (0, 0)
+    assert peer.read("SessionEnergyDischarged") == [0]
+
+
+def test_with_the_state_of_charge_a_target_needs_one(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
+    peer, _ = bidirectional
+
+    def targets(**fields: int) -> list[dict[str, Any]]:
+        target = {"$": "EnergyEvse.Structs.ChargingTargetStruct", "targetTimeMinutesPastMidnight": 420, **fields}
+        schedule = {"$": "EnergyEvse.Structs.ChargingTargetScheduleStruct", "dayOfWeekForSequence": 0x7F}
+        return [schedule | {"chargingTargets": [target]}]
+
+    assert peer.invoke("SetTargets", chargingTargetSchedules=targets(addedEnergy=1)) == FAILURE
+    assert peer.invoke("SetTargets", chargingTargetSchedules=targets(targetSoC=101)) == CONSTRAINT_ERROR
+    assert peer.invoke("SetTargets", chargingTargetSchedules=targets(targetSoC=80)) == SUCCESS
+
+
+def test_a_controller_may_write_what_is_its_to_write(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
+    peer, _ = bidirectional
+    assert peer.write("ApproximateEVEfficiency", 4_800) == SUCCESS
+    assert peer.write("RandomizationDelayWindow", 86_400) == SUCCESS
+    assert peer.write("RandomizationDelayWindow", 86_401) == CONSTRAINT_ERROR
+    assert peer.write("UserMaximumChargeCurrent", 10_000) == SUCCESS
+    assert peer.write("CircuitCapacity", 80_000) == UNSUPPORTED_WRITE
+    names = ("ApproximateEVEfficiency", "RandomizationDelayWindow", "UserMaximumChargeCurrent", "CircuitCapacity")
+    assert peer.read(*names) == [4_800, 86_400, 10_000, 32_000]
 
 
 def test_the_owner_permits_and_stops_through_the_cluster(chip: ChipController, wallbox: Wallbox, node_id: int) -> None:
