@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.energy.clock import SystemClock
@@ -24,7 +25,6 @@ from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
 
     from evse_pi.energy.clock import Clock
     from evse_pi.node.commands import Bell
@@ -33,57 +33,37 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_S = 10.0
-INSTALLER_SOCKET = "/run/evse-pi-installer.sock"  # root's own folder: nobody else may put a socket in its place
+INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")  # root's own folder: nobody else may put a socket in its place
 SERVICE_WITHIN_S = 15.0
 SECRET_BYTES = 24
 ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from which address it would be
 
 
-class PinDesk:
-    """Checks the installer PIN: here where the files are this user's own, else by the service that may read them.
+class OwnPin:
+    """The PIN of a box whose installer's files are this user's own."""
 
-    One check at a time, and none while an earlier failure makes everybody wait: a flood of guesses costs neither the
-    service nor the record of refusals more than a few lines an hour.
-    """
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._pin = Pin(folder, clock)
 
-    def __init__(self, folder: Path, clock: Clock, service: str = INSTALLER_SOCKET) -> None:
-        self._folder = folder
-        self._clock = clock
-        self._service = service
-        self._failures = 0
-        self._failed_ns = 0
-        self._busy = asyncio.Lock()
-
-    @property
-    def is_set(self) -> bool:
-        """Whether there is a PIN."""
-        return (self._folder / PIN_FILE).exists()
-
-    async def check(self, pin: str, who: str) -> None:
-        """Return if this is the PIN. Raises: Refused when it is not, or it is too early to try again."""
-        if self._busy.locked():
-            raise Refused("another PIN is being checked; try again")
-        async with self._busy:
-            left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
-            if self._failures and left_ns > 0:
-                raise Refused(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
-            self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
-            if os.access(self._folder, os.W_OK):
-                await self._check_here(pin)
-            else:
-                await self._ask_service(pin, who)
-            self._failures = 0
-
-    async def _check_here(self, pin: str) -> None:
+    async def __call__(self, pin: str, _who: str) -> None:
+        """Return if this is the PIN. Raises: Refused."""
         try:
-            await asyncio.to_thread(Pin(self._folder, self._clock).verify, pin)
+            await asyncio.to_thread(self._pin.verify, pin)
         except (PinError, OSError) as error:
             raise Refused(str(error)) from error
 
-    async def _ask_service(self, pin: str, who: str) -> None:
+
+class PinService:
+    """The PIN of an installed box, which root's installer service compares and puts refusals on record for."""
+
+    def __init__(self, address: Path) -> None:
+        self._address = address
+
+    async def __call__(self, pin: str, who: str) -> None:
+        """Return if this is the PIN. Raises: Refused."""
         try:
             async with asyncio.timeout(SERVICE_WITHIN_S):
-                reader, writer = await asyncio.open_unix_connection(self._service)
+                reader, writer = await asyncio.open_unix_connection(self._address)
                 try:
                     writer.write(json.dumps({"name": who, "pin": pin}).encode() + b"\n")
                     answer = json.loads(await reader.readline())
@@ -95,15 +75,44 @@ class PinDesk:
             raise Refused(str(answer["error"]))
 
 
+class PinDesk:
+    """Takes PINs one at a time, and none while an earlier failure makes everybody wait.
+
+    So a flood of guesses costs neither the service nor the record of refusals more than a few lines an hour.
+    """
+
+    def __init__(self, verify: Callable[[str, str], Awaitable[None]], clock: Clock) -> None:
+        self._verify = verify
+        self._clock = clock
+        self._failures = 0
+        self._failed_ns = 0
+        self._busy = asyncio.Lock()
+
+    async def check(self, pin: str, who: str) -> None:
+        """Return if this is the PIN. Raises: Refused when it is not, or it is too early to try again."""
+        if self._busy.locked():
+            raise Refused("another PIN is being checked; try again")
+        async with self._busy:
+            left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
+            if self._failures and left_ns > 0:
+                raise Refused(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
+            self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
+            await self._verify(pin, who)
+            self._failures = 0
+
+
 class BoxAnswers:
     """The box as its page asks it: without the rights of an installer."""
 
     def __init__(
-        self, commands: Mapping[str, Callable[[Request], Awaitable[Any]]], bell: Bell, pin_desk: PinDesk
+        self, commands: Mapping[str, Callable[[Request], Awaitable[Any]]], bell: Bell, folder: Path, clock: Clock
     ) -> None:
+        """Answer by `commands`; `folder` holds the installer's files."""
         self._commands = commands
         self._bell = bell
-        self._pin_desk = pin_desk
+        self._pin_file = folder / PIN_FILE
+        own = os.access(folder, os.W_OK)
+        self._pin_desk = PinDesk(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
 
     async def ask(self, command: str, **fields: Any) -> Any:
         """Return what the command socket answers. Raises: Refused in the box's own words."""
@@ -126,7 +135,7 @@ class BoxAnswers:
     @property
     def pin_set(self) -> bool:
         """Return whether the box has an installer PIN."""
-        return self._pin_desk.is_set
+        return self._pin_file.exists()
 
     async def check_pin(self, pin: str, who: str) -> None:
         """Return if this is the installer PIN. Raises: Refused when it is not."""

@@ -31,7 +31,7 @@ def sessions_page(sessions: list[dict[str, Any]]) -> Page:
         for each in sessions
     ]
     told = table(f"The last {len(sessions)}, newest first.", ("Plugged in", "Energy", "Charging"), rows)
-    save = element("p", element("a", "Save all as CSV", href="/sessions.csv", class_="button", download="sessions.csv"))
+    save = element("p", element("a", "Save as CSV", href="/sessions.csv", class_="button", download="sessions.csv"))
     estimated = any(each["estimated"] for each in sessions)
     remark = note("~ estimated from the offer: there is no meter.") if estimated else None
     return Page("/sessions", "Sessions", (section("sessions", "Sessions", told, remark, save),))

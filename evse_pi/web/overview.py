@@ -116,4 +116,4 @@ def _value(limit: Mapping[str, Any]) -> str:
 def _end(limit: Mapping[str, Any]) -> str:
     if not limit.get("counts", True):
         return "over"
-    return "changed" if limit.get("in_s") is None else f"in {duration(limit['in_s'])}"
+    return "no end" if limit.get("in_s") is None else f"in {duration(limit['in_s'])}"
