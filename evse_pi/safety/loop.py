@@ -201,7 +201,7 @@ class SafetyLoop:
         self.timing.add_acted(acted_ns)
         self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
         self._publisher.publish(self._state, inputs, self._machine.board, self._senses.pilot_scale)
-        if self._actuators.obeyed:
+        if self._actuators.obeyed and not self._dragged(now_ns):
             self._beat()
             if not self._pulse():
                 self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
@@ -214,6 +214,13 @@ class SafetyLoop:
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
         missed = late_ns > LATE_TICK_NS and not self._actuators.opened
         return frozenset((Fault.TIMING_BUDGET,)) if missed or not self.timing.within_budget else NO_FAULTS
+
+    def _dragged(self, now_ns: int) -> bool:
+        """Return whether this tick took so long that the gate may have opened: a pulse would close it under load.
+
+        The next tick is late by as much, and opens. Hazard: H-15.
+        """
+        return not self._actuators.opened and self._clock() - now_ns > LATE_TICK_NS
 
     def _listen(self) -> Demand | None:
         """Return the newest demand ever received; none any more when stopping."""

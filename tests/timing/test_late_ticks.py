@@ -9,6 +9,7 @@ import pytest
 from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
+from evse_pi.sim.faulty import Break
 from evse_pi.sim.world import World, WorldSettings
 
 if TYPE_CHECKING:
@@ -83,3 +84,24 @@ def test_box_that_is_always_too_slow_refuses_to_energise_and_is_trusted_again_wh
     assert not world.energised
     late_ns = 0
     world.wait_for(lambda: world.energised, 400_000 * MS)
+
+
+@pytest.mark.hazard("H-15")
+def test_a_tick_that_drags_on_does_not_feed_the_gate_again_that_has_opened() -> None:
+    """The gate lets go after 100 ms; the pulse at the end of that very tick would close it again under load."""
+    world = charging_world(lambda _: 0)
+    world.wait(1_000 * MS)
+
+    def drag(live: object) -> object:
+        world.clock.sleep_until(world.clock.now_ns + 110 * MS)
+        world.plant.advance(world.clock.now_ns)
+        world.breakage.broken.clear()
+        return live
+
+    began_ns = world.clock.now_ns
+    world.breakage.drifts["voltage_sense.read_live"] = drag
+    world.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    world.wait(3_000 * MS)
+    coil = [each.value for each in world.plant.history.changes if each.signal == "coil" and each.at_ns > began_ns]
+    assert coil == [0]
+    assert Fault.TIMING_BUDGET in world.faults or not world.asked_closed
