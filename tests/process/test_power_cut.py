@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,12 +19,17 @@ CHARGING = [(11 * S, "plugged", 1), (12 * S, "s2", 1), (12 * S, "duty_ppm", 266_
 CLOSED = [*CHARGING, (13 * S + 30 * MS, "poles", 3)]
 
 
+async def live(day: ChargingDay, *kinds: str) -> ChargingDay:
+    async with day:
+        for kind in kinds:
+            await day.round(kind)
+    return day
+
+
 @pytest.mark.hazard("H-18")
 @pytest.mark.hazard("H-11")
-async def test_no_cut_loses_what_was_acknowledged_or_lets_more_flow(tmp_path: Path) -> None:
-    async with ChargingDay(tmp_path, PORT, seed=11) as day:
-        for kind in ("day", "charging", "charging", "torn"):
-            await day.round(kind)
+def test_no_cut_loses_what_was_acknowledged_or_lets_more_flow(tmp_path: Path) -> None:
+    day = asyncio.run(live(ChargingDay(tmp_path, PORT, seed=11), "day", "charging", "charging", "torn"))
     assert day.figures.resumed == 1
     assert day.figures.acknowledged.total() > 5
 
