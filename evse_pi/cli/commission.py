@@ -12,6 +12,7 @@ import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
+from evse_pi.cli.page import paragraph, row
 from evse_pi.cli.proposals import controllers
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5
+FABRIC_INDENT = 5
 _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 
 
@@ -61,18 +63,19 @@ def command(
 
 def lines(now: dict[str, Any]) -> list[str]:
     """Return the answer to `commission` as lines of text."""
-    told = [] if now["running"] else [f"Matter does not run: {now['trouble'] or 'it is starting'}"]
+    told = [] if now["running"] else paragraph(f"Matter does not run: {now['trouble'] or 'it is starting'}")
     for fabric in now["fabrics"]:
         label = fabric["label"] or f"vendor 0x{fabric['vendor_id']:04X}"
-        told.append(f"{fabric['fabric']:>3}  {label}  fabric {fabric['fabric_id']}  node {fabric['node_id']}")
+        about = f"{label}  fabric {fabric['fabric_id']}  node {fabric['node_id']}"
+        told += row(f"{fabric['fabric']:>3}", about, FABRIC_INDENT)
     if not now["fabrics"]:
-        told.append("no controller owns the box; its owner alone permits charging")
+        told += paragraph("no controller owns the box; its owner alone permits charging")
     if now["window"] is not None:
-        told.append("a controller with the code is let in now")
+        told += paragraph("a controller with the code is let in now")
     elif now["running"]:
-        told.append("nobody is let in; open the door with: evse-pi commission --open")
+        told += paragraph("nobody is let in; open the door with: evse-pi commission --open")
     if now["test_credentials"]:
-        told.append("the credentials are for tests: they prove nothing, and phones want a developer setting")
+        told += paragraph("the credentials are for tests: they prove nothing, and phones want a developer setting")
     return [*told, *(code_lines(now["codes"]) if now["codes"] else [])]
 
 
