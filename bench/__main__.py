@@ -21,6 +21,7 @@ def benches(quick: bool) -> list[list[str]]:
         ["spi_burst"],
         ["pilot_corners", "--windows", "2000" if quick else "100000"],
         ["sd_bytes"],
+        ["command_start", "--rounds", "5" if quick else "20"],
         ["black_box"],
         ["matter_bench", "--rounds", "1" if quick else "5", "--json", str(RESULTS / f"matter-{machine}.json")],
     ]
