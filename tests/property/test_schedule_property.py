@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.energy.randomization import DelayCause, drawn
-from evse_pi.energy.schedule import EFFICIENCY_PERCENT, Prospect, Standing, available_power_mw, pursue
+from evse_pi.energy.schedule import EFFICIENCY_PERCENT, Prospect, Standing, attend, available_power_mw, pursue
 from evse_pi.energy.targets import DaySchedule, Target, coming
 from hal.units import SECOND, Millivolts, MilliwattHours
 
@@ -96,6 +96,57 @@ def test_targets_come_on_their_days_in_order_within_a_week(zone, now_s, weekly):
         assert now_s < due.at_s <= now_s + 8 * 86_400 + 7_200
         bit = 1 << datetime.fromtimestamp(due.at_s, zone).isoweekday() % 7
         assert any(schedule.days & bit for schedule in weekly if due.target in schedule.targets)
+
+
+@given(zones, moments, schedules)
+def test_a_week_of_targets_shows_their_minutes_and_misses_no_day(zone, now_s, weekly):  # type: ignore[no-untyped-def]
+    found = coming(weekly, now_s, zone)
+    for due in found:
+        shown = datetime.fromtimestamp(due.at_s, zone)
+        minutes = shown.hour * 60 + shown.minute
+        if minutes != due.target.minutes_past_midnight:
+            before = datetime.fromtimestamp(due.at_s - 1, zone)
+            assert before.utcoffset() != shown.utcoffset(), "only where the clocks have just jumped"
+            assert before.hour * 60 + before.minute < due.target.minutes_past_midnight < minutes
+    today = datetime.fromtimestamp(now_s, zone).date()
+    for ahead in range(1, 8):
+        day = today + timedelta(days=ahead)
+        wanted = [one for schedule in weekly if schedule.days & 1 << day.isoweekday() % 7 for one in schedule.targets]
+        on_it = [due.target for due in found if datetime.fromtimestamp(due.at_s, zone).date() == day]
+        assert sorted(map(repr, on_it)) == sorted(map(repr, wanted))
+
+
+@given(zones, moments, schedules, st.integers(1_800, 43_200))
+def test_every_target_comes_once_however_the_clocks_change(zone, now_s, weekly, step_s):  # type: ignore[no-untyped-def]
+    """Whoever looks at the next target again and again meets each one, in its order, and none of them twice."""
+    end_s = now_s + 3 * 86_400
+    expected = [due for due in coming(weekly, now_s, zone) if due.at_s <= end_s]
+    met = []
+    while now_s < end_s:
+        dues = coming(weekly, now_s, zone)
+        until_s = min(now_s + step_s, end_s)
+        passed = [due for due in dues if due.at_s <= until_s]
+        met += passed
+        now_s = until_s
+    assert met == expected
+
+
+@given(zones, moments, schedules, windows, currents, st.booleans())
+def test_where_nothing_waits_a_start_is_never_in_the_future(zone, now_s, weekly, window_s, current_ma, flows):  # type: ignore[no-untyped-def]
+    power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
+    first_s, pursuit, start_s, energy_mwh = now_s, None, None, 0
+    for _ in range(20):
+        dues = coming(weekly, now_s, zone)
+        pursuit, plan = attend(pursuit, Prospect(now_s, dues, 1, energy_mwh, power_mw, window_s))
+        assert plan.due == dues[0]
+        assert not plan.holds or plan.standing is Standing.REACHED
+        if plan.start_s is not None:
+            assert first_s <= plan.start_s <= now_s
+            assert start_s is None or plan.start_s >= start_s
+        assert (plan.start_s is None) == (plan.standing is Standing.REACHED)
+        start_s = plan.start_s or start_s
+        now_s += 3_600
+        energy_mwh += power_mw if flows else 0
 
 
 @given(st.integers(0, 86_400), st.integers(0, 10**18), st.randoms(use_true_random=False))
