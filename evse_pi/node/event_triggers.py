@@ -127,6 +127,8 @@ class EventTriggers:
                 log.info("test event trigger %s", code.name)
                 await self._actions[code]()
         except TimeoutError as error:
+            faults = ",".join(sorted(fault.name for fault in self._charger.view().faults))
+            log.warning("%s is not settled: state=%s faults=%s", code.name, self._evse.state.state, faults)
             raise MatterStatus(Status.FAILURE, f"{code.name}: the box did not settle in {SETTLE_S:.0f} s") from error
         except (OSError, ValueError) as error:
             raise MatterStatus(Status.FAILURE, f"{code.name}: {error}") from error
@@ -162,7 +164,10 @@ class EventTriggers:
         await self._settle()
 
     async def _unplug(self) -> None:
+        """Pull the plug; under a fault the box may miss its contact before the pilot shows that the car is gone."""
         await self._simulator.verb("unplug")
+        await self._until(lambda: self._charger.view().session is None)
+        await self._until(lambda: Fault.CABLE_REMOVED not in self._charger.view().faults)
         await self._settle()
 
     async def _demand(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,15 @@ KEY = bytes.fromhex(ENABLE_KEY)
 def matter_time(delta_s: int = 0) -> int:
     """Return the time in s since 2000, some seconds from now."""
     return int(time.time()) - MATTER_EPOCH_UNIX_S + delta_s
+
+
+def next_at(minutes: int) -> int:
+    """Return when the local clock shows so many minutes past midnight next, in s since 2000."""
+    now = datetime.now().astimezone()
+    at = now.replace(hour=minutes // 60, minute=minutes % 60, second=0, microsecond=0)
+    if at < now:
+        at += timedelta(days=1)
+    return round(at.timestamp()) - MATTER_EPOCH_UNIX_S
 
 
 def target(minutes: int, added_mwh: int | None = 10_000_000, soc: int | None = None) -> dict[str, Any]:
@@ -136,17 +146,25 @@ class Peer:
 
     def no_more_events(self) -> None:
         """Be sure that the EVSE has told nothing beyond the last event that was taken."""
+        assert self.later_events() == []
+
+    def later_events(self) -> list[dict[str, Any]]:
+        """Return the EVSE's events after the last one that was taken, with their headers."""
         later = self.chip.call("read_events", self.node_id, self.number + 1)
-        assert [event for event in later if event["cluster"] == EVSE and event["number"] > self.number] == []
+        return [event for event in later if event["cluster"] == EVSE and event["number"] > self.number]
 
     def await_supply(self, state: int) -> None:
         """Wait until SupplyState is reported as `state`."""
         self.chip.call("updates_until", "attribute", 20, (1, EVSE, 1, state))
 
+    def take(self) -> list[Any]:
+        """Return all that was reported since the last look, as it came, and forget it."""
+        return self.chip.call("take_updates")
+
     def reports(self) -> dict[int, list[Any]]:
         """Return the values of each attribute of the EVSE that were reported since the last look, and forget them."""
         found: dict[int, list[Any]] = {}
-        for update in self.chip.call("take_updates"):
+        for update in self.take():
             if update[1] == "attribute" and update[2:4] == (1, EVSE):
                 found.setdefault(update[4], []).append(update[5])
         return found
