@@ -39,46 +39,52 @@ class BoxSilent(BoxNotRunning):
     """Somebody listens at the socket and does not answer."""
 
 
-def ask(address: Path, command: str, **fields: Any) -> Any:
+def ask(address: Path, command: str, *, within_s: float = ANSWER_WITHIN_S, **fields: Any) -> Any:
     """Return the result of one request.
 
-    Raises: BoxNotRunning when nobody listens, BoxError with the box's own words when it refuses.
+    Raises: BoxNotRunning when nobody listens, BoxSilent when nobody answers, BoxError with the box's own words when it
+    refuses.
     """
-    with closing(stream(address, command, **fields)) as answers:
+    with closing(stream(address, command, within_s=within_s, **fields)) as answers:
         return next(answers)
 
 
-def stream(address: Path, command: str, **fields: Any) -> Generator[Any, None, None]:
+def stream(
+    address: Path, command: str, *, within_s: float = ANSWER_WITHIN_S, **fields: Any
+) -> Generator[Any, None, None]:
     """Yield the results of one request for as long as the box sends them.
 
     Raises: as `ask`.
     """
-    with _connect(address) as connection, connection.makefile("rb") as lines:
+    with _connect(address, within_s) as connection, connection.makefile("rb") as lines:
         with suppress(BrokenPipeError, ConnectionResetError):  # the box's last words may still be there to read
             connection.sendall(json.dumps({"command": command, **fields}).encode() + b"\n")
         while True:
-            yield _result(address, _line(address, lines))
+            yield _result(address, _line(address, lines, within_s))
 
 
-def _connect(address: Path) -> socket.socket:
+def _connect(address: Path, within_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(ANSWER_WITHIN_S)
+    connection.settimeout(within_s)
     try:
         connection.connect(str(address))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
         raise BoxNotRunning(f"no box is running at {address.parent}; {start_hint(address.parent)}") from error
+    except (BlockingIOError, TimeoutError) as error:
+        connection.close()
+        raise BoxSilent(f"{address}: so many wait for an answer that no more are let in") from error
     except PermissionError as error:
         connection.close()
         raise BoxError(f"{address}: not permitted; join the group evse-pi, or use sudo") from error
     return connection
 
 
-def _line(address: Path, lines: Any) -> bytes:
+def _line(address: Path, lines: Any, within_s: float) -> bytes:
     try:
         line: bytes = lines.readline(MAX_LINE_BYTES)
     except TimeoutError as error:
-        raise BoxSilent(f"{address}: no answer within {ANSWER_WITHIN_S:.0f} s") from error
+        raise BoxSilent(f"{address}: no answer within {within_s:.0f} s") from error
     except ConnectionResetError:
         line = b""
     if not line.endswith(b"\n"):

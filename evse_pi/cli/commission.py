@@ -54,7 +54,8 @@ def command(
     if len(wanted) > 1:
         raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
     action = wanted[0] if wanted else "show"
-    fields = {"action": "show" if action == "list" else action, **({"fabric": remove} if action == "remove" else {})}
+    fields: dict[str, Any] = {"fabric": remove} if action == "remove" else {}
+    fields["action"] = "show" if action == "list" else action
     now = ask(box.control_socket, "commission", **fields)
     if action == "list":
         now["codes"] = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.client import BoxNotRunning, ask
+from evse_pi.cli.client import BoxNotRunning, BoxSilent, ask
 from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import paragraph, row, show
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
     from evse_pi.cli.places import Places
 
 
+ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by then hangs
+
+
 @click.command("why")
 @json_option()
 @of_a_box
 def command(*, box: Places, as_json: bool) -> None:
     """Say why the box does not charge, or charges at this current, and what to do."""
     try:
-        told = ask(box.control_socket, "why")
-    except BoxNotRunning:
-        told = _without_node(box.run_dir)
+        told = ask(box.control_socket, "why", within_s=ANSWER_WITHIN_S)
+    except BoxNotRunning as error:
+        told = _without_node(box.run_dir, hangs=isinstance(error, BoxSilent))
         if told is None:
             raise
         show(told, lines(told), as_json=as_json)
@@ -54,7 +57,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     return text
 
 
-def _without_node(run_dir: Path) -> dict[str, Any] | None:
+def _without_node(run_dir: Path, *, hangs: bool) -> dict[str, Any] | None:
     """Return what the safety process's own record says while no node process answers, None when there is none."""
     import time
 
@@ -64,6 +67,6 @@ def _without_node(run_dir: Path) -> dict[str, Any] | None:
 
     try:
         ring = Ring(RingFile(run_dir / RING_FILE))
-        return orphaned(ring.frames(2), ring.header(), time.monotonic_ns())
+        return orphaned(ring.frames(2), ring.header(), time.monotonic_ns(), hangs=hangs)
     except (OSError, RingError):
         return None

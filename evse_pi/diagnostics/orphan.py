@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from evse_pi.core.ring import RingHeader
 
 SILENT_NS = SECOND
-_NODE = "Start it: sudo systemctl start evse-pi-node; read why it ended: journalctl -u evse-pi-node."
+_START = "Start it: sudo systemctl start evse-pi-node; read why it ended: journalctl -u evse-pi-node."
+_RESTART = "Restart it: sudo systemctl restart evse-pi-node; read what it did last: journalctl -u evse-pi-node."
 
 
-def orphaned(frames: Sequence[Frame], header: RingHeader, now_ns: int) -> dict[str, Any] | None:
-    """Return what `why` returns, None when the safety process has never run here."""
+def orphaned(frames: Sequence[Frame], header: RingHeader, now_ns: int, *, hangs: bool = False) -> dict[str, Any] | None:
+    """Return what `why` returns, None when the safety process has never run here.
+
+    `hangs` says that the node process listens and does not answer, so that it is there.
+    """
     if not frames:
         return None
     last = frames[-1]
@@ -35,7 +39,8 @@ def orphaned(frames: Sequence[Frame], header: RingHeader, now_ns: int) -> dict[s
             finding("FAULT", "BOX_NOT_RUNNING", what, "Start both: sudo systemctl start evse-pi-safety evse-pi-node.")
         ]
     else:
-        findings = [finding("FAULT", "NODE_SILENT", _node_silent(last), _NODE), *_faults(frames)]
+        name, do = ("NODE_HANGS", _RESTART) if hangs else ("NODE_SILENT", _START)
+        findings = [finding("FAULT", name, _node_silent(last, hangs=hangs), do), *_faults(frames)]
     first = findings[0]
     return {
         "verdict": "FAULT",
@@ -45,13 +50,14 @@ def orphaned(frames: Sequence[Frame], header: RingHeader, now_ns: int) -> dict[s
     }
 
 
-def _node_silent(last: Frame) -> str:
+def _node_silent(last: Frame, *, hangs: bool) -> str:
     outcome, demand = last.outcome, last.inputs.demand
     left_s = max(demand.valid_until_ns - last.inputs.now_ns, 0) // SECOND if demand else 0
+    silent = "hangs: it runs and does not answer" if hangs else "does not answer"
     state = "charges" if outcome.contactor_closed else "does not charge"
     lease = f"its permission ends in {left_s} s" if left_s else "its permission has ended"
     return (
-        f"The node process does not answer. The safety process runs and {state} ({outcome.evse_state.name}, "
+        f"The node process {silent}. The safety process runs and {state} ({outcome.evse_state.name}, "
         f"{amps(outcome.offered_ma)} offered); {lease}, and without a new one it stops the vehicle and opens."
     )
 

@@ -153,7 +153,9 @@ def _verdict(status: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
     reason = status["reason"]["reason"]
     if reason == "CHARGING":
         return "CHARGING"
-    return "STOPPED" if reason in ("NOT_PERMITTED", "LIMIT_BELOW_MINIMUM") else "WAITING"
+    begins_by_itself = any(each["name"] in ("SCHEDULE", "RANDOM_DELAY") for each in findings)
+    stopped = reason in ("NOT_PERMITTED", "LIMIT_BELOW_MINIMUM") and not begins_by_itself
+    return "STOPPED" if stopped else "WAITING"
 
 
 def _paragraph(status: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:

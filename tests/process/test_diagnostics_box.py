@@ -218,6 +218,18 @@ def test_without_its_node_the_box_is_told_from_the_black_box(box: Places) -> Non
     eventually(box, "NO_VEHICLE")
 
 
+def test_a_node_that_hangs_is_named_and_hangs_nobody(box: Places) -> None:
+    node = process(box, "evse_pi.node")
+    os.kill(node, signal.SIGSTOP)
+    try:
+        done = evse_pi(box, "why")
+        assert (done.returncode, "NODE_HANGS" in done.stdout) == (Exit.NOT_RUNNING, True), done.stdout
+        assert "restart evse-pi-node" in " ".join(done.stdout.split())
+    finally:
+        os.kill(node, signal.SIGCONT)
+    eventually(box, "NO_VEHICLE")
+
+
 def test_a_box_that_does_not_run_is_said_by_every_command(tmp_path: Path) -> None:
     for name in (*COMMANDS, "permit", "stop", "clear", "wake"):
         done = evse_pi(places(tmp_path), name)

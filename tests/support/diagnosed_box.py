@@ -11,6 +11,7 @@ from evse_pi.diagnostics.ringfile import Ring
 from evse_pi.diagnostics.shelf import Shelf
 from evse_pi.diagnostics.why import why
 from evse_pi.node.box import Box
+from evse_pi.node.calendar import Calendar
 from evse_pi.node.diagnosis import Diagnosis
 from evse_pi.node.memory import Memory
 from evse_pi.node.status import status
@@ -31,12 +32,13 @@ class WorldClock:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.slow_s = 0
 
     def monotonic_ns(self) -> int:
         return self._world.clock.now_ns
 
     def unix_s(self) -> int | None:
-        return UNIX_S + self._world.clock.now_ns // SECOND
+        return UNIX_S - self.slow_s + self._world.clock.now_ns // SECOND
 
 
 class DirectStorage:
@@ -52,8 +54,9 @@ class DiagnosedBox:
     def __init__(self, folder: Path, **settings: Any) -> None:
         board = settings.pop("board", None) or load_board("simulated")
         self.world = World(WorldSettings(board, records=True, **settings))
-        clock = WorldClock(self.world)
-        self.box = Box(clock, ratings(board), self.world.settings.installation, Memory())
+        self.clock = WorldClock(self.world)
+        self.calendar = Calendar(self.clock, UNIX_S)
+        self.box = Box(self.clock, ratings(board), self.world.settings.installation, Memory())
         self.shelf = Shelf(folder)
         ring = Ring(lambda: memoryview(self.world.black_box))
         self.diagnosis = Diagnosis(board, self.box, ring, self.shelf, None)
@@ -96,7 +99,8 @@ class DiagnosedBox:
         asyncio.run(self.diagnosis.keep(DirectStorage()))  # type: ignore[arg-type]
 
     def status(self, **extras: Any) -> dict[str, Any]:
-        return {**status(self.box), "notices": self.diagnosis.notices, "devices": [], **extras}
+        clock = [{"kind": "CLOCK", "text": self.calendar.notice}] if self.calendar.notice else []
+        return {**status(self.box), "notices": [*self.diagnosis.notices, *clock], "devices": [], **extras}
 
     def why(self, **extras: Any) -> dict[str, Any]:
         return why(self.status(**extras))

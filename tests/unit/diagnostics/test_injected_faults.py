@@ -5,17 +5,22 @@ Under virtual time: the real safety loop, the real node box, and the black box b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.config import SIMULATED_INSTALLATION
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
+from evse_pi.core.states import LimitSource
+from evse_pi.diagnostics.orphan import orphaned
 from evse_pi.diagnostics.recording import load
 from evse_pi.diagnostics.replay import differences, steps
+from evse_pi.diagnostics.ringfile import Ring
+from evse_pi.energy.demand import Ask
 from evse_pi.sim.faulty import Break
-from hal.units import MILLISECOND, Milliamps
+from hal.units import MILLISECOND, SECOND, Milliamps
 from tests.support.diagnosed_box import DiagnosedBox
 
 if TYPE_CHECKING:
@@ -96,6 +101,16 @@ def owner_stops(box: DiagnosedBox) -> None:
 def low_limit(box: DiagnosedBox) -> None:
     box.box.set_owner(permitted=True, limit_ma=Milliamps(4_000))
     box.world.node.permit(box.world.clock.now_ns, offered_ma=4_000)
+
+
+def delayed(box: DiagnosedBox) -> None:
+    until_ns = box.world.clock.now_ns + 600 * SECOND
+    box.box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
+    box.world.node.permit(box.world.clock.now_ns, permitted=False)
+
+
+def clock_of_yesterday(box: DiagnosedBox) -> None:
+    box.clock.slow_s = 86_400
 
 
 def flaps(box: DiagnosedBox) -> None:
@@ -186,6 +201,24 @@ CASES = {
     "owner stopped it": Case(
         owner_stops, "OWNER", "the owner has stopped", "evse-pi permit", seconds=10, verdict="STOPPED"
     ),
+    "random delay": Case(
+        delayed,
+        "RANDOM_DELAY",
+        "spreads the load of many boxes, for 58",
+        "evse-pi start",
+        seconds=10,
+        verdict="WAITING",
+    ),
+    "residual current is tried again": Case(
+        verb("trip_rcd"),
+        "RETRY_WAIT",
+        "after 15 minutes. 89",
+        "moisture",
+        settings={"installation": replace(SIMULATED_INSTALLATION, rcd_reclosures=1)},
+    ),
+    "wrong clock": Case(
+        clock_of_yesterday, "CLOCK", "is wrong: the history goes to", "timedatectl", verdict="CHARGING"
+    ),
     "limit below 6 A": Case(low_limit, "LIMIT_BELOW_MINIMUM", "4.0 A", "evse-pi set", seconds=15, verdict="STOPPED"),
     "contacts rest": Case(flaps, "MINIMUM_OFF_TIME", "rests", "Wait", seconds=2, verdict="WAITING"),
     "no vehicle": Case(nothing, "NO_VEHICLE", "12.0", "Plug", False, verdict="WAITING"),
@@ -206,6 +239,19 @@ def test_why_names_what_was_injected_and_says_what_to_do(case: Case, tmp_path: P
     assert case.words in found[case.name]["what"]
     assert case.do in found[case.name]["do"]
     assert all(len(finding["do"]) > 3 for finding in told["findings"])
+
+
+def test_a_node_that_hangs_is_named_as_such_by_what_the_safety_process_recorded(tmp_path: Path) -> None:
+    box = DiagnosedBox(tmp_path).charging()
+    gone(box)
+    box.wait(3)
+    ring = Ring(lambda: memoryview(box.world.black_box))
+    told = orphaned(ring.frames(2), ring.header(), box.world.clock.now_ns, hangs=True)
+    assert told is not None
+    (found,) = told["findings"]
+    assert (told["verdict"], found["name"]) == ("FAULT", "NODE_HANGS")
+    assert "it runs and does not answer. The safety process runs and charges (C2, 32.0 A offered)" in found["what"]
+    assert "systemctl restart evse-pi-node" in found["do"]
 
 
 @pytest.mark.parametrize("name", ["diode missing", "lost phase", "converter refuses", "residual current"])
