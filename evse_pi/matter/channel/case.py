@@ -31,7 +31,7 @@ from evse_pi.matter.channel.protocol import (
     receive,
     receive_status,
 )
-from evse_pi.matter.channel.session import MessageCounter, PeerTiming, ReceptionWindow, Session, SessionKeys
+from evse_pi.matter.channel.session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain
 from evse_pi.matter.identity.resumption import ResumptionRecord
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
+    from evse_pi.matter.channel.session import Session
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.identity.fabric import Fabric, FabricTable
     from evse_pi.matter.identity.resumption import ResumptionStore
@@ -247,20 +248,13 @@ class CaseResponder:
         current = self._fabrics.get(peer.fabric.index)
         if current is None or current.noc != peer.fabric.noc:
             raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "the fabric was removed or updated meanwhile")
-        session = Session(
-            accessor=Accessor(AuthMode.CASE, peer.fabric.index, peer.node_id, peer.case_authenticated_tags),
-            address=exchange.session.address,
-            counter=MessageCounter(self._entropy),
-            window=ReceptionWindow(restarts=False),
+        session = exchange.session.secured(
+            Accessor(AuthMode.CASE, peer.fabric.index, peer.node_id, peer.case_authenticated_tags),
+            keys,
+            MessageCounter(self._entropy),
             local_id=local_id,
             peer_id=sigma1.initiator_session_id,
             local_node_id=peer.fabric.node_id,
-            sealing=Aead(keys.responder_to_initiator),
-            opening=Aead(keys.initiator_to_responder),
-            attestation_challenge=keys.attestation_challenge,
-            timing=exchange.session.timing,
-            last_received=exchange.session.last_received,
-            last_used=exchange.session.last_used,
         )
         self._stack.sessions.add(session)
         log.info("CASE session established session=%s", session)

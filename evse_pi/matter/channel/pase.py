@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel import spake2p
-from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, Aead, hkdf, sha256
+from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, hkdf, sha256
 from evse_pi.matter.channel.protocol import (
     INVALID_PARAMETER,
     SESSION_ESTABLISHED,
@@ -22,7 +22,7 @@ from evse_pi.matter.channel.protocol import (
     busy,
     receive,
 )
-from evse_pi.matter.channel.session import MessageCounter, PeerTiming, ReceptionWindow, Session, SessionKeys
+from evse_pi.matter.channel.session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.tlv import uint
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
+    from evse_pi.matter.channel.session import Session
     from evse_pi.matter.channel.stack import MessageStack
 
 log = logging.getLogger(__name__)
@@ -229,20 +230,9 @@ class PaseResponder:
 
     def _establish(self, exchange: Exchange, request: ParamRequest, local_id: int, shared_key: bytes) -> None:
         keys = SessionKeys.from_octets(hkdf(shared_key, salt=b"", info=b"SessionKeys", length=48))
-        session = Session(
-            accessor=Accessor(AuthMode.PASE),
-            address=exchange.session.address,
-            counter=MessageCounter(self._entropy),
-            window=ReceptionWindow(restarts=False),
-            local_id=local_id,
-            peer_id=request.initiator_session_id,
-            sealing=Aead(keys.responder_to_initiator),
-            opening=Aead(keys.initiator_to_responder),
-            attestation_challenge=keys.attestation_challenge,
-            timing=exchange.session.timing,
-            last_received=exchange.session.last_received,
-            last_used=exchange.session.last_used,
-        )
+        accessor, peer_id = Accessor(AuthMode.PASE), request.initiator_session_id
+        counter = MessageCounter(self._entropy)
+        session = exchange.session.secured(accessor, keys, counter, local_id=local_id, peer_id=peer_id)
         self._stack.sessions.add(session)
         log.info("PASE session established session=%s", session)
         for listener in self._session_listeners:

@@ -182,6 +182,33 @@ class Session:
     exchanges: dict[tuple[int, bool], Exchange] = field(default_factory=dict)
     """By exchange id and whether we are its initiator."""
 
+    def secured(
+        self,
+        accessor: Accessor,
+        keys: SessionKeys,
+        counter: MessageCounter,
+        *,
+        local_id: int,
+        peer_id: int,
+        local_node_id: int = 0,
+    ) -> Session:
+        """Return the session with the same peer that a handshake on this one has established; we are its responder."""
+        return Session(
+            accessor=accessor,
+            address=self.address,
+            counter=counter,
+            window=ReceptionWindow(restarts=False),
+            local_id=local_id,
+            peer_id=peer_id,
+            local_node_id=local_node_id,
+            sealing=Aead(keys.responder_to_initiator),
+            opening=Aead(keys.initiator_to_responder),
+            attestation_challenge=keys.attestation_challenge,
+            timing=self.timing,
+            last_received=self.last_received,
+            last_used=self.last_used,
+        )
+
     @property
     def is_secure(self) -> bool:
         """Whether messages are encrypted and the peer has proved who it is."""
