@@ -83,15 +83,23 @@ class EventTriggers:
     """Does to the simulated plant what each trigger says, one after the other."""
 
     def __init__(
-        self, simulator: Simulator, charger: BoxCharger, evse: EnergyEvseServer, mode: EnergyEvseModeServer
+        self,
+        simulator: Simulator,
+        charger: BoxCharger,
+        evse: EnergyEvseServer,
+        mode: EnergyEvseModeServer,
+        *,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._simulator = simulator
         self._charger = charger
         self._evse = evse
         self._mode = mode
+        self._settle_s = settle_s
         self._former: Former | None = None
         self._former_mode: ChargeMode | None = None
         self._turn = asyncio.Lock()
+        self._slow_turn = asyncio.Lock()
         self._slowing: set[asyncio.Task[None]] = set()
         self._actions: dict[Code, Callable[[], Awaitable[None]]] = {
             Code.BASIC: self._basic,
@@ -123,13 +131,13 @@ class EventTriggers:
         if code is None:
             return False
         try:
-            async with asyncio.timeout(SETTLE_S), self._turn:
+            async with asyncio.timeout(self._settle_s), self._turn:
                 log.info("test event trigger %s", code.name)
                 await self._actions[code]()
         except TimeoutError as error:
             faults = ",".join(sorted(fault.name for fault in self._charger.view().faults))
             log.warning("%s is not settled: state=%s faults=%s", code.name, self._evse.state.state, faults)
-            raise MatterStatus(Status.FAILURE, f"{code.name}: the box did not settle in {SETTLE_S:.0f} s") from error
+            raise MatterStatus(Status.FAILURE, f"{code.name}: the box did not settle in {self._settle_s} s") from error
         except (OSError, ValueError) as error:
             raise MatterStatus(Status.FAILURE, f"{code.name}: {error}") from error
         return True
@@ -258,7 +266,8 @@ class EventTriggers:
 
     async def _slow(self, *, on: bool) -> None:
         try:
-            await self._simulator.verb("break_rcd", how="slow", on=on)
+            async with self._slow_turn:
+                await self._simulator.verb("break_rcd", how="slow", on=on)
         except (OSError, ValueError) as error:
             log.warning("the simulated residual current device stays as it is: %s", error)
 

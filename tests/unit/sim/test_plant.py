@@ -185,6 +185,36 @@ def test_each_broken_residual_current_device_fails_in_its_way(fault, after_test,
     assert plant.sense(Sense.RCD_TRIPPED) is after_reset
 
 
+def test_a_slow_residual_current_device_trips_and_resets_just_in_time():
+    plant = Plant(STIFF)
+    plant.apply("break_rcd", {"how": "slow"}, 0)
+    plant.drive(Drive.RCD_TEST, True, 0)
+    plant.advance(800 * MS)
+    assert not plant.sense(Sense.RCD_TRIPPED)
+    plant.advance(950 * MS)
+    assert plant.sense(Sense.RCD_TRIPPED)
+    plant.drive(Drive.RCD_TEST, False, 1_000 * MS)
+    plant.drive(Drive.RCD_RESET, True, 1_000 * MS)
+    plant.advance(2_200 * MS)
+    assert plant.sense(Sense.RCD_TRIPPED)
+    plant.advance(2_400 * MS)
+    assert not plant.sense(Sense.RCD_TRIPPED)
+    plant.drive(Drive.RCD_RESET, False, 2_500 * MS)
+    plant.drive(Drive.RCD_RESET, True, 2_600 * MS)
+    plant.apply("break_rcd", {"how": "slow", "on": False}, 2_700 * MS)
+    assert not plant.sense(Sense.RCD_TRIPPED), "quick again in the middle of a reset"
+
+
+def test_a_card_shows_at_the_reader_until_it_is_taken_away():
+    plant = Plant(STIFF)
+    plant.apply("hold_card", {"uid": "00AAff"}, 0)
+    assert plant.state()["card"] == "00aaff"
+    with pytest.raises(ValueError, match="uid 'xy': allowed are pairs of hex digits"):
+        plant.apply("hold_card", {"uid": "xy"}, 0)
+    plant.apply("hold_card", {}, 0)
+    assert plant.state()["card"] == ""
+
+
 def test_the_lock_moves_only_when_driven_long_enough():
     plant = Plant(STIFF)
     plant.drive(Drive.LOCK, True, 0)

@@ -222,3 +222,48 @@ def test_bad_verbs_are_refused_by_name(verb, args, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         plant.apply(verb, args, 0)
     assert not plant.vehicle.plugged
+
+
+def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop():
+    plant = box()
+    plant.apply("plug_in", {}, 0)
+    plant.apply("insist", {}, 0)
+    assert plant.vehicle.s2 == "closed"
+    plant.set_pilot(OFFER_16_A, SECOND)
+    plant.set_pilot(1_000_000, 10 * SECOND)
+    plant.advance(11 * SECOND + 100 * MS)
+    assert plant.vehicle.s2 == "open", "it lets go within 3 s"
+    plant.advance(12 * SECOND)
+    assert plant.vehicle.s2 == "closed"
+    plant.apply("insist", {"on": False}, 13 * SECOND)
+    plant.advance(20 * SECOND)
+    assert plant.vehicle.s2 == "open"
+
+
+def test_a_car_that_insists_asks_nobody_in_state_f_and_forgets_it_with_the_plug():
+    plant = box()
+    plant.apply("plug_in", {}, 0)
+    plant.apply("insist", {}, 0)
+    plant.apply("open_s2", {}, SECOND)
+    plant.set_pilot(0, SECOND)
+    plant.advance(5 * SECOND)
+    assert plant.vehicle.s2 == "open"
+    plant.apply("unplug", {}, 6 * SECOND)
+    plant.apply("plug_in", {}, 7 * SECOND)
+    plant.set_pilot(1_000_000, 7 * SECOND)
+    plant.advance(9 * SECOND)
+    assert plant.vehicle.s2 == "open"
+
+
+def test_a_car_tells_what_it_was_told_to():
+    plant = box()
+    plant.apply("tell_battery", {"percent": 20, "mwh": 70_000_000}, 0)
+    plant.apply("tell_identifier", {"identifier": "car"}, 0)
+    told = plant.state()["vehicle"]
+    assert (told["battery_percent"], told["battery_mwh"], told["identifier"]) == (20, 70_000_000, "car")
+    with pytest.raises(ValueError, match="percent 101: allowed is 0 to 100"):
+        plant.apply("tell_battery", {"percent": 101}, 0)
+    plant.apply("tell_battery", {}, 0)
+    plant.apply("tell_identifier", {}, 0)
+    told = plant.state()["vehicle"]
+    assert (told["battery_percent"], told["battery_mwh"], told["identifier"]) == (None, None, None)
