@@ -49,7 +49,8 @@ class Chronicle:
         saved = memory.session
         current = saved.resumed(now_ns, clock.machine_boot, clock.unix_s()) if saved else None
         self._sessions = Sessions(current, None, memory.next_session)
-        if current is not None:
+        if saved is not None and current is not None:
+            self.register_mwh = saved.register_mwh  # until the meter is read: energy and register belong together
             log.info("session resumed number=%d energy_mwh=%d", current.number, current.energy_mwh)
 
     @property
@@ -115,12 +116,15 @@ class Chronicle:
         """
         sessions, current = self._sessions, self._sessions.current
         next_number = max(sessions.next_number, latest + 1)
+        now_ns = self._clock.monotonic_ns()
         if current is not None and current.number <= latest and current.number != connected:
-            now_ns = self._clock.monotonic_ns()
             self.journal.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
             log.warning("session number=%d was over before the power went, which nobody had written", current.number)
             known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
             current = None if connected is None else known
+        elif current is None and connected is not None and connected >= sessions.next_number:
+            log.warning("session number=%d had not been written when the power went; it goes on", connected)
+            current = Session(connected, now_ns, energy_mwh=energy_mwh)
         self._sessions = replace(sessions, current=current, next_number=next_number)
         self._save(urgent=True)
 

@@ -125,6 +125,21 @@ def test_a_silent_safety_process_ends_the_estimate(tmp_path: Path) -> None:
 
 
 @pytest.mark.hazard("H-18")
+def test_a_second_power_cut_before_the_meter_is_read_loses_no_energy(life: Life) -> None:
+    measure(life, 1_000_000)
+    life.become("C")
+    life.write()
+    measure(life, 1_400_000)
+    life.power_cut(outage_s=60)
+    life.become("B")
+    life.box.chronicle.save()
+    life.write()
+    life.power_cut(outage_s=60)
+    measure(life, 1_400_000)
+    assert life.box.chronicle.session.energy_mwh == 400_000
+
+
+@pytest.mark.hazard("H-18")
 def test_a_charging_session_survives_a_power_cut_with_its_energy(life: Life) -> None:
     """Energy is saved every five minutes; what flowed after the last save is still in the meter's register."""
     measure(life, 1_000_000)

@@ -270,6 +270,18 @@ def test_a_session_that_peers_know_and_nobody_wrote_goes_on_with_what_is_left_of
     assert number(bench) == 5
 
 
+def test_a_session_that_peers_know_goes_on_though_none_was_written_and_no_pilot_is_seen_yet() -> None:
+    bench = restarted(Told(session=4, transfer=Transfer(5_000), latest=4), "?", next_session=4)
+    bench.box.hear(bench.safety.become("B"))
+    session = bench.box.chronicle.session
+    assert session is not None
+    assert (session.number, session.energy_mwh) == (4, 5_000)
+    bench = restarted(Told(session=4, latest=4), "A", next_session=4)
+    assert number(bench) is None
+    bench.box.hear(bench.safety.become("B"))
+    assert number(bench) == 5
+
+
 def test_a_session_that_ended_for_peers_is_not_gone_on_with() -> None:
     bench = restarted(Told(latest=4), "B", session=STALE, next_session=4)
     assert number(bench) == 5
