@@ -28,7 +28,10 @@ coverage: ## the suite with branch coverage
 commands: ## write docs/COMMANDS.md from the commands
 	$(PYTHON) -m evse_pi.cli.reference markdown > docs/COMMANDS.md
 
+walk: ## write the installer's walk in docs/INSTALLING.md anew
+	$(PYTHON) -m tests.support.installer_walk
+
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test nightly lint coverage commands bench
+.PHONY: help setup demo check test nightly lint coverage commands walk bench

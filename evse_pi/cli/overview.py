@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.page import WIDE_INDENT, rows
+from evse_pi.cli.page import rows
 from evse_pi.cli.places import INSTALLATION_NAME, SYSTEM_STATE, folder_of
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evse_pi.cli.places import Places
 
 SUDO = "sudo "
+ONWARD_INDENT = 25
 
 
 def overview(box: Places) -> list[str]:
@@ -28,7 +29,7 @@ def overview(box: Places) -> list[str]:
     else:
         told, onward = _running(now)
     onward.append(("evse-pi --help", "all commands"))
-    return [*rows([("box", told), ("where", str(box.state_dir))]), "", *rows(onward, WIDE_INDENT)]
+    return [*rows([("box", told), ("where", str(box.state_dir))]), "", *rows(onward, ONWARD_INDENT)]
 
 
 def _idle(box: Places, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:

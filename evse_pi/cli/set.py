@@ -31,5 +31,9 @@ def command(*, box: Places, limit: int | str, as_json: bool) -> None:
 def told(answer: dict[str, Any]) -> str:
     """Return what the owner's word is now, and whether it will outlast a power cut."""
     limit = "without a limit" if answer["limit_ma"] is None else f"up to {answer['limit_ma'] / 1000:.1f} A"
-    word = f"charging is permitted, {limit}" if answer["permitted"] else f"charging is stopped; then {limit}"
+    word = (
+        f"charging is permitted, {limit}"
+        if answer["permitted"]
+        else f"charging is stopped until: evse-pi permit; then {limit}"
+    )
     return word if answer["stored"] else f"{word}; not stored yet: the disk takes nothing"

@@ -101,6 +101,7 @@ class Office:
 
     def installation(self, board: BoardSpec) -> Installation:
         """Return what is set. Raises: Refused when nothing is, or what is there cannot be used."""
+        self._ask_for_setup()
         try:
             return read_installation(self.installation_file, ratings(board))
         except ConfigError as error:
@@ -152,6 +153,7 @@ class Office:
 
         Raises: Refused, naming who limits it, OSError; then nothing changed. Hazard: H-04 overload of the circuit.
         """
+        self._ask_for_setup()
         try:
             former = read_proven(self.installation_file, board)[0].installation
         except ConfigError as error:
@@ -196,6 +198,11 @@ class Office:
         except PinError as error:
             raise Refused(str(error)) from error
         self._record(who, "PIN", {})
+
+    def _ask_for_setup(self) -> None:
+        """Find out whether there was a setup. Raises: Refused."""
+        if not self.installation_file.exists():
+            raise Refused(f"{self.folder}: this box was not set up yet; set it up with: evse-pi setup")
 
     def _check(self, installation: Installation, board: BoardSpec) -> None:
         try:

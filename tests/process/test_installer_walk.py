@@ -1,0 +1,9 @@
+"""The walk in docs/INSTALLING.md is what happens: it is taken again, and only figures may differ."""
+
+from __future__ import annotations
+
+from tests.support.installer_walk import of_the_document, walk, without_figures
+
+
+def test_the_documented_walk_of_a_new_box_is_what_happens() -> None:
+    assert without_figures(walk()) == without_figures(of_the_document()), "write it anew: make walk"
