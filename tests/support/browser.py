@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
@@ -60,14 +60,14 @@ class Browser:
     def scripts(self, *, on: bool) -> None:
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
 
-    def until(self, holds: Callable[[], Any], within_s: float = 30) -> Any:
+    def until(self, holds: Callable[[], Any], within_s: float = 12) -> Any:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             try:
                 if found := holds():
                     return found
-            except StaleElementReferenceException:
-                pass  # replaced by news in that moment
+            except (NoSuchElementException, StaleElementReferenceException):
+                pass  # on its way, or replaced by news in that moment
             time.sleep(0.05)
         raise AssertionError(f"never came about; the page says {self.text()}")
 

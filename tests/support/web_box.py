@@ -57,7 +57,7 @@ class WebBox:
         with SimulatorClient(self.box.simulator_socket) as client:
             client.verb(verb, **arguments)
 
-    def until(self, holds: Callable[[dict[str, Any]], Any], within_s: float = 40) -> dict[str, Any]:
+    def until(self, holds: Callable[[dict[str, Any]], Any], within_s: float = 25) -> dict[str, Any]:
         deadline, now = time.monotonic() + within_s, None
         while time.monotonic() < deadline:
             with suppress(BoxError):

@@ -1,0 +1,164 @@
+"""The node's side of its page: options, PINs, answers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
+from evse_pi.node.commands import Bell
+from evse_pi.node.control import Refusal
+from evse_pi.node.matter_options import OptionError
+from evse_pi.node.web import BoxAnswers, OwnPin, PinDesk, PinService, WebServer
+from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
+from evse_pi.web.answers import Refused
+from evse_pi.web.door import listen
+from tests.support.node_box import HandClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evse_pi.node.control import Request
+
+PIN = "480213"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: HandClock) -> PinDesk:
+    Pin(tmp_path, clock).choose(PIN)
+    return PinDesk(OwnPin(tmp_path, clock), clock)
+
+
+async def refused(desk: PinDesk, pin: str) -> str:
+    with pytest.raises(Refused) as refusal:
+        await desk.check(pin, "a phone")
+    return str(refusal.value)
+
+
+async def test_the_right_pin_is_taken_and_wrong_ones_make_everybody_wait(desk: PinDesk, clock: HandClock) -> None:
+    await desk.check(PIN, "a phone")
+    for _ in range(FREE_FAILURES):
+        assert "the PIN is wrong" in await refused(desk, "111222")
+    assert f"try again in {FIRST_DELAY_S} s" in await refused(desk, PIN)
+    clock.advance(FIRST_DELAY_S)
+    await desk.check(PIN, "a phone")
+    assert "the PIN is wrong" in await refused(desk, "111222")
+
+
+async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandClock) -> None:
+    asked: list[str] = []
+
+    async def never(pin: str, _who: str) -> None:
+        asked.append(pin)
+        raise Refused("the PIN is wrong")
+
+    desk = PinDesk(never, clock)
+    for _ in range(50):
+        await refused(desk, "111222")
+    assert len(asked) == FREE_FAILURES
+
+
+async def test_pins_are_compared_one_at_a_time(clock: HandClock) -> None:
+    going_on = asyncio.Event()
+
+    async def slow(_pin: str, _who: str) -> None:
+        await going_on.wait()
+
+    desk = PinDesk(slow, clock)
+    first = asyncio.create_task(desk.check(PIN, "a phone"))
+    await asyncio.sleep(0)
+    assert "another PIN is being checked" in await refused(desk, PIN)
+    going_on.set()
+    await first
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b'{"ok": true, "result": {}}\n', None),
+        (b'{"ok": false, "error": "the PIN is wrong"}\n', "wrong"),
+        (b"", "cannot"),
+    ],
+)
+async def test_an_installed_box_has_its_service_compare(tmp_path: Path, answer: bytes, words: str | None) -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(json.loads(await reader.readline()))
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / "socket"):
+        service = PinService(tmp_path / "socket")
+        if words is None:
+            await service(PIN, "a phone")
+        else:
+            with pytest.raises(Refused, match=words):
+                await service(PIN, "a phone")
+    assert heard == [{"name": "a phone", "pin": PIN}]
+    with pytest.raises(Refused, match="cannot be checked"):
+        await PinService(tmp_path / "nobody")(PIN, "a phone")
+
+
+async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: HandClock) -> None:
+    async def tell(request: Request) -> Any:
+        if request.fields.get("limit"):
+            raise Refusal("limit: too much")
+        return [request.installer, dict(request.fields)]
+
+    answers = BoxAnswers({"tell": tell}, Bell(), tmp_path, clock)
+    assert await answers.ask("tell", before=1) == [False, {"command": "tell", "before": 1}]
+    with pytest.raises(Refused, match="too much"):
+        await answers.ask("tell", limit=1)
+    assert (answers.knows("tell"), answers.knows("start"), answers.pin_set) == (True, False, False)
+
+
+async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: HandClock) -> None:
+    with listen("127.0.0.1", 0) as first:
+        port = int(first.getsockname()[1])
+        answers = BoxAnswers({}, Bell(), tmp_path, clock)
+        server = WebServer(WebOptions(port, "127.0.0.1"), answers, retry_s=0.02)
+        task = asyncio.create_task(server.run())
+        while server.trouble is None:  # noqa: ASYNC110 (it rings no bell)
+            await asyncio.sleep(0.01)
+        assert str(port) in server.trouble
+        assert "in use" in server.trouble
+    while not server.serving:  # noqa: ASYNC110 (it rings no bell)
+        await asyncio.sleep(0.01)
+    assert server.describe() == {"serving": True, "address": f"http://127.0.0.1:{port}/", "trouble": None}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [
+        ([], WebOptions()),
+        (["--no-web"], None),
+        (["--web-port=0"], None),
+        (
+            ["--web-port=9000", "--web-address=::1", "--web-name=Box.home.arpa"],
+            WebOptions(9000, "::1", ("box.home.arpa",)),
+        ),
+    ],
+)
+def test_options_say_where_the_page_is(arguments: list[str], chosen: WebOptions | None) -> None:
+    parser = argparse.ArgumentParser()
+    add_web_arguments(parser)
+    assert web_options_of(parser.parse_args(arguments)) == chosen
+
+
+@pytest.mark.parametrize("argument", ["--web-port=80", "--web-port=x", "--web-address=here", "--web-name=a b"])
+def test_a_wrong_option_is_named_with_its_value(argument: str) -> None:
+    name, value = argument.removeprefix("--").split("=")
+    with pytest.raises(OptionError, match=f"{name}: '{value}'"):
+        check([argument])
