@@ -16,6 +16,9 @@ check: ## every check and the whole test suite
 test: ## the test suite alone; ARGS="-k pilot" for a part
 	$(PYTHON) -m pytest $(ARGS)
 
+pictures: ## the pictures of docs/WEB.md, by the browser of the tests
+	$(PYTHON) -m tests.web.screenshots docs/web
+
 nightly: ## the long random searches too
 	EVSE_PI_HYPOTHESIS=search $(PYTHON) -m pytest -m "not hil" $(ARGS)
 
@@ -34,4 +37,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md anew
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test nightly lint coverage commands walk bench
+.PHONY: help setup demo check test pictures nightly lint coverage commands walk bench
