@@ -44,14 +44,10 @@ SELF_TEST_WITHIN_NS = 60 * SECOND  # one that never began, such as with a shorte
 SAME_END_NS = 2 * SECOND  # the clock is read to the second; less is no new end
 OPTIONAL = ("UserMaximumChargeCurrent", "RandomizationDelayWindow", "ApproximateEVEfficiency", "StartDiagnostics")
 
-_NO_DISCHARGE: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {
-        "energy_transfer_started": {"maximumDischargeCurrent": 0},
-        "energy_transfer_stopped": {"energyDischarged": 0},
-        "ev_not_detected": {"sessionEnergyDischarged": 0},
-    }
+_NOTHING_DISCHARGED: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {"energy_transfer_stopped": {"energyDischarged": 0}, "ev_not_detected": {"sessionEnergyDischarged": 0}}
 )
-"""What the events of a cluster with V2X say in addition, of a box that cannot take energy from a vehicle."""
+"""What the events of a cluster with V2X say in addition, of a box that takes no energy from a vehicle."""
 
 
 class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
@@ -333,7 +329,10 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     def _change(
         self, attributes: Mapping[str, Any], published: tuple[str, ...], happenings: tuple[Happening, ...]
     ) -> None:
-        more = _NO_DISCHARGE if "V2X" in self.cluster.features else {}
+        more: dict[str, Mapping[str, int]] = {}
+        if "V2X" in self.cluster.features:
+            started = {"maximumDischargeCurrent": attributes["maximum_discharge_current"]}
+            more = {**_NOTHING_DISCHARGED, "energy_transfer_started": started}
         with transaction():
             for key, value in attributes.items():
                 setattr(self.state, key, value)

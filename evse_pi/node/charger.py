@@ -14,7 +14,7 @@ from evse_pi.core.installation import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charger import EVSE_ENDPOINT, NO_VEHICLE_DATA, ChargerView, SelfTestView
+from evse_pi.device.charger import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, ChargerView, SelfTestView
 from evse_pi.device.charging_plan_memory import held_back, recalled
 from evse_pi.device.energy_evse_memory import NOTHING_KEPT, Kept, asks_of, decode, record_key
 from evse_pi.energy.demand import Ask, Lapse
@@ -83,6 +83,7 @@ class BoxCharger:
     def __init__(self, box: Box, renew: Callable[[], None]) -> None:
         self.changed: Observable[ChargerView] = Observable("charger")
         self.vehicle = NO_VEHICLE_DATA
+        self.rated_discharge_ma = NO_DISCHARGE_MA
         self._box = box
         self._renew = renew
         self._tested_ns: int | None = None
@@ -157,6 +158,7 @@ class BoxCharger:
             temperature=heat.centi_celsius if heat is not None and fresh(heat.at_ns, now_ns) else None,
             vehicle=self.vehicle,
             random_delay_s=USUAL_RANDOM_DELAY_S if installation is None else installation.random_delay_s,
+            rated_discharge_ma=self.rated_discharge_ma,
         )
 
     def ask(self, ask: Ask) -> None:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Fault, worst
 from evse_pi.core.states import FaultState, MatterState, SupplyState
-from evse_pi.device.charger import EVSE_ENDPOINT, NO_VEHICLE_DATA, VehicleData
+from evse_pi.device.charger import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, VehicleData
 from evse_pi.energy.modes import ChargeMode
 from evse_pi.matter.wire.status import MatterStatus, Status
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +36,7 @@ EVSE_CODES = 0x0099_0000_0000_0000
 SETTLE_S = 9.0  # controllers were seen to give up a command after 10 s
 POLL_S = 0.02
 ACKNOWLEDGE_S = 0.3  # an acknowledgement comes to nothing while a sensor, read every 2 s, still shows the fault
-BASIC_USER_MAXIMUM_MA = 32_000
+BASIC_LIMIT_MA = Milliamps(32_000)
 LARGEST_CABLE_MA = 63_000
 HOT_CELSIUS = 90.0
 LOW_PERCENT, HIGH_PERCENT, BATTERY_MWH = 20, 95, 70_000_000
@@ -151,8 +152,9 @@ class EventTriggers:
         await self._simulator.verb("unplug")
         await self._simulator.verb("repair")
         await self._acknowledge()
+        self._charger.rated_discharge_ma = BASIC_LIMIT_MA  # of the plant, which nothing else makes bidirectional
         self._evse.stop()
-        self._evse.limit_for_user(BASIC_USER_MAXIMUM_MA)
+        self._evse.limit_for_user(BASIC_LIMIT_MA)
         await self._settle()
         await self._end_of_diagnostics()
 
@@ -160,6 +162,7 @@ class EventTriggers:
         if self._former is not None:
             self._evse.limit_for_user(self._former.user_maximum_ma)
             self._former = None
+        self._charger.rated_discharge_ma = NO_DISCHARGE_MA
         await self._simulator.verb("tell_battery")
         await self._simulator.verb("tell_identifier")
         self._charger.meet(NO_VEHICLE_DATA)

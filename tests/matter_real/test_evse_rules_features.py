@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,11 @@ from tests.matter_real.evse_peer import (
     DISABLED,
     EV_CONNECTED,
     EV_NOT_DETECTED,
+    EVSE_STOPPED,
     FAILURE,
     NEEDS_TIMED_INTERACTION,
+    NO_DEMAND,
+    NO_ERROR,
     NOT_PLUGGED_IN,
     PLUG_IN,
     STARTED,
@@ -128,13 +132,43 @@ def test_discharging_is_permitted_and_taken_back_without_an_event(peer: Peer) ->
     assert peer.read("SupplyState") == ENABLED
     assert discharge(peer, matter_time(-1), 16_000) == SUCCESS
     assert peer.read("SupplyState", "DischargingEnabledUntil") == [CHARGING_ENABLED, 0]
-    assert discharge(peer, matter_time(2), 16_000) == SUCCESS
-    assert peer.read("SupplyState") == ENABLED
-    peer.await_supply(CHARGING_ENABLED)
-    assert peer.read("SupplyState", "ChargingEnabledUntil", "DischargingEnabledUntil") == [CHARGING_ENABLED, None, 0]
     assert discharge(peer, None, 16_000) == SUCCESS
     assert peer.invoke("Disable") == SUCCESS
     assert peer.read("SupplyState", "MaximumChargeCurrent", "MaximumDischargeCurrent") == [DISABLED, 0, 0]
+    peer.no_more_events()
+
+
+def test_a_run_of_discharging(peer: Peer) -> None:
+    def supply() -> list[int | None]:
+        return peer.read("SupplyState", "ChargingEnabledUntil", "DischargingEnabledUntil")
+
+    def currents() -> list[int]:
+        return peer.read("MinimumChargeCurrent", "MaximumChargeCurrent", "MaximumDischargeCurrent")
+
+    assert peer.trigger(BASIC) == SUCCESS
+    assert peer.trigger(PLUG_IN) == SUCCESS
+    peer.event(EV_CONNECTED)
+    assert peer.states() == [NO_DEMAND, DISABLED, NO_ERROR]
+    until, sooner = matter_time(8), matter_time(4)
+    assert peer.enable(until, 6_000, 60_000) == discharge(peer, sooner, 32_000) == SUCCESS
+    assert supply() == [ENABLED, until, sooner]
+    assert currents() == [6_000, 32_000, 32_000]
+    assert peer.trigger(ASK) == SUCCESS
+    started = peer.event(STARTED)
+    assert (started["maximumCurrent"], started["maximumDischargeCurrent"]) == (32_000, 32_000)
+    time.sleep(max(sooner + 1 - matter_time(), 0))
+    assert supply() == [CHARGING_ENABLED, until, 0]
+    assert currents() == [6_000, 32_000, 0]
+    stopped = peer.event(STOPPED)
+    assert (stopped["reason"], stopped["energyDischarged"]) == (EVSE_STOPPED, 0)
+    assert (supply(), currents()) == ([DISABLED, 0, 0], [0, 0, 0])
+    assert discharge(peer, None, 12_000) == SUCCESS
+    assert (supply(), currents()) == ([DISCHARGING_ENABLED, 0, None], [0, 0, 12_000])
+    assert peer.invoke("Disable") == SUCCESS
+    assert (supply(), currents()) == ([DISABLED, 0, 0], [0, 0, 0])
+    assert peer.trigger(UNPLUG) == SUCCESS
+    peer.event(EV_NOT_DETECTED)
+    assert peer.trigger(BASIC_CLEAR) == SUCCESS
     peer.no_more_events()
 
 

@@ -6,7 +6,7 @@ Each test is the sequence of one test case of the specification's test plan, tol
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.matter_real.evse_peer import (
     ASK,
@@ -57,11 +57,13 @@ from tests.matter_real.evse_peer import (
 )
 
 if TYPE_CHECKING:
+    from tests.matter_real.controllers import ChipController
     from tests.matter_real.wallbox import Wallbox
 
 NOTHING_PLANNED = [None, None, None, None]
 A_DAY_OF_TARGETS = range(60, 1_141, 120)
 ADDED = 25_000_000
+UNSUPPORTED_MODE = 1
 
 
 def begin(peer: Peer) -> None:
@@ -262,6 +264,27 @@ def test_a_run_of_quieter_reporting(peer: Peer) -> None:
     assert reports[SESSION_DURATION] == [0]
     assert reports[SESSION_ENERGY] == [0]
     disconnect(peer, session + 1)
+
+
+def test_a_run_of_the_modes(peer: Peer, chip: ChipController) -> None:
+    def read(name: str) -> Any:
+        return chip.call("read", peer.node_id, (1, f"EnergyEvseMode.Attributes.{name}"))[0]
+
+    def change(mode: int) -> int:
+        answer = chip.call("invoke", peer.node_id, 1, "EnergyEvseMode.Commands.ChangeToMode", {"newMode": mode})
+        return answer["status"]
+
+    before = read("CurrentMode")
+    modes = [option["mode"] for option in read("SupportedModes")]
+    assert len(modes) >= 2
+    assert before in modes
+    assert change(before) == SUCCESS
+    for mode in modes:
+        assert change(mode) == SUCCESS
+        assert read("CurrentMode") == mode
+    assert change(max(modes) + 1) == UNSUPPORTED_MODE
+    assert read("CurrentMode") == modes[-1]
+    assert change(before) == SUCCESS
 
 
 def test_a_run_of_the_card_reader(peer: Peer) -> None:
