@@ -23,6 +23,10 @@ def benches(quick: bool) -> list[list[str]]:
         ["sd_bytes"],
         ["command_start", "--rounds", "5" if quick else "20"],
         ["black_box"],
+        [
+            *("report_latency", "--cycles", "5" if quick else "60", "--charges", "3" if quick else "12"),
+            *("--json", str(RESULTS / f"report-{machine}.json")),
+        ],
         ["matter_bench", "--rounds", "1" if quick else "5", "--json", str(RESULTS / f"matter-{machine}.json")],
     ]
 

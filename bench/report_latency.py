@@ -6,11 +6,13 @@ safety process, node with Matter. The CHIP SDK's controller has subscribed to ev
 A time begins when the simulator changes the car and ends when the controller's library hands the update over, so
 debouncing, both processes, the network and the library are all in it. What a standard prescribes to wait for is not:
 closing is counted from the instant at which the poles touch. Exit status 1 when the goal is missed.
+On a machine with other load run it below `chrt -r 10`, so that the programs measured come first.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -19,8 +21,9 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,20 +35,23 @@ from tests.matter_real.namespaces import make_namespaces, remove_namespaces
 from tests.matter_real.wallbox import PASSCODE, Wallbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.matter_real.namespaces import Namespaces
 
 NODE, ENDPOINT, EVSE, STATE = 4700, 1, 0x99, 0
 NOT_PLUGGED_IN, NO_DEMAND, DEMAND, CHARGING, FAULTED = 0, 1, 2, 3, 6
 CONNECTED, NOT_DETECTED, STARTED, STOPPED, FAULT = range(5)
 GOAL_MS = 100.0
 HEARD_WITHIN_S = 30.0
-TOO_SLOW, TRUSTED_AGAIN_S = "TIMING_BUDGET", 400.0
+OWN_FAULTS = {"EMERGENCY_STOP"}
+"""Others are those of a box that gets too little of its machine: late ticks, and a watchdog that trips for them."""
 POLES = 3
 COUNTED = {
     "plug in": "from the plug; two windows of the pilot that agree",
     "demand, not permitted": "from S2; five windows that agree before C is believed",
     "demand, permitted": "from S2, as before; the offer already stands",
-    "current may flow": "from the poles; the box waits 0.5 s for a steady C, tests nothing else",
+    "current may flow": "from the poles; before that the box waits 0.5 s for a steady C, and the coil pulls in",
     "demand ends": "from S2; two windows",
     "demand ends while charging": "from S2; one window that is clearly B, or two",
     "unplug": "from the plug; two windows",
@@ -91,11 +97,11 @@ QUANTILES = (("p50", 50), ("p99", 99), ("max", 100))
 class Watcher:
     """Lets things happen to the car, and notes when the controller heard of them."""
 
-    def __init__(self, box: Wallbox, chip: ChipController) -> None:
-        self.samples = Samples()
-        self.broken_off = 0
+    def __init__(self, box: Wallbox, chip: ChipController, node_id: int, samples: Samples) -> None:
+        self._samples = samples
         self._box = box
         self._chip = chip
+        self._node_id = node_id
         self._rng = random.Random(1)
 
     def timed(self, action: str, state: int, event: int | None, act: Callable[[], int]) -> None:
@@ -105,9 +111,9 @@ class Watcher:
         since_1970_ns = time.time_ns() - time.monotonic_ns()
         acted_s = (act() + since_1970_ns) / 1e9
         heard = self._heard(f"{action}: State {state}", "attribute", (ENDPOINT, EVSE, STATE, state))
-        self.samples.add(action, "State", (heard[-1][0] - acted_s) * 1e3)
+        self._samples.add(action, "State", (heard[-1][0] - acted_s) * 1e3)
         if event is not None:
-            self.samples.add(action, "event", (self._told(heard, event) - acted_s) * 1e3)
+            self._samples.add(action, "event", (self._told(heard, event) - acted_s) * 1e3)
 
     def _told(self, heard: list[Any], event: int) -> float:
         while not (times := [each[0] for each in heard if each[1] == "event" and _is(each[2], event)]):
@@ -133,22 +139,23 @@ class Watcher:
     def await_state(self, state: int) -> None:
         """Wait until the cluster is in `state`, however long that takes."""
         until = time.monotonic() + HEARD_WITHIN_S
-        while self._chip.call("read", NODE, (ENDPOINT, "EnergyEvse.Attributes.State")) != [state]:
+        while self._chip.call("read", self._node_id, (ENDPOINT, "EnergyEvse.Attributes.State")) != [state]:
             if time.monotonic() > until:
                 raise TimeoutError(f"State is not {state}: {self._box.log()[-2000:]}")
             time.sleep(0.1)
 
-    def attempt(self, story: Callable[[], None]) -> None:
-        """Let a story happen; one that a machine with too much other load breaks off is counted and left."""
+    def tell(self, stories: deque[int | None]) -> bool:
+        """Let stories happen; return False once a machine with too much other load has broken one off."""
         try:
-            story()
+            while stories:
+                story = stories[0]
+                self.cycle() if story is None else self.charge(story)
+                stories.popleft()
         except TimeoutError:
-            if TOO_SLOW not in self._faults():
+            if self._faults() <= OWN_FAULTS:
                 raise
-            self.broken_off += 1
-            self._box.car("press_stop", on=False)
-            self._box.car("unplug")
-            self._box.until(lambda now: not now["faults"], TRUSTED_AGAIN_S)
+            return False
+        return True
 
     def _faults(self) -> set[str]:
         return {each["fault"] for each in self._box.ask("status")["faults"]}
@@ -171,6 +178,7 @@ class Watcher:
 
     def charge(self, how: int) -> None:
         """A car comes and charges; it ends in one of three ways."""
+        self._box.ask("permit")
         self._box.car("plug_in", cable_ma=32_000)
         self.await_state(NO_DEMAND)
         self._box.await_plant(lambda now: now["duty_ppm"] < 1_000_000)
@@ -195,27 +203,37 @@ def _is(told: dict[str, Any], event: int) -> bool:
 
 
 def measure(cycles: int, charges: int) -> Samples:
-    """Run the box and return what was measured."""
+    """Run boxes, one after the other, until everything was measured.
+
+    A box that found itself too slow refuses to charge for minutes, and rightly; a fresh one takes its place.
+    """
+    stories: deque[int | None] = deque([None] * cycles + [number % 3 for number in range(charges)])
+    samples, lives = Samples(), itertools.count(1)
     namespaces = make_namespaces()
-    folder = Path(tempfile.mkdtemp(prefix="evse-"))
-    box = Wallbox(namespaces, folder, 470)
     try:
-        with ChipController(namespaces, folder / "chip") as chip:
-            box.start()
-            chip.call("commission", NODE, PASSCODE, box.discriminator)
-            chip.call("subscribe", NODE, 0, 60)
-            watcher = Watcher(box, chip)
-            for _ in range(cycles):
-                watcher.attempt(watcher.cycle)
-            box.ask("permit")
-            for number in range(charges):
-                watcher.attempt(partial(watcher.charge, number % 3))
-            if watcher.broken_off:
-                print(f"{watcher.broken_off} stories broken off: the machine was too slow for the box")
-            return watcher.samples
+        with tempfile.TemporaryDirectory() as name, ChipController(namespaces, Path(name) / "chip") as chip:
+            while stories:
+                with commissioned(namespaces, chip, life := next(lives)) as box:
+                    if not Watcher(box, chip, NODE + life, samples).tell(stories):
+                        print("a story was broken off: the machine was too slow for the box", flush=True)
+    finally:
+        remove_namespaces(namespaces)
+    return samples
+
+
+@contextmanager
+def commissioned(namespaces: Namespaces, chip: ChipController, life: int) -> Iterator[Wallbox]:
+    """Run a wallbox whose every change the controller hears of."""
+    folder = Path(tempfile.mkdtemp(prefix="evse-"))  # the sockets' paths must be short
+    box = Wallbox(namespaces, folder, 470 + life)
+    try:
+        box.start()
+        chip.call("commission", NODE + life, PASSCODE, box.discriminator)
+        chip.call("subscribe", NODE + life, 0, 60)
+        yield box
+        chip.call("unsubscribe")
     finally:
         box.stop()
-        remove_namespaces(namespaces)
         shutil.rmtree(folder)
 
 
