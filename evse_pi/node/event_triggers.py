@@ -230,6 +230,8 @@ class EventTriggers:
 
     async def _over_temperature(self) -> None:
         """Heat the box; a fault that outranks the heat is repaired while it is hot, so that one follows the other."""
+        if self._charger.view().temperature is None:
+            raise ValueError("the board has no thermometer")
         place = next(iter((await self._simulator.state())["temperatures"]))
         await self._simulator.verb("set_temperature", celsius=HOT_CELSIUS, sensor=place)
         await self._until(lambda: Fault.OVER_TEMPERATURE in self._charger.view().faults)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-BASIC, PLUG_IN, ASK, DIAGNOSED = (0x0099_0000_0000_0000 | code for code in (0x00, 0x02, 0x04, 0x20))
+BASIC, PLUG_IN, ASK, HEAT, DIAGNOSED = (0x0099_0000_0000_0000 | code for code in (0x00, 0x02, 0x04, 0x11, 0x20))
 
 
 @given(code=st.sampled_from(Code), endpoint=st.integers(0, 0xFFFF))
@@ -71,7 +71,7 @@ async def listening(tmp_path: Path) -> AsyncIterator[Callable[[Plant], Any]]:
 def triggers(simulator: Simulator, settle_s: float = 9.0) -> tuple[EventTriggers, Observable[Change]]:
     """Return triggers at an EVSE that never moves, and its SupplyState."""
     supply: Observable[Change] = Observable("supply")
-    nothing: Any = SimpleNamespace(faults=frozenset())
+    nothing: Any = SimpleNamespace(faults=frozenset(), temperature=None)
     charger: Any = SimpleNamespace(view=lambda: nothing)
     state = SimpleNamespace(state=0, supply_state=SupplyState.DISABLED_DIAGNOSTICS)
     evse: Any = SimpleNamespace(state=state, events=SimpleNamespace(supply_state_changed=supply), user_maximum_ma=None)
@@ -109,6 +109,7 @@ async def test_what_is_not_the_evses_is_left_to_others(tmp_path: Path) -> None:
     ("code", "vehicle", "words"),
     [
         (ASK, {"plugged": False}, "DEMAND: no vehicle is plugged in"),
+        (HEAT, {}, "OVER_TEMPERATURE: the board has no thermometer"),
         (DIAGNOSED, {}, "DIAGNOSTICS_COMPLETE: the box did not settle in 0.05 s"),
     ],
 )
