@@ -11,7 +11,7 @@ import click
 from evse_pi.cli.client import BoxError
 from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import place_options, resolve
-from evse_pi.cli.page import width
+from evse_pi.cli.page import paragraph, width
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def main() -> None:
     try:
         evse_pi(prog_name="evse-pi", terminal_width=width())
     except BoxError as error:
-        click.echo(f"evse-pi: {error}", err=True)
+        click.echo(_for_reading(f"evse-pi: {error}"), err=True)
         sys.exit(error.status)
     except Exception:  # noqa: BLE001 (the edge: whatever it is, the person is told what to do with it)
         import traceback
@@ -124,6 +124,13 @@ def main() -> None:
         traceback.print_exc()
         click.echo("evse-pi: this is a fault of the software; please attach what `evse-pi report` writes", err=True)
         sys.exit(Exit.BROKEN)
+
+
+def _for_reading(text: str) -> str:
+    """Return an error wrapped where a person reads it, on one line where a script does."""
+    if not sys.stderr.isatty():
+        return text
+    return "\n".join(line for each in text.splitlines() for line in paragraph(each) or [""])
 
 
 def _unknown(name: str) -> str:

@@ -13,8 +13,12 @@ import sys
 import tempfile
 import termios
 import time
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
+
+from evse_pi.cli.client import BoxError, ask
+from evse_pi.cli.places import places
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
 HEADING = "## A new box, from nothing to the certificate"
@@ -78,7 +82,9 @@ def walk() -> str:
                         stdout=subprocess.DEVNULL, text=True,
                     )  # fmt: skip
                     assert box.stderr is not None
-                    told.append(f"$ {command}\n{box.stderr.readline()}")
+                    said = next(line for line in box.stderr if line.startswith("evse-pi:"))
+                    told.append(f"$ {command}\n{said}")
+                    _await_rest(Path(home) / "box")
                     continue
                 out, status = at_a_terminal(command, answers, environment)
                 told.append(f"$ {command}\n{out}" + (f"(exit status {status})\n" if status else ""))
@@ -89,6 +95,18 @@ def walk() -> str:
                 box.send_signal(signal.SIGTERM)
                 box.communicate()
         return "\n".join(told).replace(home, "~")
+
+
+def _await_rest(box: Path) -> None:
+    """Return once the box has tested itself."""
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(BoxError):
+            reason = ask(places(box).control_socket, "status")["reason"]
+            if reason is not None and reason["reason"] == "NO_VEHICLE":
+                return
+        time.sleep(0.2)
+    raise TimeoutError("the box did not come to rest")
 
 
 def at_a_terminal(command: str, answers: tuple[str, ...], environment: dict[str, str]) -> tuple[str, int]:
