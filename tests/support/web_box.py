@@ -62,7 +62,7 @@ class WebBox:
         while time.monotonic() < deadline:
             with suppress(BoxError):
                 now = self.ask("status")
-                if now["reason"] is not None and holds(now):
+                if holds(now):
                     return dict(now)
             time.sleep(0.1)
         raise AssertionError(f"never came about; the box says {now}")
@@ -99,7 +99,7 @@ def web_box(folder: Path, *options: str, pin: bool = True) -> Iterator[WebBox]:
         child = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             box = WebBox(here, port)
-            box.until(lambda now: now["reason"]["reason"] == "NO_VEHICLE" and now["web"] and now["web"]["serving"])
+            box.until(lambda now: now["web"] and now["web"]["serving"], within_s=60)
             yield box
         finally:
             child.send_signal(signal.SIGTERM)

@@ -27,7 +27,7 @@ def pictures(box: WebBox, window: Browser, folder: Path) -> None:
     take(window, folder, "waiting-phone", f"{box.url}/", PHONE)
     box.car("plug_in", cable_ma=20_000)
     box.car("auto")
-    box.until(lambda now: now["reason"]["reason"] == "CHARGING")
+    box.until(lambda now: now["reason"] and now["reason"]["reason"] == "CHARGING")
     time.sleep(5)
     take(window, folder, "status-phone", f"{box.url}/", PHONE)
     take(window, folder, "status-desktop-dark", f"{box.url}/", DESKTOP, dark=True)
