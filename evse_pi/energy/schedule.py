@@ -104,10 +104,11 @@ def available_power_mw(current_ma: int, voltage_mv: Millivolts, phases: int) -> 
 
 
 def goes_by_soc(target: Target, *, known: bool) -> bool:
-    """Return whether a target goes by the state of charge: where that is `known`, or no energy could stand for it."""
-    if target.soc_percent is None:
-        return False
-    return known or target.soc_percent == FULL_PERCENT or target.added_energy_mwh is None
+    """Return whether a target goes by the state of charge: where that is `known`, or no energy stands for it.
+
+    Source: Matter Application Cluster Specification 1.4.2, ChargingTargetStruct: each takes precedence in its case.
+    """
+    return target.soc_percent is not None and (known or target.added_energy_mwh is None)
 
 
 def pursue(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
@@ -187,7 +188,8 @@ def _durations(pursuit: Pursuit, prospect: Prospect) -> list[tuple[int, int | No
             found.append((due.at_s, None))
             continue
         else:
-            missing_percent = max(target.soc_percent - prospect.soc_percent, 0)
+            last_percent = 1 if target.soc_percent == FULL_PERCENT else 0  # its end is the vehicle's to tell
+            missing_percent = max(target.soc_percent - prospect.soc_percent, last_percent)
             wanted_mwh = max(wanted_mwh, _at_socket(-(-missing_percent * prospect.capacity_mwh // 100)), 0)
         found.append((due.at_s, -(-wanted_mwh * HOUR_S // prospect.power_mw)))
     return found

@@ -25,8 +25,11 @@ moments = st.builds(
     st.sampled_from([*CLOCK_CHANGES, "2026-01-15", "2026-12-31"]),
     st.integers(-86_400, 86_400),
 )
+around_the_change = st.sampled_from([0, 60, 90, 119, 120, 135, 150, 165, 179, 180, 210, 1439])
 targets = st.builds(
-    lambda minutes, wh: Target(minutes, None, MilliwattHours(wh * 1000)), st.integers(0, 1439), st.integers(0, 60_000)
+    lambda minutes, wh: Target(minutes, None, MilliwattHours(wh * 1000)),
+    st.integers(0, 1439) | around_the_change,
+    st.integers(0, 60_000),
 )
 schedules = st.lists(
     st.builds(DaySchedule, st.integers(1, 0x7F), st.lists(targets, min_size=1, max_size=3).map(tuple)),

@@ -94,6 +94,21 @@ async def test_who_looks_at_the_box_while_an_event_is_told_tells_nothing_twice()
     assert evse.state.state == MatterState.NOT_PLUGGED_IN
 
 
+async def test_what_changes_while_an_event_is_told_is_told_right_after_it() -> None:
+    evse = await bench()
+
+    def pull_the_plug(_event: Any) -> None:
+        view = evse.charger.view()
+        assert view.session is not None
+        evse.charger._view = replace(view, pilot=A, session=None, last_session=view.session.ended(view.now_ns, None))
+        evse.server.refresh()
+
+    evse.server.events.ev_connected.on(pull_the_plug)
+    evse.charger.pilot(B)
+    assert evse.names == ["ev_connected", "ev_not_detected"]
+    assert evse.state.state == MatterState.NOT_PLUGGED_IN
+
+
 async def test_session_numbers_begin_at_0_and_rise_by_one() -> None:
     evse = await bench()
     assert evse.state.session_id is None

@@ -126,6 +126,24 @@ def test_a_charge_that_has_begun_says_when_less_current_makes_it_late() -> None:
     assert plan.standing is Standing.LATE
 
 
+def test_a_full_vehicle_is_asked_for_until_the_vehicle_itself_stops() -> None:
+    full = prospect(soc(100, 5), soc_percent=90, capacity_mwh=40_500_000)
+    pursuit, waiting = pursue(None, full)
+    assert waiting.start_s is not None
+    later = replace(full, now_s=waiting.start_s)
+    pursuit, _ = pursue(pursuit, later)
+    for percent, now_s in ((99, waiting.start_s + 1_800), (100, NOW_S + 5 * HOUR - 1)):
+        pursuit, plan = pursue(pursuit, replace(later, now_s=now_s, soc_percent=percent))
+        assert not plan.holds
+    _, other = pursue(None, prospect(soc(90, 5), soc_percent=90, capacity_mwh=40_500_000))
+    assert other.standing is Standing.REACHED
+
+
+def test_energy_stands_for_a_full_vehicle_whose_charge_nobody_knows() -> None:
+    _, plan = pursue(None, prospect(soc(100, 5, 8.1)))
+    assert (plan.standing, plan.start_s) == (Standing.WAITING, NOW_S + 4 * HOUR - 900)
+
+
 def test_a_begun_charge_ends_when_the_energy_is_in() -> None:
     pursuit, waiting = pursue(None, prospect(added(8.1, 5), energy_mwh=3 * KWH))
     pursuit, _ = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, energy_mwh=3 * KWH))
@@ -182,7 +200,12 @@ def test_power_is_current_times_voltage_times_phases_from_6_a_on(current_ma: int
 
 def test_a_target_goes_by_the_state_of_charge_where_that_is_known_or_nothing_else_is_said() -> None:
     energy = MilliwattHours(1)
-    table = [(None, energy, False, False), (80, energy, False, True), (80, None, True, True), (100, energy, True, True)]
+    table = [
+        (None, energy, False, False),
+        (80, energy, False, True),
+        (80, None, True, True),
+        (100, energy, False, True),
+    ]
     for percent, energy_mwh, unknown_soc, known_soc in table:
         target = Target(0, percent, energy_mwh)
         assert (goes_by_soc(target, known=False), goes_by_soc(target, known=True)) == (unknown_soc, known_soc)

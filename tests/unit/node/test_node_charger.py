@@ -109,6 +109,15 @@ def test_limits_are_all_that_count_each_with_its_owner() -> None:
     }
 
 
+def test_the_installer_s_random_delay_reaches_the_clusters() -> None:
+    bench = Bench()
+    assert bench.charger.view().random_delay_s == 600
+    bench.box.installation = replace(SIMULATED_INSTALLATION, random_delay_s=1_800)
+    assert bench.charger.view().random_delay_s == 1_800
+    bench.box.installation = None
+    assert bench.charger.view().random_delay_s == 600
+
+
 def test_old_readings_are_not_shown() -> None:
     bench = Bench()
     bench.box.measure(meter_reading(bench.clock.now_ns, 5, 6))
