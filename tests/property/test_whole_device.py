@@ -272,9 +272,11 @@ class World(RuleBasedStateMachine):
     @rule(permitted=st.booleans(), limit_ma=st.sampled_from([None, None, 6_000, 16_000]))
     @precondition(lambda self: self.device.node_up)
     def own(self, permitted, limit_ma) -> None:
-        stored = []
-        self.call(lambda: stored.append(self.device.own(permitted=permitted, limit_ma=limit_ma)))
-        self.owner_unstored = not stored[0]
+        self.owner_unstored = not self.run(self.say(permitted, limit_ma))
+        self.wait_ms(1_000)
+
+    async def say(self, permitted, limit_ma) -> bool:
+        return self.device.own(permitted=permitted, limit_ma=limit_ma)
 
     @rule(capacity_ma=st.sampled_from(CURRENTS))
     def install(self, capacity_ma) -> None:

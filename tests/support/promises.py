@@ -152,7 +152,8 @@ class Watch:
         self.closings += 1
         if not self._asking():
             self._find(at_ns, "closed although the vehicle does not ask")
-        if not self._powered(at_ns)[0]:
+        on, since_ns = self._powered(at_ns)
+        if not on and at_ns - since_ns > OPEN_NS:  # what a dying process wrote last may still arrive
             self._find(at_ns, "closed without power")
         if at_ns - self.opened_ns < REST_NS - 100 * MS:
             self._find(at_ns, f"closed {(at_ns - self.opened_ns) / S:.2f} s after it opened")

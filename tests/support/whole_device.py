@@ -145,7 +145,9 @@ class WholeDevice:
         machine = self.machine
         if self.clocks.now_ns < self.dead_until_ns:
             machine.now_ns += TICK_NS
-            machine.started_ns = machine.now_ns
+            if machine.now_ns >= self.dead_until_ns:
+                machine.restart()
+                machine.started_ns = machine.now_ns
         else:
             machine.tick()
             assert machine.seen is not None
@@ -287,7 +289,7 @@ class WholeDevice:
         self.machine.rcd_latched = False
         self.machine.shift(AFTER_BOOT_NS - before_ns)
         self.crash_safety()
-        self.machine.restart()
+        self.machine.started_ns = self.clocks.now_ns
         self.dead_until_ns = 0
         await self.start()
 
