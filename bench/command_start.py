@@ -97,7 +97,7 @@ def processor_ms() -> float:
 def told(name: str, took: list[tuple[float, float]]) -> float:
     """Print one row, and return its 95th percentile."""
     times, processor = zip(*took, strict=True)
-    p95 = statistics.quantiles(times, n=20)[-1]
+    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1]
     figures = "".join(f"{each:>5.0f} ms " for each in (statistics.median(times), p95, max(times)))
     print(f"{name or '(no command)':<34} {figures}{statistics.median(processor):>5.0f} ms", flush=True)
     return p95
