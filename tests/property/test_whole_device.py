@@ -415,8 +415,10 @@ class World(RuleBasedStateMachine):
             self.unfit.append(str(state))
 
     def check_attributes(self) -> None:
-        state, evse = self.device.evse.state, self.device.evse
+        state, evse, snapshot = self.device.evse.state, self.device.evse, self.device.box.snapshot
         faulty = state.fault_state != NO_ERROR
+        if snapshot is not None:  # before that what was told is shown
+            assert faulty == bool(snapshot.faults), "every fault is shown, and nothing else"
         assert faulty == (state.supply_state == DISABLED_ERROR), "9.3.8.3"
         assert faulty == (state.state == STATE_FAULT), "9.3.8.1"
         if not faulty and state.supply_state != DIAGNOSTICS:
@@ -441,12 +443,18 @@ class World(RuleBasedStateMachine):
             self.energy[session.number] = session.energy_mwh
 
     def check_demands(self) -> None:
-        """MaximumChargeCurrent is what the safety process is asked for, and the installer's limits on top."""
+        """Whoever forbids wins, and MaximumChargeCurrent is what the safety process is asked for at least."""
         device = self.device
         device.demands, demands = [], device.demands
         if not demands or device.renewal:
             return
-        demand, machine = demands[-1], device.machine
+        demand, machine, grant = demands[-1], device.machine, device.evse.internal.kept.grant
+        if not device.evse.charging_permitted:
+            assert not demand.permitted, "forbidden is forbidden"
+        if demand.permitted:
+            wanted = [device.box.owner.limit_ma]
+            wanted += [grant.maximum_ma] if device.governed else []
+            assert all(each is None or demand.offered_current_ma <= each for each in wanted), "nobody's limit is passed"
         limits = [demand.offered_current_ma, 32_000, device.box.installation.circuit_capacity_ma]
         cable_ma = device.charger.view().cable_ma
         limits += [] if cable_ma is None else [cable_ma]
