@@ -72,7 +72,9 @@ def _figures(status: Mapping[str, Any]) -> list[tuple[str, str | Markup]]:
 
 
 def _power(meter: Mapping[str, Any]) -> str:
-    return power(meter["power_mw"]) + (" (estimated)" if meter["estimated"] else "")
+    return power(meter["power_mw"]) + (
+        " (estimated)" if meter["estimated"] else ", stale" if meter.get("stale") else ""
+    )
 
 
 def _drawn(meter: Mapping[str, Any]) -> str | None:
