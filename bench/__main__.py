@@ -27,6 +27,7 @@ def benches(quick: bool) -> list[list[str]]:
             *("report_latency", "--cycles", "5" if quick else "60", "--charges", "3" if quick else "12"),
             *("--json", str(RESULTS / f"report-{machine}.json")),
         ],
+        ["power_cuts", "--rounds", "20" if quick else "1000", "--json", str(RESULTS / f"power-cuts-{machine}.json")],
         ["matter_bench", "--rounds", "1" if quick else "5", "--json", str(RESULTS / f"matter-{machine}.json")],
     ]
 
