@@ -80,3 +80,15 @@ def test_everything_else_is_refused_and_changes_nothing(desk: Desk, changes: dic
 @pytest.mark.parametrize("request_line", [b"", b"{", b"[]", b"\xff", b"x" * 5_000])
 def test_garbage_is_answered(desk: Desk, request_line: bytes) -> None:
     assert "request:" in answer(desk, request_line)["error"]
+
+
+def test_a_pin_alone_is_checked_and_changes_nothing(desk: Desk) -> None:
+    entries = len(desk.office.trail().entries)
+    assert answer(desk, b'{"name": "web page", "pin": "480213"}') == {"ok": True, "result": {"right": "PIN"}}
+    assert len(desk.office.trail().entries) == entries
+    told = answer(desk, b'{"name": "web page", "pin": "111222"}')
+    assert (told["ok"], "the PIN is wrong" in told["error"]) == (False, True)
+    entry = desk.office.trail().entries[-1]
+    assert (entry["what"], entry["wish"]) == ("refused", "check of the PIN")
+    assert not answer(desk, b'{"name": "web page", "pin": 480213}')["ok"]
+    assert capacity(desk) == 32_000
