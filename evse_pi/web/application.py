@@ -7,7 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from microdot import Microdot, Request, Response
 
@@ -30,6 +30,7 @@ ASSETS = {
     "page.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+LIVE = {"/": "/live/status", "/why": "/live/why", "/scope": "/live/scope", "/selftest": "/live/selftest"}
 ASSET_CACHED = "public, max-age=31536000, immutable"  # its address names its content
 _AMPS = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
 
@@ -51,7 +52,8 @@ class Application:
         routes.before_request(self._check)
         for path, build in self._pages.items():
             routes.route(path, methods=["GET"])(self._shown(build))
-            routes.route(f"/live{path if path != '/' else '/status'}", methods=["GET"])(self._streamed(build))
+        for path, address in LIVE.items():
+            routes.route(address, methods=["GET"])(self._streamed(self._pages[path]))
         for path, act in self._acts.items():
             routes.route(path, methods=["POST"])(self._done(act))
         routes.route("/static/<name>", methods=["GET"])(self._asset)
@@ -95,7 +97,7 @@ class Application:
         if not is_own_name(host, self._own_names):
             told = f"host: {host!r} is no name of this box; use its address, or start it with --web-name\n"
             return Response(told, HTTPStatus.MISDIRECTED_REQUEST)
-        if request.method == "POST" and urlsplit(request.headers.get("origin", "")).netloc != host:
+        if request.method == "POST" and request.headers.get("origin") != f"http://{host}":
             return Response("origin: a form must come from this page itself\n", HTTPStatus.FORBIDDEN)
         return None
 

@@ -146,9 +146,9 @@ def test_sessions_are_a_spreadsheet(box: WebBox) -> None:
 
 def test_news_come_without_asking_and_signs_of_life_in_between(box: WebBox) -> None:
     with socket.create_connection((HOST, box.port), timeout=20) as client:
-        client.sendall(f"GET /live/faults HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        client.sendall(f"GET /live/selftest HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         heard = b""
-        while b"event: alive" not in heard:  # the past does not change by itself
+        while b"event: alive" not in heard:  # a result does not change by itself
             heard += client.recv(4096)
     assert b"text/event-stream" in heard
     assert heard.count(b"data: <section") == 1
