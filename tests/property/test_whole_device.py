@@ -182,6 +182,12 @@ class World(RuleBasedStateMachine):
     def unplug(self) -> None:
         self.device.machine.vehicle = "A"
 
+    @rule(ohms=st.sampled_from(sorted(CABLES)))
+    def change_cars(self, ohms) -> None:
+        for vehicle in "ABAB":
+            self.device.machine.vehicle, self.device.machine.ohms = vehicle, ohms
+            self.wait_ms(1_200)
+
     @rule(diode=st.booleans(), short=st.booleans())
     @precondition(lambda self: self.device.machine.vehicle != "A")
     def wrong_cable(self, diode, short) -> None:

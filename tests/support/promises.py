@@ -153,9 +153,10 @@ class Watch:
         if not self._asking():
             self._find(at_ns, "closed although the vehicle does not ask")
         on, since_ns = self._powered(at_ns)
-        if not on and at_ns - since_ns > OPEN_NS:  # what a dying process wrote last may still arrive
+        dying = not on and at_ns - since_ns <= OPEN_NS  # what a process wrote last may still arrive
+        if not on and not dying:
             self._find(at_ns, "closed without power")
-        if at_ns - self.opened_ns < REST_NS - 100 * MS:
+        if at_ns - self.opened_ns < REST_NS - 100 * MS and not dying:
             self._find(at_ns, f"closed {(at_ns - self.opened_ns) / S:.2f} s after it opened")
         if not self._bound_ma(at_ns, IN_FORCE_NS):
             self._find(at_ns, "closed although charging is not permitted")
