@@ -223,6 +223,12 @@ class World(RuleBasedStateMachine):
         if status is not Status.SUCCESS:
             assert evse.internal.kept.grant == before, "a refused command changes nothing"
 
+    @rule(until_s=st.sampled_from([3, 8]))
+    @precondition(lambda self: self.device.node_up)
+    def enable_for_a_while(self, until_s) -> None:
+        self.enable(until_s, 6_000, 16_000)
+        self.wait_ms(11_000)
+
     @rule()
     @precondition(lambda self: self.device.node_up)
     def disable(self) -> None:
