@@ -118,6 +118,7 @@ class SafetyLoop:
         self._state = initial(self.due_ns, settings.former)
         self._demand: Demand | None = None
         self._watchdog_failed = False
+        self._fed_ns = self.due_ns
         self._reload_wanted = False
         self._waiting: Installed | None = None
         self._waiting_since = 0
@@ -201,7 +202,7 @@ class SafetyLoop:
         self.timing.add_acted(acted_ns)
         self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
         self._publisher.publish(self._state, inputs, self._machine.board, self._senses.pilot_scale)
-        if self._actuators.obeyed and not self._dragged(now_ns):
+        if self._actuators.obeyed and not self._starved(self._clock()):
             self._beat()
             if not self._pulse():
                 self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
@@ -213,14 +214,15 @@ class SafetyLoop:
         self._times_us = (late_ns // MICROSECOND, 0)
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
         missed = late_ns > LATE_TICK_NS and not self._actuators.opened
-        return frozenset((Fault.TIMING_BUDGET,)) if missed or not self.timing.within_budget else NO_FAULTS
+        trusted = self.timing.within_budget and not missed and not self._starved(now_ns)
+        return NO_FAULTS if trusted else frozenset((Fault.TIMING_BUDGET,))
 
-    def _dragged(self, now_ns: int) -> bool:
-        """Return whether this tick took so long that the gate may have opened: a pulse would close it under load.
+    def _starved(self, now_ns: int) -> bool:
+        """Return whether a closed contactor's gate may have let go for want of pulses: one more would close under load.
 
-        The next tick is late by as much, and opens. Hazard: H-15.
+        Late ticks and long ones add up, so what counts is the time since the last pulse. Hazard: H-15.
         """
-        return not self._actuators.opened and self._clock() - now_ns > LATE_TICK_NS
+        return self._watchdog is not None and not self._actuators.opened and now_ns - self._fed_ns > LATE_TICK_NS
 
     def _listen(self) -> Demand | None:
         """Return the newest demand ever received; none any more when stopping."""
@@ -276,6 +278,7 @@ class SafetyLoop:
             self._watchdog_failed = True
         else:
             self._watchdog_failed = False
+            self._fed_ns = self._clock()
         return not self._watchdog_failed
 
     def _reload(self) -> None:

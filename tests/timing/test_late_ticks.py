@@ -87,18 +87,22 @@ def test_box_that_is_always_too_slow_refuses_to_energise_and_is_trusted_again_wh
 
 
 @pytest.mark.hazard("H-15")
-def test_a_tick_that_drags_on_does_not_feed_the_gate_again_that_has_opened() -> None:
+@pytest.mark.parametrize(("late_ms", "drag_ms"), [(0, 110), (45, 49), (30, 70)])
+def test_a_tick_that_drags_on_does_not_feed_the_gate_again_that_has_opened(late_ms: int, drag_ms: int) -> None:
     """The gate lets go after 100 ms; the pulse at the end of that very tick would close it again under load."""
-    world = charging_world(lambda _: 0)
+    late_ns = 0
+    world = charging_world(lambda _: late_ns)
     world.wait(1_000 * MS)
 
     def drag(live: object) -> object:
-        world.clock.sleep_until(world.clock.now_ns + 110 * MS)
+        nonlocal late_ns
+        late_ns = 0
+        world.clock.sleep_until(world.clock.now_ns + drag_ms * MS)
         world.plant.advance(world.clock.now_ns)
         world.breakage.broken.clear()
         return live
 
-    began_ns = world.clock.now_ns
+    began_ns, late_ns = world.clock.now_ns, late_ms * MS
     world.breakage.drifts["voltage_sense.read_live"] = drag
     world.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
     world.wait(3_000 * MS)
