@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hal.errors import BadReading, BusTimeout, DeviceBusy, naming
+from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class ModbusRtu:
 
         self.name = port
         self._clock = clock
-        self._timeout_ns = timeout_ms * 1_000_000
+        self._timeout_ns = timeout_ms * MILLISECOND
         self._suspect = True  # whatever an earlier owner of the port left on its way
         self._termios_error = termios.error
         seconds = timeout_ms / 1000
@@ -100,7 +101,9 @@ class ModbusRtu:
         taken = b""
         while len(taken) < size:
             if self._clock() >= deadline_ns:
-                raise BusTimeout(f"{self.name}: {len(taken)} of {size} bytes within {self._timeout_ns} ns")
+                raise BusTimeout(
+                    f"{self.name}: {len(taken)} of {size} bytes within {self._timeout_ns // MILLISECOND} ms"
+                )
             taken += self._port.read(size - len(taken))
         return taken
 
