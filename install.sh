@@ -7,10 +7,11 @@ cd -- "$here"
 
 # What each command needs of Debian / Raspberry Pi OS: spidev has no wheel and is compiled, so is the device shim.
 build_packages=(python3-venv python3-dev gcc libc6-dev)
-# The CHIP controller needs libnl and libglib, its network namespaces need ip; the web page is judged by Chromium.
+# The CHIP controller needs libnl and libglib, its network namespaces need ip; the web page is judged by Chromium,
+# completion by the shells, the man page by groff.
 test_packages=(
   "${build_packages[@]}" iproute2 libnl-3-200 libnl-route-3-200 libglib2.0-0 shellcheck chromium chromium-driver
-  fonts-dejavu-core
+  fonts-dejavu-core zsh fish groff-base
 )
 
 usage() {

@@ -282,6 +282,7 @@ def test_the_least_of_all_limits_is_offered_and_a_change_acts_at_once(sound: Pee
 
     wallbox.car("plug_in", cable_ma=20_000)
     sound.event(EV_CONNECTED)
+    wallbox.until(lambda now: now["cable_ma"] == 20_000)  # read a moment after the plug is seen
     assert sound.enable(None, 6_000, 60_000) == SUCCESS
     assert maximum() == 20_000, "the cable's"
     assert sound.write("UserMaximumChargeCurrent", 13_000) == SUCCESS
