@@ -381,6 +381,21 @@ async def test_the_user_maximum_is_the_capacity_until_somebody_sets_it() -> None
     assert evse.state.circuit_capacity == 25_000
 
 
+async def test_enabling_for_good_without_a_current_permits_and_leaves_every_other_limit() -> None:
+    evse = await bench()
+    evse.server.write_user_maximum_charge_current(11_000)
+    assert evse.enable(None, 0, 0) is Status.SUCCESS
+    shown = evse.state
+    assert (shown.supply_state, shown.minimum_charge_current) == (SupplyState.CHARGING_ENABLED, 0)
+    assert shown.maximum_charge_current == 11_000, "the user's"
+
+
+async def test_enabling_until_an_end_without_a_current_is_a_pause() -> None:
+    evse = await bench()
+    assert evse.enable(NOW_S + 100, 0, 0) is Status.SUCCESS
+    assert (evse.state.supply_state, evse.state.maximum_charge_current) == (SupplyState.CHARGING_ENABLED, 0)
+
+
 async def test_commands_become_asks_in_their_own_names() -> None:
     evse = await bench()
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
