@@ -14,6 +14,7 @@ import pytest
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
 from evse_pi.config import SIMULATED_INSTALLATION, write_installation
+from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.energy.demand import Ask
@@ -285,6 +286,28 @@ async def test_an_order_is_answered_when_the_safety_process_has_heard_it(tmp_pat
         assert running.link.last.request == Request.CLEAR_USER | Request.CLEAR_INSTALLER
         await running.ask("wake")
         assert running.link.last.request == Request.RESTART_WAKE_UP
+        talking.cancel()
+
+
+@virtual_time
+async def test_a_clear_that_came_to_nothing_is_repeated_until_the_fault_is_gone(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.safety.become("A", frozenset((Fault.RCD_TRIPPED,)))
+
+        async def busy_at_the_first() -> None:
+            heard: set[int] = set()
+            while True:
+                running.speak()
+                if running.link.sent and running.link.last.request is Request.CLEAR_USER:
+                    heard.add(running.link.last.request_number)
+                if len(heard) == 2 and running.safety.faults:
+                    running.safety.become("A")
+                await asyncio.sleep(0.05)
+
+        talking = asyncio.create_task(busy_at_the_first())
+        await asyncio.sleep(0.2)
+        assert [record.fault for record in running.box.chronicle.faults] == [Fault.RCD_TRIPPED]
+        assert await running.ask("clear") == {"faults": []}
         talking.cancel()
 
 
