@@ -130,7 +130,7 @@ def power_range(view: ChargerView, minimum_ma: int) -> tuple[int, int]:
 
 
 def ranges(view: ChargerView, minimum_ma: int) -> list[Range]:
-    """Return what can be asked for now: a power between least and most, or none at all."""
+    """Return what can be asked at present: a power between least and most, or none at all."""
     least_mw, most_mw = power_range(view, minimum_ma)
     pause = Range(0, 0)
     return [Range(least_mw, most_mw), pause] if most_mw else [pause]
