@@ -16,6 +16,9 @@ def lines(status: dict[str, Any]) -> list[str]:
     rows += [("limit", text) for text in _limits(status)]
     rows += [("fault", f"{fault['fault']}: {fault['hint']}") for fault in status["faults"]] or [("fault", "none")]
     rows += [("warning", text) for text in status.get("warnings", ())]
+    absence = status.get("matter_absence")
+    if absence and not any(absence in warning for warning in status.get("warnings", ())):
+        rows.append(("matter", f"the box is no Matter device: {absence}"))
     if (web := status.get("web")) and web["serving"]:
         rows.append(("web page", web["address"]))
     return page.rows(rows)

@@ -53,6 +53,10 @@ class Keeper(Protocol):
     matter: MatterDevice | None
 
     @property
+    def matter_absence(self) -> str | None:
+        """Return why there is no Matter device, None when there is one."""
+
+    @property
     def owner_permits(self) -> bool:
         """Return whether charging is permitted as far as it is the owner's to say."""
 
@@ -210,7 +214,7 @@ class Commands:
         fields = request.only("action", "fabric")
         matter, action = self._node.matter, fields.get("action", "show")
         if matter is None:
-            raise Refusal("the box is no Matter device: it was started with --no-matter, or is still loading it")
+            raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
         actions: dict[Any, Callable[[], None]] = {
             "show": lambda: None,
             "codes": lambda: None,

@@ -158,6 +158,7 @@ class Daemon:
         self._installer_trouble: str | None = None
         self._stopping: asyncio.Event | None = None
         self.matter: MatterDevice | None = None
+        self._matter_refused = False
         self._matter_trouble: str | None = None
         self._web: WebServer | None = None
         self._web_trouble: str | None = None
@@ -185,6 +186,7 @@ class Daemon:
     async def be_matter_device(self, options: MatterOptions | None, equipment: Equipment) -> None:
         """Load and run the Matter device beside the box, which goes on whatever becomes of it."""
         if options is None:
+            self._matter_refused = True
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
         self.matter = module.MatterDevice(options, equipment, self._places.state_dir / DATABASE, self.charger)
@@ -193,7 +195,7 @@ class Daemon:
     def matter_ended(self, device: asyncio.Task[None]) -> None:
         """Note that the Matter device is gone for good, which only a broken installation brings about."""
         if not device.cancelled() and (error := device.exception()) is not None:
-            self._matter_trouble = f"Matter does not run: {type(error).__name__}: {error}"
+            self._matter_trouble = f"{type(error).__name__}: {error}"
             log.error("matter ended", exc_info=error)
 
     async def show_page(
@@ -270,6 +272,15 @@ class Daemon:
         self.bell.ring()
 
     @property
+    def matter_absence(self) -> str | None:
+        """Why there is no Matter device, None when there is one."""
+        if self.matter is not None:
+            return None
+        if self._matter_refused:
+            return "it was started with --no-matter"
+        return self._matter_trouble or "it is still being loaded"
+
+    @property
     def owner_permits(self) -> bool:
         """Whether charging is permitted as far as it is the owner's to say."""
         matter = self.matter
@@ -283,7 +294,7 @@ class Daemon:
         notices = [{"kind": "STORAGE", "text": warning} for warning in self._storage.warnings]
         if self.diagnosis is not None:
             notices += self.diagnosis.notices
-        matter_trouble = self._matter_trouble
+        matter_trouble = self._matter_trouble and f"Matter does not run: {self._matter_trouble}"
         if self.matter is not None and self.matter.trouble:
             matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
         web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
@@ -306,6 +317,7 @@ class Daemon:
             "version": version("evse-pi"),
             "owner": {"permitted": self.owner_permits, "limit_ma": self._box.owner.limit_ma},
             "matter": self.matter.describe() if self.matter is not None else None,
+            "matter_absence": self.matter_absence,
             "web": self._web.describe() if self._web is not None else None,
             "devices": devices,
             "notices": notices,

@@ -165,11 +165,11 @@ class Application:
         return service.self_test_page(await self._answers.ask("status"), session)
 
     async def _codes(self, session: Session | None) -> Page:
-        matter = (await self._answers.ask("status"))["matter"]
-        codes = None
+        status = await self._answers.ask("status")
+        matter, codes = status["matter"], None
         if matter is not None and session is not None and service.lets_in(matter):
             codes = (await self._answers.ask("commission", action="codes"))["codes"]
-        return service.codes_page(matter, codes, session, pin_set=self._answers.pin_set)
+        return service.codes_page(status, codes, session, pin_set=self._answers.pin_set)
 
     async def _control(self, session: Session | None) -> Page:
         return service.control_page(await self._answers.ask("status"), session, skips=self._answers.knows("start"))

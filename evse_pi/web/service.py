@@ -48,10 +48,11 @@ def self_test_page(status: Mapping[str, Any], session: Session | None, told: str
     )
 
 
-def codes_page(matter: Mapping[str, Any] | None, codes: Mapping[str, Any] | None, session: Session | None,
+def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, session: Session | None,
                *, pin_set: bool) -> Page:  # fmt: skip
     """Return how the box stands with Matter controllers and, to those who may see them, the setup codes."""
-    standing = section("standing", "Matter", definitions(_standing(matter)))
+    matter = status["matter"]
+    standing = section("standing", "Matter", definitions(_standing(matter, status.get("matter_absence"))))
     if matter is None or not lets_in(matter):
         shown = note("Codes are shown while no controller owns the box, or while its own commissioning window is open.")
     elif session is None:
@@ -133,9 +134,9 @@ def _limit_input() -> tuple[Markup, ...]:
     )
 
 
-def _standing(matter: Mapping[str, Any] | None) -> list[tuple[str, str | Markup]]:
+def _standing(matter: Mapping[str, Any] | None, absence: str | None) -> list[tuple[str, str | Markup]]:
     if matter is None:
-        return [("Matter", "off, or still loading")]
+        return [("Matter", f"the box is no Matter device: {absence}")]
     owners = len(matter["fabrics"])
     runs = "runs" if matter["running"] else f"does not run: {matter['trouble'] or 'it is starting'}"
     window = {None: "closed", "basic": "open for the codes of this box", "enhanced": "open for a controller's own code"}

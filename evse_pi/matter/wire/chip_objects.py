@@ -23,6 +23,7 @@ from typing import Any
 import chip.tlv
 
 _PACKAGE = "evse_pi_chip"
+_OBJECTS = Path("clusters", "Objects.py")
 _TOP_LEVEL_CLASS = re.compile(rb"^(?:@dataclass\n)?class (\w+)", re.MULTILINE)
 _NESTED_ATTRIBUTES = re.compile(r"^    class Attributes:\n.*?(?=^    class |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -31,7 +32,7 @@ class _Objects:
     """The source of `chip.clusters.Objects`, cut at its top-level classes and executed piece by piece."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "clusters" / "Objects.py"
+        self._path = folder / _OBJECTS
         source = self._path.read_bytes()
         starts = [(match.group(1).decode(), match.start()) for match in _TOP_LEVEL_CLASS.finditer(source)]
         ends = [start for _, start in starts[1:]] + [len(source)]
@@ -80,10 +81,22 @@ def _package(folder: Path) -> ModuleType:
 
 @functools.cache
 def _objects() -> _Objects:
+    return _Objects(_folder_of_objects())
+
+
+def _folder_of_objects() -> Path:
+    """Return the folder of `chip` that has the clusters. Raises: ImportError naming what is missing.
+
+    Without home-assistant-chip-core, which only a controller needs, `chip` is a namespace package: it has places, and
+    no file of its own.
+    """
     spec = importlib.util.find_spec("chip")
-    if spec is None or spec.origin is None:
-        raise ImportError("the package home-assistant-chip-clusters is not installed")
-    return _Objects(Path(spec.origin).parent)
+    places = [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+    for place in places:
+        if (place / _OBJECTS).is_file():
+            return place
+    looked = f"the package chip ({', '.join(map(str, places))}) has no {_OBJECTS}" if places else "no package chip"
+    raise ImportError(f"home-assistant-chip-clusters is not installed as it should be: {looked}", name="chip.clusters")
 
 
 def __getattr__(name: str) -> Any:

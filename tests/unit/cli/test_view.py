@@ -95,3 +95,11 @@ def test_warnings_are_shown_and_a_socket_without_a_cable_is_no_limit_of_0() -> N
     text = "\n".join(lines({**CHARGING, "limits": [empty], "cable_ma": None, "warnings": ["the disk is full"]}))
     assert "the disk is full" in text
     assert "0.0 A" not in text
+
+
+def test_the_absence_of_matter_is_told_once_with_its_reason() -> None:
+    off = "\n".join(lines({**CHARGING, "matter_absence": "it was started with --no-matter"}))
+    assert "no Matter device: it was started with --no-matter" in off
+    broken = "ImportError: a package is missing"
+    told = "\n".join(lines({**CHARGING, "matter_absence": broken, "warnings": [f"Matter does not run: {broken}"]}))
+    assert told.count(broken) == 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 
+import chip.tlv
 import pytest
 
 from evse_pi.matter.wire import chip_objects
@@ -51,3 +55,27 @@ def test_structures_are_values() -> None:
 def test_an_unknown_cluster_is_named() -> None:
     with pytest.raises(AttributeError, match="no cluster 'Toaster'"):
         _ = chip_objects.Toaster
+
+
+def chip_lies_in(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
+    """Let `chip` be found as a namespace package, as it is where nothing but its clusters is installed."""
+    spec = ModuleSpec("chip", None, is_package=True)
+    spec.submodule_search_locations = [str(place) for place in places]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if places else None)
+
+
+def test_the_clusters_are_found_where_chip_has_no_file_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    installed = Path(chip.tlv.__file__).parents[1]
+    chip_lies_in(monkeypatch, tmp_path / "elsewhere", installed)
+    assert chip_objects._folder_of_objects() == installed
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chip_lies_in(monkeypatch, tmp_path)
+    with pytest.raises(ImportError, match=rf"home-assistant-chip-clusters .*{tmp_path}\) has no clusters/Objects.py"):
+        chip_objects._folder_of_objects()
+    chip_lies_in(monkeypatch)
+    with pytest.raises(ImportError, match=r"home-assistant-chip-clusters .* no package chip"):
+        chip_objects._folder_of_objects()

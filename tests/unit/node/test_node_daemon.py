@@ -19,12 +19,14 @@ from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.energy.demand import Ask
 from evse_pi.energy.store import Store
+from evse_pi.node import daemon
 from evse_pi.node.box import Box
 from evse_pi.node.commands import Commands
 from evse_pi.node.control import Refusal
 from evse_pi.node.control import Request as Asked
 from evse_pi.node.daemon import Daemon, Places, serve
 from evse_pi.node.field import Field
+from evse_pi.node.matter_options import Equipment, MatterOptions
 from evse_pi.node.memory import Memory
 from evse_pi.node.storage import Storage
 from hal.units import SECOND, Milliamps
@@ -328,6 +330,37 @@ async def test_only_the_installer_may_act_as_one(tmp_path: Path) -> None:
             await running.ask("reload", installer=False)
         with pytest.raises(Refusal, match="role: 'boss' is not allowed; user or installer"):
             await running.ask("clear", role="boss")
+
+
+@virtual_time
+async def test_without_a_matter_device_the_true_reason_is_told(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        with pytest.raises(Refusal, match="no Matter device: it is still being loaded"):
+            await running.ask("commission")
+        await running.node.be_matter_device(None, Equipment())
+        with pytest.raises(Refusal, match="no Matter device: it was started with --no-matter"):
+            await running.ask("commission")
+        assert not any("Matter" in text for text in running.node.extras()["warnings"])
+
+
+@virtual_time
+async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> None:
+        raise ImportError("the package it takes is not there")
+
+    monkeypatch.setattr(daemon, "import_module", missing)
+    async with Running(tmp_path) as running:
+        device = asyncio.create_task(running.node.be_matter_device(MatterOptions(), Equipment()))
+        device.add_done_callback(running.node.matter_ended)
+        await asyncio.wait({device})
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal, match="no Matter device: ImportError: the package it takes is not there"):
+            await running.ask("commission")
+        told = running.node.extras()
+        assert "Matter does not run: ImportError: the package it takes is not there" in told["warnings"]
+        assert (told["matter"], told["matter_absence"]) == (None, "ImportError: the package it takes is not there")
 
 
 @virtual_time

@@ -72,7 +72,7 @@ def test_every_limit_says_what_it_allows_and_until_when(limit: dict[str, Any], w
 def test_codes_need_the_pin_and_a_box_that_lets_somebody_in() -> None:
     def page(session: Session | None = SESSION, *, pin_set: bool = True, **changes: Any) -> str:
         codes = CODES if session else None
-        return shown(service.codes_page({**MATTER, **changes}, codes, session, pin_set=pin_set))
+        return shown(service.codes_page({"matter": {**MATTER, **changes}}, codes, session, pin_set=pin_set))
 
     assert "<svg" in page()
     assert "3497-011-2332" in page()
@@ -86,7 +86,10 @@ def test_codes_need_the_pin_and_a_box_that_lets_somebody_in() -> None:
         assert "<svg" not in told
         assert "3497" not in told
     assert "setup --yes --set-pin-stdin" in page(None, pin_set=False)
-    assert "off, or still loading" in shown(service.codes_page(None, None, SESSION, pin_set=True))
+    absent = {"matter": None, "matter_absence": "it is still being loaded"}
+    assert "no Matter device: it is still being loaded" in shown(
+        service.codes_page(absent, None, SESSION, pin_set=True)
+    )
 
 
 def test_forms_carry_the_token_of_the_session_and_are_not_there_without(tmp_path: Any) -> None:
