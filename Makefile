@@ -16,6 +16,12 @@ check: ## every check and the whole test suite
 test: ## the test suite alone; ARGS="-k pilot" for a part
 	$(PYTHON) -m pytest $(ARGS)
 
+quick: ## the tests in virtual time, side by side; ARGS="-k pilot" for a part
+	$(PYTHON) -m pytest --tier parallel -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+serial: ## the tests with real processes and real time, one at a time
+	$(PYTHON) -m pytest --tier serial $(ARGS)
+
 pictures: ## the pictures of docs/WEB.md, by the browser of the tests
 	$(PYTHON) -m tests.web.screenshots docs/web
 
@@ -37,4 +43,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md anew
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test pictures nightly lint coverage commands walk bench
+.PHONY: help setup demo check test quick serial pictures nightly lint coverage commands walk bench

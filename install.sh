@@ -121,7 +121,28 @@ run_tests() {
   ruff check --quiet .
   mypy
   lint-imports --no-cache >/dev/null || { lint-imports --no-cache; die "an import breaks the layers"; }
-  python -m pytest "$@"
+  run_tiers "$@"
+}
+
+# run_tiers ARGUMENT...: what is independent of real time runs side by side, then the rest one test at a time. Both run
+# whatever becomes of the other; a failure of either is this command's, and its last lines are pytest's own of both.
+run_tiers() {
+  local logs tier code failed=0 selected=no side_by_side=(-n auto --maxprocesses 4 --dist worksteal)
+  logs=$(mktemp -d)
+  for tier in parallel serial; do
+    [ $tier = parallel ] || side_by_side=()
+    code=0
+    python -m pytest --tier $tier "${side_by_side[@]}" "$@" 2>&1 | tee "$logs/$tier" || code=$?
+    case $code in
+      0) selected=yes ;;
+      5) ;; # the arguments select no test of this tier
+      *) selected=yes failed=$code ;;
+    esac
+  done
+  tail -qn 1 "$logs/parallel" "$logs/serial"
+  rm -r "$logs"
+  [ $selected = yes ] || failed=5
+  return $failed
 }
 
 case "${1:-}" in

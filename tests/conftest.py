@@ -1,4 +1,4 @@
-"""What every test shares: hypothesis measures no time, since a busy machine is no fault of the code.
+"""What every test shares: the two tiers, and hypothesis, which measures no time on a machine that may be busy.
 
 The suite tries the same examples every time, so that what lands is what was tried; EVSE_PI_HYPOTHESIS=search looks for
 new ones, many of them.
@@ -7,8 +7,48 @@ new ones, many of them.
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import pytest
+
+TESTS = Path(__file__).parent
+PARALLEL = frozenset({"architecture", "conformance", "fault", "fuzz", "property", "scenario", "timing", "unit"})
+"""The folders of tests that are independent of real time, of each other and of the machine: they run side by side.
+
+Every other folder starts real processes and waits for them, takes network namespaces or judges real time: the serial
+tier, one test at a time.
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    choices = ["parallel", "serial"]
+    parser.addoption("--tier", choices=choices, help="run only the tests that run side by side, or only the others")
+
+
+def _is_elsewhere(path: Path, config: pytest.Config) -> bool:
+    """Return whether a file or folder belongs to the tier that was not asked for."""
+    tier = config.getoption("--tier")
+    if tier is None or TESTS not in path.parents:
+        return False
+    return (path.relative_to(TESTS).parts[0] in PARALLEL) != (tier == "parallel")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the other tier's tests; None leaves the decision to pytest."""
+    return True if _is_elsewhere(collection_path, config) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Leave out what was named on the command line and belongs to the other tier."""
+    others = [item for item in items if _is_elsewhere(item.path, config)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if not _is_elsewhere(item.path, config)]
+
 
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=5_000)

@@ -53,7 +53,9 @@ def test_other_decisions_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b'{"format": 9}\n{}\n{}\n')]
+    "content",
+    [b"", b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b'{"format": 9}\n{}\n{}\n')],
+    ids=["empty", "no gzip", "a line missing", "another format"],
 )
 def test_what_is_no_recording_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
