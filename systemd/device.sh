@@ -64,9 +64,10 @@ install_box() {
   [ -n "$dry" ] || [ -f "$config" ] || { printf 'evse-pi: %s is missing; is this a Raspberry Pi?\n' "$config" >&2; exit 1; }
   run apt-get update -qq
   run apt-get install -y -qq --no-install-recommends "${packages[@]}"
-  run groupadd --system --force evse-pi
-  add_user evse-safety gpio,spi
-  add_user evse-node i2c,dialout
+  run groupadd --system --force evse-pi    # people who use the box
+  run groupadd --system --force evse-link  # the two processes and nobody else
+  add_user evse-safety evse-link,gpio,spi
+  add_user evse-node evse-link,i2c,dialout
   run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards
   [ -f /etc/evse-pi/environment ] || run sh -c 'echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment'
   [ -x "$target/bin/python" ] || run python3 -m venv --system-site-packages "$target"

@@ -10,6 +10,7 @@ import click
 
 from evse_pi.cli.client import ask
 from evse_pi.cli.exits import Exit
+from evse_pi.cli.office import desk_of
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.page import row, show
 
@@ -20,13 +21,18 @@ SETTLES_S = 0.5  # the next snapshot tells what is left
 
 
 @click.command("clear")
-@click.option("--installer", is_flag=True, help="Also what only the installer may acknowledge; needs root.")
+@click.option("--installer", is_flag=True, help="Also what only the installer may acknowledge: as root, or by the PIN.")
+@click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input.")
+@click.option("--name", help="Your name, for the record; else the login name.")
 @json_option()
 @of_a_box
-def command(*, box: Places, installer: bool, as_json: bool) -> None:
+def command(*, box: Places, installer: bool, pin_stdin: bool, name: str | None, as_json: bool) -> None:
     """Acknowledge faults whose cause is gone; status 3 when some are left."""
     address = box.control_socket
-    ask(address, "clear", role="installer" if installer else "user")
+    if installer:
+        desk_of(box).clear(name, pin_stdin=pin_stdin)
+    else:
+        ask(address, "clear", role="user")
     time.sleep(SETTLES_S)
     faults = ask(address, "status")["faults"]
     show({"faults": [fault["fault"] for fault in faults]}, lines(faults), as_json=as_json)

@@ -3,7 +3,8 @@
 The service manager listens, starts this as root when somebody connects, and hands over the connection as standard
 input. A request is one line of JSON, `{"current_ma": 16000, "phases": null, "name": "Jo", "pin": "..."}`, its answer
 `{"ok": true, "result": ...}` or `{"ok": false, "error": TEXT}`. With name and pin alone the PIN is checked and nothing
-is changed, which is what the web page asks. Nothing else can be asked.
+is changed, which is what the web page asks; with `"clear": "installer"` beside them the running box is ordered to clear
+what only the installer may acknowledge. Nothing else can be asked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import closing
 from typing import Any
 
 from boards.loader import BoardError, load_board
+from evse_pi.cli.client import BoxError
 from evse_pi.cli.office import Desk, desk_of
 from evse_pi.cli.places import SYSTEM_RUN, SYSTEM_STATE, Places
 from evse_pi.installer.office import Refused, Who
@@ -24,8 +26,8 @@ from hal.units import Milliamps
 MAX_LINE_BYTES = 4_096
 REQUEST_WITHIN_S = 5.0
 MAX_CURRENT_MA = 80_000
-FIELDS: dict[str, Any] = {"current_ma": int, "phases": (int, type(None)), "name": str, "pin": str}
-PIN_FIELDS = ("name", "pin")
+KINDS: dict[str, Any] = {"current_ma": int, "phases": (int, type(None)), "clear": str, "name": str, "pin": str}
+REQUESTS = (("current_ma", "phases", "name", "pin"), ("clear", "name", "pin"), ("name", "pin"))
 _PEER = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
 
 
@@ -43,15 +45,21 @@ def serve(connection: socket.socket, desk: Desk) -> None:
     try:
         with connection.makefile("rb") as lines:
             request = _parsed(lines.readline(MAX_LINE_BYTES))
-        act = _set if "current_ma" in request else _check
+        act = _set if "current_ma" in request else _clear if "clear" in request else _check
         answer: dict[str, Any] = {"ok": True, "result": act(desk, request, uid)}
-    except (Refused, OSError) as error:
+    except (Refused, BoxError, OSError) as error:
         answer = {"ok": False, "error": str(error)}
     connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def _check(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
     return {"right": _right(desk, request, uid, "check of the PIN")}
+
+
+def _clear(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    right = _right(desk, request, uid, "clear as installer")
+    desk.order_clear(Who(_name(request, uid), right))
+    return {"right": right}
 
 
 def _right(desk: Desk, request: dict[str, Any], uid: int, wish: str) -> str:
@@ -82,12 +90,14 @@ def _parsed(line: bytes) -> dict[str, Any]:
         request = json.loads(line)
     except ValueError as error:
         raise Refused(f"request: no JSON: {error}") from error
-    if not isinstance(request, dict) or set(request) not in (set(FIELDS), set(PIN_FIELDS)):
-        raise Refused(f"request: must have {', '.join(FIELDS)}, or {' and '.join(PIN_FIELDS)}, and nothing else")
+    if not isinstance(request, dict) or set(request) not in map(set, REQUESTS):
+        raise Refused(f"request: must have {', or '.join(', '.join(names) for names in REQUESTS)}, and nothing else")
     for key in request:
-        kind = FIELDS[key]
+        kind = KINDS[key]
         if not isinstance(request[key], kind) or isinstance(request[key], bool):
             raise Refused(f"{key}: {request[key]!r} is not allowed" if key != "pin" else "pin: must be a text")
+    if request.get("clear", "installer") != "installer":
+        raise Refused(f"clear: {request['clear']!r} is not allowed; installer")
     if not 0 < request.get("current_ma", 1) <= MAX_CURRENT_MA:
         raise Refused(f"current_ma: {request['current_ma']} is not allowed; up to {MAX_CURRENT_MA}")
     return request

@@ -75,7 +75,31 @@ class Desk:
 
     def ask_installer(self, current_ma: int, phases: int | None, name: str | None) -> dict[str, Any]:
         """Have the installer service set the capacity for the PIN on the input. Raises: BoxError with its words."""
-        request = {"current_ma": current_ma, "phases": phases, "name": name or _login()}
+        return dict(self._ask_service({"current_ma": current_ma, "phases": phases}, name))
+
+    def clear(self, name: str | None, *, pin_stdin: bool) -> None:
+        """Have the box clear what only the installer may acknowledge, with the proof of it. Raises: BoxError."""
+        from evse_pi.installer.office import Refused
+
+        if pin_stdin and not self.may_write:
+            self._ask_service({"clear": "installer"}, name)
+            return
+        try:
+            self.order_clear(self.who(name, pin_stdin=pin_stdin, wish="clear as installer"))
+        except (Refused, OSError) as error:
+            raise BoxError(str(error)) from error
+
+    def order_clear(self, who: Who) -> None:
+        """Prove the order of `who` and give it to the running box. Raises: Refused, OSError, BoxError."""
+        proof = self.office.clearance(who)
+        fields: dict[str, Any] = {}
+        if proof is not None:
+            fields["clearance"] = {"at_ns": proof.at_ns, "digest": proof.digest}
+        ask(self.places.control_socket, "clear", role="installer", **fields)
+
+    def _ask_service(self, wish: dict[str, Any], name: str | None) -> Any:
+        """Have the installer service do something for the PIN on the input. Raises: BoxError with its words."""
+        request = {**wish, "name": name or _login()}
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(SERVICE_WITHIN_S)
             try:
@@ -87,7 +111,7 @@ class Desk:
                 raise BoxError(f"{INSTALLER_SOCKET}: {error}; use sudo") from error
         if not answer["ok"]:
             raise BoxError(str(answer["error"]))
-        return dict(answer["result"])
+        return answer["result"]
 
     def set_capacity(self, board: BoardSpec, wanted_ma: Milliamps, phases: int | None, who: Who) -> dict[str, Any]:
         """Set the capacity, put it in force, and return what came of it. Raises: Refused, OSError."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.clearance import make_clearance
 from evse_pi.config import (
     CALIBRATION_FILE,
     INSTALLATION,
@@ -24,13 +25,14 @@ from evse_pi.config import (
 from evse_pi.core.installation import InstallationError
 from evse_pi.installer.audit import AUDIT_FILE, Mark, Trail, append, read_trail
 from evse_pi.installer.pin import Pin, PinError
-from evse_pi.seal import make_key, read_key
+from evse_pi.seal import SealError, make_key, read_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from boards.spec import BoardSpec
+    from evse_pi.clearance import Clearance
     from evse_pi.core.installation import Installation
     from evse_pi.energy.clock import Clock
     from evse_pi.installer.calibration import Result
@@ -131,6 +133,20 @@ class Office:
         """Return the record of changes, compared with the marks in the sealed files. Raises: OSError."""
         marks = [self._mark_in(self.installation_file), self._mark_in(self.folder / CALIBRATION_FILE)]
         return read_trail(self.folder / AUDIT_FILE, [mark for mark in marks if mark is not None])
+
+    def clearance(self, who: Who) -> Clearance | None:
+        """Return the proof that an installer orders a clear now, put on record; None for a box without a key.
+
+        Raises: Refused when the key cannot be read, OSError. Hazard: H-03, H-14.
+        """
+        try:
+            key = read_key(self.folder)
+        except (PermissionError, SealError) as error:
+            raise Refused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
+        if key is None:
+            return None
+        self._record(who, "clear", {})
+        return make_clearance(key, self._clock.machine_boot, self._clock.monotonic_ns())
 
     # What is changed.
 

@@ -16,7 +16,7 @@ from boards.loader import BoardError, load_board
 from evse_pi.config import INSTALLATION, equipped
 from evse_pi.core.records import decode_snapshot
 from evse_pi.energy.clock import SystemClock
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, uid_of
 from evse_pi.node.daemon import Places, serve
 from evse_pi.node.lock import ProcessLock
 from evse_pi.node.matter_options import add_arguments, options_of
@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         places.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
         with ExitStack() as resources:
             resources.callback(ProcessLock(places.state_dir).close)
-            link = LinkEnd(places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET, decode_snapshot)
+            safety_uid = uid_of(arguments.safety_user)
+            own, peer = places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET
+            link = LinkEnd(own, peer, decode_snapshot, safety_uid)
             resources.callback(link.close)
             asyncio.run(_run(board, link, places, arguments))
     except BoardError as error:
@@ -73,6 +75,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
     parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY, help="folder of the database (%(default)s)")
     parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument("--safety-user", help="user of the safety process, whose snapshots count; else this one")
     parser.add_argument(
         "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(%(default)s)"
     )

@@ -22,6 +22,7 @@ from evse_pi.node.orders import Orders
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
+    from evse_pi.clearance import Clearance
     from evse_pi.core.installation import Installation
     from evse_pi.core.records import Demand, Request, Snapshot, TemperatureSample
     from evse_pi.core.settings import BoardRatings
@@ -111,9 +112,9 @@ class Box:
         self.chronicle.journal.note(owner_row(wanted), urgent=True)
         return True
 
-    def order(self, request: Request) -> None:
-        """Have the safety process carry out `request` once."""
-        self.orders.ask(request)
+    def order(self, request: Request, clearance: Clearance | None = None) -> None:
+        """Have the safety process carry out `request` once; `clearance` proves what only the installer may order."""
+        self.orders.ask(request, clearance)
 
     def heard_lately(self) -> bool:
         """Return whether the safety process speaks."""

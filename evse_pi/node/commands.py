@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request as Order
 from evse_pi.energy.modes import MODE_SOURCES
@@ -233,16 +234,17 @@ class Commands:
             raise Refusal(str(error)) from error
 
     async def _clear(self, request: Request) -> Any:
-        role = request.only("role").get("role", "user")
+        fields = request.only("role", "clearance")
+        role, told = fields.get("role", "user"), fields.get("clearance")
         if role not in ("user", "installer"):
             raise Refusal(f"role: {role!r} is not allowed; user or installer")
         if role == "installer" and not request.installer:
             raise Refusal("role: only root may clear as installer; use sudo")
         order = Order.CLEAR_USER | (Order.CLEAR_INSTALLER if role == "installer" else Order.NONE)
-        await self._acknowledge(order)
+        await self._acknowledge(order, None if told is None else _clearance(told))
         return {"faults": [record.fault.name for record in self._box.chronicle.faults]}
 
-    async def _acknowledge(self, order: Order) -> None:
+    async def _acknowledge(self, order: Order, clearance: Clearance | None) -> None:
         """Order it until the faults of this moment are gone, or it seems to be of no use.
 
         The box carries an order out in the tick that hears it or not at all, and while contacts settle or the residual
@@ -250,7 +252,7 @@ class Commands:
         """
         known = {record.number for record in self._box.chronicle.faults}
         for _ in range(CLEAR_TRIES):
-            await self._order(order)
+            await self._order(order, clearance)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLEAR_AGAIN_S):
                     while not known.isdisjoint(record.number for record in self._box.chronicle.faults):
@@ -275,9 +277,9 @@ class Commands:
         await self._order(Order.RELOAD_INSTALLATION)
         return {"ordered": True}
 
-    async def _order(self, order: Order) -> None:
+    async def _order(self, order: Order, clearance: Clearance | None = None) -> None:
         """Return once the safety process has heard `order`. Raises: Refusal when it does not."""
-        self._box.order(order)
+        self._box.order(order, clearance)
         self._node.renew()
         try:
             async with asyncio.timeout(HEARD_WITHIN_S):
@@ -290,6 +292,17 @@ class Commands:
     async def _version(self, request: Request) -> Any:
         request.only()
         return {"version": version("evse-pi")}
+
+
+def _clearance(told: Any) -> Clearance:
+    """Return the proof in a request. Raises: Refusal naming what is wrong with it."""
+    names = ("at_ns", "digest")
+    if not isinstance(told, dict) or set(told) != set(names) or any(type(told[name]) is not int for name in names):
+        raise Refusal(f"clearance: must have {' and '.join(names)}, whole numbers, and nothing else")
+    try:
+        return Clearance(told["at_ns"], told["digest"])
+    except ValueError as error:
+        raise Refusal(f"clearance: {error}") from error
 
 
 def _page(request: Request) -> tuple[int, int | None]:

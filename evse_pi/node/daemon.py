@@ -10,7 +10,9 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evse_pi.clearance import with_clearance
 from evse_pi.config import ConfigError, ratings, read_installation
+from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
 from evse_pi.diagnostics.shelf import FOLDER as RECORDINGS
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATABASE = "evse.db"
-REFUSAL_FILE = "safety-refusal"
+REFUSAL_FILE = "safety/refusal"
 MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
@@ -368,7 +370,8 @@ class Daemon:
         except ValueError as error:  # a reading that no supply can have; without one the safety process stops
             log.warning("reading cannot be sent problem=%s", error)
             datagram = encode_demand(replace(demand, meter=None, temperature=None))
-        self._link.send(datagram)
+        proof = self._box.orders.clearance if Order.CLEAR_INSTALLER in demand.request else None
+        self._link.send(with_clearance(datagram, proof))
 
     # Sensors, time and storage.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.records import Request
 
 if TYPE_CHECKING:
+    from evse_pi.clearance import Clearance
     from evse_pi.core.records import Snapshot
 
 NUMBERS = 1 << 32  # wire form: 32 bits
@@ -22,13 +23,15 @@ class Orders:
     def __init__(self) -> None:
         self.number = 1
         self.request = Request.NONE
+        self.clearance: Clearance | None = None
         self._waiting = Request.NONE
         self._boot_id: int | None = None
         self._heard = False
 
-    def ask(self, request: Request) -> None:
-        """Have `request` carried out as soon as the safety process can be told."""
+    def ask(self, request: Request, clearance: Clearance | None = None) -> None:
+        """Have `request` carried out as soon as the safety process can be told; `clearance` is an installer's proof."""
         self._waiting |= request
+        self.clearance = clearance or self.clearance
         self._advance()
 
     def hear(self, snapshot: Snapshot) -> None:

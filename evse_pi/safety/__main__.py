@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 
 from boards.build_safety import build_safety
 from boards.loader import BoardError, load_board
+from evse_pi.clearance import ProvenDemands, machine_boot
 from evse_pi.config import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation import Installation
 from evse_pi.core.machine import OPEN_WITHIN_NS
-from evse_pi.core.records import decode_demand
 from evse_pi.core.settings import MachineSettings
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError
+from evse_pi.link import FOLDER_MODE, NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError, uid_of
 from evse_pi.safety.blackbox import RING_FILE, BlackBox, RingMemory
 from evse_pi.safety.host import SystemHost, sleep_until
 from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
 from evse_pi.safety.memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
-from evse_pi.seal import KEY_FILE
+from evse_pi.seal import KEY_FILE, SealError, read_key
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from evse_pi.core.histogram import Histogram
 
 RUN_DIRECTORY = Path("/run/evse-pi")
-MEMORY_FILE = "former-faults"
-REFUSAL_FILE = "safety-refusal"
+MEMORY_FILE = "safety/former-faults"
+REFUSAL_FILE = "safety/refusal"
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
@@ -71,11 +71,13 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     shrink_thread_stacks()
     hardware = build_safety(board)
     resources.callback(hardware.close)
-    link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_demand)
+    node_uid = uid_of(arguments.node_user)
+    demands = ProvenDemands(machine_boot(), time.monotonic_ns, one_user=node_uid == os.geteuid())
+    link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, demands.decode, node_uid)
     resources.callback(link.close)
     memory = FaultMemory(run_dir / MEMORY_FILE)
     resources.callback(memory.close)
-    installed = _installed(board, installation)
+    installed = _installed(board, installation, demands)
     settings = LoopSettings(
         machine=installed.machine if installed else MachineSettings(ratings(board), NO_INSTALLATION),
         pilot_scale=installed.pilot_scale if installed else board.pilot_adc.scale,
@@ -86,7 +88,7 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
     resources.callback(manager.close)
     files = [installation.with_name(name) for name in (installation.name, CALIBRATION_FILE, KEY_FILE)]
-    host = SystemHost(manager, memory, lambda: _installed(board, installation), files)
+    host = SystemHost(manager, memory, lambda: _installed(board, installation, demands), files)
     black_box = _black_box(run_dir, settings, resources)
     loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host, black_box)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -138,8 +140,15 @@ def _run(loop: SafetyLoop, host: SystemHost) -> int:
     return status
 
 
-def _installed(board: BoardSpec, path: Path) -> Installed | None:
-    """Return what the installer's files say, None when one of them cannot be trusted."""
+def _installed(board: BoardSpec, path: Path, demands: ProvenDemands) -> Installed | None:
+    """Return what the installer's files say, None when one of them cannot be trusted; orders are judged by their key.
+
+    A key that cannot be read proves nothing, and nothing is taken without proof.
+    """
+    demands.use(None, set_up=True)
+    with suppress(OSError, SealError):
+        key = read_key(path.parent)
+        demands.use(key, set_up=key is not None)
     try:
         return Installed(*read_proven(path, board))
     except ConfigError as error:
@@ -161,6 +170,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--board", required=True, help="name of the board file")
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
     parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument("--node-user", help="user of the node process, and nobody else's demands; else this one's")
     parser.add_argument("--cpu", type=int, action="append", default=[], help="run on this CPU only; may be repeated")
     return parser
 
@@ -175,6 +185,7 @@ def _refuse(run_dir: Path, text: str) -> None:
     """Say why this process does not start, also where the node process finds it for whoever asks."""
     _say(text)
     with suppress(OSError):
+        (run_dir / REFUSAL_FILE).parent.mkdir(FOLDER_MODE, exist_ok=True)
         (run_dir / REFUSAL_FILE).write_text(text)
 
 

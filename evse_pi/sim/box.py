@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from evse_pi.clearance import with_clearance
 from evse_pi.config import SIMULATED_INSTALLATION, write_installation
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample, decode_snapshot, encode_demand
 from evse_pi.core.states import LimitSource
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from boards.spec import BoardSpec
+    from evse_pi.clearance import Clearance
     from evse_pi.core.records import Snapshot
 
 RENEW_NS = 2 * SECOND
@@ -55,7 +57,8 @@ class RealBox:
         self._renew_ns = 0
         self._number = 0
         self._request = Request.NONE
-        self._request_number = 0
+        self.request_number = 0
+        self.clearance: Clearance | None = None
 
     # The safety process.
 
@@ -109,7 +112,7 @@ class RealBox:
 
     def order(self, request: Request) -> None:
         """Order something once."""
-        self._request, self._request_number = request, self._request_number + 1
+        self._request, self.request_number = request, self.request_number + 1
         self.renew()
 
     def renew(self) -> None:
@@ -121,23 +124,18 @@ class RealBox:
         missing = (0,) * (3 - len(state["voltage_mv"]))
         volts = tuple(Millivolts(each) for each in (*state["voltage_mv"], *missing))
         amps = tuple(Milliamps(each) for each in (*state["current_ma"], *missing))
-        self.link.send(
-            encode_demand(
-                Demand(
-                    number=self._number,
-                    permitted=self.permitted,
-                    offered_current_ma=Milliamps(self.offered_ma),
-                    limit_source=LimitSource.OWNER,
-                    valid_until_ns=now_ns + self.lease_ns,
-                    meter=MeterSample(now_ns, (volts[0], volts[1], volts[2]), (amps[0], amps[1], amps[2])),
-                    temperature=TemperatureSample(
-                        now_ns, CentiCelsius(round(100 * max(state["temperatures"].values())))
-                    ),
-                    request=self._request,
-                    request_number=self._request_number,
-                )
-            )
+        demand = Demand(
+            number=self._number,
+            permitted=self.permitted,
+            offered_current_ma=Milliamps(self.offered_ma),
+            limit_source=LimitSource.OWNER,
+            valid_until_ns=now_ns + self.lease_ns,
+            meter=MeterSample(now_ns, (volts[0], volts[1], volts[2]), (amps[0], amps[1], amps[2])),
+            temperature=TemperatureSample(now_ns, CentiCelsius(round(100 * max(state["temperatures"].values())))),
+            request=self._request,
+            request_number=self.request_number,
         )
+        self.link.send(with_clearance(encode_demand(demand), self.clearance))
 
     def wait_for(self, condition: Callable[[], bool], within_s: float, what: str = "") -> None:
         """Be a node until `condition` holds. Raises: TimeoutError with what is known."""

@@ -112,6 +112,22 @@ def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Places) -> 
     eventually(box, reason("NO_VEHICLE"))
 
 
+@pytest.mark.hazard("H-03")
+def test_only_who_reads_the_key_clears_a_weld(box: Places) -> None:
+    def welded(now: dict[str, Any]) -> bool:
+        return any(fault["fault"] == "CONTACTOR_WELDED" for fault in now["faults"])
+
+    evse_pi(box, "car", "weld")
+    eventually(box, welded)
+    evse_pi(box, "car", "repair")
+    assert evse_pi(box, "clear").returncode == Exit.UNWELL
+    ask(box.control_socket, "clear", role="installer")
+    assert welded(ask(box.control_socket, "status"))
+    done = evse_pi(box, "clear", "--installer")
+    assert done.returncode == 0, done.stdout + done.stderr
+    eventually(box, reason("NO_VEHICLE"))
+
+
 @pytest.mark.hazard("H-17")
 def test_a_torn_file_stops_a_charge(box: Places) -> None:
     charge(box)

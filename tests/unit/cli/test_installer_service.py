@@ -1,19 +1,23 @@
-"""The installer's service: the PIN is the right, and a capacity is all that can be asked."""
+"""The installer's service: the PIN is the right; a capacity and the installer's clear are all that can be asked."""
 
 from __future__ import annotations
 
 import json
 import socket
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from boards.loader import load_board
+from evse_pi.clearance import Clearance, make_clearance
 from evse_pi.cli.installer_service import serve
 from evse_pi.cli.office import Desk
 from evse_pi.cli.places import places
 from evse_pi.config import SIMULATED_INSTALLATION
 from evse_pi.installer.office import Office, Who
+from evse_pi.seal import read_key
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -68,6 +72,7 @@ def test_who_knows_the_pin_sets_the_capacity_on_record(desk: Desk) -> None:
         ({"current_ma": -1}, "current_ma: -1"),
         ({"phases": 4}, "phases: 4"),
         ({"command": "setup"}, "and nothing else"),
+        ({"clear": "installer"}, "and nothing else"),
     ],
 )
 def test_everything_else_is_refused_and_changes_nothing(desk: Desk, changes: dict[str, Any], words: str) -> None:
@@ -92,3 +97,55 @@ def test_a_pin_alone_is_checked_and_changes_nothing(desk: Desk) -> None:
     assert (entry["what"], entry["wish"]) == ("refused", "check of the PIN")
     assert not answer(desk, b'{"name": "web page", "pin": 480213}')["ok"]
     assert capacity(desk) == 32_000
+
+
+def asked_of_the_box(desk: Desk, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the service's answer, and what it asked of the box, which says yes to everything."""
+    heard: list[dict[str, Any]] = []
+    desk.places.run_dir.mkdir()
+    with closing(socket.socket(socket.AF_UNIX)) as box:
+        box.bind(str(desk.places.control_socket))
+        box.listen()
+
+        def say_yes() -> None:
+            try:
+                connection, _ = box.accept()
+            except OSError:  # nothing was asked
+                return
+            with connection, connection.makefile("rwb") as lines:
+                heard.extend(json.loads(line) for line in [lines.readline()] if line)
+                lines.write(b'{"ok": true, "result": {}}\n')
+
+        node = threading.Thread(target=say_yes)
+        node.start()
+        told = answer(desk, json.dumps(request).encode())
+        box.shutdown(socket.SHUT_RDWR)
+        node.join()
+    return told, heard[0] if heard else None
+
+
+@pytest.mark.hazard("H-03")
+def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(desk: Desk) -> None:
+    told, asked = asked_of_the_box(desk, {"clear": "installer", "name": "Ann", "pin": "480213"})
+    assert told == {"ok": True, "result": {"right": "PIN"}}
+    assert asked is not None
+    assert (asked["command"], asked["role"]) == ("clear", "installer")
+    clock, key = HandClock(), read_key(desk.office.folder)
+    assert key is not None
+    assert Clearance(**asked["clearance"]) == make_clearance(key, clock.machine_boot, clock.monotonic_ns())
+    assert [desk.office.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"clear": "user"}, "clear: 'user' is not allowed")]
+)
+def test_nobody_else_has_the_box_asked(desk: Desk, changes: dict[str, Any], words: str) -> None:
+    told, asked = asked_of_the_box(desk, {"clear": "installer", "name": "Ann", "pin": "480213", **changes})
+    assert words in told["error"]
+    assert asked is None
+
+
+def test_a_box_that_does_not_run_is_told_as_that(desk: Desk) -> None:
+    told = answer(desk, json.dumps({"clear": "installer", "name": "Ann", "pin": "480213"}).encode())
+    assert "no box is running" in told["error"]

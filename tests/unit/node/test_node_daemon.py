@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -57,6 +58,7 @@ class FakeLink:
     def __init__(self, clock: HandClock) -> None:
         self.clock = clock
         self.sent: list[tuple[float, Demand]] = []
+        self.raw: list[bytes] = []
         self._inbox: deque[Snapshot] = deque()
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
@@ -66,7 +68,8 @@ class FakeLink:
 
     def send(self, datagram: bytes) -> bool:
         at_s = (self.clock.monotonic_ns() - 1_000 * SECOND) / SECOND
-        self.sent.append((at_s, decode_demand(datagram)))
+        self.raw.append(datagram)
+        self.sent.append((at_s, decode_demand(datagram[: int.from_bytes(datagram[4:6], "little")])))
         return True
 
     def receive(self) -> Snapshot | None:
@@ -288,6 +291,21 @@ async def test_an_order_is_answered_when_the_safety_process_has_heard_it(tmp_pat
         assert running.link.last.request == Request.CLEAR_USER | Request.CLEAR_INSTALLER
         await running.ask("wake")
         assert running.link.last.request == Request.RESTART_WAKE_UP
+        talking.cancel()
+
+
+@virtual_time
+async def test_the_proof_of_an_installers_clear_goes_with_that_order_alone(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        talking = asyncio.create_task(answering(running))
+        await running.ask("clear", role="installer", clearance={"at_ns": 5, "digest": 6})
+        proof = struct.pack("<qQ", 5, 6)
+        assert running.link.raw[-1].endswith(proof)
+        await running.ask("wake")
+        assert not running.link.raw[-1].endswith(proof)
+        for wrong in ({"at_ns": 5}, {"at_ns": 5, "digest": "6"}, {"at_ns": -1, "digest": 6}, [], "proof"):
+            with pytest.raises(Refusal, match="clearance: "):
+                await running.ask("clear", role="installer", clearance=wrong)
         talking.cancel()
 
 

@@ -1,0 +1,102 @@
+"""The proof of an installer's clear: who can make one, for how long it holds, and where none is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evse_pi.clearance import VALID_NS, Clearance, ProvenDemands, make_clearance, with_clearance
+from evse_pi.core.records import DecodeError, Demand, Request, encode_demand
+from evse_pi.core.states import LimitSource
+from hal.units import SECOND, Milliamps
+
+KEY, BOOT, START_NS = bytes(range(32)), "0f0e", 1_000 * SECOND
+BOTH = Request.CLEAR_USER | Request.CLEAR_INSTALLER
+DEMAND = Demand(1, True, Milliamps(16_000), LimitSource.OWNER, 1, request=BOTH)
+RECORD = encode_demand(DEMAND)
+
+
+class Box:
+    """A safety process's ear, with a clock moved by hand."""
+
+    def __init__(self, *, one_user: bool = False) -> None:
+        self.now_ns = START_NS
+        self.demands = ProvenDemands(BOOT, lambda: self.now_ns, one_user=one_user)
+        self.demands.use(KEY, set_up=True)
+
+    def heard(self, clearance: Clearance | None, after_ns: int = 2 * SECOND) -> Request:
+        self.now_ns = START_NS + after_ns
+        return self.demands.decode(with_clearance(RECORD, clearance)).request
+
+
+def proof(after_ns: int = SECOND, key: bytes = KEY, boot: str = BOOT) -> Clearance:
+    return make_clearance(key, boot, START_NS + after_ns)
+
+
+@pytest.mark.hazard("H-14")
+def test_an_order_with_its_proof_is_taken_whole_and_may_be_repeated_for_10_s() -> None:
+    box = Box()
+    assert box.heard(proof()) == BOTH
+    assert box.heard(proof(), SECOND + VALID_NS - 1) == BOTH
+    assert box.heard(proof(), SECOND + VALID_NS) == Request.CLEAR_USER
+
+
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize(
+    "clearance",
+    [
+        None,
+        proof(key=bytes(32)),
+        proof(boot="another life of the machine"),
+        proof(0),  # made before this life of the process
+        proof(-SECOND),
+        proof(3 * SECOND),  # not yet
+        replace(proof(), digest=proof().digest ^ 1),
+        replace(proof(), at_ns=proof().at_ns + 1),
+        Clearance(0, 0),
+    ],
+)
+def test_what_proves_nothing_costs_the_order_its_installer_and_nothing_else(clearance: Clearance | None) -> None:
+    assert Box().heard(clearance) == Request.CLEAR_USER
+
+
+@pytest.mark.hazard("H-14")
+def test_only_a_user_who_is_both_processes_needs_no_proof_and_only_before_a_setup() -> None:
+    for one_user in (False, True):
+        for key, set_up in ((KEY, True), (None, True), (None, False)):
+            box = Box(one_user=one_user)
+            box.demands.use(key, set_up=set_up)
+            assert (box.heard(None) == BOTH) is (one_user and key is None and not set_up)
+
+
+def test_all_else_of_a_demand_is_as_it_was_sent() -> None:
+    box = Box()
+    assert box.demands.decode(with_clearance(RECORD, proof(3))) == replace(DEMAND, request=Request.CLEAR_USER)
+    plain = encode_demand(replace(DEMAND, request=Request.SELF_TEST))
+    assert box.demands.decode(plain) == replace(DEMAND, request=Request.SELF_TEST)
+
+
+@given(st.binary(max_size=40))
+def test_anything_else_behind_a_record_is_refused(tail: bytes) -> None:
+    if len(tail) not in (0, 16) or (len(tail) == 16 and tail[7] & 0x80):
+        with pytest.raises(DecodeError):
+            Box().demands.decode(RECORD + tail)
+    else:
+        assert Box().demands.decode(RECORD + tail).request == Request.CLEAR_USER
+
+
+@given(st.binary(max_size=80))
+def test_random_bytes_are_refused_as_by_the_record_itself(datagram: bytes) -> None:
+    with pytest.raises(DecodeError):
+        Box().demands.decode(datagram)
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "digest", "name"), [(-1, 0, "at_ns -1"), (0, 1 << 64, "digest 1844"), (1 << 63, 0, "at_ns")]
+)
+def test_a_proof_that_cannot_be_sent_is_named(at_ns: int, digest: int, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Clearance(at_ns, digest)
