@@ -42,10 +42,15 @@ def namespaces() -> Iterator[Namespaces]:
 @pytest.fixture(scope="session")
 def chip(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChipController]:
     """The CHIP SDK's controller."""
+    yield from chip_controller(namespaces, tmp_path_factory)
+
+
+def chip_controller(namespaces: Namespaces, factory: pytest.TempPathFactory) -> Iterator[ChipController]:
+    """Give the CHIP SDK's controller; what it lacks on this machine is a reason to skip."""
     if importlib.util.find_spec("chip.native") is None:
         pytest.skip("home-assistant-chip-core is not installed")
     try:
-        controller = ChipController(namespaces, tmp_path_factory.mktemp("chip"))
+        controller = ChipController(namespaces, factory.mktemp("chip"))
     except ControllerError as error:
         if error.kind == "OSError":
             pytest.skip(f"the CHIP controller needs a shared library: {error}")

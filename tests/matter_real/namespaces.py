@@ -27,8 +27,8 @@ class Namespaces:
         return ["ip", "netns", "exec", name, *command]
 
 
-def make_namespaces() -> Namespaces:
-    """Make both namespaces with the cable plugged in.
+def make_namespaces(purpose: str = "evse") -> Namespaces:
+    """Make both namespaces with the cable plugged in; their names begin with `purpose`.
 
     Raises: NamespacesUnavailable.
     """
@@ -36,7 +36,7 @@ def make_namespaces() -> Namespaces:
         raise NamespacesUnavailable("the command ip (package iproute2) is missing")
     if os.geteuid() != 0:
         raise NamespacesUnavailable("network namespaces need root")
-    pair = Namespaces(f"evse-device-{os.getpid()}", f"evse-controller-{os.getpid()}")
+    pair = Namespaces(f"{purpose}-device-{os.getpid()}", f"{purpose}-controller-{os.getpid()}")
     try:
         for name in (pair.device, pair.controller):
             _ip("netns", "add", name)

@@ -29,28 +29,31 @@ POLL_S = 0.02
 
 
 class Wallbox:
-    """One box with a state folder of its own."""
+    """One box with a state folder of its own, run by `program` in `cwd`."""
+
+    program: tuple[str, ...] = (sys.executable, "-m", "evse_pi.cli")
+    cwd: Path = ROOT
+    environment: dict[str, str] | None = None
 
     def __init__(self, namespaces: Namespaces, folder: Path, discriminator: int, *options: str) -> None:
         self.discriminator = discriminator
         self.port = 5540 + discriminator
         self.places = Places(folder, folder / "run")
         self.log_path = folder / "wallbox.log"
-        self._namespaces = namespaces
+        self.namespaces = namespaces
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._plant: SimulatorClient | None = None
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and wait until it has tested itself and, if not told otherwise, controllers can talk to it."""
-        command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(self.places.state_dir), "run"]
-        command += [f"--passcode={PASSCODE}", f"--discriminator={self.discriminator}", f"--port={self.port}"]
-        command += ["--interface=eth0", f"--enable-key={ENABLE_KEY}", *self._options]
+        command = [*self.program, "--state-dir", str(self.places.state_dir), "run", *self.options()]
         self.places.state_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._namespaces.inside(self._namespaces.device, *command),
-                cwd=ROOT,
+                self.namespaces.inside(self.namespaces.device, *command),
+                cwd=self.cwd,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -65,6 +68,11 @@ class Wallbox:
         if wait:
             self.until(_serves, START_WITHIN_S)
         self._plant = SimulatorClient(self.places.simulator_socket)
+
+    def options(self) -> list[str]:
+        """Return what `run` is told."""
+        own = [f"--passcode={PASSCODE}", f"--discriminator={self.discriminator}", f"--port={self.port}"]
+        return [*own, "--interface=eth0", f"--enable-key={ENABLE_KEY}", *self._options]
 
     def until(self, holds: Callable[[dict[str, Any]], bool], within_s: float = 30.0) -> dict[str, Any]:
         """Return the first status for which `holds` is true."""
