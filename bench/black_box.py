@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from boards.loader import load_board
-from evse_pi.sim.world import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

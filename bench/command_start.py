@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.main import COMMANDS
-from evse_pi.cli.places import places
+from evse_pi.paths import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

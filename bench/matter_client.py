@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.transport import UdpTransport
-from evse_pi.matter.world import SystemEntropy
+from evse_pi.matter.environment import SystemEntropy
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric
 from tests.support.matter_initiator import MatterInitiator, Member

@@ -16,12 +16,12 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evse_pi.core.io_records import PilotOutput
 from evse_pi.core.pilot import DiodeCheck, DiodeVerdict, classify, measure
-from evse_pi.core.signals import PilotOutput
 from evse_pi.core.states import PilotMode, PilotState
 from evse_pi.sim.circuit import CORNERS, NOMINAL_CAR, Generator, PilotLoad, waveform
-from hal.calibration import LinearScale
 from hal.interfaces import PilotWindow
+from hal.linear_scale import LinearScale
 from hal.units import DutyPpm, Millivolts
 
 if TYPE_CHECKING:

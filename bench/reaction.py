@@ -23,9 +23,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from boards.loader import load_board
-from evse_pi.config import SIMULATED_INSTALLATION, write_installation
+from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
+from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.process import SimulatorError, SimulatorProcess
-from evse_pi.sim.wiring_of import simulator_settings
 
 ROOT = Path(__file__).parents[1]
 QUANTILES = (("p50", 500), ("p99", 990), ("p99.9", 999), ("max", 1000))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from evse_pi.energy.store import Store
-from evse_pi.node.box import Box
-from evse_pi.node.memory import Memory
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.startup_state import Memory
+from evse_pi.storage.database import Store
 from hal.units import Milliamps
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
 

@@ -65,8 +65,8 @@ def show(result):
 
 
 def emulated(arguments):
+    from evse_pi.sim.board_wiring import simulator_settings
     from evse_pi.sim.process import SimulatorProcess
-    from evse_pi.sim.wiring_of import simulator_settings
 
     cache = Path(__file__).parents[1] / "build" / "sim"
     settings = simulator_settings(load_board("simulated"))

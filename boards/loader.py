@@ -29,8 +29,8 @@ from boards.spec import (
     TemperatureSpec,
     WatchdogSpec,
 )
-from hal.calibration import LinearScale
 from hal.gpio import Pull
+from hal.linear_scale import LinearScale
 from hal.mcp3xxx import AdcChip
 from hal.units import Milliamps, Millivolts, Ohms
 

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hal.calibration import LinearScale
     from hal.gpio import Pull
+    from hal.linear_scale import LinearScale
     from hal.mcp3xxx import AdcChip
     from hal.units import Milliamps, Millivolts, Ohms
 

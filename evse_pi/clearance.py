@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 
-# Not by hashlib and hmac, as in evse_pi.seal.
+# Not by hashlib and hmac, as in evse_pi.installation.seal.
 from _blake2 import blake2s
 from dataclasses import dataclass, replace
 from pathlib import Path

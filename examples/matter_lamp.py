@@ -19,9 +19,10 @@ from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.basic_information import Product
 from evse_pi.matter.clusters.identify import IdentifyServer
 from evse_pi.matter.clusters.label import UserLabelServer
-from evse_pi.matter.discovery.interfaces import network_interfaces
+from evse_pi.matter.discovery.host_interfaces import network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser
 from evse_pi.matter.discovery.onboarding import OnboardingPayload, manual_code, qr_code
+from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
@@ -29,12 +30,11 @@ from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire.chip_objects import OnOff
-from evse_pi.matter.world import SystemEntropy, SystemWallClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.model.events import Change
+    from evse_pi.matter.model.event_source import Change
 
 # The specification's table, written down once.
 ON_OFF = ClusterSchema(

@@ -25,7 +25,7 @@ from hal.errors import BadReading, naming
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hal.calibration import LinearScale
+    from hal.linear_scale import LinearScale
     from hal.units import Millivolts
 
 FRAME_BYTES = 3

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask, stream
-from evse_pi.cli.office import desk_of, installer_options, self_tested, show, wait_until
+from evse_pi.cli.installer_client import desk_of, installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
 from evse_pi.cli.quantities import VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evse_pi.cli.office import Desk
-    from evse_pi.cli.places import Places
+    from evse_pi.cli.installer_client import Desk
     from evse_pi.installer.calibration import Point
+    from evse_pi.paths import Places
 
 DRAFT = "calibration.draft.json"
 READINGS = 4
@@ -65,7 +65,7 @@ def measure(context: click.Context, /, *, reference: str, true_mv: int | None, *
 @of_a_box
 def show_calibration(*, box: Places, as_json: bool) -> None:
     """Show the scale in use, and what has been measured and not yet applied."""
-    from evse_pi.installer.office import Refused
+    from evse_pi.installer.box_settings import Refused
 
     desk = desk_of(box)
     board = desk.board()
@@ -135,8 +135,8 @@ def _guide(context: click.Context, options: dict[str, Any]) -> None:
 
 
 def _apply(desk: Desk, who: Any, *, as_json: bool) -> None:
+    from evse_pi.installer.box_settings import Refused
     from evse_pi.installer.calibration import CalibrationError, fit
-    from evse_pi.installer.office import Refused
 
     board = desk.board()
     try:
@@ -165,7 +165,7 @@ def _apply(desk: Desk, who: Any, *, as_json: bool) -> None:
 def _measured(desk: Desk, name: str, true_mv: int | None) -> tuple[Point, int]:
     """Measure one reference and keep it. Raises: BoxError."""
     from evse_pi.installer.calibration import REFERENCES, CalibrationError, point
-    from hal.calibration import LinearScale
+    from hal.linear_scale import LinearScale
     from hal.units import Millivolts
 
     read = _low_rail if name == "-12V" else _plateau
@@ -250,7 +250,7 @@ def _read_draft(desk: Desk) -> dict[str, Point]:
 
 
 def _keep(desk: Desk, points: dict[str, Point]) -> None:
-    from evse_pi.config import write_atomically
+    from evse_pi.installation.files import write_atomically
 
     content = json.dumps({name: asdict(each) for name, each in points.items()}).encode()
     try:

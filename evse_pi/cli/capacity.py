@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.office import desk_of, installer_options, show
+from evse_pi.cli.installer_client import desk_of, installer_options, show
 from evse_pi.cli.options import chosen, json_option, place_options
 from evse_pi.cli.quantities import AMPERES, amps, in_whole_units
 
 if TYPE_CHECKING:
-    from evse_pi.cli.office import Desk
+    from evse_pi.cli.installer_client import Desk
 
 
 @click.group("capacity", invoke_without_command=True)
@@ -35,7 +35,7 @@ def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir
 @click.pass_context
 def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: Any = None, run_dir: Any = None) -> None:
     """Show the capacity, who set it, and whether the file is to be trusted."""
-    from evse_pi.installer.office import Refused
+    from evse_pi.installer.box_settings import Refused
 
     desk = desk_of(chosen(context, state_dir, run_dir))
     try:
@@ -76,7 +76,7 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
 
     Example: sudo evse-pi capacity set 32A
     """
-    from evse_pi.installer.office import Refused
+    from evse_pi.installer.box_settings import Refused
     from hal.units import Milliamps
 
     desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.exits import Exit
-from evse_pi.cli.office import desk_of, self_tested, wait_until
+from evse_pi.cli.installer_client import desk_of, self_tested, wait_until
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.office import Desk
-    from evse_pi.cli.places import Places
-    from evse_pi.core.installation import Installation
+    from evse_pi.cli.installer_client import Desk
+    from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.audit import Trail
-    from evse_pi.installer.certificate import Page
+    from evse_pi.installer.commissioning_report import Page
+    from evse_pi.paths import Places
 
 UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
 KEPT_CHANGES = 5  # the page is one page
@@ -46,7 +46,7 @@ def command(*, box: Places, out: str | None, as_json: bool) -> None:
 
     Exit status 3 when the box may not go into service; the report then says why.
     """
-    from evse_pi.installer.office import Refused
+    from evse_pi.installer.box_settings import Refused
 
     desk = desk_of(box)
     try:
@@ -84,7 +84,7 @@ def _settled(desk: Desk) -> dict[str, Any]:
 def _put(page: Page, out: str | None, *, as_json: bool, facts: dict[str, Any]) -> None:
     from pathlib import Path
 
-    from evse_pi.installer.certificate import markdown, web_page
+    from evse_pi.installer.commissioning_report import markdown, web_page
 
     if out is not None:
         writer = markdown if out.endswith(".md") else web_page
@@ -121,8 +121,8 @@ def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str)
 
 
 def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str) -> Page:
-    from evse_pi.energy.clock import SystemClock
-    from evse_pi.installer.certificate import Page, Section
+    from evse_pi.charging.clock import SystemClock
+    from evse_pi.installer.commissioning_report import Page, Section
 
     problems = _problems(board, now, trail, seal)
     result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"

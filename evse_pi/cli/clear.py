@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import ask
-from evse_pi.cli.exits import Exit
-from evse_pi.cli.office import desk_of
+from evse_pi.cli.installer_client import desk_of
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import row, show
+from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 SETTLES_S = 0.5  # the next snapshot tells what is left
 
@@ -42,7 +42,7 @@ def command(*, box: Places, installer: bool, pin_stdin: bool, name: str | None, 
 
 def lines(faults: list[dict[str, Any]]) -> list[str]:
     """Return what is left and how it ends."""
-    from evse_pi.diagnostics.events import clearing
+    from evse_pi.api.texts.fault_texts import clearing
 
     text = []
     for fault in faults:

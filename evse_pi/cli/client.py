@@ -11,8 +11,8 @@ import socket
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.cli.exits import Exit
-from evse_pi.cli.places import start_hint
+from evse_pi.api.exits import Exit
+from evse_pi.paths import start_hint
 
 if TYPE_CHECKING:
     from collections.abc import Generator

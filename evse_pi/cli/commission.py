@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.cli.choices import controllers
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import paragraph, row
-from evse_pi.cli.proposals import controllers
+from evse_pi.cli.text_layout import paragraph, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from evse_pi.cli.options import json_option
-from evse_pi.cli.page import show
+from evse_pi.cli.text_layout import show
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_EVSE_PI_COMPLETE"

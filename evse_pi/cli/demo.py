@@ -20,9 +20,9 @@ import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask, stream
 from evse_pi.cli.options import json_option
-from evse_pi.cli.places import Places, places
 from evse_pi.cli.status import show
-from evse_pi.cli.view import line
+from evse_pi.cli.status_text import line
+from evse_pi.paths import Places, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ import click
 
 from evse_pi.cli.client import ask
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import moment, row, show
+from evse_pi.cli.text_layout import moment, row, show
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 
 @click.command("faults")
@@ -30,7 +30,7 @@ def command(*, box: Places, as_json: bool, limit: int) -> None:
 
 def lines(faults: list[dict[str, Any]]) -> list[str]:
     """Return each fault, newest first."""
-    from evse_pi.diagnostics.events import happened
+    from evse_pi.api.texts.fault_texts import happened
 
     text = []
     for fault in faults:

@@ -18,9 +18,9 @@ from typing import Any
 
 from boards.loader import BoardError, load_board
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.office import Desk, desk_of
-from evse_pi.cli.places import SYSTEM_RUN, SYSTEM_STATE, Places
-from evse_pi.installer.office import Refused, Who
+from evse_pi.cli.installer_client import Desk, desk_of
+from evse_pi.installer.box_settings import Refused, Who
+from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Places
 from hal.units import Milliamps
 
 MAX_LINE_BYTES = 4_096

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import place_options, resolve
-from evse_pi.cli.page import paragraph, width
+from evse_pi.cli.text_layout import paragraph, width
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from evse_pi.cli.places import Places, places
+from evse_pi.paths import Places, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.page import rows
-from evse_pi.cli.places import INSTALLATION_NAME, SYSTEM_STATE, folder_of
+from evse_pi.cli.text_layout import rows
+from evse_pi.paths import INSTALLATION_NAME, SYSTEM_STATE, folder_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 SUDO = "sudo "
 ONWARD_INDENT = 25
@@ -43,7 +43,7 @@ def _idle(box: Places, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _running(now: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    from evse_pi.cli.view import why
+    from evse_pi.cli.status_text import why
 
     onward = [
         ("evse-pi status --watch", "keep looking"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.proposals import countries
+from evse_pi.cli.choices import countries
 from evse_pi.cli.quantities import AMPERES, VOLTS, in_whole_units
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from boards.spec import BoardSpec
-    from evse_pi.core.installation import Installation
+    from evse_pi.core.installation_limits import Installation
 
 SOCKET, TETHERED = "socket", "tethered"
 CABLES = click.Choice([SOCKET, TETHERED], case_sensitive=False)
@@ -98,7 +98,7 @@ KEYS = frozenset({"board", "cable", *ENTRIES})
 def questions() -> tuple[Question, ...]:
     """Return all questions about a house, in the order in which an electrician knows the answers."""
     from evse_pi.core.country import profile_of
-    from evse_pi.core.installation import DETECTS_DC, RcdType
+    from evse_pi.core.installation_limits import DETECTS_DC, RcdType
 
     def rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
         from boards.spec import NotFitted
@@ -146,8 +146,8 @@ def questions() -> tuple[Question, ...]:
 
 def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     """Return why the answer to `key` cannot be, as far as the answers so far tell; None when it can."""
-    from evse_pi.config import check_house, ratings
-    from evse_pi.core.installation import MINIMUM_CAPACITY_MA, Installation, InstallationError, RcdType
+    from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, InstallationError, RcdType
+    from evse_pi.installation.files import check_house, ratings
 
     if known.get("cable") == SOCKET and board.proximity is None:
         return (

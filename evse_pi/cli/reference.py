@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.exits import MEANING
+from evse_pi.api.exits import MEANING
 from evse_pi.cli.main import SECTIONS, evse_pi
 
 if TYPE_CHECKING:

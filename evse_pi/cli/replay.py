@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.exits import Exit
+from evse_pi.cli.choices import recordings
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import row, show
-from evse_pi.cli.proposals import recordings
+from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
-    from evse_pi.diagnostics.recording import Recording
-    from evse_pi.diagnostics.replay import Decision, Step
+    from evse_pi.paths import Places
+    from evse_pi.recorder.recording import Recording
+    from evse_pi.recorder.replay import Decision, Step
 
 
 @click.command("replay")
@@ -30,9 +30,9 @@ def command(*, box: Places, file: Path, as_json: bool) -> None:
     FILE is a path, or the name of a recording of this box as `evse-pi faults` shows it. Status 3 when this software
     decides otherwise than the box did.
     """
-    from evse_pi.diagnostics.recording import RecordingError, load
-    from evse_pi.diagnostics.replay import decisions, differences, steps
-    from evse_pi.diagnostics.shelf import FOLDER
+    from evse_pi.recorder.archive import FOLDER
+    from evse_pi.recorder.recording import RecordingError, load
+    from evse_pi.recorder.replay import decisions, differences, steps
 
     own = box.state_dir / FOLDER / file
     try:

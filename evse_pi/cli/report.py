@@ -20,8 +20,8 @@ from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
-    from evse_pi.diagnostics.report import Part
+    from evse_pi.diagnostics.support_report import Part
+    from evse_pi.paths import Places
 
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "status": ("everything the box says of itself now", {}),
@@ -53,7 +53,7 @@ def command(*, box: Places, output: Path | None, as_json: bool) -> None:
 
     Keys, passcodes, names and addresses are taken out of everything.
     """
-    from evse_pi.diagnostics.report import archive, contents
+    from evse_pi.diagnostics.support_report import archive, contents
 
     parts, missing = gather(box)
     packed = archive(parts, missing, int(time.time()))
@@ -76,7 +76,7 @@ def command(*, box: Places, output: Path | None, as_json: bool) -> None:
 
 def gather(places: Places) -> tuple[list[Part], dict[str, str]]:
     """Return everything that can be had, and what could not with the reason; a box that does not run gives a report."""
-    from evse_pi.diagnostics.report import data_part, text_part
+    from evse_pi.diagnostics.support_report import data_part, text_part
 
     names = _names()
     parts: list[Part] = []
@@ -106,8 +106,8 @@ def gather(places: Places) -> tuple[list[Part], dict[str, str]]:
 
 def _recordings(places: Places) -> list[Part]:
     """Return the newest recordings as they are: they hold readings and nothing of anybody."""
-    from evse_pi.diagnostics.report import Part
-    from evse_pi.diagnostics.shelf import FOLDER, Shelf
+    from evse_pi.diagnostics.support_report import Part
+    from evse_pi.recorder.archive import FOLDER, Shelf
 
     shelf = Shelf(places.state_dir / FOLDER)
     found = []

@@ -14,17 +14,17 @@ import click
 
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.commission import invite
-from evse_pi.cli.office import SIMULATED, desk_of
+from evse_pi.cli.installer_client import SIMULATED, desk_of
 from evse_pi.cli.options import chosen, place_options
-from evse_pi.cli.places import SYSTEM_STATE, folder_of
-from evse_pi.cli.supervisor import Service, Supervisor
+from evse_pi.paths import SYSTEM_STATE, folder_of
+from evse_pi.run.process_supervisor import Service, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -193,8 +193,8 @@ def _services(box: Box) -> list[Service]:
 
 def _simulator(board: BoardSpec, places: Places, resources: ExitStack) -> dict[str, str]:
     """Start the simulated plant and return the environment in which its devices are seen."""
+    from evse_pi.sim.board_wiring import simulator_settings
     from evse_pi.sim.process import SimulatorError, SimulatorProcess
-    from evse_pi.sim.wiring_of import simulator_settings
 
     try:
         simulator = SimulatorProcess(
@@ -212,7 +212,7 @@ def _simulator(board: BoardSpec, places: Places, resources: ExitStack) -> dict[s
 
 def _installation(board: BoardSpec, places: Places, *, simulate: bool) -> Path:
     """Return the installer's file: of the system, or in a state folder of one's own; a simulated box writes its own."""
-    from evse_pi.config import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
+    from evse_pi.installation.files import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
 
     path = folder_of(places) / INSTALLATION.name
     if simulate and places.state_dir != SYSTEM_STATE and not path.exists():

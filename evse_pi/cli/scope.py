@@ -9,11 +9,11 @@ import click
 
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import row, show
-from evse_pi.cli.places import start_hint
+from evse_pi.cli.text_layout import row, show
+from evse_pi.paths import start_hint
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 
 @click.command("scope")
@@ -66,9 +66,9 @@ def _volts(millivolts: int | None) -> str:
 
 def _from_ring(run_dir: Path) -> dict[str, Any]:
     """Return the view from the safety process's own record. Raises: BoxNotRunning."""
-    from evse_pi.core.ring import RingError
-    from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
     from evse_pi.diagnostics.scope import scope_view
+    from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+    from evse_pi.recorder.ring import RingError
 
     try:
         ring = Ring(RingFile(run_dir / RING_FILE))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import row, show
+from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 WITHIN_S = 20.0
 POLL_S = 0.1

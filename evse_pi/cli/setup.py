@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.cli.choices import boards, meters, rcd_types, serial_ports
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.office import SIMULATED, desk_of, installer_options, load, show
+from evse_pi.cli.installer_client import SIMULATED, desk_of, installer_options, load, show
 from evse_pi.cli.options import chosen
-from evse_pi.cli.page import paragraph
-from evse_pi.cli.places import SYSTEM_STATE
-from evse_pi.cli.proposals import boards, meters, rcd_types, serial_ports
 from evse_pi.cli.quantities import AMPERES, VOLTS, amps
 from evse_pi.cli.questions import (
     CABLES,
@@ -29,13 +27,15 @@ from evse_pi.cli.questions import (
     questions,
     written,
 )
+from evse_pi.cli.text_layout import paragraph
+from evse_pi.paths import SYSTEM_STATE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.office import Desk
-    from evse_pi.core.installation import Installation
+    from evse_pi.cli.installer_client import Desk
+    from evse_pi.core.installation_limits import Installation
 
 DRAFT = "setup.draft.json"
 
@@ -70,7 +70,7 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
 
     Asks for what no option says. Whoever stops in the middle finds the answers again the next time.
     """
-    from evse_pi.installer.office import Refused
+    from evse_pi.installer.box_settings import Refused
 
     desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
     try:
@@ -123,8 +123,8 @@ class Answers:
 
     def collect(self) -> tuple[BoardSpec, Installation]:
         """Return board and installation. Raises: BoxError naming the option that is missing or wrong."""
-        from evse_pi.core.installation import Installation
-        from evse_pi.installer.office import Refused
+        from evse_pi.core.installation_limits import Installation
+        from evse_pi.installer.box_settings import Refused
 
         board = self._board()
         try:
@@ -188,7 +188,7 @@ class Answers:
         self._keep()
 
     def _keep(self) -> None:
-        from evse_pi.config import write_atomically
+        from evse_pi.installation.files import write_atomically
 
         kept = {key: value for key, value in self._given.items() if key in KEYS}
         write_atomically(self._draft, json.dumps(kept).encode(), 0o600)

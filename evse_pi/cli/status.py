@@ -11,12 +11,12 @@ import click
 
 from evse_pi.cli.client import ask, stream
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.view import line, lines
+from evse_pi.cli.status_text import line, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 
 @click.command("status")

@@ -8,10 +8,10 @@ import click
 
 from evse_pi.cli.client import ask
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import show
+from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 
 @click.command("wake")

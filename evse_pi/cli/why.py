@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxNotRunning, BoxSilent, ask
-from evse_pi.cli.exits import Exit
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.page import paragraph, row, show
+from evse_pi.cli.text_layout import paragraph, row, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 
 ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by then hangs
@@ -61,9 +61,9 @@ def _without_node(run_dir: Path, *, hangs: bool) -> dict[str, Any] | None:
     """Return what the safety process's own record says while no node process answers, None when there is none."""
     import time
 
-    from evse_pi.core.ring import RingError
-    from evse_pi.diagnostics.orphan import orphaned
-    from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
+    from evse_pi.diagnostics.node_unreachable import orphaned
+    from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+    from evse_pi.recorder.ring import RingError
 
     try:
         ring = Ring(RingFile(run_dir / RING_FILE))

@@ -22,23 +22,23 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from evse_pi.core.faults import RETESTED, Clear, Fault, FaultBook, latched
-from evse_pi.core.journal import Journal
+from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.limits import Limit, Offer
-from evse_pi.core.observation import CABLE_EXPECTED_NS
+from evse_pi.core.monitors import Doing, Watch, first_watch
 from evse_pi.core.pilot import DiodeVerdict
-from evse_pi.core.rcd import RECLOSE_WAIT_NS
+from evse_pi.core.pilot_monitor import CABLE_EXPECTED_NS
+from evse_pi.core.rcd_monitor import RECLOSE_WAIT_NS
 from evse_pi.core.records import Request
-from evse_pi.core.signals import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from evse_pi.core.transition_log import Journal
 from evse_pi.core.wakeup import Waking
-from evse_pi.core.watch import Doing, Watch, first_watch
 from hal.units import MILLISECOND, SECOND, DutyPpm, Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evse_pi.core.settings import MachineSettings
-    from evse_pi.core.signals import Inputs
+    from evse_pi.core.io_records import Inputs
+    from evse_pi.core.machine_settings import MachineSettings
 
 OPEN_WITHIN_NS = 100 * MILLISECOND
 """From the vehicle leaving C to the contacts apart. Source: IEC 61851-1 Table A.6 sequence 8.1."""

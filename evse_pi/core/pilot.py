@@ -12,9 +12,9 @@ from evse_pi.core.states import PilotMode, PilotState
 from hal.units import Millivolts
 
 if TYPE_CHECKING:
-    from evse_pi.core.signals import PilotOutput
-    from hal.calibration import LinearScale
+    from evse_pi.core.io_records import PilotOutput
     from hal.interfaces import PilotPeaks, PilotWindow
+    from hal.linear_scale import LinearScale
 
 SPLIT_MV = -3_000  # between both plateaus: no state of Table A.4 lies from -10 to -2 V
 MIN_HIGH_SAMPLES = 3

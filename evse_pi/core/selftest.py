@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from evse_pi.core.cable_coding import Cable
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Clear, Fault
-from evse_pi.core.proximity import Cable
-from evse_pi.core.rcd import RESET_LIMIT_NS, TRIP_LIMIT_NS
+from evse_pi.core.rcd_monitor import RESET_LIMIT_NS, TRIP_LIMIT_NS
 from evse_pi.core.states import PilotMode, PilotState
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from evse_pi.core.observation import CableObservation, Observation
-    from evse_pi.core.rcd import Rcd
-    from evse_pi.core.settings import MachineSettings
-    from evse_pi.core.signals import Inputs
+    from evse_pi.core.io_records import Inputs
+    from evse_pi.core.machine_settings import MachineSettings
+    from evse_pi.core.pilot_monitor import CableObservation, Observation
+    from evse_pi.core.rcd_monitor import Rcd
 
 RAIL_WINDOWS = 3
 STAGE_LIMIT_NS = 2 * SECOND

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from evse_pi.core.faults import NO_FAULTS, Fault
 
 if TYPE_CHECKING:
+    from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import MeterSample
-    from evse_pi.core.settings import MachineSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
-    from evse_pi.core.settings import TemperatureThresholds
+    from evse_pi.core.machine_settings import TemperatureThresholds
     from hal.units import CentiCelsius
 
 FULL, HALF, QUARTER, TOO_HOT = range(4)

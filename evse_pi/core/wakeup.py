@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.states import PilotMode
 
 if TYPE_CHECKING:
-    from evse_pi.core.settings import WakeUp, WakeUpStep
+    from evse_pi.core.machine_settings import WakeUp, WakeUpStep
 
 
 @dataclass(frozen=True, slots=True)

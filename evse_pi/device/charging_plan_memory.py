@@ -10,12 +10,12 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.random_delay import DelayCause, RandomDelay
+from evse_pi.charging.schedule import Pursuit
+from evse_pi.charging.targets import Target
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.modes import ChargeMode
-from evse_pi.energy.randomization import DelayCause, RandomDelay
-from evse_pi.energy.schedule import Pursuit
-from evse_pi.energy.targets import Target
 
 if TYPE_CHECKING:
     from evse_pi.matter.storage import KeyValueStore

@@ -8,12 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.core.states import MatterState, SupplyState
-from evse_pi.device.charging_plan_memory import KEY, KeptPlan, encode, recalled
-from evse_pi.device.planner import UNPLANNED, NextCharge
-from evse_pi.energy.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
-from evse_pi.energy.randomization import DelayCause, drawn
-from evse_pi.energy.schedule import (
+from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
+from evse_pi.charging.random_delay import DelayCause, drawn
+from evse_pi.charging.schedule import (
     CLOCKLESS,
     Plan,
     Prospect,
@@ -24,22 +21,25 @@ from evse_pi.energy.schedule import (
     goes_by_soc,
     pursue,
 )
-from evse_pi.energy.schedule import UNPLANNED as NO_PLAN
-from evse_pi.energy.targets import coming
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.charging.schedule import UNPLANNED as NO_PLAN
+from evse_pi.charging.targets import coming
+from evse_pi.core.states import MatterState, SupplyState
+from evse_pi.device.charging_plan_memory import KEY, KeptPlan, encode, recalled
+from evse_pi.device.planner import UNPLANNED, NextCharge
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.modes import Adjustment
+    from evse_pi.charging.random_delay import RandomDelay
+    from evse_pi.device.charge_point_view import Charger, ChargerView
     from evse_pi.device.planner import Situation
-    from evse_pi.energy.demand import Ask
-    from evse_pi.energy.modes import Adjustment
-    from evse_pi.energy.randomization import RandomDelay
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
 

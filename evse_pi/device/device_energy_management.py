@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.modes import Adjustment, ChargeMode, adjusted_current_ma
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
-from evse_pi.energy.modes import Adjustment, ChargeMode, adjusted_current_ma
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from evse_pi.device.charger import Charger, ChargerView
-    from evse_pi.matter.model.events import Change
+    from evse_pi.device.charge_point_view import Charger, ChargerView
+    from evse_pi.matter.model.event_source import Change
 
 _Enums = DeviceEnergyManagement.Enums
 _Structs = DeviceEnergyManagement.Structs

@@ -13,18 +13,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.device.measurement_accuracy import energy_accuracy
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import ElectricalEnergyMeasurement
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.charge_point_view import Charger, ChargerView
     from evse_pi.device.measurement_accuracy import MeterAccuracy
-    from evse_pi.matter.world import WallClock
+    from evse_pi.matter.environment import WallClock
 
 log = logging.getLogger(__name__)
 

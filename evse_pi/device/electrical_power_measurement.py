@@ -11,7 +11,7 @@ from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Fe
 from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
 
 if TYPE_CHECKING:
-    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.charge_point_view import Charger, ChargerView
     from evse_pi.device.measurement_accuracy import MeterAccuracy
     from hal.interfaces import MeterReading
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.charging_planner import ChargingPlanner
 from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from evse_pi.device.charger import Charger
+    from evse_pi.device.charge_point_view import Charger
     from evse_pi.device.measurement_accuracy import MeterAccuracy
+    from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.model.cluster_server import ClusterServer
-    from evse_pi.matter.model.events import Change
+    from evse_pi.matter.model.event_source import Change
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy, WallClock
 
 ENERGY_EVSE = DeviceType(0x050C, 2)
 ELECTRICAL_SENSOR = DeviceType(0x0510, 1)

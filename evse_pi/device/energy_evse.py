@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.targets import merged
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
@@ -19,23 +20,22 @@ from evse_pi.device.energy_evse_memory import Kept, asks_of, decode, encode, rec
 from evse_pi.device.energy_evse_rules import Permission, Shown
 from evse_pi.device.energy_evse_schema import SCHEMA
 from evse_pi.device.planner import NoPlanner, Situation
-from evse_pi.energy.targets import merged
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.session import Session
+    from evse_pi.device.charge_point_view import Charger, ChargerView
     from evse_pi.device.energy_evse_memory import Grant
     from evse_pi.device.energy_evse_rules import Happening, Outcome
     from evse_pi.device.planner import NextCharge, Planner
-    from evse_pi.energy.demand import Ask
-    from evse_pi.energy.session import Session
+    from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.accessor import Accessor
-    from evse_pi.matter.world import WallClock
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from evse_pi.charging.demand_arbiter import Ask, Lapse
+from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import FaultState, LimitSource
-from evse_pi.energy.demand import Ask, Lapse
-from evse_pi.energy.targets import DaySchedule, Target
 from hal.units import SECOND, Milliamps
 
 

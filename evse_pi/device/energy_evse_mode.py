@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.mode import ModeServer, mode_options, mode_schema
-from evse_pi.energy.modes import ChargeMode
 from evse_pi.matter.wire.chip_objects import EnergyEvseMode
 
 _Tag = EnergyEvseMode.Enums.ModeTag

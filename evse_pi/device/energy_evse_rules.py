@@ -10,21 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA, current_for, duty_for
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.matter_view import matter_view
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
 from evse_pi.device.energy_evse_memory import Grant, Told, Transfer
-from evse_pi.energy.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evse_pi.device.charger import ChargerView
-    from evse_pi.energy.session import Session
+    from evse_pi.charging.session import Session
+    from evse_pi.device.charge_point_view import ChargerView
 
 RESUME_WITHIN_NS = 60 * SECOND
 """After a fault the box tests itself, the contactor rests and the vehicle takes its time: half a minute in all."""

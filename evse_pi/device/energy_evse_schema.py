@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from evse_pi.charging.targets import DAYS, MAX_SCHEDULES, MINUTES_PER_DAY
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
-from evse_pi.energy.targets import DAYS, MAX_SCHEDULES, MINUTES_PER_DAY
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 

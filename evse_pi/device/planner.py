@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from evse_pi.charging.targets import DaySchedule
     from evse_pi.core.states import MatterState, SupplyState
-    from evse_pi.device.charger import ChargerView
-    from evse_pi.energy.targets import DaySchedule
+    from evse_pi.device.charge_point_view import ChargerView
 
 
 @dataclass(frozen=True, slots=True)

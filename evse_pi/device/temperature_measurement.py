@@ -9,7 +9,7 @@ from evse_pi.matter.model.declaration import Attribute, ClusterSchema
 from evse_pi.matter.wire.chip_objects import TemperatureMeasurement
 
 if TYPE_CHECKING:
-    from evse_pi.device.charger import Charger, ChargerView
+    from evse_pi.device.charge_point_view import Charger, ChargerView
 
 LOWEST, HIGHEST = -4_000, 12_500
 """What the sensors are made for, in 0.01 °C. Source: LM75 and MCP9808 data sheets."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evse_pi.core.blackbox import Frame
     from evse_pi.core.records import Snapshot
+    from evse_pi.recorder.frame import Frame
 
 KEPT_RELEASES = 200
 TREND_OF = 10  # releases at either end of the trend

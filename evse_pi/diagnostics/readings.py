@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evse_pi.core.blackbox import Frame
     from evse_pi.core.faults import Fault
+    from evse_pi.recorder.frame import Frame
 
 
 def readings(frame: Frame, before: Frame | None = None) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from evse_pi.core.pilot import (
     DIODE_LIMIT_MV,
     SHORT_LIMIT_MV,
 )
-from evse_pi.core.ring import RingError
 from evse_pi.core.states import PilotMode
+from evse_pi.recorder.ring import RingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evse_pi.core.blackbox import Frame
-    from evse_pi.core.ring import RawWindow, RingHeader
+    from evse_pi.recorder.frame import Frame
+    from evse_pi.recorder.ring import RawWindow, RingHeader
 
 TOP_MV = 14_000
 PLOT_TOP_MV, ROW_MV, PLOT_ROWS = 13_500, 1_500, 19

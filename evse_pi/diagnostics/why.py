@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.fault_texts import amps, clearing, happened, volts
+from evse_pi.api.texts.wait_texts import REASONS
 from evse_pi.core.evidence import Check
-from evse_pi.diagnostics.events import amps, clearing, happened, volts
-from evse_pi.diagnostics.waiting import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from evse_pi.energy.clock import Clock
+    from evse_pi.charging.clock import Clock
 
 AUDIT_FILE = "audit.log"
 AUDIT_MODE = 0o644  # anybody may read what was changed and by whom

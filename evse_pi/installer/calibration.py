@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.config import scale_problem
-from hal.calibration import LinearScale
+from evse_pi.installation.files import scale_problem
+from hal.linear_scale import LinearScale
 from hal.units import Millivolts
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.config import write_atomically
+from evse_pi.installation.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from evse_pi.energy.clock import Clock
+    from evse_pi.charging.clock import Clock
 
 PIN_FILE = "installer.pin"
 ATTEMPTS_FILE = "installer.attempts"

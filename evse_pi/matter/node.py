@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from evse_pi.matter.channel.case import CaseResponder
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.session import MIN_CASE_SESSIONS_PER_FABRIC, Session, SessionParameters
+from evse_pi.matter.channel.secure_session import MIN_CASE_SESSIONS_PER_FABRIC, Session, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.clusters.access_control import AccessControlServer
 from evse_pi.matter.clusters.administrator_commissioning import AdministratorCommissioningServer
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from evse_pi.matter.channel.transport import DatagramTransport
-    from evse_pi.matter.discovery.interfaces import Interface
+    from evse_pi.matter.discovery.host_interfaces import Interface
+    from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy, WallClock
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from boards.build_field import build_field
 from boards.loader import BoardError, load_board
-from evse_pi.config import INSTALLATION, equipped
+from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import decode_snapshot
-from evse_pi.energy.clock import SystemClock
+from evse_pi.installation.files import INSTALLATION, equipped
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, uid_of
 from evse_pi.node.daemon import Places, serve
-from evse_pi.node.lock import ProcessLock
 from evse_pi.node.matter_options import add_arguments, options_of
+from evse_pi.node.process_lock import ProcessLock
 from evse_pi.node.web_options import add_web_arguments, web_options_of
 
 if TYPE_CHECKING:

@@ -7,21 +7,21 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evse_pi.api.server import Refusal, Request
+from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request as Order
-from evse_pi.energy.modes import MODE_SOURCES
-from evse_pi.node.control import Refusal, Request
 from evse_pi.node.status import fault_view, limits, session_view, status
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from evse_pi.energy.store import Store
-    from evse_pi.node.box import Box
+    from evse_pi.charging.charge_point import Box
     from evse_pi.node.matter import MatterDevice
-    from evse_pi.node.storage import Storage
+    from evse_pi.storage.database import Store
+    from evse_pi.storage.writer_thread import Storage
 
 MAX_PAGE = 1_000
 WATCH_AT_LEAST_S = 1.0

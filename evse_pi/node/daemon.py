@@ -10,23 +10,23 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evse_pi.api.server import CONTROL_SOCKET, ControlServer
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.wall_clock import Calendar
 from evse_pi.clearance import with_clearance
-from evse_pi.config import ConfigError, ratings, read_installation
 from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
-from evse_pi.diagnostics.ringfile import RING_FILE, Ring, RingFile
-from evse_pi.diagnostics.shelf import FOLDER as RECORDINGS
-from evse_pi.diagnostics.shelf import Shelf
-from evse_pi.node.box import Box
-from evse_pi.node.calendar import Calendar, latest_before
-from evse_pi.node.charger import ASKS, BoxCharger, recall_cluster
+from evse_pi.installation.files import ConfigError, ratings, read_installation
+from evse_pi.node.charge_point_adapter import ASKS, BoxCharger, recall_cluster
 from evse_pi.node.commands import Bell, Commands
-from evse_pi.node.control import CONTROL_SOCKET, ControlServer
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
-from evse_pi.node.field import Field
+from evse_pi.node.field_devices import Field
 from evse_pi.node.matter_options import Equipment
-from evse_pi.node.memory import recall
-from evse_pi.node.storage import Storage
+from evse_pi.recorder.archive import FOLDER as RECORDINGS
+from evse_pi.recorder.archive import Shelf
+from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+from evse_pi.storage.recall import latest_before, recall
+from evse_pi.storage.writer_thread import Storage
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
+    from evse_pi.api.server import Request
+    from evse_pi.charging.clock import Clock
     from evse_pi.core.records import Snapshot
-    from evse_pi.energy.clock import Clock
-    from evse_pi.node.control import Request
     from evse_pi.node.matter import MatterDevice
     from evse_pi.node.matter_options import MatterOptions
     from evse_pi.node.web import WebServer

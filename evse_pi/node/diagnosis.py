@@ -8,29 +8,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.core.ring import RingError
+from evse_pi.api.server import Refusal
+from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
 from evse_pi.diagnostics.readings import at_fault, readings
-from evse_pi.diagnostics.recording import RecordingError, encoded, recording_of
 from evse_pi.diagnostics.scope import scope_view
-from evse_pi.diagnostics.timing import timing_view
+from evse_pi.diagnostics.timing_report import timing_view
 from evse_pi.diagnostics.why import why
-from evse_pi.energy.history import setting_row
-from evse_pi.node.control import Refusal
+from evse_pi.recorder.recording import RecordingError, encoded, recording_of
+from evse_pi.recorder.ring import RingError
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from boards.spec import BoardSpec
+    from evse_pi.api.server import Request
+    from evse_pi.charging.charge_point import Box
+    from evse_pi.charging.history_rows import FaultRecord
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
-    from evse_pi.diagnostics.ringfile import Ring
-    from evse_pi.diagnostics.shelf import Shelf
-    from evse_pi.energy.history import FaultRecord
-    from evse_pi.node.box import Box
-    from evse_pi.node.control import Request
-    from evse_pi.node.storage import Storage
+    from evse_pi.recorder.archive import Shelf
+    from evse_pi.recorder.reader import Ring
+    from evse_pi.storage.writer_thread import Storage
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Fault, worst
 from evse_pi.core.states import FaultState, MatterState, SupplyState
-from evse_pi.device.charger import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, VehicleData
-from evse_pi.energy.modes import ChargeMode
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, VehicleData
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from evse_pi.device.energy_evse import EnergyEvseServer
     from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
-    from evse_pi.matter.model.events import Change
-    from evse_pi.node.charger import BoxCharger
-    from evse_pi.node.simulator import Simulator
+    from evse_pi.matter.model.event_source import Change
+    from evse_pi.node.charge_point_adapter import BoxCharger
+    from evse_pi.node.simulator_control import Simulator
 
 log = logging.getLogger(__name__)
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from evse_pi.config import ConfigError
 from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
-from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.device.measurement_accuracy import METERS
+from evse_pi.installation.files import ConfigError
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
-from evse_pi.matter.discovery.interfaces import Interface, network_interfaces
+from evse_pi.matter.discovery.host_interfaces import Interface, network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser
 from evse_pi.matter.discovery.onboarding import (
     MAX_DISCRIMINATOR,
@@ -34,15 +34,15 @@ from evse_pi.matter.discovery.onboarding import (
     qr_code,
     random_passcode,
 )
+from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.attestation import FileCredentials
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.world import SystemEntropy, SystemWallClock
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.product import read_product
-from evse_pi.node.simulator import Simulator
+from evse_pi.node.simulator_control import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
 
     from evse_pi.device.energy_evse import EnergyEvseServer
     from evse_pi.matter.clusters.basic_information import Product
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy
-    from evse_pi.node.charger import BoxCharger
+    from evse_pi.node.charge_point_adapter import BoxCharger
     from evse_pi.node.matter_options import Equipment, MatterOptions
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING
 
-from evse_pi.config import ConfigError
+from evse_pi.installation.files import ConfigError
 from evse_pi.matter.clusters.basic_information import Product
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.reason_texts import LIMITS, REASONS
+from evse_pi.charging.metering import fresh
 from evse_pi.core.faults import FAULTS, Clear, worst
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.metering import fresh
-from evse_pi.node.wording import LIMITS, REASONS
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from evse_pi.charging.charge_point import Box
+    from evse_pi.charging.history_rows import FaultRecord
+    from evse_pi.charging.session import Session
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
-    from evse_pi.energy.history import FaultRecord
-    from evse_pi.energy.session import Session
-    from evse_pi.node.box import Box
 
 
 def status(box: Box) -> dict[str, Any]:

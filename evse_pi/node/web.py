@@ -14,19 +14,19 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.energy.clock import SystemClock
+from evse_pi.api.server import ANSWER_WITHIN_S, Refusal, Request
+from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
-from evse_pi.node.control import ANSWER_WITHIN_S, Refusal, Request
+from evse_pi.web.admission import Sessions
 from evse_pi.web.answers import Refused
 from evse_pi.web.application import Application
-from evse_pi.web.door import Door, listen
-from evse_pi.web.guard import Sessions
+from evse_pi.web.http_server import Door, listen
 from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from evse_pi.energy.clock import Clock
+    from evse_pi.charging.clock import Clock
     from evse_pi.node.commands import Bell
     from evse_pi.node.web_options import WebOptions
 

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 from boards.build_safety import build_safety
 from boards.loader import BoardError, load_board
 from evse_pi.clearance import ProvenDemands, machine_boot
-from evse_pi.config import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.installation import Installation
+from evse_pi.core.installation_limits import Installation
 from evse_pi.core.machine import OPEN_WITHIN_NS
-from evse_pi.core.settings import MachineSettings
+from evse_pi.core.machine_settings import MachineSettings
+from evse_pi.installation.files import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
+from evse_pi.installation.seal import KEY_FILE, SealError, read_key
 from evse_pi.link import FOLDER_MODE, NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError, uid_of
-from evse_pi.safety.blackbox import RING_FILE, BlackBox, RingMemory
-from evse_pi.safety.host import SystemHost, sleep_until
+from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
-from evse_pi.safety.memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
+from evse_pi.safety.process_services import SystemHost, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
-from evse_pi.seal import KEY_FILE, SealError, read_key
+from evse_pi.safety.recorder import RING_FILE, BlackBox, RingMemory
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boards.spec import BoardSpec
-    from evse_pi.core.histogram import Histogram
+    from evse_pi.recorder.histogram import Histogram
 
 RUN_DIRECTORY = Path("/run/evse-pi")
 MEMORY_FILE = "safety/former-faults"

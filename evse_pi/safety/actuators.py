@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.signals import SAFE_OUTPUTS, Outputs, PilotOutput
+from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.states import PilotMode
 from hal.errors import HalError
 

@@ -12,9 +12,9 @@ from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
 from evse_pi.core.status_light import lit
 from evse_pi.safety.actuators import Actuators
+from evse_pi.safety.input_reader import Senses
+from evse_pi.safety.loop_timing import LATE_TICK_NS, Timing
 from evse_pi.safety.publisher import Publisher
-from evse_pi.safety.senses import Senses
-from evse_pi.safety.timing import LATE_TICK_NS, Timing
 from hal.errors import HalError
 from hal.units import MICROSECOND, MILLISECOND, SECOND
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from boards.build_safety import SafetyHardware
+    from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine import MachineState
+    from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand
-    from evse_pi.core.settings import MachineSettings
-    from evse_pi.core.signals import Inputs
-    from evse_pi.safety.blackbox import BlackBox
-    from hal.calibration import LinearScale
+    from evse_pi.safety.recorder import BlackBox
+    from hal.linear_scale import LinearScale
 
 PERIOD_NS = 10 * MILLISECOND
 HEARTBEAT_NS = 200 * MILLISECOND  # for a service manager that waits one second

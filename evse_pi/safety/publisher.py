@@ -11,13 +11,13 @@ from evse_pi.core.states import PilotMode
 from hal.units import SECOND, Millivolts
 
 if TYPE_CHECKING:
+    from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine import MachineState
+    from evse_pi.core.machine_settings import BoardRatings
     from evse_pi.core.pilot import PilotReading
-    from evse_pi.core.settings import BoardRatings
-    from evse_pi.core.signals import Inputs
     from evse_pi.safety.loop import DemandLink
-    from evse_pi.safety.timing import Timing
-    from hal.calibration import LinearScale
+    from evse_pi.safety.loop_timing import Timing
+    from hal.linear_scale import LinearScale
 
 REPEAT_NS = SECOND
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
+from evse_pi.sim.plant_settings import build
 from evse_pi.sim.process import READY
-from evse_pi.sim.settings import build
 from evse_pi.sim.simulator import Simulator
 from evse_pi.sim.wiring import SimulatorSettings
 

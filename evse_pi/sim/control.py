@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.sim.devices.gpio import Release  # noqa: TC001 - requests' annotations are read at run time
 from evse_pi.sim.devices.modbus import MeterFault  # noqa: TC001
 from evse_pi.sim.devices.server import Trouble
-from evse_pi.sim.settings import invoke
+from evse_pi.sim.plant_settings import invoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,13 +19,13 @@ from evse_pi.sim.circuit import (
     proximity_v,
     waveform,
 )
-from evse_pi.sim.connector_lock import LockMotor
-from evse_pi.sim.contactor import Coil, ContactorSettings, PowerContactor
+from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
+from evse_pi.sim.fault_injection import Tampering
+from evse_pi.sim.lock_model import LockMotor
 from evse_pi.sim.mains import Mains, MainsSettings, MeterRegisters
+from evse_pi.sim.plant_settings import arguments, invoke
 from evse_pi.sim.residual import RcdSettings, ResidualDevice
-from evse_pi.sim.settings import arguments, invoke
 from evse_pi.sim.signals import Analog, Drive, History, Sense
-from evse_pi.sim.tampering import Tampering
 from evse_pi.sim.vehicle import PilotView, Vehicle, VehicleSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.circuit import NOMINAL_CAR, PROXIMITY_OHM, CarResistors, PilotLoad
-from evse_pi.sim.settings import within
+from evse_pi.sim.plant_settings import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable

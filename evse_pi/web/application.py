@@ -11,16 +11,17 @@ from urllib.parse import parse_qs
 
 from microdot import Microdot, Request, Response
 
-from evse_pi.web import frame, history, overview, service, waveform
+from evse_pi.web import layout
+from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, Session, Sessions, is_own_name
 from evse_pi.web.answers import Refused
-from evse_pi.web.guard import SESSION_COOKIE, SESSION_NS, Session, Sessions, is_own_name
-from evse_pi.web.live import Streams
+from evse_pi.web.event_stream import Streams
+from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from evse_pi.web.answers import Answers
-    from evse_pi.web.frame import Page
+    from evse_pi.web.layout import Page
 
     Build = Callable[[Session | None], Awaitable[Page]]
 
@@ -112,7 +113,7 @@ class Application:
             try:
                 page = await build(session)
             except Refused as refusal:
-                return await self._document(service.refused_page("No answer", str(refusal)), session, 503)
+                return await self._document(protected_pages.refused_page("No answer", str(refusal)), session, 503)
             return await self._document(page, session)
 
         return handler
@@ -125,9 +126,9 @@ class Application:
 
             async def render() -> str:
                 try:
-                    return frame.fragments(await build(self._sessions.find(key)))
+                    return layout.fragments(await build(self._sessions.find(key)))
                 except Refused as refusal:
-                    return frame.fragments(service.refused_page("No answer", str(refusal)))
+                    return layout.fragments(protected_pages.refused_page("No answer", str(refusal)))
 
             news = self._streams.of(render)
             headers = {"Content-Type": "text/event-stream; charset=utf-8"}
@@ -140,39 +141,41 @@ class Application:
             box = (await self._answers.ask("status"))["board"]["title"]
         except Refused:
             box = "evse-pi"
-        told = frame.document(page, box, session, self._version)
+        told = layout.document(page, box, session, self._version)
         return Response(told, status, {"Content-Type": HTML})
 
     async def _status(self, _session: Session | None) -> Page:
-        return overview.status_page(await self._answers.ask("status"), await self._answers.ask("why"))
+        return status_page.status_page(await self._answers.ask("status"), await self._answers.ask("why"))
 
     async def _why(self, _session: Session | None) -> Page:
-        return overview.why_page(await self._answers.ask("why"))
+        return status_page.why_page(await self._answers.ask("why"))
 
     async def _scope(self, _session: Session | None) -> Page:
         try:
-            return waveform.scope_page(await self._answers.ask("scope"))
+            return scope_page.scope_page(await self._answers.ask("scope"))
         except Refused as refusal:
-            return waveform.no_scope_page(str(refusal))
+            return scope_page.no_scope_page(str(refusal))
 
     async def _history(self, _session: Session | None) -> Page:
-        return history.sessions_page(await self._answers.ask("sessions", limit=history.SESSIONS_SHOWN))
+        return history_page.sessions_page(await self._answers.ask("sessions", limit=history_page.SESSIONS_SHOWN))
 
     async def _faults(self, _session: Session | None) -> Page:
-        return history.faults_page(await self._answers.ask("faults", limit=history.FAULTS_SHOWN))
+        return history_page.faults_page(await self._answers.ask("faults", limit=history_page.FAULTS_SHOWN))
 
     async def _self_test(self, session: Session | None) -> Page:
-        return service.self_test_page(await self._answers.ask("status"), session)
+        return protected_pages.self_test_page(await self._answers.ask("status"), session)
 
     async def _codes(self, session: Session | None) -> Page:
         status = await self._answers.ask("status")
         matter, codes = status["matter"], None
-        if matter is not None and session is not None and service.lets_in(matter):
+        if matter is not None and session is not None and protected_pages.lets_in(matter):
             codes = (await self._answers.ask("commission", action="codes"))["codes"]
-        return service.codes_page(status, codes, session, pin_set=self._answers.pin_set)
+        return protected_pages.codes_page(status, codes, session, pin_set=self._answers.pin_set)
 
     async def _control(self, session: Session | None) -> Page:
-        return service.control_page(await self._answers.ask("status"), session, skips=self._answers.knows("start"))
+        return protected_pages.control_page(
+            await self._answers.ask("status"), session, skips=self._answers.knows("start")
+        )
 
     # Files.
 
@@ -183,19 +186,19 @@ class Application:
 
     async def _csv(self, _request: Request) -> Response:
         try:
-            sessions = await self._answers.ask("sessions", limit=history.CSV_ROWS)
+            sessions = await self._answers.ask("sessions", limit=history_page.CSV_ROWS)
         except Refused as refusal:
             return Response(f"{refusal}\n", HTTPStatus.SERVICE_UNAVAILABLE)
         headers = {
             "Content-Type": "text/csv; charset=utf-8",
             "Content-Disposition": 'attachment; filename="sessions.csv"',
         }
-        return Response(history.sessions_csv(sessions), 200, headers)
+        return Response(history_page.sessions_csv(sessions), 200, headers)
 
     def _failed(self, status: HTTPStatus) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:
             told = f"{request.method} {request.path}: {status.phrase.lower()}"
-            return await self._document(service.refused_page(status.phrase, told), None, status.value)
+            return await self._document(protected_pages.refused_page(status.phrase, told), None, status.value)
 
         return handler
 
@@ -206,17 +209,17 @@ class Application:
             session, form = self._session(request), _form(request)
             if session is None:
                 told = "This needs the installer PIN; it is asked again after 15 minutes."
-                page = service.pin_page(told, pin_set=self._answers.pin_set)
+                page = protected_pages.pin_page(told, pin_set=self._answers.pin_set)
                 return await self._document(page, None, HTTPStatus.FORBIDDEN)
             if form.get("token") != session.token:
-                page = service.refused_page(
+                page = protected_pages.refused_page(
                     "Refused", "token: this form is not of the present session; load the page again"
                 )
                 return await self._document(page, session, HTTPStatus.FORBIDDEN)
             try:
                 return _see_other(await act(form))
             except Refused as refusal:
-                page = service.refused_page("Refused", str(refusal))
+                page = protected_pages.refused_page("Refused", str(refusal))
                 return await self._document(page, session, HTTPStatus.CONFLICT)
 
         return handler
@@ -245,7 +248,7 @@ class Application:
     # The PIN.
 
     async def _pin_form(self, request: Request) -> Response:
-        page = service.pin_page(None, pin_set=self._answers.pin_set, to=request.args.get("to", ""))
+        page = protected_pages.pin_page(None, pin_set=self._answers.pin_set, to=request.args.get("to", ""))
         return await self._document(page, self._session(request))
 
     async def _pin(self, request: Request) -> Response:
@@ -254,7 +257,7 @@ class Application:
         try:
             await self._answers.check_pin(form.get("pin", ""), f"web page, {request.client_addr[0]}")
         except Refused as refusal:
-            page = service.pin_page(str(refusal), pin_set=self._answers.pin_set, to=to)
+            page = protected_pages.pin_page(str(refusal), pin_set=self._answers.pin_set, to=to)
             return await self._document(page, None, HTTPStatus.FORBIDDEN)
         key, lasts_s = self._sessions.open(), SESSION_NS // 1_000_000_000
         response = _see_other(f"/{to}" if to and f"/{to}" in self._pages else "/control")

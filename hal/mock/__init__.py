@@ -6,7 +6,7 @@ is the clock that the test injects, so a hang is a call that takes long on it an
 
 from __future__ import annotations
 
-from hal.mock.field import MockMeter, MockStatusLed, MockTemperatureSensor
+from hal.mock.field_mocks import MockMeter, MockStatusLed, MockTemperatureSensor
 from hal.mock.safety import (
     MockAnalogInput,
     MockConnectorLock,

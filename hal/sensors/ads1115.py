@@ -19,8 +19,8 @@ from hal.sensors.i2c import I2cChip, signed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hal.calibration import LinearScale
     from hal.gpio import OutputLine
+    from hal.linear_scale import LinearScale
     from hal.units import Millivolts
 
 CONVERSION = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.channel.pase import PaseVerifier
-from evse_pi.matter.channel.protocol import Opcode
+from evse_pi.matter.channel.secure_channel import Opcode
 from evse_pi.matter.identity.fabric import NodeCredentials
 from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
@@ -22,7 +22,7 @@ from tests.support.matter_authority import CountingEntropy
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
 
 RECORDING = json.loads(Path(__file__).with_name("chip_handshakes.json").read_text())
 JITTER_LIMIT = 251

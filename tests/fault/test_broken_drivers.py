@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
-from evse_pi.config import SIMULATED_INSTALLATION
 from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
-from evse_pi.sim.faulty import Break
+from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.sim.harness.faulty_drivers import Break
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 from evse_pi.sim.vehicle import S2
-from evse_pi.sim.world import World, WorldSettings
 from tests.support.forked import in_a_fork
 
 if TYPE_CHECKING:

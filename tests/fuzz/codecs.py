@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.case import Sigma1
 from evse_pi.matter.channel.pase import ParamRequest
-from evse_pi.matter.channel.protocol import HandshakeRefused, StatusReport
+from evse_pi.matter.channel.secure_channel import HandshakeRefused, StatusReport
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain, verify_root
 from evse_pi.matter.interaction import messages
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
-from evse_pi.matter.wire.status import DecodeError, MatterStatus
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus
 from tests.support.matter_authority import Authority, CountingEntropy
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import ExchangeTimeout
-from evse_pi.matter.channel.protocol import Opcode
+from evse_pi.matter.channel.secure_channel import Opcode
 from evse_pi.matter.channel.stack import MAX_EXCHANGES
 from evse_pi.matter.wire.message import (
     PROTOCOL_INTERACTION_MODEL,
@@ -24,7 +24,7 @@ from tests.support.matter_bench import Bench
 from tests.support.virtual_loop import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
 
 RAW, HANDSHAKE, SECURE, TIMED, PAUSE = range(5)
 INTERACTIONS = {2: "read", 3: "subscribe", 6: "write", 8: "invoke", 10: "timed", 1: "status"}

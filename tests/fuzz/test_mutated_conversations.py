@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.exchange import ExchangeTimeout
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 from examples.matter_lamp import lamp_endpoint
 from tests.support.datagram_pipe import Network
 from tests.support.matter_bench import Bench

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.basic_information import Product
-from evse_pi.matter.discovery.interfaces import network_interfaces
+from evse_pi.matter.discovery.host_interfaces import network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser
+from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.matter.world import SystemEntropy, SystemWallClock
 from examples.matter_lamp import arguments, lamp_endpoint, serve
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 
-from evse_pi.matter.channel.protocol import Opcode
+from evse_pi.matter.channel.secure_channel import Opcode
 from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
 from tests.fuzz.codecs import seeds
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from tests.matter_real.controllers import ControllerError
 from tests.matter_real.wallbox import PASSCODE
 from tests.support.matter_certification import findings

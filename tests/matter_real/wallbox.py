@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.places import Places
+from evse_pi.paths import Places
 from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:

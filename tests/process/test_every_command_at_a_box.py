@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.exits import Exit
-from evse_pi.cli.places import places
+from evse_pi.paths import places
 from tests.support.commands import every_command, run_command
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.exits import Exit
-from evse_pi.cli.places import places
+from evse_pi.paths import places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 EVSE_PI = [sys.executable, "-m", "evse_pi.cli"]
 

@@ -12,7 +12,7 @@ import pytest
 from chip.tlv import uint
 
 from evse_pi.matter.channel.transport import UdpTransport
-from evse_pi.matter.world import SystemEntropy
+from evse_pi.matter.environment import SystemEntropy
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric
 from tests.support.matter_initiator import MatterInitiator, Member
@@ -97,7 +97,7 @@ async def test_the_lamp_is_a_node_that_survives(tmp_path: Path) -> None:
 def test_the_lamp_shows_the_model() -> None:
     from evse_pi.matter.clusters.identify import IdentifyServer
     from evse_pi.matter.model.cluster_server import ClusterServer
-    from evse_pi.matter.wire.status import MatterStatus
+    from evse_pi.matter.wire.status_code import MatterStatus
     from examples.matter_lamp import ON_OFF as SCHEMA
     from examples.matter_lamp import Lamp, LightingServer, NightLight, OnOffServer
 

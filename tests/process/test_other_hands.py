@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boards.loader import load_board
+from evse_pi.charging.clock import SystemClock
 from evse_pi.clearance import make_clearance
-from evse_pi.config import SIMULATED_INSTALLATION, write_installation
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, encode_demand
 from evse_pi.core.states import EvseState, LimitSource
-from evse_pi.energy.clock import SystemClock
+from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
+from evse_pi.installation.seal import make_key
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET
-from evse_pi.seal import make_key
-from evse_pi.sim.box import RealBox
+from evse_pi.sim.harness.process_box import RealBox
 from hal.units import SECOND, Milliamps
 from tests.support.emulation import CACHE
 from tests.support.other_user import PEOPLE, PERSON, PROCESSES, STRANGER, as_user, lay_out, open_folder

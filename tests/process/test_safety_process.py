@@ -20,8 +20,8 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, PilotMode
 from evse_pi.link import SAFETY_SOCKET
-from evse_pi.sim.box import RealBox
 from evse_pi.sim.devices.gpio import Release
+from evse_pi.sim.harness.process_box import RealBox
 from tests.support.emulation import CACHE
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def test_missing_or_empty_library_is_named(tmp_path: Path, module: str, telling:
 FOREIGN = (
     "asyncio", "ssl", "_ssl", "sqlite3", "cryptography", "zeroconf", "serial", "smbus2", "pymodbus", "chip", "Crypto",
     "logging", "multiprocessing", "concurrent", "http", "click", "rich", "hal.meters", "hal.sensors",
-    "boards.build_field", "evse_pi.matter", "evse_pi.node", "evse_pi.device", "evse_pi.energy", "evse_pi.sim",
+    "boards.build_field", "evse_pi.matter", "evse_pi.node", "evse_pi.device", "evse_pi.charging", "evse_pi.sim",
 )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.energy.history import session_row, setting_row
-from evse_pi.energy.session import SavedSession, Session
-from evse_pi.energy.store import Store
+from evse_pi.charging.history_rows import session_row, setting_row
+from evse_pi.charging.session import SavedSession, Session
+from evse_pi.storage.database import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 WRITER = """
 import sys
 from pathlib import Path
-from evse_pi.energy.history import session_row, setting_row
-from evse_pi.energy.session import SavedSession, Session
-from evse_pi.energy.store import Store
+from evse_pi.charging.history_rows import session_row, setting_row
+from evse_pi.charging.session import SavedSession, Session
+from evse_pi.storage.database import Store
 
 store = Store(Path(sys.argv[1]))
 number = store.setting("count", 0)
@@ -99,8 +99,8 @@ def limit_files(size: int) -> None:
 FULL = """
 import sys
 from pathlib import Path
-from evse_pi.energy.history import setting_row
-from evse_pi.energy.store import Store
+from evse_pi.charging.history_rows import setting_row
+from evse_pi.storage.database import Store
 
 store = Store(Path(sys.argv[1]))
 number = 0

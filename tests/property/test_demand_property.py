@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evse_pi.charging.demand_arbiter import Ask, DemandBook, Lapse
 from evse_pi.core.records import decode_demand, encode_demand
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.demand import Ask, DemandBook, Lapse
 from hal.units import Milliamps
 
 sources = st.sampled_from([source for source in LimitSource if source >= LimitSource.OWNER])

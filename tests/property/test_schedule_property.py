@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.energy.randomization import DelayCause, drawn
-from evse_pi.energy.schedule import EFFICIENCY_PERCENT, Prospect, Standing, attend, available_power_mw, pursue
-from evse_pi.energy.targets import DaySchedule, Target, coming
+from evse_pi.charging.random_delay import DelayCause, drawn
+from evse_pi.charging.schedule import EFFICIENCY_PERCENT, Prospect, Standing, attend, available_power_mw, pursue
+from evse_pi.charging.targets import DaySchedule, Target, coming
 from hal.units import SECOND, Millivolts, MilliwattHours
 
 ZONES = ["Europe/Berlin", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "UTC"]

@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.metering import EnergyCounter
+from evse_pi.charging.startup_state import Memory
 from evse_pi.core.faults import Fault
-from evse_pi.energy.metering import EnergyCounter
-from evse_pi.energy.store import Store
-from evse_pi.node.box import Box
-from evse_pi.node.memory import Memory, recall
+from evse_pi.storage.database import Store
+from evse_pi.storage.recall import recall
 from hal.units import SECOND, Milliwatts
 from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
 

@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import PilotMode
-from evse_pi.energy.modes import ChargeMode
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.checked_box import CABLES
 from tests.support.evse_bench import EvseBench
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, settings_for

@@ -9,8 +9,8 @@ import pytest
 
 from evse_pi.core.evidence import Check
 from evse_pi.core.faults import Fault
+from evse_pi.core.machine_settings import WakeUp, WakeUpStep
 from evse_pi.core.records import Request
-from evse_pi.core.settings import WakeUp, WakeUpStep
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 

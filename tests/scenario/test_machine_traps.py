@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from evse_pi.core.faults import Fault
+from evse_pi.core.machine_settings import WakeUp
 from evse_pi.core.matter_view import matter_view
 from evse_pi.core.records import Request
-from evse_pi.core.settings import WakeUp
 from evse_pi.core.states import EvseState, FaultState, LimitSource, MatterState, PilotMode, Reason, SupplyState
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 

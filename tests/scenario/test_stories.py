@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boards.loader import load_board
-from evse_pi.sim.scenario import Scenario, ScenarioError, Step, Until, load, play
-from evse_pi.sim.world import World, WorldSettings
+from evse_pi.sim.harness.scenario import Scenario, ScenarioError, Step, Until, load, play
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 
 if TYPE_CHECKING:
     import random

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
-from evse_pi.sim.wiring_of import simulator_settings
+from evse_pi.sim.board_wiring import simulator_settings
 from tests.support.emulation import QUIET, Child, Emulation, emulation
 
 if TYPE_CHECKING:

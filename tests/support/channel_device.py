@@ -8,7 +8,7 @@ from evse_pi.matter.channel.case import CaseResponder
 from evse_pi.matter.channel.crypto import Aead
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.session import MessageCounter, ReceptionWindow, Session, SessionParameters
+from evse_pi.matter.channel.secure_session import MessageCounter, ReceptionWindow, Session, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.fabric import FabricTable, NodeCredentials

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.matter.channel.transport import UdpTransport
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, SystemEntropy
 from evse_pi.matter.wire.tlv import uint
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S, SystemEntropy
 from tests.support.cut_box import INSTALLER, PASSCODE, CutBox, RefusalError
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
 
 EVSE = 0x99
 DISABLE, ENABLE_CHARGING, SET_TARGETS, GET_TARGETS, CLEAR_TARGETS = 1, 2, 5, 6, 7

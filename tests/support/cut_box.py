@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
-from evse_pi.config import SIMULATED_INSTALLATION
-from evse_pi.energy.clock import SystemClock
-from evse_pi.installer.office import Office, Who
+from evse_pi.charging.clock import SystemClock
+from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.installer.box_settings import Office, Who
+from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.folder import TREE
 from evse_pi.sim.process import SimulatorProcess
-from evse_pi.sim.wiring_of import simulator_settings
 
 if TYPE_CHECKING:
     import random

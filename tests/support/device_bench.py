@@ -11,18 +11,18 @@ from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 from hal.units import SECOND
 from tests.support.evse_bench import EvseBench, HandCharger, HandWallClock
 from tests.support.model_bench import attached, model_node
 
 if TYPE_CHECKING:
+    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.modes import ChargeMode
     from evse_pi.core.states import LimitSource
-    from evse_pi.energy.demand import Ask
-    from evse_pi.energy.modes import ChargeMode
-    from evse_pi.matter.wire.status import Status
+    from evse_pi.matter.wire.status_code import Status
 
 ZONE = ZoneInfo("Europe/Berlin")
 WEDNESDAY_EVENING = "2026-01-07T18:00"

@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
-from evse_pi.config import ratings
-from evse_pi.diagnostics.ringfile import Ring
-from evse_pi.diagnostics.shelf import Shelf
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.wall_clock import Calendar
 from evse_pi.diagnostics.why import why
-from evse_pi.node.box import Box
-from evse_pi.node.calendar import Calendar
+from evse_pi.installation.files import ratings
 from evse_pi.node.diagnosis import Diagnosis
-from evse_pi.node.memory import Memory
 from evse_pi.node.status import status
-from evse_pi.sim.world import World, WorldSettings
+from evse_pi.recorder.archive import Shelf
+from evse_pi.recorder.reader import Ring
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:

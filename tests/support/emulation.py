@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.contactor import ContactorSettings
+from evse_pi.sim.contactor_model import ContactorSettings
 from evse_pi.sim.plant import PlantSettings
 from evse_pi.sim.process import SimulatorProcess
 from evse_pi.sim.wiring import SimulatorSettings

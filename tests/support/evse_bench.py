@@ -6,17 +6,17 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, Ask
+from evse_pi.charging.session import Session
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charger import ChargerView, SelfTestView
+from evse_pi.device.charge_point_view import ChargerView, SelfTestView
 from evse_pi.device.energy_evse import EnergyEvseServer
-from evse_pi.energy.demand import OWNER_DEFAULT, Ask
-from evse_pi.energy.session import Session
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import MatterStatus, Status
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND, Milliamps, Millivolts
 from tests.support.model_bench import attached, model_node
 

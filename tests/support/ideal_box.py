@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.installation import Installation
+from evse_pi.core.installation_limits import Installation
+from evse_pi.core.io_records import Inputs, Outputs
 from evse_pi.core.machine import MachineState, initial, step
+from evse_pi.core.machine_settings import BoardRatings, MachineSettings, WakeUp
 from evse_pi.core.pilot import PilotReading
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
-from evse_pi.core.settings import BoardRatings, MachineSettings, WakeUp
-from evse_pi.core.signals import Inputs, Outputs
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
 
 MS = 1_000_000

@@ -18,7 +18,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.places import places
+from evse_pi.paths import places
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
 HEADING = "## A new box, from nothing to the certificate"

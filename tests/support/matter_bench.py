@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.clusters.basic_information import Product
-from evse_pi.matter.discovery.interfaces import Interface
+from evse_pi.matter.discovery.host_interfaces import Interface
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import MatterNode, Setup, Surroundings
 from evse_pi.matter.storage import MemoryStore
@@ -19,7 +19,7 @@ from tests.support.matter_initiator import MatterInitiator, Member
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
     from evse_pi.matter.discovery.mdns import CommissionableService, OperationalService
     from evse_pi.matter.model.endpoint import Endpoint
     from evse_pi.matter.storage import KeyValueStore

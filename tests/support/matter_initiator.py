@@ -15,8 +15,8 @@ from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.case import resume_mic, signed_data
 from evse_pi.matter.channel.crypto import GROUP_ORDER, Aead, generate_key, hkdf, public_octets, sha256, shared_secret
 from evse_pi.matter.channel.pase import passcode_scalars
-from evse_pi.matter.channel.protocol import CLOSE_SESSION, SESSION_ESTABLISHED, Opcode, StatusReport
-from evse_pi.matter.channel.session import (
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, SESSION_ESTABLISHED, Opcode, StatusReport
+from evse_pi.matter.channel.secure_session import (
     MessageCounter,
     ReceptionWindow,
     Session,
@@ -24,13 +24,13 @@ from evse_pi.matter.channel.session import (
     SessionParameters,
 )
 from evse_pi.matter.channel.stack import MessageStack
+from evse_pi.matter.environment import Entropy, SystemEntropy
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.certificate import MatterCertificate, verify_chain
 from evse_pi.matter.identity.signing import OperationalKey, is_valid_signature
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
 from evse_pi.matter.wire.tlv import TLVList, uint
-from evse_pi.matter.world import Entropy, SystemEntropy
 from tests.support.interaction_messages import (
     INVOKE_REQUEST,
     INVOKE_RESPONSE,

@@ -11,7 +11,7 @@ from evse_pi.matter.model.endpoint import DeviceType, Endpoint, Node
 from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.matter_authority import CountingEntropy, FixedWallClock
 
 ROOT = DeviceType(0x0016, 3)

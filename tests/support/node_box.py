@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from evse_pi.core.machine_settings import BoardRatings
 from evse_pi.core.records import Snapshot, Transition
-from evse_pi.core.settings import BoardRatings
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.interfaces import MeterReading
 from hal.units import SECOND, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts

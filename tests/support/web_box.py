@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from evse_pi.charging.clock import SystemClock
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.places import places
-from evse_pi.energy.clock import SystemClock
 from evse_pi.installer.pin import Pin
+from evse_pi.paths import places
 from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from evse_pi.cli.places import Places
+    from evse_pi.paths import Places
 
 PIN = "480213"
 HOST = "127.0.0.1"

@@ -11,21 +11,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from evse_pi.charging.charge_point import Box
 from evse_pi.core.records import Request, TemperatureSample, decode_demand, decode_snapshot, encode_demand
-from evse_pi.device.charger import EVSE_ENDPOINT
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.charging_planner import ChargingPlanner
 from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
-from evse_pi.energy.store import Store
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.box import Box
-from evse_pi.node.charger import ASKS, BoxCharger, recall_cluster
-from evse_pi.node.memory import recall
+from evse_pi.node.charge_point_adapter import ASKS, BoxCharger, recall_cluster
+from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
-from evse_pi.safety.timing import Timing
-from hal.calibration import LinearScale
+from evse_pi.storage.database import Store
+from evse_pi.storage.recall import recall
+from hal.linear_scale import LinearScale
 from tests.support.checked_box import CheckedBox
 from tests.support.ideal_box import TICK_NS, S
 from tests.support.matter_authority import CountingEntropy
@@ -35,9 +35,9 @@ from tests.support.node_box import UNIX_S, meter_reading
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.core.io_records import Inputs
+    from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand, Snapshot
-    from evse_pi.core.settings import MachineSettings
-    from evse_pi.core.signals import Inputs
 
 SCALE = LinearScale(7_312, -14_925)
 ZONE = ZoneInfo("Europe/Berlin")

@@ -8,8 +8,8 @@ import pytest
 
 from boards.loader import read_board
 from boards.rules import REACTION_MS
-from evse_pi.core.observation import UNSEEN_NS
 from evse_pi.core.pilot import LEAVE_WINDOWS
+from evse_pi.core.pilot_monitor import UNSEEN_NS
 from evse_pi.safety.loop import PERIOD_NS
 
 MS = 1_000_000

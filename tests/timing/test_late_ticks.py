@@ -9,8 +9,8 @@ import pytest
 from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
-from evse_pi.sim.faulty import Break
-from evse_pi.sim.world import World, WorldSettings
+from evse_pi.sim.harness.faulty_drivers import Break
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 
 if TYPE_CHECKING:
     import random

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from boards.loader import load_board
-from evse_pi.config import (
+from evse_pi.core.installation_limits import Installation
+from evse_pi.installation.files import (
     SIMULATED_INSTALLATION,
     ConfigError,
     ratings,
@@ -17,7 +18,6 @@ from evse_pi.config import (
     write_atomically,
     write_installation,
 )
-from evse_pi.core.installation import Installation
 from hal.units import Milliamps
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.cli.places import Places
+from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import Demand, decode_demand
-from evse_pi.energy.clock import SystemClock
 from evse_pi.installer.pin import Pin
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from evse_pi.paths import Places
 from tests.support.web_box import HOST, PIN, WebBox, free_port
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from evse_pi.matter.channel.crypto import (
     sha256,
     shared_secret,
 )
-from evse_pi.matter.channel.protocol import (
+from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     NO_SHARED_TRUST_ROOTS,
     SESSION_ESTABLISHED,
@@ -31,7 +31,8 @@ from evse_pi.matter.channel.protocol import (
     receive,
     receive_status,
 )
-from evse_pi.matter.channel.session import MessageCounter, PeerTiming, SessionKeys
+from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain
 from evse_pi.matter.identity.resumption import ResumptionRecord
@@ -39,17 +40,16 @@ from evse_pi.matter.identity.signing import SIGNATURE_BYTES, is_valid_signature
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MIC_BYTES
 from evse_pi.matter.wire.tlv import uint
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
     from evse_pi.matter.channel.stack import MessageStack
+    from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.fabric import Fabric, FabricTable
     from evse_pi.matter.identity.resumption import ResumptionStore
-    from evse_pi.matter.world import WallClock
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from evse_pi.matter.wire.message import MIC_BYTES
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
-    from evse_pi.matter.world import Entropy
+    from evse_pi.matter.environment import Entropy
 
 SYMMETRIC_KEY_BYTES = 16
 POINT_BYTES = 65

@@ -11,15 +11,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from evse_pi.matter.channel.protocol import Opcode
+from evse_pi.matter.channel.secure_channel import Opcode
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_SECURE_CHANNEL, ProtocolHeader
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.accessor import Accessor
-    from evse_pi.matter.world import Entropy
 
 RESPONSE_TIMEOUT_S = (
     15.0  # MRP alone may take a peer 7 s with its idle interval; matter.js and chip then wait 5 to 30 s

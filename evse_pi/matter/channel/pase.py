@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, hkdf, sha256
-from evse_pi.matter.channel.protocol import (
+from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     SESSION_ESTABLISHED,
     HandshakeRefused,
@@ -22,7 +22,7 @@ from evse_pi.matter.channel.protocol import (
     busy,
     receive,
 )
-from evse_pi.matter.channel.session import MessageCounter, PeerTiming, SessionKeys
+from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.tlv import uint
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
     from evse_pi.matter.channel.stack import MessageStack
 
 log = logging.getLogger(__name__)

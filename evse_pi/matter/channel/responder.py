@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from evse_pi.matter.channel.protocol import CLOSE_SESSION, INVALID_PARAMETER, HandshakeRefused, Opcode, StatusReport
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.channel.secure_channel import (
+    CLOSE_SESSION,
+    INVALID_PARAMETER,
+    HandshakeRefused,
+    Opcode,
+    StatusReport,
+)
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
     from evse_pi.matter.channel.case import CaseResponder
     from evse_pi.matter.channel.exchange import Exchange, Message
     from evse_pi.matter.channel.pase import PaseResponder
-    from evse_pi.matter.channel.session import SessionTable
+    from evse_pi.matter.channel.secure_session import SessionTable
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from Crypto.PublicKey.ECC import EccPoint
 
 from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, UNCOMPRESSED, hkdf, hmac_sha256, sha256
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

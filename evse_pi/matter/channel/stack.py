@@ -11,17 +11,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message, is_standalone_ack
-from evse_pi.matter.channel.protocol import CLOSE_SESSION, GeneralCode, Opcode, StatusReport, busy
-from evse_pi.matter.channel.session import Session, SessionParameters, SessionTable, UnsecuredSessionTable
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, GeneralCode, Opcode, StatusReport, busy
+from evse_pi.matter.channel.secure_session import Session, SessionParameters, SessionTable, UnsecuredSessionTable
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader, SessionType
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from evse_pi.matter.channel.transport import DatagramTransport
-    from evse_pi.matter.world import Entropy
+    from evse_pi.matter.environment import Entropy
 
     Handler = Callable[[Exchange, Message], Awaitable[None]]
 

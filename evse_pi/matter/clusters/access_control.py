@@ -17,7 +17,7 @@ from evse_pi.matter.identity.acl import (
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import AccessControl
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.ownership import Ownership

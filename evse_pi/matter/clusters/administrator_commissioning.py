@@ -16,7 +16,7 @@ from evse_pi.matter.clusters.commissioning_window import (
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
 from evse_pi.matter.wire.chip_objects import AdministratorCommissioning
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor

@@ -13,11 +13,11 @@ from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.model.transaction import independent
 from evse_pi.matter.wire.chip_objects import GeneralDiagnostics
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
+    from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.accessor import Accessor
-    from evse_pi.matter.world import WallClock
 
 ENABLE_KEY_BYTES = 16
 MAX_INTERFACES = 8

@@ -8,7 +8,7 @@ from evse_pi.matter.identity.group_keys import MAX_KEY_SETS_PER_FABRIC, EpochKey
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import GroupKeyManagement
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.ownership import Ownership

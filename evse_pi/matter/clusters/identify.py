@@ -11,7 +11,7 @@ from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, 
 from evse_pi.matter.wire.chip_objects import Identify
 
 if TYPE_CHECKING:
-    from evse_pi.matter.model.events import Change
+    from evse_pi.matter.model.event_source import Change
 
 SCHEMA = ClusterSchema(
     Identify,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Field, Struct
 from evse_pi.matter.wire.chip_objects import FixedLabel, UserLabel
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 MAX_USER_LABELS = 8  # the specification wants 4
 _LABEL = Struct("LabelStruct", (Field("label", "string", "max 16"), Field("value", "string", "max 16")))

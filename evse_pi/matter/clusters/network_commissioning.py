@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import NetworkCommissioning
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.clusters.vendor_verification import VendorVerification, data_to_sign
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, WallClock
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import OperationalCredentials
-from evse_pi.matter.wire.status import MatterStatus, Status
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S, WallClock
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.identity.ownership import Ownership

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, WallClock
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
 from evse_pi.matter.wire.chip_objects import TimeSynchronization
-from evse_pi.matter.wire.status import MatterStatus, Status
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S, WallClock
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.fabric import Fabric

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from zeroconf import DNSOutgoing, IPVersion, ServiceInfo  # type: ignore[attr-defined] # left out of its __all__
 from zeroconf.asyncio import AsyncZeroconf
 
-from evse_pi.matter.discovery.interfaces import network_interfaces
+from evse_pi.matter.discovery.host_interfaces import network_interfaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from evse_pi.matter.channel.session import SessionParameters
-    from evse_pi.matter.discovery.interfaces import Interface
-    from evse_pi.matter.world import Entropy
+    from evse_pi.matter.channel.secure_session import SessionParameters
+    from evse_pi.matter.discovery.host_interfaces import Interface
+    from evse_pi.matter.environment import Entropy
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evse_pi.matter.world import Entropy
+    from evse_pi.matter.environment import Entropy
 
 LAST_PASSCODE = 99_999_998
 MAX_DISCRIMINATOR = 0xFFF

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any, Self
 
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.identity import der
 from evse_pi.matter.identity.node_id import is_case_authenticated_tag_value, is_operational
 from evse_pi.matter.identity.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, is_valid_signature
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import DecodeError
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

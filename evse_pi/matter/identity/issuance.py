@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.identity import node_id
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, Privilege
@@ -12,14 +13,13 @@ from evse_pi.matter.identity.certificate import CertificateError, MatterCertific
 from evse_pi.matter.identity.fabric import NodeCredentials
 from evse_pi.matter.identity.group_keys import EPOCH_KEY_BYTES
 from evse_pi.matter.identity.signing import OperationalKey
-from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
+    from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.identity.acl import AccessControl
     from evse_pi.matter.identity.fabric import Fabric, FabricTable
     from evse_pi.matter.identity.failsafe import FailSafe, FailSafeContext
-    from evse_pi.matter.world import Entropy, WallClock
 
 
 class NocStatus(IntEnum):

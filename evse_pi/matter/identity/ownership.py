@@ -13,8 +13,8 @@ from evse_pi.matter.identity.issuance import Issuance
 from evse_pi.matter.identity.resumption import ResumptionStore
 
 if TYPE_CHECKING:
+    from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy, WallClock
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from evse_pi.matter.identity import der
 
 if TYPE_CHECKING:
-    from evse_pi.matter.world import Entropy
+    from evse_pi.matter.environment import Entropy
 
 PUBLIC_KEY_BYTES = 65
 SIGNATURE_BYTES = 64

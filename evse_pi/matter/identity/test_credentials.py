@@ -20,8 +20,8 @@ from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.wire import tlv
 
 if TYPE_CHECKING:
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy
 
 PUBLIC_TEST_PAA_KEY = "e1f073c934853baffb38bf7e8bdad7a0a674107c7769892a0ff2e06c1a2ef7a7"
 PUBLIC_TEST_DECLARATION_KEY = "aef3484116e9481ec57be0472df41bf499064e5024ad869eca5e889802d48075"

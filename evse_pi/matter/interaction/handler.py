@@ -27,13 +27,13 @@ from evse_pi.matter.interaction.subscribe import SubscriptionTable
 from evse_pi.matter.interaction.write import WriteAction, WriteLocks
 from evse_pi.matter.model.request import Request
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_MODEL
-from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.session import Session, SessionTable
+    from evse_pi.matter.channel.secure_session import Session, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import Node
-    from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 from chip.tlv import uint
 from chip.tlv.tlvlist import TLVList
 
-from evse_pi.matter.model.supervisor import member
+from evse_pi.matter.model.schema_guard import member
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 INTERACTION_MODEL_REVISION = 12
 _REVISION = {0xFF: uint(INTERACTION_MODEL_REVISION)}

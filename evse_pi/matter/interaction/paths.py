@@ -16,7 +16,7 @@ from evse_pi.matter.model.cluster import (
     ClusterEvent,
 )
 from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Node
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -20,9 +20,9 @@ from evse_pi.matter.interaction.messages import (
 )
 from evse_pi.matter.interaction.paths import EVENTS, READ, Target, check_read_path, expand
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG, attribute_element, encoded_attribute
-from evse_pi.matter.model.supervisor import member
+from evse_pi.matter.model.schema_guard import member
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,15 +18,15 @@ from evse_pi.matter.interaction.report import (
     send_report,
     target_report,
 )
-from evse_pi.matter.wire.status import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.session import Session, SessionTable
+    from evse_pi.matter.channel.secure_session import Session, SessionTable
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import AttributesChanged, Node
     from evse_pi.matter.model.event_log import EventRecord
-    from evse_pi.matter.world import Entropy
 
 log = logging.getLogger(__name__)
 

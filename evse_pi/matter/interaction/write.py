@@ -10,7 +10,7 @@ from evse_pi.matter.interaction.paths import WRITE, Target, expand
 from evse_pi.matter.model.operations import own_entries, write_value
 from evse_pi.matter.model.request import Request, serving
 from evse_pi.matter.model.transaction import transaction
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,13 +31,13 @@ from evse_pi.matter.model.cluster import (
     Composition,
     resolve,
 )
-from evse_pi.matter.model.events import Change, Events
+from evse_pi.matter.model.event_source import Change, Events
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
 from evse_pi.matter.model.quieter import Quieter
+from evse_pi.matter.model.schema_guard import Supervisor, member
 from evse_pi.matter.model.state import State, state_class
-from evse_pi.matter.model.supervisor import Supervisor, member
 from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, independent, transaction
-from evse_pi.matter.wire.status import DecodeError, MatterStatus
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

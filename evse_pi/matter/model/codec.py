@@ -19,7 +19,7 @@ from chip.tlv import float32, uint
 
 from evse_pi.matter.model.datatype import ANY, Bounds, Constraint, parse_constraint, type_bounds
 from evse_pi.matter.wire.chip_objects import ClusterObject, Nullable, NullValue
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if typing.TYPE_CHECKING:
     from evse_pi.matter.model.declaration import Field, Struct

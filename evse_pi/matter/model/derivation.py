@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evse_pi.matter.model.cluster import Cluster, ClusterCommand, Composition
 from evse_pi.matter.model.cluster import alter as altered_schema
 from evse_pi.matter.model.declaration import ClusterSchema, snake_case
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

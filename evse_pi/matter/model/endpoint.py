@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.identity.acl import Privilege
     from evse_pi.matter.model.event_log import EventLog
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import Entropy
 
 S = TypeVar("S", bound=ClusterServer)
 

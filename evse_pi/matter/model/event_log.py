@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from evse_pi.matter.model.observable import Observable
 
 if TYPE_CHECKING:
+    from evse_pi.matter.environment import WallClock
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.matter.world import WallClock
 
 RING_SIZES = {0: 32, 1: 128, 2: 64}  # by priority: debug, info, critical; a day of charging makes about 20 events
 NUMBER_STEP = 1000  # one write to the store per so many events

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.codec import StructCodec
 from evse_pi.matter.model.derivation import handler_name
-from evse_pi.matter.model.supervisor import member
+from evse_pi.matter.model.schema_guard import member
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor

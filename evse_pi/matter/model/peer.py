@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.operations import invoke_handler, write_value
 from evse_pi.matter.model.request import acting_accessor
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.acl import Privilege

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 
 PROTOCOL_SECURE_CHANNEL = 0
 PROTOCOL_INTERACTION_MODEL = 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chip.tlv import TLVReader, TLVWriter, uint
 from chip.tlv.tlvlist import TLVList
 
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from enum import IntFlag, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.sim.devices.protocol import RELEASE, Answer, Opened, Request, Session, refusal
+from evse_pi.sim.devices.shim_protocol import RELEASE, Answer, Opened, Request, Session, refusal
 from evse_pi.sim.signals import Change, Drive, Sense
 
 if TYPE_CHECKING:

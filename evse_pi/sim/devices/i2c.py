@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.sim.converter import AdcInput, millivolts
-from evse_pi.sim.devices.protocol import IOCTL, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.shim_protocol import IOCTL, Answer, Opened, Request, refusal
 from evse_pi.sim.signals import Analog
 
 if TYPE_CHECKING:

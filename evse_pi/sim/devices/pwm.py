@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.devices.protocol import READ, WRITE, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.shim_protocol import READ, WRITE, Answer, Opened, Request, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.sim.devices.modbus import MeterFault, ModbusMeter, frame_length
-from evse_pi.sim.devices.protocol import Opened
+from evse_pi.sim.devices.shim_protocol import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.agenda import NEVER_NS, Agenda
-from evse_pi.sim.devices.protocol import ANSWER, LARGEST, OPEN, REQUEST, Answer, Device, Request, Session, refusal
+from evse_pi.sim.devices.shim_protocol import ANSWER, LARGEST, OPEN, REQUEST, Answer, Device, Request, Session, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

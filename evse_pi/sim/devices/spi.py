@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from evse_pi.sim.converter import AdcInput, Range, codes
-from evse_pi.sim.devices.protocol import READ, SPI, WRITE, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.shim_protocol import READ, SPI, WRITE, Answer, Opened, Request, refusal
 
 if TYPE_CHECKING:
     from evse_pi.sim.plant import Plant

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from evse_pi.cli.exits import MEANING, Exit
+from evse_pi.api.exits import MEANING, Exit
 from evse_pi.cli.main import COMMANDS
 from tests.support.commands import every_command, run_command
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
-from evse_pi.cli.exits import Exit
-from evse_pi.config import ratings, read_installation
-from evse_pi.installer.office import Office, Refused
+from evse_pi.api.exits import Exit
+from evse_pi.installation.files import ratings, read_installation
+from evse_pi.installer.box_settings import Office, Refused
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.clearance import Clearance, make_clearance
+from evse_pi.cli.installer_client import Desk
 from evse_pi.cli.installer_service import serve
-from evse_pi.cli.office import Desk
-from evse_pi.cli.places import places
-from evse_pi.config import SIMULATED_INSTALLATION
-from evse_pi.installer.office import Office, Who
-from evse_pi.seal import read_key
+from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.installation.seal import read_key
+from evse_pi.installer.box_settings import Office, Who
+from evse_pi.paths import places
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:

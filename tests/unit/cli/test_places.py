@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evse_pi.cli.places import places
+from evse_pi.paths import places
 
 
 def test_an_explicit_folder_keeps_its_sockets_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

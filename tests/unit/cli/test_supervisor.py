@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from evse_pi.cli.supervisor import Service, Supervisor
+from evse_pi.run.process_supervisor import Service, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evse_pi.cli.start import told as started
-from evse_pi.cli.view import line, lines, why
+from evse_pi.cli.status_text import line, lines, why
 
 CHARGING: dict[str, Any] = {
     "pilot": {

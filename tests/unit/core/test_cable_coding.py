@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evse_pi.core.proximity import Cable, cable_for
+from evse_pi.core.cable_coding import Cable, cable_for
 from hal.units import Ohms
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from evse_pi.core.installation import Installation, InstallationError, parse_installation
+from evse_pi.core.installation_limits import Installation, InstallationError, parse_installation
 from tests.support.ideal_box import PLAIN_BOARD
 
 MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE"}

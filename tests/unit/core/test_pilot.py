@@ -5,6 +5,7 @@ from array import array
 import pytest
 
 from evse_pi.core.faults import Fault
+from evse_pi.core.io_records import PilotOutput
 from evse_pi.core.pilot import (
     Debounce,
     DiodeCheck,
@@ -15,10 +16,9 @@ from evse_pi.core.pilot import (
     measure,
     measure_peaks,
 )
-from evse_pi.core.signals import PilotOutput
 from evse_pi.core.states import PilotMode, PilotState
-from hal.calibration import LinearScale
 from hal.interfaces import PilotPeaks, PilotWindow
+from hal.linear_scale import LinearScale
 from hal.units import DutyPpm, Millivolts
 
 A, B, C, D, E, F, INVALID = (PilotState[name] for name in ("A", "B", "C", "D", "E", "F", "INVALID"))

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from evse_pi.core.contactor import Supervision
+from evse_pi.core.cable_coding import Cable
+from evse_pi.core.contactor_monitor import Supervision
 from evse_pi.core.faults import Fault
+from evse_pi.core.io_records import Inputs, PilotOutput
 from evse_pi.core.lease import Lease
 from evse_pi.core.limits import Limit, Offer, tightest
-from evse_pi.core.lock import Lock
-from evse_pi.core.observation import CableObservation, Observation
+from evse_pi.core.lock_control import Lock
+from evse_pi.core.machine_settings import DEFAULT_TEMPERATURE, WakeUp
 from evse_pi.core.overcurrent import Overcurrent
-from evse_pi.core.proximity import Cable
-from evse_pi.core.rcd import Rcd, RcdStage
+from evse_pi.core.pilot_monitor import CableObservation, Observation
+from evse_pi.core.rcd_monitor import Rcd, RcdStage
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.selftest import SelfTest, Stage
-from evse_pi.core.settings import DEFAULT_TEMPERATURE, WakeUp
-from evse_pi.core.signals import Inputs, PilotOutput
 from evse_pi.core.states import LimitSource, PilotMode, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import Derating

@@ -12,9 +12,9 @@ import pytest
 
 from evse_pi.core.faults import FAULTS, Fault
 from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
-from evse_pi.device.charger import SelfTestView
+from evse_pi.device.charge_point_view import SelfTestView
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.evse_bench import NOW_S, EvseBench
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.demand_arbiter import Ask
 from evse_pi.core.faults import Fault
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.charger import SelfTestView, VehicleData
+from evse_pi.device.charge_point_view import SelfTestView, VehicleData
 from evse_pi.device.energy_evse import EnergyEvseServer
-from evse_pi.energy.demand import Ask
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from hal.units import Milliamps, MilliwattHours
 from tests.support.evse_bench import NOW_S, EvseBench, HandCharger, HandWallClock
 

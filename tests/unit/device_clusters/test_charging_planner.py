@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.random_delay import DelayCause
+from evse_pi.charging.schedule import Standing
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
-from evse_pi.energy.modes import ChargeMode
-from evse_pi.energy.randomization import DelayCause
-from evse_pi.energy.schedule import Standing
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.device_bench import KWH, DeviceBench
 
 SCHEDULE, DELAY = LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.demand_arbiter import Lapse
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.device.device_energy_management import LONGEST_S, SHORTEST_S, DeviceEnergyManagementServer
-from evse_pi.energy.demand import Lapse
-from evse_pi.energy.modes import ChargeMode
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from hal.units import SECOND, Milliamps
 from tests.support.device_bench import KWH, DeviceBench
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.session import Session
 from evse_pi.device.electrical_energy_measurement import ElectricalEnergyMeasurementServer
 from evse_pi.device.electrical_power_measurement import power_measurement
 from evse_pi.device.measurement_accuracy import METERS, Quantity, power_accuracies
 from evse_pi.device.power_source import PowerSourceServer
 from evse_pi.device.power_topology import PowerTopologyServer
 from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
-from evse_pi.energy.session import Session
 from evse_pi.matter.storage import MemoryStore
 from hal.interfaces import MeterReading
 from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
-from evse_pi.energy.modes import ChargeMode
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, DeviceEnergyManagementMode, EnergyEvseMode
 from tests.support.device_bench import DeviceBench

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.api.texts.fault_texts import CLEARS, EVENTS, happened
+from evse_pi.api.texts.wait_texts import REASONS
 from evse_pi.cli.counters import lines as counter_lines
 from evse_pi.cli.faults import lines as fault_lines
 from evse_pi.cli.scope import lines as scope_lines
@@ -16,14 +18,12 @@ from evse_pi.cli.why import lines as why_lines
 from evse_pi.core.faults import Clear, Fault
 from evse_pi.core.states import Reason
 from evse_pi.diagnostics.counters import Counters, recalled, saved, view
-from evse_pi.diagnostics.events import CLEARS, EVENTS, happened
 from evse_pi.diagnostics.image import HEIGHT, WIDTH, picture
-from evse_pi.diagnostics.orphan import orphaned
-from evse_pi.diagnostics.ringfile import Ring, RingFile
+from evse_pi.diagnostics.node_unreachable import orphaned
 from evse_pi.diagnostics.scope import scope_view
-from evse_pi.diagnostics.timing import timing_view
-from evse_pi.diagnostics.waiting import REASONS
+from evse_pi.diagnostics.timing_report import timing_view
 from evse_pi.node.status import fault_view
+from evse_pi.recorder.reader import Ring, RingFile
 from tests.support.diagnosed_box import DiagnosedBox
 from tests.support.node_box import IDLE
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.config import SIMULATED_INSTALLATION
+from evse_pi.charging.demand_arbiter import Ask
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource
-from evse_pi.diagnostics.orphan import orphaned
-from evse_pi.diagnostics.recording import load
-from evse_pi.diagnostics.replay import differences, steps
-from evse_pi.diagnostics.ringfile import Ring
-from evse_pi.energy.demand import Ask
-from evse_pi.sim.faulty import Break
+from evse_pi.diagnostics.node_unreachable import orphaned
+from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.recorder.reader import Ring
+from evse_pi.recorder.recording import load
+from evse_pi.recorder.replay import differences, steps
+from evse_pi.sim.harness.faulty_drivers import Break
 from hal.units import MILLISECOND, SECOND, Milliamps
 from tests.support.diagnosed_box import DiagnosedBox
 

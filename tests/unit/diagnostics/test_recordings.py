@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.portrait import PortraitError, portrait, restore
-from evse_pi.core.ring import RING_BYTES, RingError, contents_of, header_of
-from evse_pi.diagnostics.recording import Recording, RecordingError, encoded, load, recording_of
-from evse_pi.diagnostics.replay import decisions, differences, steps
-from evse_pi.diagnostics.shelf import KEPT, MAX_FILE_BYTES, Shelf
-from evse_pi.sim.world import World, WorldSettings
+from evse_pi.recorder.archive import KEPT, MAX_FILE_BYTES, Shelf
+from evse_pi.recorder.keyframe import PortraitError, portrait, restore
+from evse_pi.recorder.recording import Recording, RecordingError, encoded, load, recording_of
+from evse_pi.recorder.replay import decisions, differences, steps
+from evse_pi.recorder.ring import RING_BYTES, RingError, contents_of, header_of
+from evse_pi.sim.harness.virtual_box import World, WorldSettings
 from tests.support.diagnosed_box import DiagnosedBox
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "data" / "recordings").glob("*.json.gz"))

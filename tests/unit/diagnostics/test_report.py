@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from evse_pi.diagnostics.redaction import REMOVED, redacted, redacted_text
-from evse_pi.diagnostics.report import archive, data_part, text_part
+from evse_pi.diagnostics.support_report import archive, data_part, text_part
 
 SECRETS = (
     "20202021",

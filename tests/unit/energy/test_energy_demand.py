@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from evse_pi.charging.demand_arbiter import Ask, DemandBook, Lapse
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.demand import Ask, DemandBook, Lapse
 from hal.units import SECOND, Milliamps
 
 OWNER, ENABLE, USER = LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from evse_pi.energy.history import Row, setting_row
-from evse_pi.energy.journal import BURST, Journal
+from evse_pi.charging.history_rows import Row, setting_row
+from evse_pi.charging.write_queue import BURST, Journal
 from hal.units import SECOND
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evse_pi.energy.metering import EnergyCounter, EnergyEstimate, fresh, meter_sample, offered_power_mw
+from evse_pi.charging.metering import EnergyCounter, EnergyEstimate, fresh, meter_sample, offered_power_mw
 from hal.interfaces import MeterReading
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours, Milliwatts
 from tests.support.node_box import meter_reading

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from evse_pi.energy.session import SavedSession, Session, Sessions
+from evse_pi.charging.session import SavedSession, Session, Sessions
 from hal.units import SECOND, MilliwattHours
 from tests.support.node_box import UNIX_S, FakeSafety, HandClock
 

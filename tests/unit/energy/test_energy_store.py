@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row
+from evse_pi.charging.session import SavedSession, Session
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
-from evse_pi.energy.history import FaultRecord, fault_row, session_row, setting_row, transition_row
-from evse_pi.energy.schema import KEPT_ROWS, MIGRATIONS
-from evse_pi.energy.session import SavedSession, Session
-from evse_pi.energy.store import MAX_WAITING_ROWS, Store
+from evse_pi.storage.database import MAX_WAITING_ROWS, Store
+from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
 from tests.support.node_box import FakeSafety, HandClock
 

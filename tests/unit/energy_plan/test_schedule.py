@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from evse_pi.energy.schedule import (
+from evse_pi.charging.schedule import (
     LOOK_AHEAD_S,
     SLACK_S,
     Prospect,
@@ -15,7 +15,7 @@ from evse_pi.energy.schedule import (
     goes_by_soc,
     pursue,
 )
-from evse_pi.energy.targets import Due, Target
+from evse_pi.charging.targets import Due, Target
 from hal.units import Millivolts, MilliwattHours, Milliwatts
 
 NOW_S = 1_800_000_000

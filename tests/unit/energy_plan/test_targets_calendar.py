@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from evse_pi.energy.targets import DAYS, DaySchedule, Target, coming, instant, merged
+from evse_pi.charging.targets import DAYS, DaySchedule, Target, coming, instant, merged
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SUNDAY, MONDAY, SATURDAY = 1, 2, 64

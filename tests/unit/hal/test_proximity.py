@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hal.calibration import LinearScale
 from hal.errors import BadReading
+from hal.linear_scale import LinearScale
 from hal.mock import MockAnalogInput, MockClock, Script
 from hal.proximity import ResistorProximity
 from hal.units import Millivolts, Ohms

@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from hal.calibration import LinearScale
 from hal.errors import BadReading, BusTimeout, DeviceNotFound
+from hal.linear_scale import LinearScale
 from hal.mock import MockClock
 from hal.sensors.ads1115 import Ads1115, PeakDetectorPilot
 from hal.sensors.lm75 import Lm75

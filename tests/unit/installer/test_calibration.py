@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from boards.loader import load_board
 from evse_pi.installer.calibration import REFERENCES, CalibrationError, Point, fit, point
-from hal.calibration import LinearScale
+from hal.linear_scale import LinearScale
 from hal.units import Millivolts
 
 BOARD = load_board("simulated")

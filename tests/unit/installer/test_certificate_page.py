@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.installer.certificate import MAX_VALUE, Page, Section, markdown, web_page
+from evse_pi.installer.commissioning_report import MAX_VALUE, Page, Section, markdown, web_page
 
 if TYPE_CHECKING:
     from pathlib import Path

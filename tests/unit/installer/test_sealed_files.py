@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from boards.loader import load_board
 from boards.spec import MeterModel
-from evse_pi.config import (
+from evse_pi.core.installation_limits import Installation
+from evse_pi.installation.files import (
     SIMULATED_INSTALLATION,
     ConfigError,
     equipped,
@@ -23,9 +24,8 @@ from evse_pi.config import (
     write_calibration,
     write_installation,
 )
-from evse_pi.core.installation import Installation
-from evse_pi.seal import KEY_FILE, make_key
-from hal.calibration import LinearScale
+from evse_pi.installation.seal import KEY_FILE, make_key
+from hal.linear_scale import LinearScale
 from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:

@@ -9,7 +9,13 @@ import pytest
 
 from evse_pi.matter.channel import case
 from evse_pi.matter.channel.crypto import generate_key, public_octets
-from evse_pi.matter.channel.protocol import INVALID_PARAMETER, NO_SHARED_TRUST_ROOTS, SESSION_ESTABLISHED, Opcode, busy
+from evse_pi.matter.channel.secure_channel import (
+    INVALID_PARAMETER,
+    NO_SHARED_TRUST_ROOTS,
+    SESSION_ESTABLISHED,
+    Opcode,
+    busy,
+)
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.fabric import NodeCredentials
 from evse_pi.matter.identity.signing import OperationalKey

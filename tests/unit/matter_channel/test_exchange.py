@@ -14,8 +14,8 @@ from evse_pi.matter.channel.exchange import (
     Message,
     retransmission_delay_ms,
 )
-from evse_pi.matter.channel.protocol import Opcode
-from evse_pi.matter.channel.session import Session, SessionParameters
+from evse_pi.matter.channel.secure_channel import Opcode
+from evse_pi.matter.channel.secure_session import Session, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
 from tests.support.channel_device import pair

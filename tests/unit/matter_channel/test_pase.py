@@ -9,12 +9,12 @@ import pytest
 from evse_pi.matter.channel import pase, spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER
 from evse_pi.matter.channel.pase import PaseVerifier
-from evse_pi.matter.channel.protocol import INVALID_PARAMETER, Opcode, busy
-from evse_pi.matter.channel.session import MAX_UNSECURED_SESSIONS
+from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, Opcode, busy
+from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 from evse_pi.matter.wire.tlv import uint
 from tests.support.channel_device import PASSCODE, VERIFIER, ChannelDevice
 from tests.support.datagram_pipe import Network, Sent

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.crypto import Aead
-from evse_pi.matter.channel.session import (
+from evse_pi.matter.channel.secure_session import (
     MessageCounter,
     PeerTiming,
     ReceptionWindow,
@@ -18,7 +18,7 @@ from evse_pi.matter.channel.session import (
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MessageHeader
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 from tests.support.matter_authority import CountingEntropy
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
-from evse_pi.matter.channel.protocol import CLOSE_SESSION, INVALID_PARAMETER, Opcode, StatusReport, busy
-from evse_pi.matter.channel.session import MAX_UNSECURED_SESSIONS, SessionParameters
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, INVALID_PARAMETER, Opcode, StatusReport, busy
+from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS, SessionParameters
 from evse_pi.matter.channel.stack import MAX_EXCHANGES_PER_SESSION, MessageStack
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import (
@@ -28,7 +28,7 @@ from tests.support.matter_initiator import MatterInitiator
 from tests.support.virtual_loop import run, virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
 
 REQUEST = 0x02
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from chip.tlv import uint
 
-from evse_pi.matter.channel.protocol import SecureChannelCode
+from evse_pi.matter.channel.secure_channel import SecureChannelCode
 from evse_pi.matter.clusters.vendor_verification import data_to_sign
 from evse_pi.matter.identity.certificate import MatterCertificate
 from evse_pi.matter.identity.issuance import NocStatus
 from evse_pi.matter.identity.signing import is_valid_signature
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import (
     ADMIN_NODE_ID,

@@ -16,10 +16,10 @@ from evse_pi.matter.clusters.network_interface import is_wireless
 from evse_pi.matter.clusters.software_diagnostics import SoftwareDiagnosticsServer
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock, TimeSynchronizationServer
 from evse_pi.matter.clusters.wifi_network_diagnostics import WiFiNetworkDiagnosticsServer
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status import Status
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority, FixedWallClock
 from tests.support.matter_bench import ADMIN_NODE_ID, INTERFACE, NOON_US, Bench
 from tests.support.model_bench import attached

@@ -16,7 +16,7 @@ from evse_pi.matter.identity.acl import (
     Privilege,
 )
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 ADMIN = Accessor(AuthMode.CASE, 1, 100)
 ADMIN_ENTRY = AclEntry(Privilege.ADMINISTER, AuthMode.CASE, (100,), None, 1)

@@ -24,7 +24,7 @@ from evse_pi.matter.identity.certificate import (
 )
 from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 from tests.support.matter_authority import CA_USAGE, Authority, CountingEntropy, encode_certificate, signed
 
 NODE_KEY = OperationalKey.generate(CountingEntropy("node"))

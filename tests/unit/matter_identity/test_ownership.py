@@ -16,7 +16,7 @@ from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.identity.resumption import MAX_RECORDS_PER_FABRIC, ResumptionRecord
 from evse_pi.matter.storage import DamagedRecord, MemoryStore
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.matter_authority import (
     Authority,
     CountingEntropy,

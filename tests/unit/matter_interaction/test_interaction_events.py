@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority, FixedWallClock
 from tests.support.matter_bench import NOON_US, Bench
 from tests.support.model_bench import Charger

@@ -14,7 +14,7 @@ from evse_pi.matter.identity.acl import AclEntry, Privilege
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import INVOKE_REQUEST, TIMED_REQUEST, WRITE_REQUEST, InteractionError
 from tests.support.model_bench import Charger

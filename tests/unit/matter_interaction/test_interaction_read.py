@@ -14,7 +14,7 @@ from evse_pi.matter.identity.acl import AclEntry, AclTarget, Privilege
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import READ_REQUEST, REPORT_DATA, InteractionError

@@ -14,7 +14,7 @@ from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
 from tests.support.matter_initiator import InteractionError, MatterInitiator, Member, event_path
@@ -22,7 +22,7 @@ from tests.support.model_bench import Charger
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.session import Session
+    from evse_pi.matter.channel.secure_session import Session
 
 EVSE = 0x99
 STATE, CAPACITY, DURATION = (1, EVSE, 0), (1, EVSE, 5), (1, EVSE, 0x41)

@@ -14,7 +14,7 @@ from evse_pi.matter.identity.acl import AclEntry, Privilege
 from evse_pi.matter.model.declaration import Attribute
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import Status
+from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import WRITE_REQUEST, InteractionError, attribute_path
 from tests.support.model_bench import Charger

@@ -11,7 +11,7 @@ from evse_pi.matter.clusters.label import UserLabelServer
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.model.request import Request, acting_accessor, as_admin, current_request, serving
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.model_bench import Charger, Permissive, attached, model_node
 from tests.support.virtual_loop import virtual_time
 

@@ -9,12 +9,12 @@ import pytest
 
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.endpoint import AttributesChanged
-from evse_pi.matter.model.events import Change
+from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.model_bench import CHARGER, Charger, attached, model_node
 from tests.support.virtual_loop import virtual_time
 

@@ -13,7 +13,7 @@ from evse_pi.matter.model.codec import CodecFactory, shape
 from evse_pi.matter.model.declaration import Field, Struct
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import AccessControl, ElectricalEnergyMeasurement, EnergyEvse, NullValue
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 TARGET = EnergyEvse.Structs.ChargingTargetStruct
 SCHEDULE = EnergyEvse.Structs.ChargingTargetScheduleStruct

@@ -15,7 +15,7 @@ from evse_pi.matter.wire.chip_objects import (
     EnergyEvseMode,
     ValveConfigurationAndControl,
 )
-from evse_pi.matter.wire.status import MatterStatus
+from evse_pi.matter.wire.status_code import MatterStatus
 from tests.support.model_bench import CHARGER, Charger
 
 Flags = EnergyEvse.Bitmaps.Feature

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status import DecodeError
+from evse_pi.matter.wire.status_code import DecodeError
 from evse_pi.matter.wire.tlv import TLVList, uint
 
 LEAVES = (

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.api.texts.reason_texts import LIMITS, REASONS
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.startup_state import Memory
 from evse_pi.core.faults import Fault
-from evse_pi.core.installation import Installation
+from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
-from evse_pi.energy.demand import Ask
-from evse_pi.energy.store import Store
-from evse_pi.node.box import Box
-from evse_pi.node.memory import Memory, recall
 from evse_pi.node.status import status
-from evse_pi.node.wording import LIMITS, REASONS
+from evse_pi.storage.database import Store
+from evse_pi.storage.recall import recall
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
 from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
 

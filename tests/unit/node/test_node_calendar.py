@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.clock import SystemClock
+from evse_pi.charging.history_rows import transition_row
+from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.wall_clock import TOLD_NS, Calendar
 from evse_pi.core.faults import Fault
-from evse_pi.energy.clock import SystemClock
-from evse_pi.energy.history import transition_row
-from evse_pi.energy.store import Store
-from evse_pi.node.box import Box
-from evse_pi.node.calendar import TOLD_NS, Calendar, latest_before
-from evse_pi.node.memory import Memory
+from evse_pi.storage.database import Store
+from evse_pi.storage.recall import latest_before
 from hal.units import SECOND
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock
 
@@ -110,7 +111,7 @@ def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_cloc
 
 
 def _written(box: Box) -> list[object]:
-    from evse_pi.energy.history import session_of
+    from evse_pi.charging.history_rows import session_of
 
     box.chronicle.save()
     rows = box.chronicle.journal.take(box.clock.monotonic_ns(), all_rows=True)

@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.config import SIMULATED_INSTALLATION
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.schedule import Pursuit
+from evse_pi.charging.session import SavedSession, Session
+from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.targets import Target
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charging_plan_memory import KeptPlan
 from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Grant, Kept, Told, Transfer, encode, record_key
-from evse_pi.energy.demand import Ask
-from evse_pi.energy.modes import ChargeMode
-from evse_pi.energy.schedule import Pursuit
-from evse_pi.energy.session import SavedSession, Session
-from evse_pi.energy.targets import Target
+from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.matter.world import MATTER_EPOCH_UNIX_S
-from evse_pi.node.box import Box
-from evse_pi.node.charger import NOTHING_RECALLED, BoxCharger, Recalled, recall_cluster
-from evse_pi.node.memory import Memory
+from evse_pi.node.charge_point_adapter import NOTHING_RECALLED, BoxCharger, Recalled, recall_cluster
 from hal.units import CentiCelsius, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.device.charger import ChargerView
+    from evse_pi.device.charge_point_view import ChargerView
 
 
 class Bench:

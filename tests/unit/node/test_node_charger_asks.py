@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.demand_arbiter import Ask, Lapse
+from evse_pi.charging.startup_state import Memory
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.demand import Ask, Lapse
-from evse_pi.node.box import Box
-from evse_pi.node.charger import ASKS, PROVISIONAL_NS, BoxCharger
-from evse_pi.node.memory import Memory
+from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, BoxCharger
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, HandClock
 

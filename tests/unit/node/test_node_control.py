@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.node.control import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlServer, Refusal, Request
+from evse_pi.api.server import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlServer, Refusal, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,22 +14,22 @@ import pytest
 
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
-from evse_pi.config import SIMULATED_INSTALLATION, write_installation
+from evse_pi.api.server import Refusal
+from evse_pi.api.server import Request as Asked
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.startup_state import Memory
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
-from evse_pi.energy.demand import Ask
-from evse_pi.energy.store import Store
+from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.node import daemon
-from evse_pi.node.box import Box
 from evse_pi.node.commands import Commands
-from evse_pi.node.control import Refusal
-from evse_pi.node.control import Request as Asked
 from evse_pi.node.daemon import Daemon, Places, serve
-from evse_pi.node.field import Field
+from evse_pi.node.field_devices import Field
 from evse_pi.node.matter_options import Equipment, MatterOptions
-from evse_pi.node.memory import Memory
-from evse_pi.node.storage import Storage
+from evse_pi.storage.database import Store
+from evse_pi.storage.writer_thread import Storage
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 from tests.support.virtual_loop import virtual_time

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.core.states import SupplyState
-from evse_pi.matter.model.events import Change
+from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
-from evse_pi.matter.wire.status import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from evse_pi.node.event_triggers import Code, EventTriggers, code_of
-from evse_pi.node.simulator import Simulator
+from evse_pi.node.simulator_control import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from evse_pi.node.feed import Feed
+from evse_pi.charging.transition_cursor import Feed
 from tests.support.node_box import FakeSafety, HandClock
 
 

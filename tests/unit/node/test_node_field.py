@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.build_field import FieldHardware, MeterSlot, Thermometer
-from evse_pi.node.field import Field, Probe
+from evse_pi.node.field_devices import Field, Probe
 from hal.errors import BusTimeout, DeviceNotFound
 from hal.units import SECOND
 from tests.support.node_box import meter_reading

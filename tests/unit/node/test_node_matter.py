@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.config import SIMULATED_INSTALLATION, ConfigError
-from evse_pi.node.box import Box
-from evse_pi.node.charger import BoxCharger
+from evse_pi.charging.charge_point import Box
+from evse_pi.charging.startup_state import Memory
+from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
+from evse_pi.node.charge_point_adapter import BoxCharger
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
-from evse_pi.node.memory import Memory
 from evse_pi.node.product import read_product, software_number
 from tests.support.node_box import RATINGS, FakeSafety, HandClock
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evse_pi.charging.demand_arbiter import DemandBook
+from evse_pi.charging.one_shot_requests import Orders
 from evse_pi.core.lease import Lease
 from evse_pi.core.records import Request
-from evse_pi.energy.demand import DemandBook
-from evse_pi.node.orders import Orders
 from tests.support.node_box import IDLE
 
 if TYPE_CHECKING:

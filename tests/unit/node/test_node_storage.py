@@ -4,8 +4,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
-from evse_pi.energy.history import setting_row
-from evse_pi.node.storage import Storage
+from evse_pi.charging.history_rows import setting_row
+from evse_pi.storage.writer_thread import Storage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.server import Refusal
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
 from evse_pi.node.commands import Bell
-from evse_pi.node.control import Refusal
 from evse_pi.node.matter_options import OptionError
 from evse_pi.node.web import BoxAnswers, OwnPin, PinDesk, PinService, WebServer
 from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
 from evse_pi.web.answers import Refused
-from evse_pi.web.door import listen
+from evse_pi.web.http_server import listen
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.node.control import Request
+    from evse_pi.api.server import Request
 
 PIN = "480213"
 

@@ -9,7 +9,7 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from evse_pi.core.faults import Fault
-from evse_pi.core.signals import SAFE_OUTPUTS, Outputs, PilotOutput
+from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.states import PilotMode
 from evse_pi.safety.actuators import Actuators
 from hal.errors import BusTimeout

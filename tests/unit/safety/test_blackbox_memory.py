@@ -6,8 +6,8 @@ import errno
 from typing import TYPE_CHECKING
 
 from boards.loader import load_board
-from evse_pi.core.ring import RING_BYTES, header_of
-from evse_pi.safety.blackbox import BlackBox, RingMemory
+from evse_pi.recorder.ring import RING_BYTES, header_of
+from evse_pi.safety.recorder import BlackBox, RingMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

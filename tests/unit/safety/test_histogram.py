@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.core.histogram import Histogram
+from evse_pi.recorder.histogram import Histogram
 
 DURATIONS = st.lists(st.integers(min_value=-1_000, max_value=4_000_000_000), min_size=1, max_size=200)
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
-from evse_pi.config import SIMULATED_INSTALLATION, ratings
-from evse_pi.core.blackbox import frame_of
 from evse_pi.core.faults import Fault
+from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.core.records import Request
-from evse_pi.core.ring import contents_of
-from evse_pi.core.settings import MachineSettings
 from evse_pi.core.states import EvseState, PilotMode, Reason
-from evse_pi.diagnostics.recording import recording_of
+from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
+from evse_pi.recorder.frame import frame_of
+from evse_pi.recorder.recording import recording_of
+from evse_pi.recorder.ring import contents_of
 from evse_pi.safety.loop import Installed
-from evse_pi.sim.faulty import Break
+from evse_pi.sim.harness.faulty_drivers import Break
+from evse_pi.sim.harness.virtual_box import QuietHost, World, WorldSettings
 from evse_pi.sim.signals import Drive
-from evse_pi.sim.world import QuietHost, World, WorldSettings
-from hal.calibration import LinearScale
+from hal.linear_scale import LinearScale
 from hal.units import Milliamps
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.core.faults import Fault
-from evse_pi.safety.memory import FaultMemory, outliving
+from evse_pi.safety.fault_memory import FaultMemory, outliving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.core.faults import Fault
-from evse_pi.safety.host import SystemHost, sleep_until
-from evse_pi.safety.memory import FaultMemory
+from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
+from evse_pi.safety.process_services import SystemHost, sleep_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

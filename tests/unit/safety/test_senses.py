@@ -9,10 +9,10 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from evse_pi.core.faults import Fault
-from evse_pi.safety.senses import MAX_REPEATS, Senses
-from evse_pi.safety.timing import Timing
-from hal.calibration import LinearScale
+from evse_pi.safety.input_reader import MAX_REPEATS, Senses
+from evse_pi.safety.loop_timing import Timing
 from hal.interfaces import PilotWindow
+from hal.linear_scale import LinearScale
 from hal.units import Millivolts
 
 SCALE = LinearScale(7_312, Millivolts(-14_925))

@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from evse_pi.safety.timing import GENERATION, Timing
+from evse_pi.safety.loop_timing import GENERATION, Timing
 from hal.interfaces import PilotWindow
 
 MS = 1_000_000

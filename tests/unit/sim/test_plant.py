@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from evse_pi.sim.contactor import ContactorSettings
+from evse_pi.sim.contactor_model import ContactorSettings
 from evse_pi.sim.converter import AdcInput, Range, codes
 from evse_pi.sim.plant import Plant, PlantSettings, WatchdogSettings
+from evse_pi.sim.plant_settings import build
 from evse_pi.sim.residual import Injection, RcdSettings
-from evse_pi.sim.settings import build
 from evse_pi.sim.signals import Analog, Drive, Sense
 
 MS = 1_000_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from microdot import Microdot, Request, Response
 
-from evse_pi.web.door import Door, Limits, listen
+from evse_pi.web.http_server import Door, Limits, listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

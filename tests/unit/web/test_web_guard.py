@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from evse_pi.web.guard import MAX_SESSIONS, SESSION_NS, Sessions, is_own_name
+from evse_pi.web.admission import MAX_SESSIONS, SESSION_NS, Sessions, is_own_name
 
 NAMES = frozenset({"wallbox", "wallbox.home.arpa"})
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from evse_pi.diagnostics.why import why
-from evse_pi.web import frame, history, overview, service, waveform
-from evse_pi.web.guard import Session
+from evse_pi.web import layout
+from evse_pi.web.admission import Session
+from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 from tests.support.diagnosed_box import DiagnosedBox
 
 SESSION = Session("the-token", 1)
@@ -19,28 +20,28 @@ MATTER: dict[str, Any] = {
 CODES = {"qr": "MT:Y.K9042C00KA0648G00", "manual": "34970112332"}
 
 
-def shown(page: frame.Page, session: Session | None = None) -> str:
-    return frame.document(page, "<b>box</b>", session, "1").replace("\N{NO-BREAK SPACE}", " ")
+def shown(page: layout.Page, session: Session | None = None) -> str:
+    return layout.document(page, "<b>box</b>", session, "1").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_charge_shows_power_limit_and_winner(tmp_path: Any) -> None:
     box = DiagnosedBox(tmp_path).charging()
     status = box.status()
-    told = shown(overview.status_page(status, why(status)))
+    told = shown(status_page.status_page(status, why(status)))
     assert "<h1>Charging</h1>" in told
     assert "closed (mirror closed)" in told
     assert "&lt;b&gt;box&lt;/b&gt;" in told
-    told = shown(overview.why_page(why(status)))
+    told = shown(status_page.why_page(why(status)))
     assert told.count(">decides<") == 1
     for limit in status["limits"]:
-        assert frame.sentence(limit["text"]) in told
+        assert layout.sentence(limit["text"]) in told
 
 
 def test_a_fault_shows_what_was_read_and_what_to_do(tmp_path: Any) -> None:
     box = DiagnosedBox(tmp_path).charging()
     box.do("remove_diode")
     box.wait(1)
-    told = shown(overview.why_page(box.why()))
+    told = shown(status_page.why_page(box.why()))
     assert "<h1>Fault</h1>" in told
     assert "PILOT_DIODE" in told
     assert "<strong>Do: </strong>" in told
@@ -49,8 +50,8 @@ def test_a_fault_shows_what_was_read_and_what_to_do(tmp_path: Any) -> None:
 def test_silence_of_the_safety_process_is_a_page_as_well(tmp_path: Any) -> None:
     box = DiagnosedBox(tmp_path)
     status = box.status()
-    assert "SAFETY_SILENT" in shown(overview.status_page(status, why(status)))
-    assert "does not answer" in shown(service.self_test_page(status, SESSION), SESSION)
+    assert "SAFETY_SILENT" in shown(status_page.status_page(status, why(status)))
+    assert "does not answer" in shown(protected_pages.self_test_page(status, SESSION), SESSION)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +66,14 @@ def test_silence_of_the_safety_process_is_a_page_as_well(tmp_path: Any) -> None:
 )
 def test_every_limit_says_what_it_allows_and_until_when(limit: dict[str, Any], words: str) -> None:
     told = {"source": "OWNER", "text": "the owner", "wins": False, **limit}
-    page = overview.why_page({"verdict": "WAITING", "paragraph": "", "findings": [], "limits": [told]})
+    page = status_page.why_page({"verdict": "WAITING", "paragraph": "", "findings": [], "limits": [told]})
     assert f"<td>{words}</td>" in shown(page)
 
 
 def test_codes_need_the_pin_and_a_box_that_lets_somebody_in() -> None:
     def page(session: Session | None = SESSION, *, pin_set: bool = True, **changes: Any) -> str:
         codes = CODES if session else None
-        return shown(service.codes_page({"matter": {**MATTER, **changes}}, codes, session, pin_set=pin_set))
+        return shown(protected_pages.codes_page({"matter": {**MATTER, **changes}}, codes, session, pin_set=pin_set))
 
     assert "<svg" in page()
     assert "3497-011-2332" in page()
@@ -88,16 +89,16 @@ def test_codes_need_the_pin_and_a_box_that_lets_somebody_in() -> None:
     assert "setup --yes --set-pin-stdin" in page(None, pin_set=False)
     absent = {"matter": None, "matter_absence": "it is still being loaded"}
     assert "no Matter device: it is still being loaded" in shown(
-        service.codes_page(absent, None, SESSION, pin_set=True)
+        protected_pages.codes_page(absent, None, SESSION, pin_set=True)
     )
 
 
 def test_forms_carry_the_token_of_the_session_and_are_not_there_without(tmp_path: Any) -> None:
     status = {**DiagnosedBox(tmp_path).ready().status(), "owner": {"permitted": True, "limit_ma": 10_000}}
-    with_pin = shown(service.control_page(status, SESSION, skips=True))
+    with_pin = shown(protected_pages.control_page(status, SESSION, skips=True))
     assert with_pin.count("the-token") == 3
     assert "10.0 A" in with_pin
-    without = shown(service.control_page(status, None, skips=True))
+    without = shown(protected_pages.control_page(status, None, skips=True))
     assert "<form" not in without
     assert "/pin?to=control" in without
 
@@ -108,11 +109,11 @@ def test_a_waveform_is_drawn_inside_its_frame_whatever_was_read() -> None:
         "high_ppm": None, "driven": "1 kHz", "driven_ppm": 266_600, "state": "B", "evse_state": "B2", "band": None,
         "bands": [{"state": "B", "from_mv": 7_570, "to_mv": 10_800}], "diode": "missing", "faults": [],
     }  # fmt: skip
-    told = shown(waveform.scope_page(view))
-    assert f'points="40.0,{waveform.TOP} 210.0,{waveform.BOTTOM} 380.0,150"' in told
+    told = shown(scope_page.scope_page(view))
+    assert f'points="40.0,{scope_page.TOP} 210.0,{scope_page.BOTTOM} 380.0,150"' in told
     assert "between two bands" in told
     assert "not seen" in told
-    assert "no window" in shown(waveform.no_scope_page("no window"))
+    assert "no window" in shown(scope_page.no_scope_page("no window"))
 
 
 def test_history_is_shown_newest_first_and_as_a_spreadsheet() -> None:
@@ -120,17 +121,17 @@ def test_history_is_shown_newest_first_and_as_a_spreadsheet() -> None:
         "number": 2, "started_unix_s": None, "ended_unix_s": None, "ended": False, "duration_s": 60, "charging_s": 59,
         "energy_mwh": 1_500_000, "estimated": True,
     }  # fmt: skip
-    told = shown(history.sessions_page([session]))
+    told = shown(history_page.sessions_page([session]))
     for words in ("time unknown", "~1.500 kWh", "0:00:59", ">now<", "there is no meter"):
         assert words in told
-    assert history.sessions_csv([session]).splitlines()[1] == "2,,,False,60,59,1500000,True"
-    assert "No sessions so far" in shown(history.sessions_page([]))
+    assert history_page.sessions_csv([session]).splitlines()[1] == "2,,,False,60,59,1500000,True"
+    assert "No sessions so far" in shown(history_page.sessions_page([]))
     fault = {
         "number": 1, "fault": "PILOT_SHORT", "set_unix_s": 1_800_000_000, "cleared_unix_s": 1_800_000_100,
         "active": False, "state": "E", "contactor_closed": True, "high_mv": 0, "low_mv": 0,
         "current_ma": None, "hint": "<script>", "readings": None,
     }  # fmt: skip
-    told = shown(history.faults_page([fault]))
+    told = shown(history_page.faults_page([fault]))
     assert "PILOT_SHORT" in told
     assert "<script>" not in told
-    assert "No faults so far" in shown(history.faults_page([]))
+    assert "No faults so far" in shown(history_page.faults_page([]))

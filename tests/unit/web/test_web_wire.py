@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evse_pi.web.wire import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadRequest, RawRequest, parse_head, read_request
+from evse_pi.web.http_parser import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadRequest, RawRequest, parse_head, read_request
 
 GOOD = b"GET /why?to=codes HTTP/1.1\r\nHost: 192.0.2.7:8080\r\nCookie: a=b; c=d\r\n\r\n"
 

@@ -1,0 +1,229 @@
+"""What happened at the box: sessions, faults and transitions, each told once and handed to the journal."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.charging.history_rows import FaultRecord, fault_of, fault_row, redated, session_row, transition_row
+from evse_pi.charging.session import SavedSession, Session, Sessions
+from evse_pi.charging.startup_state import feed_row
+from evse_pi.charging.write_queue import PERIOD_NS, Journal
+from evse_pi.core.faults import FAULTS, Severity
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from evse_pi.charging.clock import Clock
+    from evse_pi.charging.startup_state import Memory
+    from evse_pi.core.faults import Fault
+    from evse_pi.core.records import Snapshot, Transition
+    from hal.units import Milliamps, MilliwattHours
+
+log = logging.getLogger(__name__)
+
+
+class Chronicle:
+    """Consumes snapshots and energy; `journal` holds what is to be written of them.
+
+    `register_mwh` and `current_ma` are what the meter shows now, to be kept with sessions and faults.
+    """
+
+    def __init__(self, clock: Clock, memory: Memory) -> None:
+        self.register_mwh: MilliwattHours | None = None
+        self.current_ma: Milliamps | None = None
+        self.feed = memory.feed
+        self.on_transition: list[Callable[[Transition], None]] = []
+        """Told of each transition, in their order, once sessions and faults are as after it."""
+        self._clock = clock
+        now_ns = clock.monotonic_ns()
+        self.journal = Journal(now_ns)
+        self._next_fault = memory.next_fault
+        self._next_transition = memory.next_transition
+        self._faults: dict[Fault, FaultRecord] = {record.fault: record for record in memory.open_faults}
+        self._last: Transition | None = None
+        self._limit_ma: Milliamps | None = None
+        self._saved_ns = now_ns
+        saved = memory.session
+        current = saved.resumed(now_ns, clock.machine_boot, clock.unix_s()) if saved else None
+        self._sessions = Sessions(current, None, memory.next_session)
+        if saved is not None and current is not None:
+            self.register_mwh = saved.register_mwh  # until the meter is read: energy and register belong together
+            log.info("session resumed number=%d energy_mwh=%d", current.number, current.energy_mwh)
+
+    @property
+    def session(self) -> Session | None:
+        """The present session."""
+        return self._sessions.current
+
+    @property
+    def last_session(self) -> Session | None:
+        """The last session that ended in this life of the process."""
+        return self._sessions.last
+
+    @property
+    def faults(self) -> tuple[FaultRecord, ...]:
+        """The active faults, oldest first."""
+        return tuple(self._faults.values())
+
+    def hear(self, snapshot: Snapshot) -> None:
+        """Take in a snapshot and every transition that is new in it.
+
+        Transitions that were lost are made good by the snapshot itself: it tells where the box is now.
+        """
+        feed, changes = self.feed.accept(snapshot)
+        if feed.lost > self.feed.lost:
+            log.warning("transitions lost count=%d boot_id=%d", feed.lost - self.feed.lost, snapshot.boot_id)
+        for change in changes:
+            self._advance(self._sessions.advance(change, self._unix_at(change.at_ns)))
+            self._compare_faults(change.faults, change.at_ns, snapshot)
+            self._keep(change)
+            for listener in self.on_transition:
+                listener(change)
+        self._advance(self._sessions.observe(snapshot, self._unix_at(snapshot.at_ns)))
+        self._compare_faults(snapshot.faults, snapshot.at_ns, snapshot)
+        if feed != self.feed:
+            self.feed = feed
+            self.journal.note(feed_row(feed))
+        if self._limit_ma is not None and snapshot.limit_ma != self._limit_ma:
+            self._save(urgent=True)
+        self._limit_ma = snapshot.limit_ma
+
+    def describe(self, number: int, readings: Mapping[str, Any]) -> None:
+        """Keep what the tick that set fault `number` saw."""
+        record = next((each for each in self._faults.values() if each.number == number), None)
+        if record is not None:
+            self._faults[record.fault] = replace(record, readings=readings)
+            self.journal.note(fault_row(self._faults[record.fault]), urgent=True)
+
+    def redate(self, epoch_s: int) -> None:
+        """Date what is in memory anew; what was written before is the store's to date."""
+        ours = self._clock.machine_boot
+        self._sessions = self._sessions.redated(epoch_s)
+        self._faults = {
+            fault: fault_of(redated(fault_row(record), epoch_s).values) if record.machine_boot == ours else record
+            for fault, record in self._faults.items()
+        }
+
+    def reconcile(self, connected: int | None, latest: int, energy_mwh: MilliwattHours) -> None:
+        """Count sessions on from those that peers were told of, where the power went before they were written.
+
+        `latest` is the highest number that they know, `connected` that of the session which has not ended for them; of
+        a session that is unknown here, `energy_mwh` is all that is left. Called once everything was heard that the
+        safety process remembers; where a session is over, the next snapshot begins one if there is a vehicle.
+        """
+        sessions, current = self._sessions, self._sessions.current
+        next_number = max(sessions.next_number, latest + 1)
+        now_ns = self._clock.monotonic_ns()
+        if current is not None and current.number <= latest and current.number != connected:
+            self.journal.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
+            log.warning("session number=%d was over before the power went, which nobody had written", current.number)
+            known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
+            current = None if connected is None else known
+        elif current is None and connected is not None and connected >= sessions.next_number:
+            log.warning("session number=%d had not been written when the power went; it goes on", connected)
+            current = Session(connected, now_ns, energy_mwh=energy_mwh)
+        self._sessions = replace(sessions, current=current, next_number=next_number)
+        self._save(urgent=True)
+
+    def add_energy(self, energy_mwh: int, *, since_ns: int, estimated: bool) -> None:
+        """Credit energy that flowed since `since_ns` to the session in which that time began."""
+        last = self._sessions.last
+        if self._sessions.current is None and last is not None and last.ended_ns is not None:
+            if energy_mwh > 0 and since_ns < last.ended_ns:
+                late = last.add(energy_mwh, estimated=estimated)
+                self._sessions = replace(self._sessions, last=late)
+                self.journal.note(session_row(self._saved(late)), urgent=True)
+            return
+        self._sessions = self._sessions.add(energy_mwh, estimated=estimated)
+
+    def tick(self) -> None:
+        """Let time pass: date the session, and save it every 5 min while the contactor is closed."""
+        now_ns = self._clock.monotonic_ns()
+        self._advance(self._sessions.dated(now_ns, self._clock.unix_s()))
+        current = self._sessions.current
+        if current is not None and current.closed_since_ns is not None and now_ns - self._saved_ns >= PERIOD_NS:
+            self._save(urgent=True)
+
+    def save(self) -> None:
+        """Note the present session, because the process ends."""
+        self._save(urgent=True)
+
+    def _advance(self, sessions: Sessions) -> None:
+        """Take `sessions` over; what begins, ends, closes or opens is written at once."""
+        before, self._sessions = self._sessions, sessions
+        last, current = sessions.last, sessions.current
+        if last is not None and last is not before.last:
+            self.journal.note(session_row(self._saved(last)), urgent=True)
+            log.info("session ended number=%d energy_mwh=%d", last.number, last.energy_mwh)
+        if current is None:
+            return
+        if before.current is None or before.current.number != current.number:
+            log.info("session begun number=%d", current.number)
+            self._save(urgent=True)
+        elif (before.current.closed_since_ns is None) != (current.closed_since_ns is None):
+            self._save(urgent=True)
+
+    def _save(self, *, urgent: bool) -> None:
+        if self._sessions.current is not None:
+            self._saved_ns = self._clock.monotonic_ns()
+            self.journal.note(session_row(self._saved(self._sessions.current)), urgent=urgent)
+
+    def _saved(self, session: Session) -> SavedSession:
+        return SavedSession(session, self._clock.machine_boot, self._clock.monotonic_ns(), self.register_mwh)
+
+    def _keep(self, change: Transition) -> None:
+        """Note a transition, unless only the offer or the reason changed: a regulated offer changes all day."""
+        last, self._last = self._last, change
+        log.info(
+            "transition number=%d state=%s contactor=%s offered_ma=%d reason=%s",
+            change.number,
+            change.evse_state.name,
+            "closed" if change.contactor_closed else "open",
+            change.offered_current_ma,
+            change.reason.name,
+        )
+        if last is None or _essence(last) != _essence(change):
+            unix_s = self._unix_at(change.at_ns)
+            self.journal.note(transition_row(self._next_transition, change, unix_s, self._clock.machine_boot))
+            self._next_transition += 1
+
+    def _compare_faults(self, faults: frozenset[Fault], at_ns: int, snapshot: Snapshot) -> None:
+        for fault in sorted(faults - self._faults.keys()):
+            self._faults[fault] = self._begun(fault, at_ns, snapshot)
+        for fault in sorted(self._faults.keys() - faults):
+            record = self._faults.pop(fault)
+            cleared = replace(record, cleared_ns=at_ns, cleared_unix_s=self._unix_at(at_ns))
+            self.journal.note(fault_row(cleared), urgent=True)
+            log.info("fault cleared fault=%s", fault.name)
+
+    def _begun(self, fault: Fault, at_ns: int, snapshot: Snapshot) -> FaultRecord:
+        record = FaultRecord(
+            number=self._next_fault,
+            fault=fault,
+            machine_boot=self._clock.machine_boot,
+            set_ns=at_ns,
+            set_unix_s=self._unix_at(at_ns),
+            evse_state=snapshot.evse_state,
+            contactor_closed=snapshot.contactor_closed,
+            high_mv=snapshot.high_mv,
+            low_mv=snapshot.low_mv,
+            current_ma=self.current_ma,
+        )
+        self._next_fault += 1
+        self.journal.note(fault_row(record), urgent=True)
+        row = FAULTS[fault]
+        level = logging.ERROR if row.severity is Severity.OPEN else logging.WARNING
+        log.log(level, "fault set fault=%s hint=%s", fault.name, row.hint)
+        return record
+
+    def _unix_at(self, at_ns: int) -> int | None:
+        """Return the time of day of an instant of this life of the machine."""
+        unix_s = self._clock.unix_s()
+        return None if unix_s is None else unix_s - (self._clock.monotonic_ns() - at_ns) // SECOND
+
+
+def _essence(change: Transition) -> tuple[object, ...]:
+    return change.evse_state, change.contactor_closed, change.faults

@@ -1,0 +1,56 @@
+"""Whether the wall clock can be believed, and when it was set: what was dated by a wrong one is dated anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from evse_pi.charging.history_rows import STEP_S
+from hal.units import SECOND
+
+if TYPE_CHECKING:
+    from evse_pi.charging.clock import Clock
+
+BEHIND_S = 120  # what was written last may be that much younger than a clock that was read before it was set
+TOLD_NS = 3600 * SECOND  # for so long people are told that the clock was set
+
+
+class Calendar:
+    """Watches the wall clock beside the monotonic one, which no setting moves; `latest_unix_s` is of a former life."""
+
+    def __init__(self, clock: Clock, latest_unix_s: int | None = None) -> None:
+        self._clock = clock
+        self._latest_unix_s = latest_unix_s
+        self._epoch_s: int | None = None
+        self._step: tuple[int, int] | None = None
+
+    def look(self) -> int | None:
+        """Return when the monotonic clock stood at 0, in s since 1970, if that has become known or is another now."""
+        unix_s, now_ns = self._clock.unix_s(), self._clock.monotonic_ns()
+        before = self._epoch_s
+        self._epoch_s = None if unix_s is None else unix_s - now_ns // SECOND
+        if self._epoch_s is None or before is None:
+            return self._epoch_s
+        if abs(self._epoch_s - before) < STEP_S:
+            self._epoch_s = before
+            return None
+        self._step = (now_ns, self._epoch_s - before)
+        return self._epoch_s
+
+    @property
+    def notice(self) -> str | None:
+        """What people should know of the clock, None of nothing."""
+        unix_s, latest_s = self._clock.unix_s(), self._latest_unix_s
+        if unix_s is None:
+            return "the time of day is not known; history is dated once it is"
+        if latest_s is not None and unix_s < latest_s - BEHIND_S:
+            return f"the clock shows {_utc(unix_s)} and is wrong: the history goes to {_utc(latest_s)}"
+        if self._step is not None and self._clock.monotonic_ns() - self._step[0] < TOLD_NS:
+            by_s = self._step[1]
+            way = "forward" if by_s > 0 else "back"
+            return f"the clock was set {way} by {abs(by_s)} s; what happened since the machine started was dated anew"
+        return None
+
+
+def _utc(unix_s: int) -> str:
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"

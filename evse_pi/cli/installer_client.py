@@ -1,0 +1,198 @@
+"""What the installer's commands share: which box, who asks, in which unit, and how a change comes into force."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from evse_pi.cli import text_layout
+from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.cli.options import json_option, place_options
+from evse_pi.paths import folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from boards.spec import BoardSpec
+    from evse_pi.installer.box_settings import Office, Who
+    from evse_pi.paths import Places
+    from hal.units import Milliamps
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+POLL_S = 0.05
+SERVICE_WITHIN_S = 15.0
+INSTALLER_SOCKET = "/run/evse-pi-installer.sock"  # root's own folder: nobody else may put a socket in its place
+SELF_TEST_WITHIN_S = 30.0
+
+
+def installer_options(function: Decorated) -> Decorated:
+    """Give a command the options that say who asks, where, and how to answer."""
+    for option in (
+        json_option(),
+        click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input."),
+        click.option("--name", help="Your name, for the record; else the login name."),
+    ):
+        function = option(function)
+    return place_options(function)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The installer's files of the box that was named, and its sockets."""
+
+    office: Office
+    places: Places
+
+    def board(self) -> BoardSpec:
+        """Return the board of this box. Raises: BoxError."""
+        return load(self.office.board_name() or SIMULATED)
+
+    def who(self, name: str | None, *, pin_stdin: bool, wish: str) -> Who:
+        """Return who asks, and by which right. Raises: BoxError when there is none, which is put on record."""
+        from evse_pi.installer.box_settings import Refused, Who
+
+        login = os.environ.get("SUDO_USER") or _login()
+        try:
+            right = self.office.right_of(os.geteuid(), sys.stdin.readline().strip() if pin_stdin else None)
+        except Refused as error:
+            self.office.note_refusal(Who(name or login, "none"), wish, str(error))
+            raise BoxError(str(error)) from error
+        return Who(name or login, right)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether this user may write the installer's files himself."""
+        return os.access(self.office.folder, os.W_OK)
+
+    def ask_installer(self, current_ma: int, phases: int | None, name: str | None) -> dict[str, Any]:
+        """Have the installer service set the capacity for the PIN on the input. Raises: BoxError with its words."""
+        return dict(self._ask_service({"current_ma": current_ma, "phases": phases}, name))
+
+    def clear(self, name: str | None, *, pin_stdin: bool) -> None:
+        """Have the box clear what only the installer may acknowledge, with the proof of it. Raises: BoxError."""
+        from evse_pi.installer.box_settings import Refused
+
+        if pin_stdin and not self.may_write:
+            self._ask_service({"clear": "installer"}, name)
+            return
+        try:
+            self.order_clear(self.who(name, pin_stdin=pin_stdin, wish="clear as installer"))
+        except (Refused, OSError) as error:
+            raise BoxError(str(error)) from error
+
+    def order_clear(self, who: Who) -> None:
+        """Prove the order of `who` and give it to the running box. Raises: Refused, OSError, BoxError."""
+        proof = self.office.clearance(who)
+        fields: dict[str, Any] = {}
+        if proof is not None:
+            fields["clearance"] = {"at_ns": proof.at_ns, "digest": proof.digest}
+        ask(self.places.control_socket, "clear", role="installer", **fields)
+
+    def _ask_service(self, wish: dict[str, Any], name: str | None) -> Any:
+        """Have the installer service do something for the PIN on the input. Raises: BoxError with its words."""
+        request = {**wish, "name": name or _login()}
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(SERVICE_WITHIN_S)
+            try:
+                connection.connect(str(INSTALLER_SOCKET))
+                connection.sendall(json.dumps({**request, "pin": sys.stdin.readline().strip()}).encode() + b"\n")
+                with connection.makefile("rb") as lines:
+                    answer = json.loads(lines.readline())
+            except (OSError, ValueError) as error:
+                raise BoxError(f"{INSTALLER_SOCKET}: {error}; use sudo") from error
+        if not answer["ok"]:
+            raise BoxError(str(answer["error"]))
+        return answer["result"]
+
+    def set_capacity(self, board: BoardSpec, wanted_ma: Milliamps, phases: int | None, who: Who) -> dict[str, Any]:
+        """Set the capacity, put it in force, and return what came of it. Raises: Refused, OSError."""
+        former = self.office.installation(board)
+        wanted = self.office.set_capacity(board, wanted_ma, phases, who)
+        return {
+            "circuit_capacity_ma": wanted.circuit_capacity_ma,
+            "former_ma": former.circuit_capacity_ma,
+            "phases": wanted.phases,
+            "by": who.name,
+            "right": who.right,
+            "state": self.put_in_force(),
+        }
+
+    def put_in_force(self) -> str:
+        """Have the running box read the files again, and return what came of it."""
+        try:
+            ask(self.places.control_socket, "reload")
+        except BoxNotRunning:
+            return "the box does not run; in force at its next start"
+        except BoxError as error:
+            return f"written, but the box did not take it: {error}"
+        return "in force"
+
+
+SIMULATED = "simulated"
+
+
+def desk_of(places: Places) -> Desk:
+    """Return the installer client of a box."""
+    from evse_pi.charging.clock import SystemClock
+    from evse_pi.installer.box_settings import Office
+
+    return Desk(Office(folder_of(places), SystemClock()), places)
+
+
+def load(name: str) -> BoardSpec:
+    """Return a board by name. Raises: BoxError."""
+    from boards.loader import BoardError, load_board
+
+    try:
+        return load_board(name)
+    except BoardError as error:
+        raise BoxError(str(error)) from error
+
+
+def show(facts: dict[str, Any], pairs: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    """Print facts for a script, or rows for a person."""
+    text_layout.show(facts, text_layout.rows(pairs, text_layout.WIDE_INDENT), as_json=as_json)
+
+
+def self_tested(address: Path) -> dict[str, Any]:
+    """Return the status right after a self-test that was ordered for it. Raises: BoxError."""
+    ask(address, "selftest")
+    wait_until(address, lambda now: now["safety"].get("self_test") == "running", SELF_TEST_WITHIN_S,
+               "the self-test does not start")  # fmt: skip
+    return wait_until(
+        address,
+        lambda now: now["safety"].get("self_test") != "running" and now["pilot"] is not None,
+        SELF_TEST_WITHIN_S,
+        "the self-test does not end",
+    )
+
+
+def wait_until(
+    address: Path, holds: Callable[[dict[str, Any]], bool], within_s: float, otherwise: str
+) -> dict[str, Any]:
+    """Return the first status for which `holds`. Raises: BoxError, beginning with `otherwise`, when none comes."""
+    import time
+
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        now: dict[str, Any] = ask(address, "status")
+        if holds(now):
+            return now
+        time.sleep(POLL_S)
+    raise BoxError(f"{otherwise} within {within_s:.0f} s")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"

@@ -1,0 +1,97 @@
+"""Whether the contactor does what it was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_pi.core.faults import NO_FAULTS, Fault
+from hal.units import MILLISECOND
+
+if TYPE_CHECKING:
+    from evse_pi.core.machine_settings import BoardRatings
+
+DEBOUNCE_NS = 30 * MILLISECOND  # contacts bounce for a few ms; three looks in a row do not
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What the contactor was told, when, and since when its contacts say otherwise.
+
+    `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
+    because nobody knows when the contacts moved last. `wet_ns` and `dry_ns` are when a contradiction began, or None.
+    `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
+    have bounced, or the time to pull in is over where there is none.
+    """
+
+    closed: bool = False
+    ordered_ns: int = 0
+    opened_ns: int = 0
+    wet_ns: int | None = None
+    dry_ns: int | None = None
+    dead: bool = False
+    made: bool = False
+    cycles: int = 0
+    openings_under_load: int = 0
+
+    def watch(self, now_ns: int, mirror: bool | None, live: bool | None, board: BoardRatings) -> Supervision:
+        """Return the supervision after one look at the mirror contact and at the load side.
+
+        Hazard: H-03 a contactor that stays closed leaves a live plug.
+        """
+        settled_ns = self.ordered_ns + (board.contactor_pull_in_ns if self.closed else board.contactor_release_ns)
+        settled = now_ns >= settled_ns
+        any_closed = (board.mirror_fitted and mirror is True) or (board.load_sense_fitted and live is True)
+        any_open = (board.mirror_fitted and mirror is not True) or (board.load_sense_fitted and live is not True)
+        wet_ns = _since(self.wet_ns, now_ns, held=not self.closed and settled and any_closed)
+        dry_ns = _since(self.dry_ns, now_ns, held=self.closed and settled and any_open)
+        proven = (not board.mirror_fitted or mirror is False) and (not board.load_sense_fitted or live is False)
+        dead = not self.closed and settled and proven
+        sensed = board.mirror_fitted or board.load_sense_fitted
+        made = self.made or (self.closed and (not any_open if sensed else settled))
+        if (wet_ns, dry_ns, dead, made) == (self.wet_ns, self.dry_ns, self.dead, self.made):
+            return self
+        return Supervision(
+            self.closed,
+            self.ordered_ns,
+            self.opened_ns,
+            wet_ns,
+            dry_ns,
+            dead,
+            made,
+            self.cycles,
+            self.openings_under_load,
+        )
+
+    def order(self, now_ns: int, *, closed: bool, loaded: bool) -> Supervision:
+        """Return the supervision after an order; `loaded` says that the vehicle was still asking for power."""
+        if closed is self.closed:
+            return self
+        if closed:
+            return Supervision(
+                closed=True,
+                ordered_ns=now_ns,
+                opened_ns=self.opened_ns,
+                cycles=self.cycles + 1,
+                openings_under_load=self.openings_under_load,
+            )
+        return Supervision(
+            ordered_ns=now_ns,
+            opened_ns=now_ns,
+            cycles=self.cycles,
+            openings_under_load=self.openings_under_load + loaded,
+        )
+
+    def faults(self, now_ns: int) -> frozenset[Fault]:
+        """Return the contradictions that have lasted longer than contacts bounce."""
+        if self.wet_ns is not None and now_ns - self.wet_ns >= DEBOUNCE_NS:
+            return frozenset((Fault.CONTACTOR_WELDED,))
+        if self.dry_ns is not None and now_ns - self.dry_ns >= DEBOUNCE_NS:
+            return frozenset((Fault.CONTACTOR_FAILED_TO_CLOSE,))
+        return NO_FAULTS
+
+
+def _since(begun_ns: int | None, now_ns: int, *, held: bool) -> int | None:
+    if not held:
+        return None
+    return now_ns if begun_ns is None else begun_ns

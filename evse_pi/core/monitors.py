@@ -1,0 +1,210 @@
+"""All smaller machines of the box, and what they say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_pi.core.contactor_monitor import Supervision
+from evse_pi.core.faults import NO_FAULTS, Fault
+from evse_pi.core.lease import Lease
+from evse_pi.core.limits import Limit, tightest
+from evse_pi.core.lock_control import Lock
+from evse_pi.core.overcurrent import Overcurrent
+from evse_pi.core.pilot_monitor import CableObservation, Observation
+from evse_pi.core.rcd_monitor import Rcd
+from evse_pi.core.records import Request
+from evse_pi.core.selftest import SelfTest
+from evse_pi.core.states import LimitSource, PilotState
+from evse_pi.core.supply import Supply
+from evse_pi.core.temperature import FULL, Derating
+from hal.units import SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from evse_pi.core.io_records import Inputs, PilotOutput
+    from evse_pi.core.machine_settings import BoardRatings, MachineSettings
+
+UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
+UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
+_RCD_TRIPPED = frozenset((Fault.RCD_TRIPPED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What the box was doing when this tick's inputs were read.
+
+    `reference_ma` is the highest current that the vehicle may rightly draw, `standby` that the box neither offers nor
+    tests itself.
+    """
+
+    output: PilotOutput
+    reference_ma: Milliamps
+    standby: bool
+    faults: frozenset[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the smaller machines know."""
+
+    pilot: Observation
+    cable: CableObservation
+    lease: Lease
+    contactor: Supervision
+    tests: SelfTest
+    rcd: Rcd
+    lock: Lock
+    derating: Derating
+    supply: Supply
+    overcurrent: Overcurrent
+
+    def advance(self, inputs: Inputs, settings: MachineSettings, doing: Doing) -> Watch:
+        """Return what they know after this tick."""
+        now_ns, board = inputs.now_ns, settings.board
+        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output)
+        cable, lock, rcd = self.cable, self.lock, self.rcd
+        if board.proximity_fitted:
+            cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.connected)
+        lease = self.lease.advance(now_ns, inputs.demand)
+        meter = lease.meter(now_ns) if board.meter_fitted else None
+        heat = lease.temperature(now_ns) if board.temperature_fitted else None
+        contactor = self.contactor.watch(now_ns, inputs.contactor_closed, inputs.load_live, board)
+        tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
+        if board.rcd_fitted:
+            closed_ns = contactor.ordered_ns if contactor.closed else None
+            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns)
+            rcd = self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
+        if board.lock_fitted:
+            goal = _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
+            lock = lock.advance(now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders)
+        return Watch(
+            pilot,
+            cable,
+            lease,
+            contactor,
+            tests.advance(inputs, pilot, cable, rcd, settings),
+            rcd,
+            lock,
+            self.derating.advance(heat.centi_celsius if heat else None, settings.temperature),
+            self.supply.advance(now_ns, meter, settings),
+            self.overcurrent.advance(now_ns, meter, doing.reference_ma, closed=contactor.closed),
+        )
+
+    def _order_rcd(self, rcd: Rcd, orders: Request, settings: MachineSettings, doing: Doing, now_ns: int) -> Rcd:
+        """Return the device after orders and with what is due begun: only under a contactor that is proven open."""
+        if self.pilot.state is PilotState.A:
+            rcd = rcd.unplugged()
+        if Request.CLEAR_INSTALLER in orders:
+            rcd = rcd.forgiven()
+        if not self.contactor.dead or not rcd.idle:
+            return rcd
+        if Fault.RCD_TRIPPED in doing.faults and Request.CLEAR_USER in orders:
+            return rcd.reset(now_ns, by_user=True)
+        if rcd.reclosable(now_ns, settings.installation.rcd_reclosures):
+            return rcd.reset(now_ns, by_user=False)
+        if self.tests.wants_rcd:
+            return rcd.test(now_ns)
+        due = self.pilot.connected and self.tests.passed and not rcd.tested(now_ns)
+        return rcd.test(now_ns) if due and doing.standby and not doing.faults else rcd
+
+    def faults(self, inputs: Inputs, settings: MachineSettings) -> frozenset[Fault]:
+        """Return every fault whose condition holds in this tick."""
+        now_ns, board = inputs.now_ns, settings.board
+        found = inputs.failures | inputs.alarms
+        found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
+        found |= self.contactor.faults(now_ns)
+        found |= self.lease.faults(now_ns, meter_fitted=board.meter_fitted, temperature_fitted=board.temperature_fitted)
+        found |= self.rcd.faults() | self.tests.failed | self.supply.bad
+        if board.proximity_fitted:
+            found |= self.cable.faults(now_ns, self.pilot)
+        if inputs.emergency_stop:
+            found |= {Fault.EMERGENCY_STOP}
+        if self.pilot.state is PilotState.D and not settings.installation.ventilated:
+            found |= {Fault.VENTILATION_REQUIRED}
+        if self.lock.failed:
+            found |= {Fault.LOCK_FAILED}
+        if self.derating.too_hot:
+            found |= {Fault.OVER_TEMPERATURE}
+        if self.overcurrent.tripped(now_ns):
+            found |= {Fault.OVERCURRENT}
+        return found
+
+    @property
+    def released(self) -> frozenset[Fault]:
+        """The faults that their own policy lets go in this tick."""
+        return _RCD_TRIPPED if self.rcd.released else NO_FAULTS
+
+    def unplugged(self, now_ns: int) -> bool:
+        """Return whether the vehicle is surely gone."""
+        return self.pilot.state is PilotState.A and now_ns - self.pilot.since_ns >= UNPLUGGED_NS
+
+    def limit(self, settings: MachineSettings, now_ns: int) -> Limit:
+        """Return the limit that wins now. Hazard: H-04 overload of circuit, cable or box."""
+        board, demand, cable_ma = settings.board, self.lease.demand, self.cable_ma(settings.board)
+        capacity_ma = settings.installation.circuit_capacity_ma
+        limits = [
+            Limit(LimitSource.BOARD, board.rated_current_ma),
+            Limit(LimitSource.CIRCUIT_CAPACITY, capacity_ma),
+            Limit(LimitSource.CABLE, cable_ma),
+        ]
+        if self.derating.level != FULL:
+            full_ma = min(board.rated_current_ma, capacity_ma, cable_ma)
+            limits.append(Limit(LimitSource.TEMPERATURE, self.derating.limit_ma(full_ma)))
+        if demand is None or not self.lease.valid(now_ns):
+            limits.append(Limit(LimitSource.LEASE, Milliamps(0)))
+        else:
+            limits.append(Limit(demand.limit_source, demand.offered_current_ma))
+            if self._blind(settings, now_ns):
+                limits.append(Limit(LimitSource.STALE_SENSOR, Milliamps(0)))
+        return tightest(limits)
+
+    def cable_ma(self, board: BoardRatings) -> Milliamps:
+        """Return what the fixed or the plugged cable may carry, 0 where none is known."""
+        return self.cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma
+
+    def _blind(self, settings: MachineSettings, now_ns: int) -> bool:
+        board = settings.board
+        return (board.meter_fitted and self.lease.meter(now_ns) is None) or (
+            board.temperature_fitted and self.lease.temperature(now_ns) is None
+        )
+
+
+def first_watch(now_ns: int) -> Watch:
+    """Return what is known at the start: nothing, and a self-test has begun."""
+    return Watch(
+        pilot=Observation(since_ns=now_ns, seen_ns=now_ns),
+        cable=CableObservation(since_ns=now_ns),
+        lease=Lease(),
+        contactor=Supervision(ordered_ns=now_ns, opened_ns=now_ns),
+        tests=SelfTest().begun(now_ns),
+        rcd=Rcd(),
+        lock=Lock(),
+        derating=Derating(),
+        supply=Supply(),
+        overcurrent=Overcurrent(),
+    )
+
+
+def _ordered(tests: SelfTest, orders: Request, *, closed: bool) -> SelfTest:
+    """Return the self-test after this tick's orders."""
+    if orders & (Request.CLEAR_USER | Request.CLEAR_INSTALLER):
+        tests = tests.forgiven()
+    return tests.again() if Request.SELF_TEST in orders and not closed else tests
+
+
+def _lock_goal(
+    goal: bool | None, pilot: Observation, contactor: Supervision, settings: MachineSettings, now_ns: int
+) -> bool | None:
+    """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
+
+    On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead.
+    Hazard: H-13 a live plug in the hand.
+    """
+    if pilot.connected:
+        return True
+    if not contactor.dead:
+        return goal
+    if pilot.state is PilotState.A:
+        return False
+    proven = settings.board.mirror_fitted or settings.board.load_sense_fitted
+    return False if proven and now_ns - pilot.since_ns >= UNLOCK_AFTER_NS else goal

@@ -1,0 +1,121 @@
+"""What is known of the vehicle and its cable, window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_pi.core.cable_coding import Cable, cable_for
+from evse_pi.core.faults import NO_FAULTS, Fault
+from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt
+from evse_pi.core.states import PilotState
+from hal.units import MILLISECOND, SECOND, Milliamps
+
+if TYPE_CHECKING:
+    from evse_pi.core.io_records import PilotOutput
+    from evse_pi.core.pilot import PilotReading
+    from hal.units import Ohms
+
+UNSEEN_NS = 30 * MILLISECOND  # three windows without C: the 100 ms of sequence 8.1 do not wait for a better one
+DOUBT_NS = 500 * MILLISECOND  # plugs bounce; only a contactor that is closed cannot wait
+SHORT_NS = 200 * MILLISECOND
+UNDECIDED_WINDOWS = 100
+CABLE_STEADY_NS = 200 * MILLISECOND
+CABLE_EXPECTED_NS = SECOND  # proximity may touch later than the pilot
+
+CONNECTED = (PilotState.B, PilotState.C, PilotState.D)
+ASKING = (PilotState.C, PilotState.D)
+_NOTHING_OF_A_VEHICLE = (PilotState.INVALID, PilotState.F)
+_NOTHING_ACCEPTED, _NO_VERDICT = Debounce(), DiodeCheck()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the vehicle shows: `state` since `since_ns`, last seen at `seen_ns`.
+
+    While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the state of before is
+    kept.
+    `doubted` names what is wrong with the last window, None of a window to be believed.
+    """
+
+    state: PilotState = PilotState.INVALID
+    since_ns: int = 0
+    seen_ns: int = 0
+    debounce: Debounce = _NOTHING_ACCEPTED
+    diode: DiodeCheck = _NO_VERDICT
+    doubted: Fault | None = None
+
+    def advance(self, now_ns: int, reading: PilotReading | None, output: PilotOutput) -> Observation:
+        """Return what is known after one more window, taken while the generator did `output`."""
+        doubted = Fault.PILOT_ADC_FAILED if reading is None else doubt(reading, output)
+        if reading is None:
+            seen, high_mv, diode = PilotState.INVALID, None, self.diode
+        else:
+            seen, high_mv = classify(reading, output, self.debounce.state), reading.high_mv
+            diode = self.diode.accept(reading, output, seen)
+        debounce = self.debounce.accept(seen, high_mv)
+        state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
+        if state is not self.state:
+            return Observation(state, now_ns, now_ns, debounce, diode, doubted)
+        seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
+        if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
+            return Observation(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted)
+        return Observation(state, self.since_ns, seen_ns, debounce, diode, doubted)
+
+    @property
+    def connected(self) -> bool:
+        """A vehicle is plugged in."""
+        return self.state in CONNECTED
+
+    def asking(self, now_ns: int) -> bool:
+        """Return whether the vehicle asks for power, and was seen to just now."""
+        return self.debounce.state in ASKING and now_ns - self.seen_ns < UNSEEN_NS
+
+    def faults(self, now_ns: int, *, closed: bool) -> frozenset[Fault]:
+        """Return what is wrong with the pilot. A closed contactor allows less patience."""
+        found = NO_FAULTS
+        if self.doubted is not None and now_ns - self.seen_ns >= (UNSEEN_NS if closed else DOUBT_NS):
+            found = frozenset((self.doubted,))
+        if self.diode.verdict is DiodeVerdict.MISSING:
+            found |= {Fault.PILOT_DIODE}
+        if self.diode.undecided >= UNDECIDED_WINDOWS:
+            found |= {Fault.PILOT_UNCERTAIN}
+        if self.state is PilotState.E and (closed or now_ns - self.since_ns >= SHORT_NS):
+            found |= {Fault.PILOT_SHORT}
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CableObservation:
+    """The cable in the socket, believed once it has read the same for 200 ms.
+
+    Hazard: H-04 overload of the cable; while a vehicle is connected a rating can fall and never rise.
+    """
+
+    accepted: Cable = Cable.NONE
+    candidate: Cable = Cable.NONE
+    since_ns: int = 0
+
+    def advance(self, now_ns: int, ohms: Ohms | None, *, connected: bool) -> CableObservation:
+        """Return what is known after one more reading."""
+        seen = cable_for(ohms)
+        if seen is not self.candidate:
+            return CableObservation(self.accepted, seen, now_ns)
+        if seen is self.accepted or now_ns - self.since_ns < CABLE_STEADY_NS:
+            return self
+        if connected and self.accepted.rating_ma and seen.rating_ma > self.accepted.rating_ma:
+            return self
+        return CableObservation(seen, seen, self.since_ns)
+
+    def faults(self, now_ns: int, pilot: Observation) -> frozenset[Fault]:
+        """Return what is wrong with the cable, given when the vehicle was connected."""
+        if self.accepted is Cable.INVALID:
+            return frozenset((Fault.PROXIMITY_INVALID,))
+        if self.accepted is Cable.NONE and pilot.connected and now_ns - pilot.since_ns >= CABLE_EXPECTED_NS:
+            return frozenset((Fault.CABLE_REMOVED,))
+        return NO_FAULTS
+
+    @property
+    def rating_ma(self) -> Milliamps:
+        """What the cable may carry, 0 without a valid one."""
+        return self.accepted.rating_ma

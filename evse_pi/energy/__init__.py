@@ -1,1 +1,0 @@
-"""Sessions, energy, who asks for current, and what is remembered of it."""

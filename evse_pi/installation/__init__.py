@@ -1,0 +1,1 @@
+"""The installer's files and their seal."""

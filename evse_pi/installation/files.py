@@ -1,0 +1,242 @@
+"""The installer's files, read strictly and written so that a power cut leaves the old or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boards.rules import PILOT_SPAN_MV
+from boards.spec import MeterModel, MeterSpec, NotFitted, Parity
+from evse_pi.core.installation_limits import (
+    BOARD_METER,
+    NO_METER,
+    Installation,
+    InstallationError,
+    RcdType,
+    check_installation,
+    fitted,
+    parse_installation,
+)
+from evse_pi.core.machine_settings import BoardRatings, MachineSettings
+from evse_pi.installation.seal import SealError, check_seal, read_key, sealed
+from hal.linear_scale import LinearScale
+from hal.units import MILLISECOND, Milliamps, Millivolts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from boards.spec import BoardSpec
+
+INSTALLATION = Path("/etc/evse-pi/installation.toml")
+INSTALLATION_MODE = 0o644  # anybody may read what the installer decided, only root may change it
+CALIBRATION_FILE = "calibration.toml"
+SIMULATED_INSTALLATION = Installation(
+    circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE", rcd_type=RcdType.B.value
+)
+"""What stands in for the installer of a simulated box."""
+MAX_CORRECTION_MV = 1_500
+"""How far a calibration may move what a board file says, anywhere on the pilot: two states are 3 V apart."""
+_HEADER = "# Written by `evse-pi`; currents in mA, voltages in mV. The safety process reads this file itself.\n"
+
+
+class ConfigError(ValueError):
+    """A file cannot be used; `problems` has one line each, with file, key, value and what is allowed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def ratings(board: BoardSpec) -> BoardRatings:
+    """Return what the state machine must know of `board`; one without a proximity contact has a fixed cable."""
+    contactor = board.contactor
+    return BoardRatings(
+        rated_current_ma=board.rated_current_ma,
+        phases=board.phases,
+        contactor_pull_in_ns=contactor.pull_in_ms * MILLISECOND,
+        contactor_release_ns=contactor.release_ms * MILLISECOND,
+        contactor_min_off_ns=contactor.min_off_ms * MILLISECOND,
+        tethered_cable_ma=None if board.proximity else board.rated_current_ma,
+        mirror_fitted=contactor.mirror is not None,
+        load_sense_fitted=board.voltage_sense is not None,
+        rcd_fitted=not isinstance(board.rcd, NotFitted),
+        lock_fitted=board.lock is not None,
+        emergency_stop_fitted=board.emergency_stop is not None,
+        meter_fitted=board.meter is not None,
+        temperature_fitted=bool(board.temperature),
+    )
+
+
+def read_installation(path: Path, board: BoardRatings) -> Installation:
+    """Return what the installer set in `path`, checked against `board`; its seal is for the safety process.
+
+    Raises: ConfigError.
+    """
+    return _installation(path, _content(path), board)
+
+
+def read_proven(path: Path, board: BoardSpec) -> tuple[MachineSettings, LinearScale]:
+    """Return what the safety process works with, all of it as the installer sealed it.
+
+    Raises: ConfigError. Hazard: H-17 wrong board or installation data.
+    """
+    rated, content = ratings(board), _content(path)
+    _prove(path, content)
+    installation = _installation(path, content, rated)
+    machine = MachineSettings(fitted(rated, installation, board_meter=board.meter is not None), installation)
+    return machine, read_calibration(path.with_name(CALIBRATION_FILE), board) or board.pilot_adc.scale
+
+
+def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
+    """Return the meter that is fitted, the board's own where the installer named none."""
+    if installation.meter_model == BOARD_METER:
+        return board.meter
+    if installation.meter_model == NO_METER:
+        return None
+    model, port, unit, baud, parity = installation.meter
+    return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
+
+
+def check_house(installation: Installation, board: BoardRatings) -> None:
+    """Find out whether an installation may be used: all that core checks, and that nothing is left unsaid.
+
+    Raises: InstallationError.
+    """
+    check_installation(installation, board)
+    if not installation.rcd_type:
+        kinds = ", ".join(kind.value for kind in RcdType if kind is not RcdType.UNSTATED)
+        raise InstallationError(f"rcd_type: missing; what is fitted in the distribution board, one of {kinds}")
+    models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
+    if installation.meter_model not in models:
+        raise InstallationError(f"meter_model: {installation.meter_model!r} is not allowed; one of {', '.join(models)}")
+
+
+def equipped(board: BoardSpec, path: Path) -> BoardSpec:
+    """Return `board` with the meter that the installer fitted; as it is while the installer's file cannot be used."""
+    try:
+        return replace(board, meter=meter_of(board, read_installation(path, ratings(board))))
+    except ConfigError:
+        return board
+
+
+def write_installation(path: Path, installation: Installation, key: bytes | None = None, note: str = "") -> None:
+    """Put `installation` into `path`, sealed with `key`; `note` is one line of comment.
+
+    Raises: OSError, and then the file is what it was.
+    """
+    lines = [f"{field.name} = {_literal(getattr(installation, field.name))}\n" for field in fields(installation)]
+    write_atomically(path, sealed((_head(note) + "".join(lines)).encode(), key), INSTALLATION_MODE)
+
+
+def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
+    """Return the measured scale of the pilot's input, None when nobody calibrated this box. Raises: ConfigError."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+    _prove(path, content)
+    values = _table(path, content)
+    if set(values) != {"board", "gain_uv_per_code", "offset_mv"} or values["board"] != board.name:
+        raise ConfigError([f"{path}: {values} is not allowed; board = {board.name!r}, gain_uv_per_code and offset_mv"])
+    gain, offset = values["gain_uv_per_code"], values["offset_mv"]
+    if type(gain) is not int or type(offset) is not int or gain == 0:
+        raise ConfigError(
+            [f"{path}: gain_uv_per_code {gain!r}, offset_mv {offset!r}: must be whole numbers, no gain 0"]
+        )
+    scale = LinearScale(gain, Millivolts(offset))
+    problem = scale_problem(scale, board)
+    if problem:
+        raise ConfigError([f"{path}: {problem}"])
+    return scale
+
+
+def write_calibration(path: Path, board: BoardSpec, scale: LinearScale, key: bytes | None, note: str = "") -> None:
+    """Put `scale` into `path`, as `write_installation`. Raises: OSError, and then the file is what it was."""
+    entries = (("board", board.name), ("gain_uv_per_code", scale.gain_uv_per_code), ("offset_mv", scale.offset_mv))
+    lines = "".join(f"{name} = {_literal(value)}\n" for name, value in entries)
+    write_atomically(path, sealed((_head(note) + lines).encode(), key), INSTALLATION_MODE)
+
+
+def scale_problem(scale: LinearScale, board: BoardSpec) -> str | None:
+    """Return why `scale` cannot be that of this board's pilot input, with numbers; None when it can."""
+    nominal, top = board.pilot_adc.scale, board.pilot_adc.chip.full_scale
+    for level_mv in (-12_000, 0, 12_000):
+        moved_mv = scale.millivolts(nominal.code(level_mv)) - level_mv
+        if abs(moved_mv) > MAX_CORRECTION_MV:
+            return f"moves {level_mv} mV by {moved_mv} mV; at most {MAX_CORRECTION_MV} mV either way"
+    ends = sorted((scale.millivolts(0), scale.millivolts(top)))
+    if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
+        return f"sees {ends[0]} to {ends[1]} mV; must see at least {-PILOT_SPAN_MV} to {PILOT_SPAN_MV} mV"
+    return None
+
+
+def _head(note: str) -> str:
+    return _HEADER + (f"# {note}\n" if note else "")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _prove(path: Path, content: bytes) -> None:
+    try:
+        check_seal(content, read_key(path.parent))
+    except (OSError, SealError) as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _table(path: Path, content: bytes) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+def _installation(path: Path, content: bytes, board: BoardRatings) -> Installation:
+    try:
+        installation = parse_installation(_table(path, content), board)
+        check_house(installation, board)
+    except InstallationError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in str(error).splitlines()]) from error
+    return installation
+
+
+def write_atomically(path: Path, content: bytes, mode: int) -> None:
+    """Put `content` into `path`, durable on return. Raises: OSError, and then the file is what it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _literal(value: object) -> str:
+    """Return `value` as TOML; the entries are integers, booleans and texts without quotes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else f'"{value}"'

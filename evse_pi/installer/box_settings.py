@@ -1,0 +1,280 @@
+"""Where installers change a box: who they are is asked, what they change is checked, recorded, sealed and written."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.clearance import make_clearance
+from evse_pi.core.installation_limits import InstallationError
+from evse_pi.installation.files import (
+    CALIBRATION_FILE,
+    INSTALLATION,
+    ConfigError,
+    check_house,
+    ratings,
+    read_calibration,
+    read_installation,
+    read_proven,
+    write_atomically,
+    write_calibration,
+    write_installation,
+)
+from evse_pi.installation.seal import SealError, make_key, read_key
+from evse_pi.installer.audit import AUDIT_FILE, Mark, Trail, append, read_trail
+from evse_pi.installer.pin import Pin, PinError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from boards.spec import BoardSpec
+    from evse_pi.charging.clock import Clock
+    from evse_pi.clearance import Clearance
+    from evse_pi.core.installation_limits import Installation
+    from evse_pi.installer.calibration import Result
+    from hal.linear_scale import LinearScale
+    from hal.units import Milliamps
+
+ENVIRONMENT_FILE = "environment"
+BOARD_VARIABLE = "EVSE_PI_BOARD"
+SAFETY_USER = "evse-safety"  # as in systemd/device.sh
+FOLDER_MODE = 0o755
+
+
+class Refused(Exception):  # noqa: N818 (it is an answer)
+    """The installer's wish is not carried out; the text says who or what limits it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whose change it is, and by which right: root, owner (of a box of one's own) or PIN."""
+
+    name: str
+    right: str
+
+
+class Office:
+    """The installer's files of one box, all in `folder`."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder = folder
+        self.installation_file = folder / INSTALLATION.name
+        self.pin = Pin(folder, clock)
+        self._clock = clock
+
+    # Who asks.
+
+    def right_of(self, uid: int, pin: str | None = None) -> str:
+        """Return by which right `uid` may act as installer; a PIN that is given must be right, whoever gives it.
+
+        Raises: Refused, OSError.
+        """
+        if pin is not None:
+            try:
+                self.pin.verify(pin)
+            except PinError as error:
+                raise Refused(str(error)) from error
+            return "PIN"
+        if uid == 0:
+            return "root"
+        if self.folder.is_dir() and uid == self.folder.stat().st_uid:
+            return "owner"
+        raise Refused("only the installer may do this: use sudo, or give the installer PIN")
+
+    def note_refusal(self, who: Who, wish: str, reason: str) -> None:
+        """Put on record that somebody was refused."""
+        with suppress(OSError):
+            self._record(who, "refused", {"wish": wish, "reason": reason})
+
+    # What is so.
+
+    def board_name(self) -> str | None:
+        """Return the board that was chosen for this box."""
+        try:
+            lines = (self.folder / ENVIRONMENT_FILE).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return None
+        values = [line.partition("=")[2].strip().strip('"') for line in lines if line.startswith(f"{BOARD_VARIABLE}=")]
+        return values[-1] if values else None
+
+    def installation(self, board: BoardSpec) -> Installation:
+        """Return what is set. Raises: Refused when nothing is, or what is there cannot be used."""
+        self._ask_for_setup()
+        try:
+            return read_installation(self.installation_file, ratings(board))
+        except ConfigError as error:
+            raise Refused(f"{error}; set it up with: evse-pi setup") from error
+
+    def seal_state(self, board: BoardSpec) -> str:
+        """Return in a few words whether what is set is as it was sealed."""
+        try:
+            key = read_key(self.folder)
+            read_proven(self.installation_file, board)
+        except PermissionError:
+            return "not checked: only root may read the key"
+        except (OSError, ValueError) as error:
+            return f"BROKEN: {error}"
+        return "intact" if key else "not sealed: there was no setup"
+
+    def calibration(self, board: BoardSpec) -> LinearScale | None:
+        """Return the scale that was measured on this box, None for the board file's. Raises: Refused."""
+        try:
+            return read_calibration(self.folder / CALIBRATION_FILE, board)
+        except ConfigError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise Refused("only root may read the key of the calibration; use sudo") from error
+            raise Refused(str(error)) from error
+
+    def trail(self) -> Trail:
+        """Return the record of changes, compared with the marks in the sealed files. Raises: OSError."""
+        marks = [self._mark_in(self.installation_file), self._mark_in(self.folder / CALIBRATION_FILE)]
+        return read_trail(self.folder / AUDIT_FILE, [mark for mark in marks if mark is not None])
+
+    def clearance(self, who: Who) -> Clearance | None:
+        """Return the proof that an installer orders a clear now, put on record; None for a box without a key.
+
+        Raises: Refused when the key cannot be read, OSError. Hazard: H-03, H-14.
+        """
+        try:
+            key = read_key(self.folder)
+        except (PermissionError, SealError) as error:
+            raise Refused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
+        if key is None:
+            return None
+        self._record(who, "clear", {})
+        return make_clearance(key, self._clock.machine_boot, self._clock.monotonic_ns())
+
+    # What is changed.
+
+    def set_up(self, board: BoardSpec, installation: Installation, who: Who) -> None:
+        """Take a whole installation, and the choice of the board. Raises: Refused, OSError; then nothing changed."""
+        self._check(installation, board)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        key = make_key(self.folder, _safety_uid(self.folder))
+        self._calibration_survives(board)
+        changes: dict[str, Any] = {"board": board.name, **_values(installation)}
+
+        def write(mark: Mark) -> None:
+            self._choose_board(board.name)
+            write_installation(self.installation_file, installation, key, str(mark))
+
+        self._change(who, "setup", changes, write)
+
+    def set_capacity(self, board: BoardSpec, capacity_ma: Milliamps, phases: int | None, who: Who) -> Installation:
+        """Take a circuit capacity, and the number of phases where it is given; return what is set now.
+
+        Raises: Refused, naming who limits it, OSError; then nothing changed. Hazard: H-04 overload of the circuit.
+        """
+        self._ask_for_setup()
+        try:
+            former = read_proven(self.installation_file, board)[0].installation
+        except ConfigError as error:
+            raise Refused(f"{error}; set it up with: evse-pi setup") from error
+        wanted = replace(former, circuit_capacity_ma=capacity_ma, phases=phases or former.phases)
+        self._check(wanted, board)
+        key = read_key(self.folder)
+        changes: dict[str, Any] = {"from_ma": former.circuit_capacity_ma, "to_ma": capacity_ma}
+        if wanted.phases != former.phases:
+            changes |= {"from_phases": former.phases, "to_phases": wanted.phases}
+        self._change(
+            who,
+            "capacity",
+            changes,
+            lambda mark: write_installation(self.installation_file, wanted, key, str(mark)),
+        )
+        return wanted
+
+    def set_calibration(self, board: BoardSpec, result: Result, who: Who) -> None:
+        """Take the measured scale of the pilot's input. Raises: OSError; then nothing changed."""
+        key, scale = read_key(self.folder), result.scale
+        former = self.calibration(board) or board.pilot_adc.scale
+        changes = {
+            "from": [former.gain_uv_per_code, former.offset_mv],
+            "to": [scale.gain_uv_per_code, scale.offset_mv],
+            "residuals_mv": dict(result.residuals_mv),
+        }
+        file = self.folder / CALIBRATION_FILE
+        self._change(who, "calibration", changes, lambda mark: write_calibration(file, board, scale, key, str(mark)))
+
+    def drop_calibration(self, board: BoardSpec, who: Who) -> None:
+        """Go back to the scale of the board file. Raises: OSError; then nothing changed."""
+        scale = board.pilot_adc.scale
+        changes = {"to": [scale.gain_uv_per_code, scale.offset_mv], "dropped": True}
+        file = self.folder / CALIBRATION_FILE
+        self._change(who, "calibration", changes, lambda _: file.unlink(missing_ok=True))
+
+    def choose_pin(self, pin: str, who: Who) -> None:
+        """Take a new PIN. Raises: Refused, OSError; then nothing changed."""
+        try:
+            self.pin.choose(pin)
+        except PinError as error:
+            raise Refused(str(error)) from error
+        self._record(who, "PIN", {})
+
+    def _ask_for_setup(self) -> None:
+        """Find out whether there was a setup. Raises: Refused."""
+        if not self.installation_file.exists():
+            raise Refused(f"{self.folder}: this box was not set up yet; set it up with: evse-pi setup")
+
+    def _check(self, installation: Installation, board: BoardSpec) -> None:
+        try:
+            check_house(installation, ratings(board))
+        except InstallationError as error:
+            raise Refused(str(error)) from error
+
+    def _calibration_survives(self, board: BoardSpec) -> None:
+        """Take away a calibration that is another board's: its numbers mean nothing here."""
+        file = self.folder / CALIBRATION_FILE
+        try:
+            read_calibration(file, board)
+        except ConfigError:
+            file.unlink(missing_ok=True)
+
+    def _choose_board(self, name: str) -> None:
+        file = self.folder / ENVIRONMENT_FILE
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            lines = []
+        kept = [line for line in lines if not line.startswith(f"{BOARD_VARIABLE}=")]
+        write_atomically(file, "".join(f"{line}\n" for line in (*kept, f"{BOARD_VARIABLE}={name}")).encode(), 0o644)
+
+    def _change(self, who: Who, what: str, changes: dict[str, Any], write: Callable[[Mark], None]) -> None:
+        """Record a change and carry it out; one that the disk refuses is recorded as undone."""
+        mark = self._record(who, what, changes)
+        try:
+            write(mark)
+        except OSError as error:
+            with suppress(OSError):
+                self._record(who, "undone", {"entry": mark.number, "reason": str(error)})
+            raise
+
+    def _record(self, who: Who, what: str, changes: dict[str, Any]) -> Mark:
+        told = {"name": who.name, "right": who.right}
+        return append(self.folder / AUDIT_FILE, self._clock, told, {"what": what, **changes})
+
+    def _mark_in(self, file: Path) -> Mark | None:
+        try:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return None
+        marks = [Mark.of(line.removeprefix("# ")) for line in lines if line.startswith("# ")]
+        return next((mark for mark in marks if mark is not None), None)
+
+
+def _safety_uid(folder: Path) -> int | None:
+    """Return whom the key must be given to, where root sets up a box whose safety process is another user's."""
+    if os.geteuid() != 0 or folder != INSTALLATION.parent:
+        return None
+    try:
+        return pwd.getpwnam(SAFETY_USER).pw_uid
+    except KeyError:
+        return None
+
+
+def _values(installation: Installation) -> dict[str, Any]:
+    return {field.name: getattr(installation, field.name) for field in fields(installation)}

@@ -1,0 +1,1 @@
+"""The black box: frames, ring, key frames, recordings and their replay."""

@@ -1,0 +1,137 @@
+"""The machine's state and settings as plain data and back, so that a recording can begin in the middle of a life."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum, Flag
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.core import (
+    cable_coding,
+    contactor_monitor,
+    evidence,
+    faults,
+    installation_limits,
+    io_records,
+    lease,
+    limits,
+    lock_control,
+    machine,
+    machine_settings,
+    monitors,
+    overcurrent,
+    pilot,
+    pilot_monitor,
+    rcd_monitor,
+    records,
+    selftest,
+    states,
+    supply,
+    temperature,
+    transition_log,
+    wakeup,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_MODULES = (
+    contactor_monitor,
+    evidence,
+    faults,
+    installation_limits,
+    transition_log,
+    lease,
+    limits,
+    lock_control,
+    machine,
+    pilot_monitor,
+    overcurrent,
+    pilot,
+    cable_coding,
+    rcd_monitor,
+    records,
+    selftest,
+    machine_settings,
+    io_records,
+    states,
+    supply,
+    temperature,
+    wakeup,
+    monitors,
+)
+
+
+class PortraitError(ValueError):
+    """This data is no portrait that this version of the software can read; the text names what it does not know."""
+
+
+def _kinds(modules: tuple[ModuleType, ...]) -> dict[str, type]:
+    found: dict[str, type] = {}
+    for module in modules:
+        for name, kind in vars(module).items():
+            own = isinstance(kind, type) and kind.__module__ == module.__name__
+            if own and (is_dataclass(kind) or issubclass(kind, Enum)):
+                found[name] = kind
+    return found
+
+
+_KINDS = _kinds(_MODULES)
+_FORMER_NAMES = {
+    "CableObservation": "CableMonitor",
+    "Journal": "TransitionLog",
+    "Lock": "LockControl",
+    "Observation": "PilotMonitor",
+    "Rcd": "RcdMonitor",
+    "Status": "MachineStatus",
+    "Supervision": "ContactorMonitor",
+    "Watch": "Monitors",
+}
+"""Names in recordings that an earlier version made."""
+_NAMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values() if is_dataclass(kind)
+}
+
+
+def portrait(value: Any) -> Any:
+    """Return `value`, made of this package's dataclasses, enumerations, tuples and sets, as what JSON can hold."""
+    kind = type(value)
+    if value is None or kind in (int, bool, str):
+        return value
+    names = _NAMES.get(kind)
+    if names is not None:
+        drawn: dict[str, Any] = {name: portrait(getattr(value, name)) for name in names}
+        drawn["is"] = kind.__name__
+        return drawn
+    if isinstance(value, Flag):
+        return {"is": kind.__name__, "value": value.value}
+    if isinstance(value, Enum):
+        return {"is": kind.__name__, "name": value.name}
+    if kind is tuple:
+        return [portrait(each) for each in value]
+    if kind is frozenset:
+        return {"is": "frozenset", "of": [portrait(each) for each in sorted(value)]}
+    raise PortraitError(f"{kind.__name__}: no part of a machine")
+
+
+def restore(drawn: Any) -> Any:
+    """Return what `drawn` is the portrait of. Raises: PortraitError."""
+    if isinstance(drawn, list):
+        return tuple(restore(each) for each in drawn)
+    if not isinstance(drawn, dict):
+        return drawn
+    parts = dict(drawn)
+    name = parts.pop("is", None)
+    if name == "frozenset":
+        return frozenset(restore(each) for each in parts.get("of", ()))
+    kind = _KINDS.get(_FORMER_NAMES.get(str(name), str(name)))
+    if kind is None:
+        raise PortraitError(f"{name!r}: unknown to this version")
+    try:
+        if issubclass(kind, Flag):
+            return kind(parts["value"])
+        if issubclass(kind, Enum):
+            return kind[parts["name"]]
+        return kind(**{key: restore(each) for key, each in parts.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise PortraitError(f"{name}: {error}") from error

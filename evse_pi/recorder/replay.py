@@ -1,0 +1,74 @@
+"""Takes the steps of a recording again with the same core logic, and shows where the decision fell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_pi.core.machine import step
+from evse_pi.recorder.frame import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evse_pi.core.faults import Fault
+    from evse_pi.recorder.frame import Frame
+    from evse_pi.recorder.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tick of a recording, and what this software decides on it."""
+
+    frame: Frame
+    outcome: Outcome
+
+    @property
+    def same(self) -> bool:
+        """Whether the box decided the same."""
+        return self.outcome == self.frame.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A tick after which the box was not as before; `set_now` and `cleared_now` are its faults that changed."""
+
+    step: Step
+    changed: tuple[str, ...]
+    set_now: frozenset[Fault]
+    cleared_now: frozenset[Fault]
+
+
+_TELLING = ("phase", "evse_state", "pilot_state", "contactor_closed", "faults", "reason", "offered_ma")
+
+
+def steps(recording: Recording) -> Iterator[Step]:
+    """Yield every tick with what this software decides on it. Raises: RecordingError."""
+    state, settings = recording.state(), recording.settings()
+    for frame in recording.ticks():
+        state, _ = step(state, frame.inputs, settings)
+        yield Step(frame, outcome_of(state))
+
+
+def decisions(replayed: list[Step]) -> list[Decision]:
+    """Return the ticks at which something that matters changed, in this software's decisions."""
+    found = []
+    before: Outcome | None = None
+    for each in replayed:
+        now = each.outcome
+        if before is not None:
+            changed = tuple(name for name in _TELLING if getattr(before, name) != getattr(now, name))
+            if changed:
+                found.append(Decision(each, changed, now.faults - before.faults, before.faults - now.faults))
+        before = now
+    return found
+
+
+def differences(replayed: list[Step]) -> list[tuple[Step, tuple[str, ...]]]:
+    """Return the ticks on which this software decides otherwise than the box did, with what differs."""
+    names = Outcome.__dataclass_fields__
+    return [
+        (each, tuple(name for name in names if getattr(each.outcome, name) != getattr(each.frame.outcome, name)))
+        for each in replayed
+        if not each.same
+    ]

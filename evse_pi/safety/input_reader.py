@@ -1,0 +1,83 @@
+"""Reads every device once; what cannot be read is named, never guessed."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, TypeVar
+
+from evse_pi.core.faults import Fault
+from evse_pi.core.io_records import Inputs
+from evse_pi.core.pilot import measure
+from hal.errors import BadReading, HalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from boards.build_safety import SafetyHardware
+    from evse_pi.core.pilot import PilotReading
+    from evse_pi.core.records import Demand
+    from evse_pi.safety.loop_timing import Timing
+    from hal.interfaces import PilotWindow
+    from hal.linear_scale import LinearScale
+
+MAX_REPEATS = 5
+"""Equal windows in a row that are still chance: a quiet line with one noisy code in 96 makes six once in 300 years."""
+
+Value = TypeVar("Value")
+
+
+class Senses:
+    """Turns the devices of the box into the inputs of one step.
+
+    `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks.
+    """
+
+    def __init__(self, hardware: SafetyHardware, pilot_scale: LinearScale, timing: Timing) -> None:
+        self._hardware = hardware
+        self.pilot_scale = pilot_scale
+        self._timing = timing
+        self._failures: set[Fault] = set()
+        self.window: PilotWindow | None = None
+        self._codes = array("H")
+        self._repeats = 0
+
+    def read(self, now_ns: int, demand: Demand | None, failures: frozenset[Fault], alarms: frozenset[Fault]) -> Inputs:
+        """Return what this tick sees; `failures` grow by every driver that raises, whose reading is then absent."""
+        devices = self._hardware
+        sense, rcd, proximity = devices.voltage_sense, devices.rcd, devices.proximity
+        stop, lock = devices.emergency_stop, devices.lock
+        self._failures = set(failures)
+        pilot = self._try(Fault.PILOT_ADC_FAILED, self._read_pilot, None)
+        if pilot is None:
+            self._timing.lose_window()
+        return Inputs(
+            now_ns=now_ns,
+            pilot=pilot,
+            demand=demand,
+            contactor_closed=self._try(Fault.CONTACTOR_DRIVE_FAILED, devices.contactor.read_closed, None),
+            load_live=self._try(Fault.VOLTAGE_SENSE_FAILED, sense.read_live, None) if sense else None,
+            rcd_tripped=self._try(Fault.RCD_DRIVE_FAILED, rcd.read_tripped, False) if rcd else False,
+            emergency_stop=self._try(Fault.EMERGENCY_STOP_READ_FAILED, stop.read_pressed, False) if stop else False,
+            proximity_ohms=self._try(Fault.PROXIMITY_READ_FAILED, proximity.read_ohms, None) if proximity else None,
+            locked=self._try(Fault.LOCK_DRIVE_FAILED, lock.read_locked, None) if lock else None,
+            failures=frozenset(self._failures),
+            alarms=alarms,
+        )
+
+    def _read_pilot(self) -> PilotReading:
+        window = self._hardware.pilot_adc.read_window()
+        self._timing.add_window(window)
+        self.window = window
+        same = window.codes == self._codes and max(window.codes) > min(window.codes)
+        self._repeats = self._repeats + 1 if same else 0
+        self._codes = window.codes
+        if self._repeats >= MAX_REPEATS:
+            raise BadReading(f"pilot converter: {self._repeats + 1} windows in a row are equal, noise included")
+        return measure(window, self.pilot_scale)
+
+    def _try(self, failure: Fault, read: Callable[[], Value], nothing: Value) -> Value:
+        try:
+            return read()
+        except HalError:
+            self._failures.add(failure)
+            return nothing

@@ -1,0 +1,129 @@
+"""From a board's file to the simulated board: the same pins, scales and times, seen from the other side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from boards.spec import NotFitted
+from evse_pi.sim.contactor_model import ContactorSettings
+from evse_pi.sim.devices.gpio import LineWiring, Pull, Release
+from evse_pi.sim.devices.tree import MODELS
+from evse_pi.sim.mains import MainsSettings
+from evse_pi.sim.plant import PlantSettings, WatchdogSettings
+from evse_pi.sim.residual import Injection, RcdSettings
+from evse_pi.sim.signals import Analog, Drive, Sense
+from evse_pi.sim.vehicle import VehicleSettings
+from evse_pi.sim.wiring import ChannelWiring, I2cWiring, MeterWiring, PwmWiring, SimulatorSettings, SpiWiring, Wiring
+from hal.units import MILLISECOND
+
+if TYPE_CHECKING:
+    from boards.spec import BoardSpec, InputPin
+    from hal.linear_scale import LinearScale
+
+REFERENCE_MV = 3_000
+"""Any value gives the same codes, because a board's scale counts codes."""
+ROOM_C = 25.0
+LOOSE_CABLE_MA = 32_000
+
+
+def simulator_settings(
+    spec: BoardSpec, *, model: str = "pi5", release: Release = Release.STRICT, seed: int = 1
+) -> SimulatorSettings:
+    """Return a simulator that is wired as `spec` says.
+
+    Raises: ValueError when the board has no PWM output for that model of Pi.
+    """
+    return SimulatorSettings(wiring_of(spec, model=model, release=release), plant_of(spec, seed=seed))
+
+
+def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: Release = Release.STRICT) -> Wiring:
+    """Return where the plant's signals meet the Pi. Raises: ValueError as above."""
+    device = MODELS[model].pwm_device.rsplit("/", 1)[1]
+    channels = [output.channel for output in spec.pilot_pwm.outputs if output.device == device]
+    if not channels:
+        known = ", ".join(output.device for output in spec.pilot_pwm.outputs)
+        raise ValueError(f"board {spec.name}: pilot_pwm.outputs has no {device} of model {model}; it has {known}")
+    meter = spec.meter
+    return Wiring(
+        model=model,
+        release=release,
+        spi=(_spi(spec),),
+        pwm=PwmWiring(channel=channels[0], inverted=spec.pilot_pwm.inverted),
+        drives=_drives(spec),
+        senses=_senses(spec),
+        i2c_bus=next((sensor.bus for sensor in spec.temperature), 1),
+        i2c=tuple(I2cWiring(sensor.address, sensor.chip.value, sensor.place) for sensor in spec.temperature),
+        meter=MeterWiring(meter.port, meter.model.value, meter.unit, meter.baud) if meter else None,
+    )
+
+
+def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
+    """Return an electrical world whose contactor, RCD, watchdog and proximity circuit are the board's."""
+    dog, rcd, proximity, lock = spec.watchdog, spec.rcd, spec.proximity, spec.lock
+    plant = PlantSettings()
+    return PlantSettings(
+        vehicle=VehicleSettings(cable_ma=LOOSE_CABLE_MA if proximity else None),
+        contactor=ContactorSettings(
+            pull_in_ns=spec.contactor.pull_in_ms * MILLISECOND, release_ns=spec.contactor.release_ms * MILLISECOND
+        ),
+        mains=MainsSettings(phases=spec.phases),
+        rcd=RcdSettings(test=Injection.LEVEL if isinstance(rcd, NotFitted) or not rcd.test_hz else Injection.TOGGLE),
+        economiser=spec.contactor.economiser is not None,
+        watchdog=None if isinstance(dog, NotFitted) else WatchdogSettings(dog.timeout_ms * MILLISECOND),
+        lock_travel_ns=lock.drive_ms * MILLISECOND * 2 // 3 if lock else plant.lock_travel_ns,
+        proximity_supply_mv=proximity.supply_mv if proximity else plant.proximity_supply_mv,
+        proximity_pull_up_ohm=proximity.pull_up_ohms if proximity else plant.proximity_pull_up_ohm,
+        temperatures={sensor.place: ROOM_C for sensor in spec.temperature} or plant.temperatures,
+        seed=seed,
+    )
+
+
+def _spi(spec: BoardSpec) -> SpiWiring:
+    adc = spec.pilot_adc
+    channels = [_channel(spec, adc.channel, Analog.PILOT, adc.scale)]
+    if spec.proximity:
+        channels.append(_channel(spec, spec.proximity.channel, Analog.PROXIMITY, spec.proximity.scale))
+    return SpiWiring(adc.bus, adc.device, adc.chip.value, REFERENCE_MV, tuple(channels))
+
+
+def _channel(spec: BoardSpec, channel: int, source: Analog, scale: LinearScale) -> ChannelWiring:
+    """Return the input stage that `scale` undoes."""
+    codes = spec.pilot_adc.chip.full_scale + 1
+    gain_ppm = round(REFERENCE_MV * 1_000_000_000 / (codes * scale.gain_uv_per_code))
+    return ChannelWiring(channel, source, zero_mv=round(-scale.offset_mv * gain_ppm / 1_000_000), gain_ppm=gain_ppm)
+
+
+def _drives(spec: BoardSpec) -> dict[Drive, LineWiring]:
+    lines: dict[Drive, tuple[int, bool]] = {Drive.CONTACTOR: (spec.contactor.pin, True)}
+    if spec.contactor.economiser:
+        lines[Drive.CONTACTOR_BOOST] = (spec.contactor.economiser.boost_pin, True)
+    if not isinstance(spec.watchdog, NotFitted):
+        lines[Drive.WATCHDOG] = (spec.watchdog.pin, True)
+    if not isinstance(spec.rcd, NotFitted):
+        lines[Drive.RCD_TEST] = (spec.rcd.test.pin, spec.rcd.test.active_high)
+        if spec.rcd.reset:
+            lines[Drive.RCD_RESET] = (spec.rcd.reset.pin, spec.rcd.reset.active_high)
+    if spec.lock:
+        lines[Drive.LOCK] = (spec.lock.lock_pin, True)
+        lines[Drive.UNLOCK] = (spec.lock.unlock_pin, True)
+    if spec.status_led:
+        lines[Drive.LED] = (spec.status_led.pin, spec.status_led.active_high)
+    return {
+        drive: LineWiring(pin, active_low=not active_high, pull=Pull.DOWN if active_high else Pull.UP)
+        for drive, (pin, active_high) in lines.items()
+    }
+
+
+def _senses(spec: BoardSpec) -> dict[Sense, LineWiring]:
+    lines: dict[Sense, InputPin | None] = {
+        Sense.MIRROR: spec.contactor.mirror,
+        Sense.LOAD_VOLTAGE: spec.voltage_sense,
+        Sense.RCD_TRIPPED: None if isinstance(spec.rcd, NotFitted) else spec.rcd.trip,
+        Sense.LOCKED: spec.lock.feedback if spec.lock else None,
+        Sense.EMERGENCY_STOP: spec.emergency_stop,
+    }
+    return {
+        sense: LineWiring(line.pin, active_low=not line.active_high)
+        for sense, line in lines.items()
+        if line is not None
+    }

@@ -1,0 +1,207 @@
+"""What can go wrong with the plant, as verbs; each of them can be undone by `repair`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from evse_pi.sim.circuit import FULL_PPM
+from evse_pi.sim.lock_model import LockFault  # noqa: TC001 - verbs' annotations are read at run time
+from evse_pi.sim.plant_settings import within
+from evse_pi.sim.residual import RcdFault  # noqa: TC001
+from evse_pi.sim.signals import Analog, Sense  # noqa: TC001
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evse_pi.sim.plant import Plant
+
+
+class Tampering:
+    """The faults that are in the plant now."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._reset()
+
+    def _reset(self) -> None:
+        self.generator = self._plant.settings.generator
+        self.stage_duty_ppm: int | None = None
+        self.senses: dict[Sense, bool] = {}
+        self.stuck_mv: dict[Analog, int] = {}
+        self.drift: dict[Analog, tuple[int, int]] = {}  # offset in mV at the converter, gain in ppm
+        self.leak_ma = (0.0, 0.0)
+        self.proximity_ohm: float | None = None
+        self.earth = True
+        self.stop_pressed = False
+        self.coil_broken = False
+
+    def verbs(self) -> dict[str, Callable[..., None]]:
+        """Return the verbs by name."""
+        verbs: list[Callable[..., None]] = [
+            self.weld, self.dry, self.break_coil, self.stick_mirror, self.stick_sense, self.supply_pilot,
+            self.kill_pwm_stage, self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc,
+            self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock, self.press_stop,
+            self.set_temperature, self.set_voltage, self.lose_phase, self.set_frequency, self.swap_live_neutral,
+            self.order_phases, self.freeze_meter, self.repair,
+        ]  # fmt: skip
+        return {verb.__name__: verb for verb in verbs}
+
+    # Contactor.
+
+    def weld(self, poles: tuple[int, ...] | None = None) -> None:
+        """Weld main contacts, all of them without `poles`."""
+        every = range(self._plant.settings.mains.phases)
+        chosen = frozenset(every if poles is None else poles)
+        if not chosen <= set(every):
+            raise ValueError(f"poles {sorted(chosen)}: allowed are {list(every)}")
+        self._plant.contactor.welded = chosen
+
+    def dry(self, on: bool = True) -> None:
+        """Let the armature move without closing the main contacts."""
+        self._plant.contactor.dry = on
+
+    def break_coil(self, on: bool = True) -> None:
+        """Cut the coil's supply."""
+        self.coil_broken = on
+
+    def stick_mirror(self, closed: bool | None = None) -> None:
+        """Let the mirror contact say closed or open for ever; without an argument it works again."""
+        self._plant.contactor.mirror_stuck = closed
+
+    def stick_sense(self, line: Sense, value: bool | None = None) -> None:
+        """Hold one input at a value; without one it works again."""
+        if value is None:
+            self.senses.pop(line, None)
+        else:
+            self.senses[line] = value
+
+    # Pilot and converter.
+
+    def supply_pilot(self, positive_mv: int = 12_000, negative_mv: int = -12_000, source_ohm: int = 1_000) -> None:
+        """Move the rails and the source resistor of the pilot."""
+        within("source_ohm", source_ohm, 1, 1_000_000)
+        self.generator = replace(
+            self.generator, positive_v=positive_mv / 1000, negative_v=negative_mv / 1000, source_ohm=float(source_ohm)
+        )
+
+    def kill_pwm_stage(self, stuck_duty_ppm: int | None = 1_000_000) -> None:
+        """Let the driver stage keep a duty cycle whatever the controller asks; null revives it."""
+        within("stuck_duty_ppm", stuck_duty_ppm or 0, 0, FULL_PPM)
+        self.stage_duty_ppm = stuck_duty_ppm
+
+    def disturb_pilot(
+        self,
+        noise_v: float = 0.02,
+        offset_v: float = 0.0,
+        ripple_v: float = 0.0,
+        spike_v: float = 0.0,
+        spike_share: float = 0.0,
+    ) -> None:
+        """Set noise, offset, ripple and spikes of the pilot at the sampling point."""
+        self._plant.wire.disturb(
+            noise_v=noise_v, offset_v=offset_v, ripple_v=ripple_v, spike_v=spike_v, spike_share=spike_share
+        )
+
+    def lose_earth(self, on: bool = True) -> None:
+        """Cut the protective conductor between box and car: the pilot loses its return."""
+        self.earth = not on
+
+    def stick_adc(self, source: Analog, mv: int | None = None) -> None:
+        """Hold one converter input at a voltage; without one it works again."""
+        if mv is None:
+            self.stuck_mv.pop(source, None)
+        else:
+            self.stuck_mv[source] = mv
+
+    def drift_adc(self, source: Analog, offset_mv: int = 0, gain_ppm: int = 1_000_000) -> None:
+        """Shift and scale what one converter input gets."""
+        self.drift[source] = (offset_mv, gain_ppm)
+
+    def set_proximity(self, ohm: float | None = None) -> None:
+        """Put a resistor at the proximity contact; without one the cable decides again."""
+        within("ohm", ohm or 0, 0, 1_000_000)
+        self.proximity_ohm = ohm
+
+    # Protection.
+
+    def leak(self, dc_ma: float = 0.0, ac_ma: float = 0.0) -> None:
+        """Let residual current flow behind the contactor."""
+        self.leak_ma = (dc_ma, ac_ma)
+
+    def break_rcd(self, how: RcdFault, on: bool = True) -> None:
+        """Break the residual current device in one way, or mend that."""
+        faults = self._plant.rcd.faults
+        (faults.add if on else faults.discard)(how)
+
+    def trip_rcd(self) -> None:
+        """Trip the residual current device now."""
+        self._plant.rcd.trip()
+
+    def break_lock(self, how: LockFault | None = None) -> None:
+        """Break the connector lock; without an argument it works again."""
+        self._plant.lock.fault = how
+
+    def press_stop(self, on: bool = True) -> None:
+        """Press the emergency stop, or pull it out again."""
+        self.stop_pressed = on
+
+    def set_temperature(self, celsius: float, sensor: str = "board") -> None:
+        """Bring one sensor to a temperature."""
+        within("celsius", celsius, -100, 200)
+        known = self._plant.temperatures
+        if sensor not in known:
+            raise ValueError(f"sensor {sensor!r}: allowed are {', '.join(known)}")
+        known[sensor] = celsius
+
+    # Mains and meter.
+
+    def set_voltage(self, volts: float, phase: int | None = None) -> None:
+        """Set the open circuit voltage of one phase, or of all."""
+        within("volts", volts, 0, 1_000)
+        for each in self._phases(phase):
+            self._plant.mains.open_volts[each] = volts
+
+    def lose_phase(self, phase: int | None = None, on: bool = True) -> None:
+        """Take one phase away, or all, or give it back."""
+        for each in self._phases(phase):
+            self._plant.mains.present[each] = not on
+
+    def set_frequency(self, hz: float) -> None:
+        """Set the mains frequency."""
+        within("hz", hz, 0, 1_000)
+        self._plant.mains.hertz = hz
+
+    def swap_live_neutral(self, on: bool = True) -> None:
+        """Swap live and neutral in front of the box."""
+        self._plant.mains.swapped = on
+
+    def order_phases(self, order: tuple[int, ...]) -> None:
+        """Connect the meter's phases in another order, given from 0."""
+        if sorted(order) != list(range(self._plant.settings.mains.phases)):
+            raise ValueError(f"order {list(order)}: allowed is any order of {self._plant.settings.mains.phases} phases")
+        self._plant.mains.meter_order = order
+
+    def freeze_meter(self, on: bool = True) -> None:
+        """Let the meter answer with the values of this moment for ever."""
+        mains = self._plant.mains
+        mains.frozen = self._plant.meter() if on else None
+
+    def repair(self) -> None:
+        """Undo every fault; latches stay as they are."""
+        plant = self._plant
+        self._reset()
+        plant.contactor.welded, plant.contactor.dry, plant.contactor.mirror_stuck = frozenset(), False, None
+        plant.rcd.faults.clear()
+        plant.lock.fault = None
+        plant.wire.disturb(**asdict(plant.settings.disturbance))
+        plant.mains.restore()
+        plant.temperatures.update(plant.settings.temperatures)
+
+    def _phases(self, phase: int | None) -> range:
+        count = self._plant.settings.mains.phases
+        if phase is None:
+            return range(count)
+        if not 0 <= phase < count:
+            raise ValueError(f"phase {phase}: allowed is 0 to {count - 1}")
+        return range(phase, phase + 1)

@@ -1,0 +1,1 @@
+"""What only tests and benches use of the simulator."""

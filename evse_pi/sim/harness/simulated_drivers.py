@@ -1,0 +1,266 @@
+"""The hal interfaces on the plant, under virtual time: no kernel, no library, no waiting."""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from typing import TYPE_CHECKING
+
+from evse_pi.sim.converter import AdcInput, Range, codes, millivolts
+from evse_pi.sim.signals import Analog, Drive, Sense
+from hal.interfaces import PilotWindow
+from hal.units import MILLISECOND, DutyPpm, Ohms
+
+if TYPE_CHECKING:
+    import random
+
+    from boards.spec import ContactorSpec
+    from evse_pi.sim.harness.virtual_clock import VirtualClock
+    from evse_pi.sim.plant import Plant
+    from hal.linear_scale import LinearScale
+
+SAMPLES = 96
+SPACING_NS = 40_000  # one conversion of an MCP3208 at 1 MHz with its chip select
+DITHER_NS = 4_000  # keeps the sampling out of step with the pilot's 1 kHz
+PATTERNS = 17  # a prime number of different windows
+ADC_RANGE = Range(reference_mv=3_000, codes=4_096)
+
+
+class PlantPort:
+    """The plant at the present instant of the clock."""
+
+    def __init__(self, plant: Plant, clock: VirtualClock) -> None:
+        self.plant = plant
+        self.clock = clock
+
+    def drive(self, line: Drive, active: bool) -> None:
+        """Set one output."""
+        self.plant.drive(line, active, self.clock.now_ns)
+
+    def sense(self, line: Sense) -> bool:
+        """Read one input."""
+        self.plant.advance(self.clock.now_ns)
+        return self.plant.sense(line)
+
+    def set_pilot(self, duty_ppm: int) -> None:
+        """Drive the pilot stage."""
+        self.plant.set_pilot(duty_ppm, self.clock.now_ns)
+
+
+class SimulatedPilotAdc:
+    """Takes its time for a window, as the bus does."""
+
+    def __init__(self, port: PlantPort, scale: LinearScale, rng: random.Random) -> None:
+        self._port = port
+        patterns = [
+            [index * SPACING_NS + rng.randrange(DITHER_NS) for index in range(1, SAMPLES + 1)] for _ in range(PATTERNS)
+        ]
+        self._patterns = itertools.cycle(patterns)
+        mv_per_code = scale.gain_uv_per_code / 1000
+        at_input = ADC_RANGE.reference_mv / ADC_RANGE.codes / mv_per_code
+        self._wired = AdcInput(
+            Analog.PILOT, zero_mv=round(-scale.offset_mv * at_input), gain_ppm=round(at_input * 1_000_000)
+        )
+
+    def read_window(self) -> PilotWindow:
+        """Return the codes of one window."""
+        clock, plant = self._port.clock, self._port.plant
+        started_ns = clock.now_ns
+        instants = [started_ns + offset for offset in next(self._patterns)]
+        clock.sleep_until(instants[-1])
+        plant.advance(clock.now_ns)
+        return PilotWindow(array("H", codes(plant, self._wired, ADC_RANGE, instants)), started_ns, clock.now_ns)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class SimulatedPilotPwm:
+    """The pilot stage of the plant."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def set_duty(self, duty_ppm: DutyPpm) -> None:
+        """Oscillate."""
+        self._port.set_pilot(duty_ppm)
+
+    def set_high(self) -> None:
+        """Hold +12 V."""
+        self._port.set_pilot(1_000_000)
+
+    def set_low(self) -> None:
+        """Hold −12 V."""
+        self._port.set_pilot(0)
+
+    def close(self) -> None:
+        """Hold −12 V."""
+        self.set_low()
+
+
+class SimulatedContactor:
+    """The coil and the mirror contact of the plant; an economiser needs its boost to pull in."""
+
+    def __init__(self, port: PlantPort, parts: ContactorSpec) -> None:
+        self._port = port
+        self._boost_ns = parts.economiser.boost_ms * MILLISECOND if parts.economiser else 0
+        self._boost_until_ns: int | None = None
+
+    def open(self) -> None:
+        """Let go of the coil."""
+        self._port.drive(Drive.CONTACTOR, False)
+        self._end_boost()
+
+    def close(self) -> None:
+        """Feed the coil."""
+        if self._boost_ns:
+            self._boost_until_ns = self._port.clock.now_ns + self._boost_ns
+            self._port.drive(Drive.CONTACTOR_BOOST, True)
+        self._port.drive(Drive.CONTACTOR, True)
+
+    def maintain(self, now_ns: int) -> None:
+        """End the boost when its time is over."""
+        if self._boost_until_ns is not None and now_ns >= self._boost_until_ns:
+            self._end_boost()
+
+    def read_closed(self) -> bool:
+        """Return what the mirror contact says."""
+        return self._port.sense(Sense.MIRROR)
+
+    def release(self) -> None:
+        """Open."""
+        self.open()
+
+    def _end_boost(self) -> None:
+        self._boost_until_ns = None
+        self._port.drive(Drive.CONTACTOR_BOOST, False)
+
+
+class SimulatedVoltageSense:
+    """The optocoupler behind the contactor."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def read_live(self) -> bool:
+        """Return whether there is voltage."""
+        return self._port.sense(Sense.LOAD_VOLTAGE)
+
+
+class SimulatedRcd:
+    """The residual current device of the plant; its latch remembers, as the kernel's edge queue does."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+        self._trips = port.plant.rcd.trips
+
+    def read_tripped(self) -> bool:
+        """Return whether it is tripped, or was since the last call."""
+        tripped = self._port.sense(Sense.RCD_TRIPPED)
+        trips, self._trips = self._trips, self._port.plant.rcd.trips
+        return tripped or self._trips > trips
+
+    def set_test(self, active: bool) -> None:
+        """Feed the test winding."""
+        self._port.drive(Drive.RCD_TEST, active)
+
+    def reset(self) -> None:
+        """Give one reset pulse."""
+        self._port.drive(Drive.RCD_RESET, True)
+        self._port.drive(Drive.RCD_RESET, False)
+
+    def close(self) -> None:
+        """Stop testing."""
+        self.set_test(False)
+
+
+class SimulatedProximity:
+    """The proximity contact behind its pull-up."""
+
+    OPEN_OHMS = 100_000
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+        self._wired = AdcInput(Analog.PROXIMITY)
+
+    def read_ohms(self) -> Ohms | None:
+        """Return the resistance, None when nothing is plugged in."""
+        plant = self._port.plant
+        plant.advance(self._port.clock.now_ns)
+        (voltage_mv,) = millivolts(plant, self._wired, (self._port.clock.now_ns,))
+        headroom_mv = plant.settings.proximity_supply_mv - voltage_mv
+        ohms = plant.settings.proximity_pull_up_ohm * voltage_mv / headroom_mv if headroom_mv > 0 else self.OPEN_OHMS
+        return None if ohms >= self.OPEN_OHMS else Ohms(round(ohms))
+
+
+class SimulatedLock:
+    """The motor of the connector lock."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def drive_lock(self) -> None:
+        """Drive towards locked."""
+        self._drive(lock=True, unlock=False)
+
+    def drive_unlock(self) -> None:
+        """Drive towards unlocked."""
+        self._drive(lock=False, unlock=True)
+
+    def stop(self) -> None:
+        """Stop the motor."""
+        self._drive(lock=False, unlock=False)
+
+    def read_locked(self) -> bool:
+        """Return the feedback."""
+        return self._port.sense(Sense.LOCKED)
+
+    def close(self) -> None:
+        """Stop the motor."""
+        self.stop()
+
+    def _drive(self, *, lock: bool, unlock: bool) -> None:
+        self._port.drive(Drive.LOCK, lock)
+        self._port.drive(Drive.UNLOCK, unlock)
+
+
+class SimulatedEmergencyStop:
+    """The button."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def read_pressed(self) -> bool:
+        """Return whether it is pressed."""
+        return self._port.sense(Sense.EMERGENCY_STOP)
+
+
+class SimulatedStatusLed:
+    """The light of the box."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+
+    def set(self, lit: bool) -> None:
+        """Light it or not."""
+        self._port.drive(Drive.LED, lit)
+
+    def close(self) -> None:
+        """Dark."""
+        self.set(False)
+
+
+class SimulatedWatchdog:
+    """The charge pump at the relay driver: every pulse is an edge."""
+
+    def __init__(self, port: PlantPort) -> None:
+        self._port = port
+        self._level = False
+
+    def pulse(self) -> None:
+        """Toggle the line."""
+        self._level = not self._level
+        self._port.drive(Drive.WATCHDOG, self._level)
+
+    def close(self) -> None:
+        """Leave the line where it is; without edges the gate opens."""

@@ -1,0 +1,1 @@
+"""The one database of the node, and the thread that uses it."""

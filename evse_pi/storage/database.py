@@ -1,0 +1,231 @@
+"""What must survive a power cut, in one SQLite file.
+
+A write that returns True is durable. When the disk is full or broken nothing is lost but durability: reads go on,
+writes wait in memory, `trouble` says why, and they are written once the disk takes them again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.charging.history_rows import DATED, Row, fault_of, redated, session_of, transition_of
+from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from evse_pi.charging.history_rows import FaultRecord, TransitionRecord, Value
+    from evse_pi.charging.session import SavedSession
+
+BUSY_TIMEOUT_S = 5.0  # another connection to the file holds it for one transaction
+CHECKPOINT_PAGES = 256  # the log goes back into the file after 1 MiB
+MAX_WAITING_ROWS = 2_000  # a day without a disk; the oldest history is given up first
+TRIM_EVERY = 64
+PAGE_OF_ROWS = 200
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Store:
+    """The database file, used by one thread at a time.
+
+    The constructor never fails: a file that cannot be opened is tried again with each write, and a damaged one is set
+    aside as `damaged`.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        self.trouble: str | None = None
+        self.damaged: Path | None = None
+        self.dropped = 0
+        self._path = path
+        self._migrations = migrations
+        self._waiting: dict[tuple[str, Value], Row] = {}
+        self._connection: sqlite3.Connection | None = None
+        with suppress(sqlite3.Error, OSError):
+            self._connected()
+
+    def write(self, rows: Iterable[Row] = ()) -> bool:
+        """Write `rows` and all that waits in one transaction; return whether they are durable now.
+
+        Rows that are not stay visible to every read, and wait. Without rows it tries again what waits.
+        """
+        for row in rows:
+            self._waiting.pop(row.key, None)
+            self._waiting[row.key] = row
+        try:
+            if self._waiting or self._connection is None:
+                self._commit(self._connected(), list(self._waiting.values()))
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return False
+        self._waiting.clear()
+        self.trouble = None
+        return True
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """Return a setting, or `default`."""
+        waiting = self._waiting.get(("setting", name))
+        if waiting is not None:
+            return json.loads(str(waiting.values["value"]))
+        for row in self._select("SELECT value FROM setting WHERE name = ?", (name,)):
+            return json.loads(row["value"])
+        return default
+
+    def sessions(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[SavedSession]:
+        """Return the sessions with a number below `before`, the newest first."""
+        return [session_of(row) for row in self._newest("session", limit, before)]
+
+    def faults(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[FaultRecord]:
+        """Return the faults with a number below `before`, the newest first."""
+        return [fault_of(row) for row in self._newest("fault", limit, before)]
+
+    def transitions(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[TransitionRecord]:
+        """Return the transitions with a number below `before`, the newest first."""
+        return [transition_of(row) for row in self._newest("transition", limit, before)]
+
+    def redate(self, machine_boot: str, epoch_s: int) -> bool:
+        """Date everything of this life of the machine anew, see `redated`; return whether that is durable now."""
+        rows = [Row(table, each) for table in DATED for each in self._newest(table, KEPT_ROWS[table], None)]
+        ours = [row for row in rows if row.values["machine_boot"] == machine_boot]
+        return self.write(right for row in ours if (right := redated(row, epoch_s)) != row)
+
+    def next_number(self, table: str, unknown: int) -> int:
+        """Return a number that no row of `table` has: one more than the highest, `unknown` while there is no file."""
+        newest = self._newest(table, 1, None)
+        return int(newest[0]["number"]) + 1 if newest else 1 if self._connection else unknown
+
+    def close(self) -> None:
+        """Write what waits if the disk lets it, and close the file."""
+        self.write()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _fail(self, error: Exception) -> None:
+        self.trouble = f"{self._path}: {error}"
+        history = [key for key in self._waiting if key[0] in ("fault", "transition")]
+        for key in history[: max(len(self._waiting) - MAX_WAITING_ROWS, 0)]:
+            del self._waiting[key]
+            self.dropped += 1
+
+    def _select(self, query: str, parameters: tuple[Value, ...]) -> list[Mapping[str, Any]]:
+        try:
+            return list(self._connected().execute(query, parameters))
+        except (sqlite3.Error, OSError) as error:
+            self.trouble = f"{self._path}: {error}"
+            return []
+
+    def _newest(self, table: str, limit: int, before: int | None) -> list[Mapping[str, Any]]:
+        before = (1 << 62) if before is None else before
+        query = f"SELECT * FROM {table} WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 (our own names)
+        rows = {row["number"]: row for row in self._select(query, (before, limit))}
+        for row in self._waiting.values():
+            number = row.values.get("number")
+            if row.table == table and isinstance(number, int) and number < before:
+                rows[number] = row.values
+        return [rows[number] for number in sorted(rows, reverse=True)[:limit]]
+
+    def _commit(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for row in rows:
+                columns, marks = ", ".join(row.values), ", ".join("?" * len(row.values))
+                statement = f"INSERT OR REPLACE INTO {row.table} ({columns}) VALUES ({marks})"  # noqa: S608
+                connection.execute(statement, tuple(row.values.values()))
+                number = row.values.get("number")
+                if isinstance(number, int) and number % TRIM_EVERY == 0:
+                    _trim(connection, row.table)
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _connected(self) -> sqlite3.Connection:
+        """Return the open database. Raises: sqlite3.Error, OSError while it cannot be opened, and `trouble` says so."""
+        if self._connection is None:
+            try:
+                self._connection = self._open_or_set_aside()
+            except (sqlite3.Error, OSError) as error:
+                self.trouble = f"{self._path}: {error}"
+                raise
+        return self._connection
+
+    def _open_or_set_aside(self) -> sqlite3.Connection:
+        try:
+            return _open(self._path, self._migrations)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+                raise
+        self.damaged = _set_aside(self._path)
+        return _open(self._path, self._migrations)
+
+
+def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """Open `path`, readable by its owner only because others keep keys in it, and bring it to the newest version."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        _sync_folder(path.parent)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096}")
+        _check(connection)
+        _migrate(connection, migrations)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Take the steps that are missing, each in one transaction with its version number."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(migrations):
+        raise sqlite3.NotSupportedError(
+            f"version {version} is of newer software; this one knows versions up to {len(migrations)}"
+        )
+    for number, step in enumerate(migrations[version:], version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _trim(connection: sqlite3.Connection, table: str) -> None:
+    connection.execute(
+        f"DELETE FROM {table} WHERE number < "  # noqa: S608 (our own names)
+        f"(SELECT min(number) FROM (SELECT number FROM {table} ORDER BY number DESC LIMIT ?))",
+        (KEPT_ROWS[table],),
+    )
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the damaged file and its log, and return the new name."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,165 @@
+"""The pages of whoever knows the PIN: self-test, setup codes, the owner's word, and the PIN itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.api.texts.fault_texts import amps
+from evse_pi.diagnostics.why import evidence_text
+from evse_pi.web.layout import Page, button, definitions, form, note, pin_link, section, sentence
+from evse_pi.web.markup import Markup, element
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evse_pi.web.admission import Session
+
+PIN_LENGTH = 32
+NO_PIN = (
+    "This box has no installer PIN yet, so this page only shows. Set one on the box: "
+    "echo PIN | sudo evse-pi setup --yes --set-pin-stdin"
+)
+CODES_ELSEWHERE = "They are shown on the box itself by: evse-pi commission --codes"
+
+
+def self_test_page(status: Mapping[str, Any], session: Session | None, told: str | None = None) -> Page:
+    """Return what the last self-test measured, and what starts a new one."""
+    safety = status["safety"]
+    result = safety.get("self_test") or "not known: the safety process does not answer"
+    items = [
+        element("li", element("span", "passed" if each["passed"] else "FAILED", class_="tag"),
+                f" {sentence(evidence_text(each))}", class_="charging" if each["passed"] else "fault")
+        for each in safety.get("evidence", [])
+    ]  # fmt: skip
+    closed = (status["contactor"] or {}).get("closed")
+    why_not = "The box is charging, and a self-test needs an open contactor: stop charging first." if closed else None
+    kind = {"passed": "charging", "running": "waiting"}.get(result, "fault")
+    return Page(
+        "/selftest",
+        "Self-test",
+        (
+            section("result", "Self-test", element("p", sentence(result), class_=f"verdict {kind}", role="status")),
+            section("evidence", None, element("ul", *items, class_="findings")),
+            _act(
+                "start", "/selftest", session, told or why_not, form("/selftest", session, button("Start a self-test"))
+            ),
+        ),
+        live="/live/selftest",
+    )
+
+
+def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, session: Session | None,
+               *, pin_set: bool) -> Page:  # fmt: skip
+    """Return how the box stands with Matter controllers and, to those who may see them, the setup codes."""
+    matter = status["matter"]
+    standing = section("standing", "Matter", definitions(_standing(matter, status.get("matter_absence"))))
+    if matter is None or not lets_in(matter):
+        shown = note("Codes are shown while no controller owns the box, or while its own commissioning window is open.")
+    elif session is None:
+        shown = note(NO_PIN) if not pin_set else _enter("/codes", "The setup codes are shown after the installer PIN.")
+    elif codes is None:
+        shown = note("The codes are not known yet: the Matter device is coming up.")
+    else:
+        shown = _codes(codes)
+    hint = None if codes and session else note(CODES_ELSEWHERE)
+    return Page("/codes", "Codes", (standing, section("codes", "Setup codes", shown, hint)))
+
+
+def lets_in(matter: Mapping[str, Any]) -> bool:
+    """Return whether the setup codes would let a controller in; a window with a code of its own is another's."""
+    return not matter["commissioned"] or matter["window"] == "basic"
+
+
+def control_page(status: Mapping[str, Any], session: Session | None, told: str | None = None, *, skips: bool) -> Page:
+    """Return the owner's word and, to those who know the PIN, what changes it."""
+    owner = status["owner"]
+    limit = "none" if owner["limit_ma"] is None else amps(owner["limit_ma"])
+    rows: list[tuple[str, str | Markup]] = [
+        ("Charging is", "permitted" if owner["permitted"] else "stopped"),
+        ("Owner's limit", limit),
+    ]
+    order = ("/stop", "Stop charging", "stop") if owner["permitted"] else ("/permit", "Permit charging", "go")
+    forms = [form(order[0], session, button(order[1], order[2])), form("/limit", session, *_limit_input())]
+    if skips:
+        forms.append(form("/start", session, button("Start now, skip the delay")))
+    word = section("word", "The owner's word", definitions(rows))
+    capacity = note("What the circuit carries is the installer's, and cannot be changed here: evse-pi capacity.")
+    return Page(
+        "/control",
+        "Control",
+        (word, _act("acts", "/control", session, told, *forms), section("capacity", None, capacity)),
+    )
+
+
+def pin_page(told: str | None, *, pin_set: bool, to: str = "") -> Page:
+    """Return where the PIN is entered."""
+    if not pin_set:
+        return Page("/pin", "PIN", (section("pin", "Installer PIN", note(NO_PIN)),))
+    entry = form(
+        "/pin",
+        None,
+        element("input", type="hidden", name="to", value=to),
+        element("label", "Installer PIN", for_="pin-digits"),
+        element(
+            "input", id="pin-digits", name="pin", type="password", inputmode="numeric", pattern="[0-9]*",
+            autocomplete="off", maxlength=PIN_LENGTH, required=True, autofocus=True,
+        ),
+        button("Enter"),
+    )  # fmt: skip
+    plain = note("For 15 minutes in this browser. The PIN travels unencrypted: use a network that you trust.")
+    return Page("/pin", "PIN", (section("pin", None, note(told, "refused") if told else None, entry, plain),))
+
+
+def refused_page(title: str, told: str) -> Page:
+    """Return that something cannot be had, and why."""
+    return Page("", title, (section("refused", title, note(told, "refused")),))
+
+
+def _act(name: str, path: str, session: Session | None, told: str | None, *forms: Markup) -> Markup:
+    remark = note(told, "refused") if told else None
+    if session is None:
+        return section(name, None, remark, _enter(path, "To act, enter the installer PIN."))
+    return section(name, None, remark, *forms, class_="acts")
+
+
+def _enter(path: str, told: str) -> Markup:
+    return element("div", note(told), element("p", element("a", "Enter the PIN", href=pin_link(path), class_="button")))
+
+
+def _limit_input() -> tuple[Markup, ...]:
+    return (
+        element("label", "Limit in A, empty for none", for_="limit"),
+        element("input", id="limit", name="amps", type="number", inputmode="decimal", min="6", max="80", step="0.1"),
+        button("Set the limit", "plain"),
+    )
+
+
+def _standing(matter: Mapping[str, Any] | None, absence: str | None) -> list[tuple[str, str | Markup]]:
+    if matter is None:
+        return [("Matter", f"the box is no Matter device: {absence}")]
+    owners = len(matter["fabrics"])
+    runs = "runs" if matter["running"] else f"does not run: {matter['trouble'] or 'it is starting'}"
+    window = {None: "closed", "basic": "open for the codes of this box", "enhanced": "open for a controller's own code"}
+    rows: list[tuple[str, str | Markup]] = [
+        ("Matter", runs),
+        ("Controllers", f"{owners or 'none; the owner alone permits charging'}"),
+        ("Window", window.get(matter["window"], str(matter["window"]))),
+    ]
+    if matter["test_credentials"]:
+        rows.append(("Credentials", "for tests: they prove nothing, and phones want a developer setting"))
+    return rows
+
+
+def _codes(codes: Mapping[str, Any]) -> Markup:
+    import segno
+
+    drawn = segno.make(codes["qr"], micro=False).svg_inline(
+        border=4, dark="#000", light="#fff", omitsize=True, svgclass="qr"
+    )
+    manual = codes["manual"]
+    return element(
+        "div",
+        element("figure", Markup(drawn), element("figcaption", "Scan with the controller's app.")),
+        definitions([("Or type", f"{manual[:4]}-{manual[4:7]}-{manual[7:]}"), ("QR text", codes["qr"])]),
+        class_="codes",
+    )

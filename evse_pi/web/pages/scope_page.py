@@ -1,0 +1,106 @@
+"""The page of the pilot's waveform, drawn as SVG from the samples that the converter took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.api.texts.fault_texts import volts
+from evse_pi.web.layout import Page, definitions, note, section
+from evse_pi.web.markup import Markup, element
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WIDTH, HEIGHT = 400, 300
+LEFT, RIGHT, TOP, BOTTOM = 40, 380, 8, 292
+HIGHEST_MV, LOWEST_MV = 14_000, -14_000
+LEVELS_MV = (12_000, 9_000, 6_000, 3_000, 0, -12_000)
+
+
+def scope_page(view: Mapping[str, Any]) -> Page:
+    """Return the newest window of the pilot and what is made of it."""
+    about = (
+        f"{view['span_us'] / 1000:.1f} ms of the pilot in {len(view['samples_mv'])} samples, in the order they were "
+        "taken; volts at the left, the bands of the states at the right."
+    )
+    return Page(
+        "/scope",
+        "Pilot",
+        (
+            section("waveform", "Control pilot", element("figure", _drawing(view), element("figcaption", about))),
+            section("verdicts", None, definitions(_verdicts(view))),
+        ),
+        live="/live/scope",
+    )
+
+
+def no_scope_page(reason: str) -> Page:
+    """Return why there is no waveform."""
+    return Page("/scope", "Pilot", (section("waveform", "Control pilot", note(reason, "refused")),), live="/live/scope")
+
+
+def _verdicts(view: Mapping[str, Any]) -> list[tuple[str, str | Markup]]:
+    driven = view["driven"] + ("" if view["driven_ppm"] is None else f" at {view['driven_ppm'] / 10_000:.2f} %")
+    seen = "" if view["high_ppm"] is None else f", seen high {view['high_ppm'] / 10_000:.1f} %"
+    band = f"{view['band']}" if view["band"] else "between two bands"
+    return [
+        ("Diode", view["diode"]),
+        ("High plateau", f"{_seen(view['high_mv'])}, scatter {_seen(view['spread_mv'])}"),
+        ("Low plateau", _seen(view["low_mv"])),
+        ("Duty cycle", driven + seen),
+        ("Band", f"{band}; accepted is {view['state']} ({view['evse_state']})"),
+        ("Bands", ", ".join(f"{each['state']} {_range(each)}" for each in view["bands"])),
+        ("Faults", ", ".join(view["faults"]) or "none"),
+    ]
+
+
+def _seen(millivolts: int | None) -> str:
+    return "not seen" if millivolts is None else volts(millivolts)
+
+
+def _range(band: Mapping[str, Any]) -> str:
+    return f"{band['from_mv'] / 1000:.1f} to {band['to_mv'] / 1000:.1f} V"
+
+
+def _drawing(view: Mapping[str, Any]) -> Markup:
+    high, low = _seen(view["high_mv"]), _seen(view["low_mv"])
+    return element(
+        "svg",
+        *(part for band in view["bands"] for part in _band(band, chosen=band["state"] == view["band"])),
+        *(part for level in LEVELS_MV for part in _level(level)),
+        element("polyline", points=_points(view["samples_mv"]), class_="trace"),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_label=f"Waveform of the pilot: high plateau {high}, low plateau {low}",
+        class_="scope",
+    )
+
+
+def _band(band: Mapping[str, Any], *, chosen: bool) -> tuple[Markup, ...]:
+    top, bottom = _y(band["to_mv"]), _y(band["from_mv"])
+    name = "band chosen" if chosen else "band"
+    return (
+        element("rect", x=LEFT, y=top, width=RIGHT - LEFT, height=bottom - top, class_=name),
+        element("text", band["state"], x=RIGHT + 5, y=(top + bottom) // 2 + 5, class_=name),
+    )
+
+
+def _level(millivolts: int) -> tuple[Markup, ...]:
+    y = _y(millivolts)
+    label = f"{millivolts // 1000:+d}" if millivolts else "0"
+    return (
+        element("line", x1=LEFT, x2=RIGHT, y1=y, y2=y, class_="zero" if millivolts == 0 else "level"),
+        element("text", label, x=LEFT - 6, y=y + 5, class_="axis"),
+    )
+
+
+def _points(samples_mv: list[int]) -> str:
+    last = max(len(samples_mv) - 1, 1)
+    return " ".join(
+        f"{LEFT + index * (RIGHT - LEFT) / last:.1f},{_y(millivolts)}" for index, millivolts in enumerate(samples_mv)
+    )
+
+
+def _y(millivolts: int) -> int:
+    inside = min(max(millivolts, LOWEST_MV), HIGHEST_MV)
+    return TOP + (HIGHEST_MV - inside) * (BOTTOM - TOP) // (HIGHEST_MV - LOWEST_MV)
