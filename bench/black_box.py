@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from boards.loader import load_board
-from evse_pi.sim.harness.virtual_box import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def quantiles(samples: list[int]) -> str:
 def main(seconds: int) -> None:
     """Print how long ticks and rests take without and with a black box."""
     for records in (False, True):
-        world = World(WorldSettings(load_board("simulated"), records=records))
+        world = VirtualBox(VirtualBoxSettings(load_board("simulated"), records=records))
         loop = world.loop
         assert loop is not None
         ticks: list[int] = []

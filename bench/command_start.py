@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.main import COMMANDS
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def box_in(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def ready(folder: Path) -> bool:
-    address = places(folder).control_socket
+    address = resolve_paths(folder).control_socket
     with contextlib.suppress(BoxError):
         started = ask(address, "commission", action="show")["running"]
         return bool(started and ask(address, "status")["reason"])

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.storage.database import Store
 from hal.units import Milliamps
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
@@ -45,20 +45,20 @@ class Day:
     def __init__(self, folder: Path) -> None:
         self.clock = HandClock()
         self.safety = FakeSafety(self.clock)
-        self.box = Box(self.clock, RATINGS, None, Memory())
+        self.box = ChargePoint(self.clock, RATINGS, None, StartupState())
         self.store = Store(folder / "evse.db")
         self.written = Written()
         self.register = 0
-        self.box.hear(self.safety.become("A"))
+        self.box.on_snapshot(self.safety.become("A"))
 
     def second(self, power_mw: int, limit_ma: int = 32_000) -> None:
         """Let one second pass as the daemon does: snapshot, meter, tick, journal."""
         self.clock.advance(1)
         self.register += power_mw // 3600
-        self.box.hear(replace(self.safety.snapshot(), limit_ma=Milliamps(limit_ma)))
+        self.box.on_snapshot(replace(self.safety.snapshot(), limit_ma=Milliamps(limit_ma)))
         self.box.measure(meter_reading(self.clock.now_ns, self.register, power_mw))
         self.box.tick()
-        rows = self.box.chronicle.journal.take(self.clock.now_ns)
+        rows = self.box.event_recorder.write_queue.take(self.clock.now_ns)
         if rows:
             self.written.commits += 1
             self.store.write(rows)
@@ -74,14 +74,14 @@ class Day:
             phase = second % (4 * 3600)
             change = {0: "B", 60: "C", 3 * 3600: "B", 3 * 3600 + 600: "A"}.get(phase)
             if change:
-                self.box.hear(self.safety.become(change))
+                self.box.on_snapshot(self.safety.become(change))
             self.second(11_000_000 if self.safety.state == "C" else 0)
 
     def regulated(self, hours: int) -> None:
         """One car all day, under a limit that the sun changes every 10 s."""
         for second in range(hours * 3600):
             if second == 10:
-                self.box.hear(self.safety.become("C"))
+                self.box.on_snapshot(self.safety.become("C"))
             self.second(7_000_000, limit_ma=6_000 + second // 10 % 20 * 1_000)
 
 

@@ -16,7 +16,7 @@ MAX_SOCKET_PATH_BYTES = 107
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """The two folders of one box; `run_dir` holds its sockets."""
 
     state_dir: Path
@@ -33,7 +33,7 @@ class Places:
         return self.run_dir / "simulator.sock"
 
 
-def places(state_dir: Path | None = None, run_dir: Path | None = None) -> Places:
+def resolve_paths(state_dir: Path | None = None, run_dir: Path | None = None) -> Paths:
     """Return the folders of the box that the caller means.
 
     An explicit folder wins, then the environment (EVSE_PI_STATE_DIR, EVSE_PI_RUN_DIR), then the installed service,
@@ -45,7 +45,7 @@ def places(state_dir: Path | None = None, run_dir: Path | None = None) -> Places
     if state is None:
         state = SYSTEM_STATE if SYSTEM_RUN.is_dir() else _own_state()
         run = run or (SYSTEM_RUN if state == SYSTEM_STATE else None)
-    chosen = Places(state.absolute(), (run or state / "run").absolute())
+    chosen = Paths(state.absolute(), (run or state / "run").absolute())
     longest = len(bytes(chosen.run_dir / "control.sock")) + len("simulator")
     if longest > MAX_SOCKET_PATH_BYTES:
         raise ValueError(
@@ -55,7 +55,7 @@ def places(state_dir: Path | None = None, run_dir: Path | None = None) -> Places
     return chosen
 
 
-def folder_of(box: Places) -> Path:
+def folder_of(box: Paths) -> Path:
     """Return where the installer's files of a box lie: of the system, or in a state folder of one's own."""
     return SYSTEM_SETTINGS if box.state_dir == SYSTEM_STATE else box.state_dir
 

@@ -27,7 +27,7 @@ from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
 from evse_pi.matter.model.endpoint import DeviceType, Endpoint
-from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
+from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire.chip_objects import OnOff
 
@@ -219,7 +219,7 @@ def lamp_node(options: argparse.Namespace) -> MatterNode:
 
     discovery = Advertiser(port=transport.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces)
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
-    surroundings = Surroundings(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
+    surroundings = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, salt, 1000))
     node = MatterNode(
         product, setup, surroundings, [lamp_endpoint(night_light=options.night_light)], enable_key=options.enable_key

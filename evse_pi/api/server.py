@@ -38,7 +38,7 @@ class Refusal(Exception):  # noqa: N818 (it is an answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ControlRequest:
     """One line of a client. `installer` says that it comes from root, or from the user the process runs as."""
 
     fields: Mapping[str, Any]
@@ -65,8 +65,8 @@ class ControlServer:
     def __init__(
         self,
         path: Path,
-        answers: Mapping[str, Callable[[Request], Awaitable[Any]]],
-        streams: Mapping[str, Callable[[Request], AsyncIterator[Any]]],
+        answers: Mapping[str, Callable[[ControlRequest], Awaitable[Any]]],
+        streams: Mapping[str, Callable[[ControlRequest], AsyncIterator[Any]]],
     ) -> None:
         self._path = path
         self._answers = answers
@@ -125,7 +125,9 @@ class ControlServer:
             except Refusal as refusal:
                 await _send(writer, _refused(str(refusal)))
 
-    async def _handle(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _handle(
+        self, request: ControlRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Answer one request; return whether the connection goes on."""
         command: str = request.fields["command"]
         if command in self._streams:
@@ -170,14 +172,14 @@ async def _stream(lines: AsyncIterator[Any], reader: asyncio.StreamReader, write
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _parse(line: bytes, installer: bool) -> Request:
+def _parse(line: bytes, installer: bool) -> ControlRequest:
     try:
         fields = json.loads(line)
     except ValueError as error:
         raise Refusal(f"request: no JSON: {error}") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("command"), str):
         raise Refusal('request: must be an object with a text "command"')
-    return Request(fields, installer)
+    return ControlRequest(fields, installer)
 
 
 def _refused(reason: str) -> dict[str, Any]:

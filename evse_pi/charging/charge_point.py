@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, Ask, DemandBook
-from evse_pi.charging.event_recorder import Chronicle
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, DemandArbiter, LimitRequest
+from evse_pi.charging.event_recorder import EventRecorder
 from evse_pi.charging.metering import (
     EnergyCounter,
     EnergyEstimate,
@@ -14,7 +14,7 @@ from evse_pi.charging.metering import (
     meter_sample,
     offered_power_mw,
 )
-from evse_pi.charging.one_shot_requests import Orders
+from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
@@ -23,7 +23,7 @@ from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
-    from evse_pi.charging.startup_state import Memory
+    from evse_pi.charging.startup_state import StartupState
     from evse_pi.clearance import Clearance
     from evse_pi.core.installation_limits import Installation
     from evse_pi.core.machine_settings import BoardRatings
@@ -36,16 +36,18 @@ RESUME_NS = 2 * PERIOD_NS  # from the last save to the power cut, and from the m
 SILENT_NS = 3 * SECOND  # a snapshot comes every second
 
 
-class Box:
+class ChargePoint:
     """Puts together what safety process, meter, owner and controllers say. Hazard: H-10, H-16."""
 
-    def __init__(self, clock: Clock, ratings: BoardRatings, installation: Installation | None, memory: Memory) -> None:
+    def __init__(
+        self, clock: Clock, ratings: BoardRatings, installation: Installation | None, memory: StartupState
+    ) -> None:
         self.clock = clock
         self.ratings = ratings
         self.installation = installation
-        self.book = DemandBook([memory.owner])
-        self.orders = Orders()
-        self.chronicle = Chronicle(clock, memory)
+        self.arbiter = DemandArbiter([memory.owner])
+        self.requests = OneShotRequests()
+        self.event_recorder = EventRecorder(clock, memory)
         self.snapshot: Snapshot | None = None
         self.reading: MeterReading | None = None
         self.temperature: TemperatureSample | None = None
@@ -58,15 +60,15 @@ class Box:
             at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
 
-    def hear(self, snapshot: Snapshot) -> None:
+    def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in what the safety process says of itself."""
-        self.orders.hear(snapshot)
+        self.requests.on_snapshot(snapshot)
         if not self.ratings.meter_fitted:
             self._estimated(snapshot.at_ns, self._offered_mw(snapshot))
         if self.reading is not None and not fresh(self.reading.read_ns, snapshot.at_ns):
-            self.chronicle.current_ma = None
+            self.event_recorder.current_ma = None
         self.snapshot = snapshot
-        self.chronicle.hear(snapshot)
+        self.event_recorder.on_snapshot(snapshot)
 
     def measure(self, reading: MeterReading) -> None:
         """Take in a reading of the meter; the same one again changes nothing."""
@@ -75,48 +77,48 @@ class Box:
         before = self.counter
         self.reading = reading
         self.counter = before.accept(reading, self._highest_mw())
-        self.chronicle.register_mwh = self.counter.register_mwh
-        self.chronicle.current_ma = max(reading.current_ma, default=None)
+        self.event_recorder.register_mwh = self.counter.register_mwh
+        self.event_recorder.current_ma = max(reading.current_ma, default=None)
         grown_mwh = self.counter.total_mwh - before.total_mwh
-        self.chronicle.add_energy(grown_mwh, since_ns=before.at_ns, estimated=False)
+        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=False)
 
     def tick(self) -> None:
         """Let time pass. A safety process that is silent for longer than the lease has opened the contactor."""
         now_ns = self.clock.monotonic_ns()
         if self.snapshot is not None and not self.ratings.meter_fitted and not fresh(self.snapshot.at_ns, now_ns):
             self._estimated(self.snapshot.at_ns, Milliwatts(0))
-        self.chronicle.tick()
+        self.event_recorder.tick()
 
     def demand(self) -> Demand:
         """Return the demand to send now."""
         return replace(
-            self.book.compose(self.clock.monotonic_ns()),
+            self.arbiter.compose(self.clock.monotonic_ns()),
             meter=meter_sample(self.reading) if self.reading else None,
             temperature=self.temperature,
-            request=self.orders.request,
-            request_number=self.orders.number,
+            request=self.requests.request,
+            request_number=self.requests.number,
             identify=self.identifying,
         )
 
     @property
-    def owner(self) -> Ask:
+    def owner(self) -> LimitRequest:
         """What the owner asks."""
-        return self.book.ask_of(LimitSource.OWNER) or OWNER_DEFAULT
+        return self.arbiter.ask_of(LimitSource.OWNER) or OWNER_DEFAULT
 
     def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
         """Take the owner's word, to be remembered; return whether it is news. Raises: ValueError for a bad limit."""
-        wanted = Ask(LimitSource.OWNER, permitted, limit_ma)
+        wanted = LimitRequest(LimitSource.OWNER, permitted, limit_ma)
         if wanted == self.owner:
             return False
-        self.book.put(wanted)
-        self.chronicle.journal.note(owner_row(wanted), urgent=True)
+        self.arbiter.put(wanted)
+        self.event_recorder.write_queue.note(owner_row(wanted), urgent=True)
         return True
 
     def order(self, request: Request, clearance: Clearance | None = None) -> None:
         """Have the safety process carry out `request` once; `clearance` proves what only the installer may order."""
-        self.orders.ask(request, clearance)
+        self.requests.ask(request, clearance)
 
-    def heard_lately(self) -> bool:
+    def safety_online(self) -> bool:
         """Return whether the safety process speaks."""
         return self.snapshot is not None and self.clock.monotonic_ns() - self.snapshot.at_ns < SILENT_NS
 
@@ -126,7 +128,7 @@ class Box:
             reading = self.reading
             known = reading is not None and fresh(reading.read_ns, self.clock.monotonic_ns())
             return (reading.total_power_mw if reading is not None and known else None), False
-        if self.snapshot is None or not self.heard_lately():
+        if self.snapshot is None or not self.safety_online():
             return None, True
         return self._offered_mw(self.snapshot), True
 
@@ -134,7 +136,7 @@ class Box:
         before = self._estimate
         self._estimate = before.advance(max(now_ns, before.at_ns), power_mw)
         grown_mwh = self._estimate.total_mwh - before.total_mwh
-        self.chronicle.add_energy(grown_mwh, since_ns=before.at_ns, estimated=True)
+        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=True)
 
     def _offered_mw(self, snapshot: Snapshot) -> Milliwatts:
         if not snapshot.contactor_closed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEASE_NS = 15 * SECOND
 
 
-class Lapse(Enum):
+class ExpiryPolicy(Enum):
     """What it means that nobody renewed an ask."""
 
     FORGOTTEN = "as if it had never been asked"
@@ -25,14 +25,14 @@ class Lapse(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LimitRequest:
     """What one source wants. `limit_ma` None is no limit of its own, `until_ns` None is for good."""
 
     source: LimitSource
     permitted: bool = True
     limit_ma: Milliamps | None = None
     until_ns: int | None = None
-    lapse: Lapse = Lapse.FORGOTTEN
+    lapse: ExpiryPolicy = ExpiryPolicy.FORGOTTEN
 
     def expired(self, now_ns: int) -> bool:
         """Return whether its time is over."""
@@ -40,19 +40,19 @@ class Ask:
 
     def permits(self, now_ns: int) -> bool:
         """Return whether charging is permitted as far as this source is concerned."""
-        return self.lapse is Lapse.FORGOTTEN if self.expired(now_ns) else self.permitted
+        return self.lapse is ExpiryPolicy.FORGOTTEN if self.expired(now_ns) else self.permitted
 
     def ceiling_ma(self, now_ns: int) -> Milliamps | None:
         """Return the limit that counts now, None of none."""
         return None if self.expired(now_ns) else self.limit_ma
 
 
-OWNER_DEFAULT = Ask(LimitSource.OWNER)
+OWNER_DEFAULT = LimitRequest(LimitSource.OWNER)
 """Plug and charge: without any controller charging is permitted, up to the installation's limits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LimitView:
     """One ask as the status shows it; `counts` is false once it expired, and exactly one limit wins."""
 
     source: LimitSource
@@ -63,16 +63,16 @@ class Limit:
     wins: bool
 
 
-class DemandBook:
+class DemandArbiter:
     """The asks of all sources, one each, and the demand that follows from them."""
 
-    def __init__(self, asks: Iterable[Ask] = (OWNER_DEFAULT,)) -> None:
-        self._asks: dict[LimitSource, Ask] = {}
+    def __init__(self, asks: Iterable[LimitRequest] = (OWNER_DEFAULT,)) -> None:
+        self._asks: dict[LimitSource, LimitRequest] = {}
         self._number = 0
         for ask in asks:
             self.put(ask)
 
-    def put(self, ask: Ask) -> None:
+    def put(self, ask: LimitRequest) -> None:
         """Take `ask` in place of what its source asked before.
 
         Raises: ValueError for a source that is not the node's to speak for, or a limit outside 0 to 80 A.
@@ -89,7 +89,7 @@ class DemandBook:
         if source is LimitSource.OWNER:
             self.put(OWNER_DEFAULT)
 
-    def ask_of(self, source: LimitSource) -> Ask | None:
+    def ask_of(self, source: LimitSource) -> LimitRequest | None:
         """Return what `source` asks, expired or not."""
         return self._asks.get(source)
 
@@ -102,16 +102,16 @@ class DemandBook:
         offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)
         return Demand(self._number, permitted, offer_ma, winner.source, now_ns + LEASE_NS)
 
-    def limits(self, now_ns: int) -> tuple[Limit, ...]:
+    def limits(self, now_ns: int) -> tuple[LimitView, ...]:
         """Return every ask with its owner and its end, the winner first."""
         winner = self._winner(now_ns)
         return tuple(
-            Limit(
+            LimitView(
                 ask.source,
                 ask.permits(now_ns),
                 ask.limit_ma,
                 ask.until_ns,
-                counts=not ask.expired(now_ns) or ask.lapse is Lapse.STOPPED,
+                counts=not ask.expired(now_ns) or ask.lapse is ExpiryPolicy.STOPPED,
                 wins=ask is winner,
             )
             for ask in sorted(self._asks.values(), key=lambda ask: (ask is not winner, ask.source))
@@ -123,10 +123,10 @@ class DemandBook:
             (ask.until_ns for ask in self._asks.values() if ask.until_ns and ask.until_ns > now_ns), default=None
         )
 
-    def _winner(self, now_ns: int) -> Ask:
+    def _winner(self, now_ns: int) -> LimitRequest:
         """Return whose word counts: who forbids, else who limits most, else the owner."""
 
-        def weight(ask: Ask) -> tuple[bool, int, int]:
+        def weight(ask: LimitRequest) -> tuple[bool, int, int]:
             ceiling_ma = ask.ceiling_ma(now_ns)
             return ask.permits(now_ns), MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma, ask.source
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.history_rows import FaultRecord, fault_of, fault_row, redated, session_row, transition_row
 from evse_pi.charging.session import SavedSession, Session, Sessions
-from evse_pi.charging.startup_state import feed_row
-from evse_pi.charging.write_queue import PERIOD_NS, Journal
+from evse_pi.charging.startup_state import cursor_row
+from evse_pi.charging.write_queue import PERIOD_NS, WriteQueue
 from evse_pi.core.faults import FAULTS, Severity
 from hal.units import SECOND
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from evse_pi.charging.clock import Clock
-    from evse_pi.charging.startup_state import Memory
+    from evse_pi.charging.startup_state import StartupState
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot, Transition
     from hal.units import Milliamps, MilliwattHours
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Chronicle:
+class EventRecorder:
     """Consumes snapshots and energy; `journal` holds what is to be written of them.
 
     `register_mwh` and `current_ma` are what the meter shows now, to be kept with sessions and faults.
     """
 
-    def __init__(self, clock: Clock, memory: Memory) -> None:
+    def __init__(self, clock: Clock, memory: StartupState) -> None:
         self.register_mwh: MilliwattHours | None = None
         self.current_ma: Milliamps | None = None
-        self.feed = memory.feed
+        self.cursor = memory.cursor
         self.on_transition: list[Callable[[Transition], None]] = []
         """Told of each transition, in their order, once sessions and faults are as after it."""
         self._clock = clock
         now_ns = clock.monotonic_ns()
-        self.journal = Journal(now_ns)
+        self.write_queue = WriteQueue(now_ns)
         self._next_fault = memory.next_fault
         self._next_transition = memory.next_transition
         self._faults: dict[Fault, FaultRecord] = {record.fault: record for record in memory.open_faults}
@@ -68,14 +68,14 @@ class Chronicle:
         """The active faults, oldest first."""
         return tuple(self._faults.values())
 
-    def hear(self, snapshot: Snapshot) -> None:
+    def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in a snapshot and every transition that is new in it.
 
         Transitions that were lost are made good by the snapshot itself: it tells where the box is now.
         """
-        feed, changes = self.feed.accept(snapshot)
-        if feed.lost > self.feed.lost:
-            log.warning("transitions lost count=%d boot_id=%d", feed.lost - self.feed.lost, snapshot.boot_id)
+        cursor, changes = self.cursor.accept(snapshot)
+        if cursor.lost > self.cursor.lost:
+            log.warning("transitions lost count=%d boot_id=%d", cursor.lost - self.cursor.lost, snapshot.boot_id)
         for change in changes:
             self._advance(self._sessions.advance(change, self._unix_at(change.at_ns)))
             self._compare_faults(change.faults, change.at_ns, snapshot)
@@ -84,9 +84,9 @@ class Chronicle:
                 listener(change)
         self._advance(self._sessions.observe(snapshot, self._unix_at(snapshot.at_ns)))
         self._compare_faults(snapshot.faults, snapshot.at_ns, snapshot)
-        if feed != self.feed:
-            self.feed = feed
-            self.journal.note(feed_row(feed))
+        if cursor != self.cursor:
+            self.cursor = cursor
+            self.write_queue.note(cursor_row(cursor))
         if self._limit_ma is not None and snapshot.limit_ma != self._limit_ma:
             self._save(urgent=True)
         self._limit_ma = snapshot.limit_ma
@@ -96,7 +96,7 @@ class Chronicle:
         record = next((each for each in self._faults.values() if each.number == number), None)
         if record is not None:
             self._faults[record.fault] = replace(record, readings=readings)
-            self.journal.note(fault_row(self._faults[record.fault]), urgent=True)
+            self.write_queue.note(fault_row(self._faults[record.fault]), urgent=True)
 
     def redate(self, epoch_s: int) -> None:
         """Date what is in memory anew; what was written before is the store's to date."""
@@ -118,7 +118,7 @@ class Chronicle:
         next_number = max(sessions.next_number, latest + 1)
         now_ns = self._clock.monotonic_ns()
         if current is not None and current.number <= latest and current.number != connected:
-            self.journal.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
+            self.write_queue.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
             log.warning("session number=%d was over before the power went, which nobody had written", current.number)
             known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
             current = None if connected is None else known
@@ -135,7 +135,7 @@ class Chronicle:
             if energy_mwh > 0 and since_ns < last.ended_ns:
                 late = last.add(energy_mwh, estimated=estimated)
                 self._sessions = replace(self._sessions, last=late)
-                self.journal.note(session_row(self._saved(late)), urgent=True)
+                self.write_queue.note(session_row(self._saved(late)), urgent=True)
             return
         self._sessions = self._sessions.add(energy_mwh, estimated=estimated)
 
@@ -156,7 +156,7 @@ class Chronicle:
         before, self._sessions = self._sessions, sessions
         last, current = sessions.last, sessions.current
         if last is not None and last is not before.last:
-            self.journal.note(session_row(self._saved(last)), urgent=True)
+            self.write_queue.note(session_row(self._saved(last)), urgent=True)
             log.info("session ended number=%d energy_mwh=%d", last.number, last.energy_mwh)
         if current is None:
             return
@@ -169,7 +169,7 @@ class Chronicle:
     def _save(self, *, urgent: bool) -> None:
         if self._sessions.current is not None:
             self._saved_ns = self._clock.monotonic_ns()
-            self.journal.note(session_row(self._saved(self._sessions.current)), urgent=urgent)
+            self.write_queue.note(session_row(self._saved(self._sessions.current)), urgent=urgent)
 
     def _saved(self, session: Session) -> SavedSession:
         return SavedSession(session, self._clock.machine_boot, self._clock.monotonic_ns(), self.register_mwh)
@@ -187,7 +187,7 @@ class Chronicle:
         )
         if last is None or _essence(last) != _essence(change):
             unix_s = self._unix_at(change.at_ns)
-            self.journal.note(transition_row(self._next_transition, change, unix_s, self._clock.machine_boot))
+            self.write_queue.note(transition_row(self._next_transition, change, unix_s, self._clock.machine_boot))
             self._next_transition += 1
 
     def _compare_faults(self, faults: frozenset[Fault], at_ns: int, snapshot: Snapshot) -> None:
@@ -196,7 +196,7 @@ class Chronicle:
         for fault in sorted(self._faults.keys() - faults):
             record = self._faults.pop(fault)
             cleared = replace(record, cleared_ns=at_ns, cleared_unix_s=self._unix_at(at_ns))
-            self.journal.note(fault_row(cleared), urgent=True)
+            self.write_queue.note(fault_row(cleared), urgent=True)
             log.info("fault cleared fault=%s", fault.name)
 
     def _begun(self, fault: Fault, at_ns: int, snapshot: Snapshot) -> FaultRecord:
@@ -213,7 +213,7 @@ class Chronicle:
             current_ma=self.current_ma,
         )
         self._next_fault += 1
-        self.journal.note(fault_row(record), urgent=True)
+        self.write_queue.note(fault_row(record), urgent=True)
         row = FAULTS[fault]
         level = logging.ERROR if row.severity is Severity.OPEN else logging.WARNING
         log.log(level, "fault set fault=%s hint=%s", fault.name, row.hint)

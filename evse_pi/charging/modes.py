@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from evse_pi.charging.demand_arbiter import Ask, Lapse
-from evse_pi.charging.schedule import Standing
+from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
+from evse_pi.charging.schedule import PlanStatus
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
 from hal.units import SECOND, Milliamps
@@ -48,11 +48,11 @@ def mode_asks(
     adjustment: Adjustment | None,
     now_ns: int,
     now_s: int | None,
-) -> dict[LimitSource, Ask]:
+) -> dict[LimitSource, LimitRequest]:
     """Return what to ask for. Units: `now_s` in s since 1970, None while nobody knows the time."""
     asks = []
     if delay is not None and delay.running(now_ns):
-        asks.append(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=delay.until_ns))
+        asks.append(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=delay.until_ns))
     if mode is ChargeMode.TIME_OF_USE and plan.holds:
         asks.append(_hold(plan, now_ns, now_s))
     if mode is ChargeMode.SOLAR:
@@ -65,13 +65,13 @@ def adjusted_current_ma(power_mw: int, voltage_mv: Millivolts, phases: int) -> M
     return Milliamps(min(power_mw * 1000 // (voltage_mv * phases), MAX_OFFER_MA))
 
 
-def _hold(plan: Plan, now_ns: int, now_s: int | None) -> Ask:
+def _hold(plan: Plan, now_ns: int, now_s: int | None) -> LimitRequest:
     """Return the ask to wait for the plan's start, or where the target is reached, for the next target."""
-    until_s = plan.due.at_s if plan.standing is Standing.REACHED and plan.due is not None else plan.start_s
+    until_s = plan.due.at_s if plan.status is PlanStatus.REACHED and plan.due is not None else plan.start_s
     if until_s is None or now_s is None:
-        return Ask(LimitSource.SCHEDULE, permitted=False)
+        return LimitRequest(LimitSource.SCHEDULE, permitted=False)
     until_ns = now_ns + max(until_s - now_s, 0) * SECOND + GRACE_NS
-    return Ask(LimitSource.SCHEDULE, permitted=False, until_ns=until_ns)
+    return LimitRequest(LimitSource.SCHEDULE, permitted=False, until_ns=until_ns)
 
 
 def surplus(adjustment: Adjustment | None, now_ns: int) -> bool:
@@ -79,13 +79,13 @@ def surplus(adjustment: Adjustment | None, now_ns: int) -> bool:
     return adjustment is not None and now_ns < adjustment.until_ns and adjustment.current_ma >= MIN_OFFER_MA
 
 
-def _solar(adjustment: Adjustment | None, now_ns: int) -> Ask:
+def _solar(adjustment: Adjustment | None, now_ns: int) -> LimitRequest:
     """Return the ask to follow the energy manager."""
     if adjustment is None or not surplus(adjustment, now_ns):
-        return Ask(LimitSource.POWER_ADJUSTMENT, permitted=False)
-    return Ask(
+        return LimitRequest(LimitSource.POWER_ADJUSTMENT, permitted=False)
+    return LimitRequest(
         LimitSource.POWER_ADJUSTMENT,
         limit_ma=adjustment.current_ma,
         until_ns=adjustment.until_ns,
-        lapse=Lapse.STOPPED,
+        lapse=ExpiryPolicy.STOPPED,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NUMBERS = 1 << 32  # wire form: 32 bits
 
 
-class Orders:
+class OneShotRequests:
     """Numbers orders, and repeats one until a snapshot says that its number was heard.
 
     A safety process takes the first number that it ever hears as the one to continue from, and carries out nothing
@@ -34,7 +34,7 @@ class Orders:
         self.clearance = clearance or self.clearance
         self._advance()
 
-    def hear(self, snapshot: Snapshot) -> None:
+    def on_snapshot(self, snapshot: Snapshot) -> None:
         """Learn which number the safety process has heard."""
         if snapshot.boot_id != self._boot_id:
             self._boot_id = snapshot.boot_id

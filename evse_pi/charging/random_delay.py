@@ -34,7 +34,7 @@ class RandomDelay:
         return now_ns < self.until_ns
 
 
-def drawn(cause: DelayCause, now_ns: int, below_s: int, draw: Callable[[int], int]) -> RandomDelay | None:
+def draw_delay(cause: DelayCause, now_ns: int, below_s: int, draw: Callable[[int], int]) -> RandomDelay | None:
     """Return a delay of 0 to `below_s` − 1 whole seconds from now; None where it would be none.
 
     `draw` returns a random number from 0 to one less than its argument.

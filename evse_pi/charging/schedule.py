@@ -1,6 +1,7 @@
 """When to charge so that the targets are reached, as late as possible and yet in time. No clock, no I/O.
 
-`pursue` is asked as often as one likes; what it must remember of a target stands in the `Pursuit` that it returns.
+`plan_charging` may be called at any time; what it must remember of a target stands in the `TargetProgress` that it
+returns.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FULL_PERCENT = 100
 HOUR_S = 3_600
 
 
-class Standing(Enum):
+class PlanStatus(Enum):
     """How things are with the next target."""
 
     NOTHING = "no target is set"
@@ -38,11 +39,11 @@ class Standing(Enum):
     REACHED = "has what was asked for"
 
 
-HOLDING = (Standing.WAITING, Standing.REACHED)
+HOLDING = (PlanStatus.WAITING, PlanStatus.REACHED)
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class PlanningInput:
     """What a plan is made from. Units: `now_s` in s since 1970, `window_s` is the random delay's.
 
     `energy_mwh` is what the session `session` has charged. State of charge and capacity are None where the vehicle
@@ -65,7 +66,7 @@ class Prospect:
 
 
 @dataclass(frozen=True, slots=True)
-class Pursuit:
+class TargetProgress:
     """The target that is pursued next: what the session had charged when it became the next, and when charging starts.
 
     `goal_s` is the target for which charging has begun, the next or one soon after it; None while it has not.
@@ -83,7 +84,7 @@ class Pursuit:
 class Plan:
     """What follows from a prospect. `delay_below_s` is the random delay that still leaves time enough."""
 
-    standing: Standing
+    status: PlanStatus
     due: Due | None = None
     start_s: int | None = None
     delay_below_s: int = 0
@@ -91,11 +92,11 @@ class Plan:
     @property
     def holds(self) -> bool:
         """Whether charging waits."""
-        return self.standing in HOLDING
+        return self.status in HOLDING
 
 
-UNPLANNED = Plan(Standing.NOTHING)
-CLOCKLESS = Plan(Standing.NO_CLOCK)
+UNPLANNED = Plan(PlanStatus.NOTHING)
+CLOCKLESS = Plan(PlanStatus.NO_CLOCK)
 
 
 def available_power_mw(current_ma: int, voltage_mv: Millivolts, phases: int) -> Milliwatts:
@@ -111,87 +112,87 @@ def goes_by_soc(target: Target, *, known: bool) -> bool:
     return target.soc_percent is not None and (known or target.added_energy_mwh is None)
 
 
-def pursue(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
+def plan_charging(before: TargetProgress | None, planning_input: PlanningInput) -> tuple[TargetProgress | None, Plan]:
     """Return what is pursued from now on, and the plan; `before` is what was pursued until now."""
-    if not prospect.dues:
+    if not planning_input.dues:
         return None, UNPLANNED
-    pursuit, first, now_s = _taken_up(before, prospect), prospect.dues[0], prospect.now_s
-    if prospect.power_mw <= 0:
-        return pursuit, Plan(Standing.NO_POWER, first)
-    durations = _durations(pursuit, prospect)
+    progress, first, now_s = _taken_up(before, planning_input), planning_input.dues[0], planning_input.now_s
+    if planning_input.power_mw <= 0:
+        return progress, Plan(PlanStatus.NO_POWER, first)
+    durations = _durations(progress, planning_input)
     if durations[0][1] is None:
-        start_s = now_s if pursuit.goal_s is None or pursuit.start_s is None else pursuit.start_s
-        return replace(pursuit, start_s=start_s, goal_s=first.at_s), Plan(Standing.BEGUN, first, start_s)
+        start_s = now_s if progress.goal_s is None or progress.start_s is None else progress.start_s
+        return replace(progress, start_s=start_s, goal_s=first.at_s), Plan(PlanStatus.BEGUN, first, start_s)
     wanting = [(due_s, lasts_s) for due_s, lasts_s in durations if lasts_s]
-    begun = pursuit.goal_s is not None and any(due_s == pursuit.goal_s for due_s, _ in wanting)
+    begun = progress.goal_s is not None and any(due_s == progress.goal_s for due_s, _ in wanting)
     goal_s, lasts_s = min(wanting, key=lambda one: one[0] - one[1], default=(0, 0))
     latest_s = goal_s - lasts_s - SLACK_S
-    start_s = latest_s - prospect.window_s
+    start_s = latest_s - planning_input.window_s
     if not begun and (not wanting or start_s >= first.at_s):
-        return replace(pursuit, start_s=None, goal_s=None), Plan(Standing.REACHED, first)
+        return replace(progress, start_s=None, goal_s=None), Plan(PlanStatus.REACHED, first)
     if not begun and now_s < start_s:
-        return replace(pursuit, start_s=start_s, goal_s=None), Plan(Standing.WAITING, first, start_s)
+        return replace(progress, start_s=start_s, goal_s=None), Plan(PlanStatus.WAITING, first, start_s)
     late = any(now_s + lasts_s > due_s for due_s, lasts_s in wanting)
-    standing = Standing.LATE if late else Standing.BEGUN
+    status = PlanStatus.LATE if late else PlanStatus.BEGUN
     if begun:
-        return pursuit, Plan(standing, first, pursuit.start_s)
-    start_s = start_s if pursuit.start_s == start_s else now_s
-    delay_below_s = min(prospect.window_s, max(latest_s - now_s + 1, 0))
-    return replace(pursuit, start_s=start_s, goal_s=goal_s), Plan(standing, first, start_s, delay_below_s)
+        return progress, Plan(status, first, progress.start_s)
+    start_s = start_s if progress.start_s == start_s else now_s
+    delay_below_s = min(planning_input.window_s, max(latest_s - now_s + 1, 0))
+    return replace(progress, start_s=start_s, goal_s=goal_s), Plan(status, first, start_s, delay_below_s)
 
 
-def begun(pursuit: Pursuit, prospect: Prospect) -> tuple[Pursuit, Plan]:
+def begun(progress: TargetProgress, planning_input: PlanningInput) -> tuple[TargetProgress, Plan]:
     """Return `pursuit`, which waits, with its charging begun now for the first target that is not reached yet."""
-    wanting = [due_s for due_s, lasts_s in _durations(pursuit, prospect) if lasts_s]
+    wanting = [due_s for due_s, lasts_s in _durations(progress, planning_input) if lasts_s]
     goal_s = min(wanting, default=None)
-    again, plan = pursue(replace(pursuit, start_s=prospect.now_s, goal_s=goal_s), prospect)
-    return again or pursuit, plan
+    again, plan = plan_charging(replace(progress, start_s=planning_input.now_s, goal_s=goal_s), planning_input)
+    return again or progress, plan
 
 
-def attend(before: Pursuit | None, prospect: Prospect) -> tuple[Pursuit | None, Plan]:
-    """Return what `pursue` would where charging does not wait: the next target, and whether it will be reached."""
-    if not prospect.dues:
+def assess_target(before: TargetProgress | None, planning_input: PlanningInput) -> tuple[TargetProgress | None, Plan]:
+    """Return the next target and whether it will be reached, where charging does not wait for a plan."""
+    if not planning_input.dues:
         return None, UNPLANNED
-    pursuit, first, now_s = _taken_up(before, prospect), prospect.dues[0], prospect.now_s
-    if prospect.power_mw <= 0:
-        return replace(pursuit, start_s=None, goal_s=None), Plan(Standing.NO_POWER, first)
-    lasts_s = _durations(pursuit, prospect)[0][1]
+    progress, first, now_s = _taken_up(before, planning_input), planning_input.dues[0], planning_input.now_s
+    if planning_input.power_mw <= 0:
+        return replace(progress, start_s=None, goal_s=None), Plan(PlanStatus.NO_POWER, first)
+    lasts_s = _durations(progress, planning_input)[0][1]
     if lasts_s == 0:
-        return replace(pursuit, start_s=None, goal_s=None), Plan(Standing.REACHED, first)
-    start_s = now_s if pursuit.goal_s is None or pursuit.start_s is None else pursuit.start_s
+        return replace(progress, start_s=None, goal_s=None), Plan(PlanStatus.REACHED, first)
+    start_s = now_s if progress.goal_s is None or progress.start_s is None else progress.start_s
     late = lasts_s is not None and now_s + lasts_s > first.at_s
-    standing = Standing.LATE if late else Standing.BEGUN
-    return replace(pursuit, start_s=start_s, goal_s=first.at_s), Plan(standing, first, start_s)
+    status = PlanStatus.LATE if late else PlanStatus.BEGUN
+    return replace(progress, start_s=start_s, goal_s=first.at_s), Plan(status, first, start_s)
 
 
-def _taken_up(before: Pursuit | None, prospect: Prospect) -> Pursuit:
+def _taken_up(before: TargetProgress | None, planning_input: PlanningInput) -> TargetProgress:
     """Return the pursuit of the next target: the one of before, unless session, time or target are others."""
-    first = prospect.dues[0]
-    if before is None or (before.session, before.due_s) != (prospect.session, first.at_s):
-        return Pursuit(prospect.session, first.at_s, first.target, prospect.energy_mwh)
+    first = planning_input.dues[0]
+    if before is None or (before.session, before.due_s) != (planning_input.session, first.at_s):
+        return TargetProgress(planning_input.session, first.at_s, first.target, planning_input.energy_mwh)
     if before.target != first.target:
         return replace(before, target=first.target, start_s=None, goal_s=None)
     return before
 
 
-def _durations(pursuit: Pursuit, prospect: Prospect) -> list[tuple[int, int | None]]:
+def _durations(progress: TargetProgress, planning_input: PlanningInput) -> list[tuple[int, int | None]]:
     """Return how long to charge from now until each of the next targets is reached, None where nobody can know."""
     found: list[tuple[int, int | None]] = []
-    wanted_mwh = pursuit.base_mwh - prospect.energy_mwh
-    for due in prospect.dues:
-        if due.at_s - prospect.dues[0].at_s >= LOOK_AHEAD_S:
+    wanted_mwh = progress.base_mwh - planning_input.energy_mwh
+    for due in planning_input.dues:
+        if due.at_s - planning_input.dues[0].at_s >= LOOK_AHEAD_S:
             break
         target = due.target
-        if not goes_by_soc(target, known=prospect.soc_known):
+        if not goes_by_soc(target, known=planning_input.soc_known):
             wanted_mwh = max(wanted_mwh + _at_socket(target.added_energy_mwh or 0), 0)
-        elif prospect.soc_percent is None or prospect.capacity_mwh is None or target.soc_percent is None:
+        elif planning_input.soc_percent is None or planning_input.capacity_mwh is None or target.soc_percent is None:
             found.append((due.at_s, None))
             continue
         else:
             last_percent = 1 if target.soc_percent == FULL_PERCENT else 0  # its end is the vehicle's to tell
-            missing_percent = max(target.soc_percent - prospect.soc_percent, last_percent)
-            wanted_mwh = max(wanted_mwh, _at_socket(-(-missing_percent * prospect.capacity_mwh // 100)), 0)
-        found.append((due.at_s, -(-wanted_mwh * HOUR_S // prospect.power_mw)))
+            missing_percent = max(target.soc_percent - planning_input.soc_percent, last_percent)
+            wanted_mwh = max(wanted_mwh, _at_socket(-(-missing_percent * planning_input.capacity_mwh // 100)), 0)
+        found.append((due.at_s, -(-wanted_mwh * HOUR_S // planning_input.power_mw)))
     return found
 
 

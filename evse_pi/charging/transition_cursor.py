@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class TransitionCursor:
     """Up to which transition of which life of the safety process everything has been consumed.
 
     `lost` counts transitions that fell out of the last 16 while nobody listened; the box's present state is then taken
@@ -21,14 +21,14 @@ class Feed:
     number: int = 0
     lost: int = 0
 
-    def accept(self, snapshot: Snapshot) -> tuple[Feed, tuple[Transition, ...]]:
+    def accept(self, snapshot: Snapshot) -> tuple[TransitionCursor, tuple[Transition, ...]]:
         """Return the feed after `snapshot`, and the transitions that are new."""
         consumed = self.number if snapshot.boot_id == self.boot_id else 0
         new = tuple(change for change in snapshot.transitions if change.number > consumed)
         if not new:
-            return (self if snapshot.boot_id == self.boot_id else Feed(snapshot.boot_id, 0, self.lost)), ()
+            return (self if snapshot.boot_id == self.boot_id else TransitionCursor(snapshot.boot_id, 0, self.lost)), ()
         missed = new[0].number - consumed - 1
-        return Feed(snapshot.boot_id, new[-1].number, self.lost + missed), new
+        return TransitionCursor(snapshot.boot_id, new[-1].number, self.lost + missed), new
 
 
-NOTHING_CONSUMED = Feed()
+NOTHING_CONSUMED = TransitionCursor()

@@ -15,7 +15,7 @@ BEHIND_S = 120  # what was written last may be that much younger than a clock th
 TOLD_NS = 3600 * SECOND  # for so long people are told that the clock was set
 
 
-class Calendar:
+class WallClockWatch:
     """Watches the wall clock beside the monotonic one, which no setting moves; `latest_unix_s` is of a former life."""
 
     def __init__(self, clock: Clock, latest_unix_s: int | None = None) -> None:

@@ -15,7 +15,7 @@ PERIOD_NS = 300 * SECOND
 """At most this much of a running session's energy is lost with the power. A write is some 10 kB of card wear."""
 
 
-class Journal:
+class WriteQueue:
     """Collects rows; of several versions of a row only the newest is written.
 
     A box whose pilot flaps all day writes once a minute, not once a flap.

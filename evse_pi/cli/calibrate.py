@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask, stream
-from evse_pi.cli.installer_client import desk_of, installer_options, self_tested, show, wait_until
+from evse_pi.cli.installer_client import installer_client_of, installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
 from evse_pi.cli.quantities import VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evse_pi.cli.installer_client import Desk
+    from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.installer.calibration import Point
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 DRAFT = "calibration.draft.json"
 READINGS = 4
@@ -52,10 +52,10 @@ def measure(context: click.Context, /, *, reference: str, true_mv: int | None, *
 
     Examples: evse-pi calibrate measure 9V --true 8.94V; evse-pi calibrate measure -- -12V --true -11.93V
     """
-    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
-    desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"measure {reference}")
-    with _stopped(desk):
-        point, read_mv = _measured(desk, reference, true_mv)
+    installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
+    installer.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"measure {reference}")
+    with _stopped(installer):
+        point, read_mv = _measured(installer, reference, true_mv)
     facts = {"reference": reference, "true_mv": point.true_mv, "read_mv": read_mv, "error_mv": read_mv - point.true_mv}
     show(facts, [_row(reference, point.true_mv, read_mv)], as_json=options["as_json"])
 
@@ -63,18 +63,18 @@ def measure(context: click.Context, /, *, reference: str, true_mv: int | None, *
 @command.command("show")
 @json_option()
 @of_a_box
-def show_calibration(*, box: Places, as_json: bool) -> None:
+def show_calibration(*, box: Paths, as_json: bool) -> None:
     """Show the scale in use, and what has been measured and not yet applied."""
-    from evse_pi.installer.box_settings import Refused
+    from evse_pi.installer.box_settings import ChangeRefused
 
-    desk = desk_of(box)
-    board = desk.board()
+    installer = installer_client_of(box)
+    board = installer.board()
     try:
-        own = desk.office.calibration(board)
-    except Refused as error:
+        own = installer.box_settings.calibration(board)
+    except ChangeRefused as error:
         raise BoxError(str(error)) from error
     scale = own or board.pilot_adc.scale
-    points = _read_draft(desk)
+    points = _read_draft(installer)
     facts = {
         "gain_uv_per_code": scale.gain_uv_per_code,
         "offset_mv": scale.offset_mv,
@@ -92,9 +92,9 @@ def show_calibration(*, box: Places, as_json: bool) -> None:
 @click.pass_context
 def apply(context: click.Context, /, **options: Any) -> None:
     """Put the line through what was measured into use; refused, with numbers, when it cannot be right."""
-    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
-    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
-    _apply(desk, who, as_json=options["as_json"])
+    installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
+    who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
+    _apply(installer, who, as_json=options["as_json"])
 
 
 @command.command("drop")
@@ -102,14 +102,14 @@ def apply(context: click.Context, /, **options: Any) -> None:
 @click.pass_context
 def drop(context: click.Context, /, **options: Any) -> None:
     """Go back to the scale of the board file, and forget what was measured."""
-    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
-    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="drop the calibration")
+    installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
+    who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish="drop the calibration")
     try:
-        desk.office.drop_calibration(desk.board(), who)
-        _draft(desk).unlink(missing_ok=True)
+        installer.box_settings.drop_calibration(installer.board(), who)
+        _draft(installer).unlink(missing_ok=True)
     except OSError as error:
         raise BoxError(str(error)) from error
-    state = desk.put_in_force()
+    state = installer.put_in_force()
     show({"dropped": True, "state": state}, [("scale", "of the board file"), ("state", state)],
          as_json=options["as_json"])  # fmt: skip
 
@@ -118,10 +118,10 @@ def _guide(context: click.Context, options: dict[str, Any]) -> None:
     """Lead through all references, measure each, and apply the result."""
     from evse_pi.installer.calibration import REFERENCES, REQUIRED
 
-    desk = desk_of(context.obj)
-    who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
-    _draft(desk).unlink(missing_ok=True)
-    with _stopped(desk):
+    installer = installer_client_of(context.obj)
+    who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish="calibration")
+    _draft(installer).unlink(missing_ok=True)
+    with _stopped(installer):
         for name in NAMES:
             reference = REFERENCES[name]
             optional = "" if name in REQUIRED else " (or: skip)"
@@ -129,26 +129,26 @@ def _guide(context: click.Context, options: dict[str, Any]) -> None:
             answer = click.prompt(text, default=f"{reference.nominal_mv / 1000:g}V", err=True)
             if answer == "skip" and name not in REQUIRED:
                 continue
-            point, read_mv = _measured(desk, name, VOLTS.convert(answer, None, context))
+            point, read_mv = _measured(installer, name, VOLTS.convert(answer, None, context))
             click.echo(f"    {_row(name, point.true_mv, read_mv)[1]}", err=True)
-        _apply(desk, who, as_json=options["as_json"])
+        _apply(installer, who, as_json=options["as_json"])
 
 
-def _apply(desk: Desk, who: Any, *, as_json: bool) -> None:
-    from evse_pi.installer.box_settings import Refused
+def _apply(installer: InstallerClient, who: Any, *, as_json: bool) -> None:
+    from evse_pi.installer.box_settings import ChangeRefused
     from evse_pi.installer.calibration import CalibrationError, fit
 
-    board = desk.board()
+    board = installer.board()
     try:
-        former = desk.office.calibration(board) or board.pilot_adc.scale
-        result = fit(_read_draft(desk), board)
-        desk.office.set_calibration(board, result, who)
+        former = installer.box_settings.calibration(board) or board.pilot_adc.scale
+        result = fit(_read_draft(installer), board)
+        installer.box_settings.set_calibration(board, result, who)
     except CalibrationError as error:
         raise BoxError(f"{error}; the scale in use stays") from error
-    except (Refused, OSError) as error:
+    except (ChangeRefused, OSError) as error:
         raise BoxError(str(error)) from error
-    _draft(desk).unlink(missing_ok=True)
-    state = desk.put_in_force()
+    _draft(installer).unlink(missing_ok=True)
+    state = installer.put_in_force()
     facts = {"gain_uv_per_code": result.scale.gain_uv_per_code, "offset_mv": result.scale.offset_mv,
              "former": [former.gain_uv_per_code, former.offset_mv], "residuals_mv": dict(result.residuals_mv),
              "by": who.name, "state": state}  # fmt: skip
@@ -162,35 +162,35 @@ def _apply(desk: Desk, who: Any, *, as_json: bool) -> None:
     show(facts, rows, as_json=as_json)
 
 
-def _measured(desk: Desk, name: str, true_mv: int | None) -> tuple[Point, int]:
+def _measured(installer: InstallerClient, name: str, true_mv: int | None) -> tuple[Point, int]:
     """Measure one reference and keep it. Raises: BoxError."""
     from evse_pi.installer.calibration import REFERENCES, CalibrationError, point
     from hal.linear_scale import LinearScale
     from hal.units import Millivolts
 
     read = _low_rail if name == "-12V" else _plateau
-    read_mv, now = read(desk)
+    read_mv, now = read(installer)
     scale = LinearScale(now["pilot"]["gain_uv_per_code"], Millivolts(now["pilot"]["offset_mv"]))
     true_mv = REFERENCES[name].nominal_mv if true_mv is None else true_mv
     try:
         found = point(name, true_mv, read_mv, scale)
     except CalibrationError as error:
         raise BoxError(str(error)) from error
-    _keep(desk, {**_read_draft(desk), name: found})
+    _keep(installer, {**_read_draft(installer), name: found})
     return found, round(sum(read_mv) / len(read_mv))
 
 
-def _plateau(desk: Desk) -> tuple[list[int], dict[str, Any]]:
+def _plateau(installer: InstallerClient) -> tuple[list[int], dict[str, Any]]:
     """Return the level of a steady line, read several times. Raises: BoxError."""
     now = wait_until(
-        desk.places.control_socket,
+        installer.paths.control_socket,
         lambda now: now["pilot"] is not None and now["pilot"]["mode"] == MODE_STEADY,
         STEADY_WITHIN_S,
         "the pilot does not become steady",
     )
     read: list[int] = []
     seen = None
-    with closing(stream(desk.places.control_socket, "watch")) as changes:
+    with closing(stream(installer.paths.control_socket, "watch")) as changes:
         for now in changes:
             pilot = now["pilot"]
             if pilot is None or pilot["mode"] != MODE_STEADY:
@@ -203,9 +203,9 @@ def _plateau(desk: Desk) -> tuple[list[int], dict[str, Any]]:
     raise BoxError("the box closed the connection")
 
 
-def _low_rail(desk: Desk) -> tuple[list[int], dict[str, Any]]:
+def _low_rail(installer: InstallerClient) -> tuple[list[int], dict[str, Any]]:
     """Return what a self-test sees of −12 V, which is all there is to see of it. Raises: BoxError."""
-    now = self_tested(desk.places.control_socket)
+    now = self_tested(installer.paths.control_socket)
     read = [each["measured"] for each in now["safety"]["evidence"] if each["check"] == "PILOT_LOW_RAIL"]
     if not read:
         raise BoxError("the self-test could not read the pilot; see: evse-pi status")
@@ -213,9 +213,9 @@ def _low_rail(desk: Desk) -> tuple[list[int], dict[str, Any]]:
 
 
 @contextmanager
-def _stopped(desk: Desk) -> Iterator[None]:
+def _stopped(installer: InstallerClient) -> Iterator[None]:
     """Let the box offer nothing meanwhile, so that the pilot is steady. Raises: BoxError while a vehicle charges."""
-    address = desk.places.control_socket
+    address = installer.paths.control_socket
     before = ask(address, "status")
     if before["contactor"] is None:
         raise BoxError("the safety process does not answer")
@@ -235,25 +235,25 @@ def _row(name: str, true_mv: int, read_mv: int) -> tuple[str, str]:
     return name, f"is {true_mv / 1000:.3f} V, read as {read_mv / 1000:.3f} V, {read_mv - true_mv:+} mV"
 
 
-def _draft(desk: Desk) -> Any:
-    return desk.office.folder / DRAFT
+def _draft(installer: InstallerClient) -> Any:
+    return installer.box_settings.folder / DRAFT
 
 
-def _read_draft(desk: Desk) -> dict[str, Point]:
+def _read_draft(installer: InstallerClient) -> dict[str, Point]:
     from evse_pi.installer.calibration import Point
 
     try:
-        found = json.loads(_draft(desk).read_bytes())
+        found = json.loads(_draft(installer).read_bytes())
         return {name: Point(name, int(each["true_mv"]), tuple(map(int, each["codes"]))) for name, each in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _keep(desk: Desk, points: dict[str, Point]) -> None:
+def _keep(installer: InstallerClient, points: dict[str, Point]) -> None:
     from evse_pi.installation.files import write_atomically
 
     content = json.dumps({name: asdict(each) for name, each in points.items()}).encode()
     try:
-        write_atomically(_draft(desk), content, 0o600)
+        write_atomically(_draft(installer), content, 0o600)
     except OSError as error:
         raise BoxError(str(error)) from error

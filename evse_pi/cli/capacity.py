@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.installer_client import desk_of, installer_options, show
-from evse_pi.cli.options import chosen, json_option, place_options
+from evse_pi.cli.installer_client import installer_client_of, installer_options, show
+from evse_pi.cli.options import chosen, json_option, path_options
 from evse_pi.cli.quantities import AMPERES, amps, in_whole_units
 
 if TYPE_CHECKING:
-    from evse_pi.cli.installer_client import Desk
+    from evse_pi.cli.installer_client import InstallerClient
 
 
 @click.group("capacity", invoke_without_command=True)
 @json_option()
-@place_options
+@path_options
 @click.pass_context
 def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir: Any) -> None:
     """Show or set what the circuit may carry; without a word more, show it.
@@ -31,21 +31,21 @@ def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir
 
 @command.command("show")
 @json_option()
-@place_options
+@path_options
 @click.pass_context
 def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: Any = None, run_dir: Any = None) -> None:
     """Show the capacity, who set it, and whether the file is to be trusted."""
-    from evse_pi.installer.box_settings import Refused
+    from evse_pi.installer.box_settings import ChangeRefused
 
-    desk = desk_of(chosen(context, state_dir, run_dir))
+    installer = installer_client_of(chosen(context, state_dir, run_dir))
     try:
-        board = desk.board()
-        installation = desk.office.installation(board)
-    except Refused as error:
+        board = installer.board()
+        installation = installer.box_settings.installation(board)
+    except ChangeRefused as error:
         raise BoxError(str(error)) from error
-    trail = desk.office.trail()
+    trail = installer.box_settings.trail()
     changes = [entry for entry in trail.entries if entry["what"] in ("setup", "capacity")]
-    seal = desk.office.seal_state(board)
+    seal = installer.box_settings.seal_state(board)
     facts = {
         "circuit_capacity_ma": installation.circuit_capacity_ma,
         "phases": installation.phases,
@@ -76,20 +76,20 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
 
     Example: sudo evse-pi capacity set 32A
     """
-    from evse_pi.installer.box_settings import Refused
+    from evse_pi.installer.box_settings import ChangeRefused
     from hal.units import Milliamps
 
-    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
-    board = desk.board()
+    installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
+    board = installer.board()
     try:
-        if options["pin_stdin"] and not desk.may_write:
-            facts = desk.ask_installer(current, phases, options["name"])
+        if options["pin_stdin"] and not installer.may_write:
+            facts = installer.ask_installer(current, phases, options["name"])
         else:
-            who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"capacity {amps(current)}")
-            facts = desk.set_capacity(board, Milliamps(current), phases, who)
-    except (Refused, BoxError, OSError) as error:
+            who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"capacity {amps(current)}")
+            facts = installer.set_capacity(board, Milliamps(current), phases, who)
+    except (ChangeRefused, BoxError, OSError) as error:
         raise BoxError(_as_typed(str(error))) from error
-    if current > facts["former_ma"] and _charging(desk):
+    if current > facts["former_ma"] and _charging(installer):
         facts["state"] += "; the vehicle that charges now gets more when its offer changes next"
     rows = [
         ("circuit capacity", f"{amps(facts['circuit_capacity_ma'])}, before {amps(facts['former_ma'])}"),
@@ -123,9 +123,9 @@ def _entry(entry: Any) -> dict[str, Any]:
     return {key: entry[key] for key in ("number", "unix_s", "name", "right", "what")}
 
 
-def _charging(desk: Desk) -> bool:
+def _charging(installer: InstallerClient) -> bool:
     try:
-        contactor = ask(desk.places.control_socket, "status")["contactor"]
+        contactor = ask(installer.paths.control_socket, "status")["contactor"]
     except BoxError:
         return False
     return bool(contactor and contactor["closed"])

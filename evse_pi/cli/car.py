@@ -13,7 +13,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("car")
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
 @json_option("Print the plant's state afterwards, or the list, as JSON.")
 @of_a_box
-def command(*, box: Places, verb: str | None, arguments: tuple[str, ...], as_json: bool) -> None:
+def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json: bool) -> None:
     """Tell the simulated car what to do next; without VERB, list what it can do.
 
     Example: evse-pi car plug_in cable_ma=32000

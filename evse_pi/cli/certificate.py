@@ -12,7 +12,7 @@ import click
 from evse_pi.api.exits import Exit
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.cli.installer_client import desk_of, self_tested, wait_until
+from evse_pi.cli.installer_client import installer_client_of, self_tested, wait_until
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.installer_client import Desk
+    from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
-    from evse_pi.installer.audit import Trail
-    from evse_pi.installer.commissioning_report import Page
-    from evse_pi.paths import Places
+    from evse_pi.installer.audit import AuditLog
+    from evse_pi.installer.commissioning_report import ReportPage
+    from evse_pi.paths import Paths
 
 UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
 KEPT_CHANGES = 5  # the page is one page
@@ -41,47 +41,47 @@ SETTLED_WITHIN_S = 5.0
 )
 @json_option("Print what the report says as one JSON object.")
 @of_a_box
-def command(*, box: Places, out: str | None, as_json: bool) -> None:
+def command(*, box: Paths, out: str | None, as_json: bool) -> None:
     """Write the commissioning report of the running box.
 
     Exit status 3 when the box may not go into service; the report then says why.
     """
-    from evse_pi.installer.box_settings import Refused
+    from evse_pi.installer.box_settings import ChangeRefused
 
-    desk = desk_of(box)
+    installer = installer_client_of(box)
     try:
-        board = desk.board()
-        installation = desk.office.installation(board)
-        now = ask(desk.places.control_socket, "status")
+        board = installer.board()
+        installation = installer.box_settings.installation(board)
+        now = ask(installer.paths.control_socket, "status")
         if now["pilot"] is None:
             raise BoxError("the safety process does not answer: there is nothing to certify")
         if now["contactor"]["closed"]:
             raise BoxError("a vehicle charges; the self-test of the report needs an open contactor")
-        now = _settled(desk)
-        trail, seal = desk.office.trail(), desk.office.seal_state(board)
+        now = _settled(installer)
+        trail, seal = installer.box_settings.trail(), installer.box_settings.seal_state(board)
         page = _page(board, installation, now, trail, seal)
         _put(page, out, as_json=as_json, facts=_facts(board, installation, now, trail, seal, page))
-    except (Refused, OSError) as error:
+    except (ChangeRefused, OSError) as error:
         raise BoxError(str(error)) from error
     if not page.passed:
         click.echo(f"evse-pi: {page.result}", err=True)
         sys.exit(Exit.UNWELL)
 
 
-def _settled(desk: Desk) -> dict[str, Any]:
+def _settled(installer: InstallerClient) -> dict[str, Any]:
     """Return the status after a self-test of this very moment, once the pilot shows what is plugged in again."""
-    tested = self_tested(desk.places.control_socket)
+    tested = self_tested(installer.paths.control_socket)
     if tested["safety"]["self_test"] != "passed" or tested["faults"]:
         return tested
     return wait_until(
-        desk.places.control_socket,
+        installer.paths.control_socket,
         lambda now: bool(now["faults"]) or (now["pilot"] is not None and now["pilot"]["state"] in SHOWN),
         SETTLED_WITHIN_S,
         "the pilot shows no vehicle state",
     )
 
 
-def _put(page: Page, out: str | None, *, as_json: bool, facts: dict[str, Any]) -> None:
+def _put(page: ReportPage, out: str | None, *, as_json: bool, facts: dict[str, Any]) -> None:
     from pathlib import Path
 
     from evse_pi.installer.commissioning_report import markdown, web_page
@@ -104,7 +104,7 @@ def _out(path: str | None) -> str | None:
     return path
 
 
-def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str) -> list[str]:
+def _problems(board: BoardSpec, now: Mapping[str, Any], trail: AuditLog, seal: str) -> list[str]:
     """Return everything that keeps the box from going into service."""
     problems = [f"fault {fault['fault']}" for fault in now["faults"]]
     if now["safety"]["self_test"] != "passed":
@@ -120,9 +120,11 @@ def _problems(board: BoardSpec, now: Mapping[str, Any], trail: Trail, seal: str)
     return problems
 
 
-def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str) -> Page:
+def _page(
+    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: AuditLog, seal: str
+) -> ReportPage:
     from evse_pi.charging.clock import SystemClock
-    from evse_pi.installer.commissioning_report import Page, Section
+    from evse_pi.installer.commissioning_report import ReportPage, ReportSection
 
     problems = _problems(board, now, trail, seal)
     result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"
@@ -130,13 +132,13 @@ def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], 
     made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
             "machine_boot": clock.machine_boot}  # fmt: skip
     levels = f"high {pilot['high_mv'] / 1000:.2f} V, low {pilot['low_mv'] / 1000:.2f} V"
-    return Page(
+    return ReportPage(
         result,
         not problems,
         (
-            Section("Settings", tuple(rows_of(board, installation))),
-            Section("Self-test", tuple(_evidence_row(each) for each in now["safety"]["evidence"])),
-            Section(
+            ReportSection("Settings", tuple(rows_of(board, installation))),
+            ReportSection("Self-test", tuple(_evidence_row(each) for each in now["safety"]["evidence"])),
+            ReportSection(
                 "Control pilot",
                 (
                     ("now", f"state {pilot['state']}, {levels}, {pilot['mode']}"),
@@ -144,7 +146,7 @@ def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], 
                     ("calibration", _calibration(trail)),
                 ),
             ),
-            Section(
+            ReportSection(
                 "Versions",
                 (
                     ("software", f"evse-pi {now.get('version', version('evse-pi'))}"),
@@ -152,13 +154,13 @@ def _page(board: BoardSpec, installation: Installation, now: Mapping[str, Any], 
                     ("report made", instant(made)),
                 ),
             ),
-            Section("Record of changes", (("state", trail.state()), ("seal", seal), *_changes(trail))),
+            ReportSection("Record of changes", (("state", trail.state()), ("seal", seal), *_changes(trail))),
         ),
     )
 
 
 def _facts(
-    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: Trail, seal: str, page: Page
+    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: AuditLog, seal: str, page: ReportPage
 ) -> dict[str, Any]:
     return {
         "passed": page.passed,
@@ -186,7 +188,7 @@ def _evidence_row(evidence: Mapping[str, Any]) -> tuple[str, str]:
     return label, f"{evidence['measured']} {unit}".rstrip() + f" (allowed {band}), {verdict}"
 
 
-def _calibration(trail: Trail) -> str:
+def _calibration(trail: AuditLog) -> str:
     entries = [entry for entry in trail.entries if entry["what"] == "calibration"]
     if not entries or entries[-1].get("dropped"):
         return "none; the scale of the board file"
@@ -194,7 +196,7 @@ def _calibration(trail: Trail) -> str:
     return f"by {told(entries[-1])}; left over: {residuals}"
 
 
-def _changes(trail: Trail) -> list[tuple[str, str]]:
+def _changes(trail: AuditLog) -> list[tuple[str, str]]:
     def row(entry: Mapping[str, Any]) -> tuple[str, str]:
         change = f": {entry['from_ma']} mA to {entry['to_ma']} mA" if entry["what"] == "capacity" else ""
         return f"{entry['number']}. {entry['what']}", f"{told(entry)}{change}"

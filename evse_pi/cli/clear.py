@@ -10,12 +10,12 @@ import click
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import ask
-from evse_pi.cli.installer_client import desk_of
+from evse_pi.cli.installer_client import installer_client_of
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 SETTLES_S = 0.5  # the next snapshot tells what is left
 
@@ -26,11 +26,11 @@ SETTLES_S = 0.5  # the next snapshot tells what is left
 @click.option("--name", help="Your name, for the record; else the login name.")
 @json_option()
 @of_a_box
-def command(*, box: Places, installer: bool, pin_stdin: bool, name: str | None, as_json: bool) -> None:
+def command(*, box: Paths, installer: bool, pin_stdin: bool, name: str | None, as_json: bool) -> None:
     """Acknowledge faults whose cause is gone; status 3 when some are left."""
     address = box.control_socket
     if installer:
-        desk_of(box).clear(name, pin_stdin=pin_stdin)
+        installer_client_of(box).clear(name, pin_stdin=pin_stdin)
     else:
         ask(address, "clear", role="user")
     time.sleep(SETTLES_S)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5
@@ -37,7 +37,7 @@ _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 @of_a_box
 def command(
     *,
-    box: Places,
+    box: Paths,
     opening: bool,
     codes: bool,
     listing: bool,

@@ -11,7 +11,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 NAMES = {
     "contactor_cycles": "closings of the contactor",
@@ -26,7 +26,7 @@ NAMES = {
 @click.command("counters")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Show what wears out and how often the processes had to start."""
     counters = ask(box.control_socket, "counters")
     show(counters, lines(counters), as_json=as_json)

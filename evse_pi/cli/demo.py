@@ -22,7 +22,7 @@ from evse_pi.cli.client import BoxError, BoxNotRunning, ask, stream
 from evse_pi.cli.options import json_option
 from evse_pi.cli.status import show
 from evse_pi.cli.status_text import line
-from evse_pi.paths import Places, places
+from evse_pi.paths import Paths, resolve_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,27 +36,27 @@ class Scene:
     """One thing that happens, what is then waited for, and how long that is looked at."""
 
     told: str
-    act: Callable[[Places], object]
+    act: Callable[[Paths], object]
     until: Callable[[dict[str, Any]], bool]
     stay_s: float
 
 
-def _car(verb: str, **args: Any) -> Callable[[Places], object]:
+def _car(verb: str, **args: Any) -> Callable[[Paths], object]:
     from evse_pi.sim.process import SimulatorClient
 
-    def act(box: Places) -> None:
+    def act(box: Paths) -> None:
         with SimulatorClient(box.simulator_socket) as plant:
             plant.verb(verb, **args)
 
     return act
 
 
-def _stop_drawing(box: Places) -> None:
+def _stop_drawing(box: Paths) -> None:
     _car("auto", on=False)(box)
     _car("open_s2")(box)
 
 
-def _owner(limit_ma: int | None) -> Callable[[Places], object]:
+def _owner(limit_ma: int | None) -> Callable[[Paths], object]:
     return lambda box: ask(box.control_socket, "set", limit_ma=limit_ma)
 
 
@@ -88,7 +88,7 @@ def command(*, as_json: bool) -> None:
     """
     with ExitStack() as resources:
         folder = resources.enter_context(tempfile.TemporaryDirectory(prefix="evse-pi-"))
-        box = places(Path(folder))
+        box = resolve_paths(Path(folder))
         resources.enter_context(_running(box))
         if sys.stdout.isatty() and not as_json:
             _on_terminal(box)
@@ -97,7 +97,7 @@ def command(*, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def _running(box: Places) -> Iterator[None]:
+def _running(box: Paths) -> Iterator[None]:
     """Run a simulated box as a child. Raises: BoxError when it does not start."""
     log = (box.state_dir / "log").open("w+b")
     command_line = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.state_dir), "run", "--no-matter"]
@@ -111,7 +111,7 @@ def _running(box: Places) -> Iterator[None]:
         log.close()
 
 
-def _await_answer(box: Places, child: subprocess.Popen[bytes], log: Path) -> None:
+def _await_answer(box: Paths, child: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + STARTED_WITHIN_S
     while child.poll() is None and time.monotonic() < deadline:
         try:
@@ -123,7 +123,7 @@ def _await_answer(box: Places, child: subprocess.Popen[bytes], log: Path) -> Non
     raise BoxError(f"the simulated box did not start; it said:\n{log.read_text()}")
 
 
-def _play(box: Places, tell: Callable[[str], None]) -> None:
+def _play(box: Paths, tell: Callable[[str], None]) -> None:
     """Let the scenes happen one after the other.
 
     Raises: BoxError naming the scene when what it should lead to does not come about.
@@ -144,7 +144,7 @@ def _is_so(scene: Scene, now: dict[str, Any]) -> bool:
     return now["reason"] is not None and now["contactor"] is not None and scene.until(now)
 
 
-def _in_log(box: Places, *, as_json: bool) -> None:
+def _in_log(box: Paths, *, as_json: bool) -> None:
     """Print what happens, one line per transition, and end when the car has left."""
 
     def tell(key: str, value: Any, text: str) -> None:
@@ -160,7 +160,7 @@ def _in_log(box: Places, *, as_json: bool) -> None:
     tell("session", session, told)
 
 
-def _print_transitions(box: Places, tell: Callable[[dict[str, Any]], None]) -> None:
+def _print_transitions(box: Paths, tell: Callable[[dict[str, Any]], None]) -> None:
     last: object = None
     with contextlib.suppress(BoxError, OSError):
         for now in stream(box.control_socket, "watch"):
@@ -173,7 +173,7 @@ def _print_transitions(box: Places, tell: Callable[[dict[str, Any]], None]) -> N
             last = key
 
 
-def _on_terminal(box: Places) -> None:
+def _on_terminal(box: Paths) -> None:
     """Show the box live while the scenes happen, and after them until Ctrl-C."""
     told = ["", ""]
     player = threading.Thread(target=_play_quietly, args=(box, told), daemon=True)
@@ -184,7 +184,7 @@ def _on_terminal(box: Places) -> None:
         raise BoxError(told[1])
 
 
-def _play_quietly(box: Places, told: list[str]) -> None:
+def _play_quietly(box: Paths, told: list[str]) -> None:
     def tell(text: str) -> None:
         told[0] = f"-- {text}"
 

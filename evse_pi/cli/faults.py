@@ -11,14 +11,14 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import moment, row, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("faults")
 @json_option("Print one JSON array.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many, newest first.")
 @of_a_box
-def command(*, box: Places, as_json: bool, limit: int) -> None:
+def command(*, box: Paths, as_json: bool, limit: int) -> None:
     """Show the faults of the past with their times, what was read then, and what to do."""
     address = box.control_socket
     faults = ask(address, "faults", limit=limit)

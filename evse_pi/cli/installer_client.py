@@ -14,7 +14,7 @@ import click
 
 from evse_pi.cli import text_layout
 from evse_pi.cli.client import BoxError, BoxNotRunning, ask
-from evse_pi.cli.options import json_option, place_options
+from evse_pi.cli.options import json_option, path_options
 from evse_pi.paths import folder_of
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.installer.box_settings import Office, Who
-    from evse_pi.paths import Places
+    from evse_pi.installer.box_settings import BoxSettings, Who
+    from evse_pi.paths import Paths
     from hal.units import Milliamps
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -42,36 +42,36 @@ def installer_options(function: Decorated) -> Decorated:
         click.option("--name", help="Your name, for the record; else the login name."),
     ):
         function = option(function)
-    return place_options(function)
+    return path_options(function)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class InstallerClient:
     """The installer's files of the box that was named, and its sockets."""
 
-    office: Office
-    places: Places
+    box_settings: BoxSettings
+    paths: Paths
 
     def board(self) -> BoardSpec:
         """Return the board of this box. Raises: BoxError."""
-        return load(self.office.board_name() or SIMULATED)
+        return load(self.box_settings.board_name() or SIMULATED)
 
     def who(self, name: str | None, *, pin_stdin: bool, wish: str) -> Who:
         """Return who asks, and by which right. Raises: BoxError when there is none, which is put on record."""
-        from evse_pi.installer.box_settings import Refused, Who
+        from evse_pi.installer.box_settings import ChangeRefused, Who
 
         login = os.environ.get("SUDO_USER") or _login()
         try:
-            right = self.office.right_of(os.geteuid(), sys.stdin.readline().strip() if pin_stdin else None)
-        except Refused as error:
-            self.office.note_refusal(Who(name or login, "none"), wish, str(error))
+            right = self.box_settings.right_of(os.geteuid(), sys.stdin.readline().strip() if pin_stdin else None)
+        except ChangeRefused as error:
+            self.box_settings.note_refusal(Who(name or login, "none"), wish, str(error))
             raise BoxError(str(error)) from error
         return Who(name or login, right)
 
     @property
     def may_write(self) -> bool:
         """Whether this user may write the installer's files himself."""
-        return os.access(self.office.folder, os.W_OK)
+        return os.access(self.box_settings.folder, os.W_OK)
 
     def ask_installer(self, current_ma: int, phases: int | None, name: str | None) -> dict[str, Any]:
         """Have the installer service set the capacity for the PIN on the input. Raises: BoxError with its words."""
@@ -79,23 +79,23 @@ class Desk:
 
     def clear(self, name: str | None, *, pin_stdin: bool) -> None:
         """Have the box clear what only the installer may acknowledge, with the proof of it. Raises: BoxError."""
-        from evse_pi.installer.box_settings import Refused
+        from evse_pi.installer.box_settings import ChangeRefused
 
         if pin_stdin and not self.may_write:
             self._ask_service({"clear": "installer"}, name)
             return
         try:
             self.order_clear(self.who(name, pin_stdin=pin_stdin, wish="clear as installer"))
-        except (Refused, OSError) as error:
+        except (ChangeRefused, OSError) as error:
             raise BoxError(str(error)) from error
 
     def order_clear(self, who: Who) -> None:
         """Prove the order of `who` and give it to the running box. Raises: Refused, OSError, BoxError."""
-        proof = self.office.clearance(who)
+        proof = self.box_settings.clearance(who)
         fields: dict[str, Any] = {}
         if proof is not None:
             fields["clearance"] = {"at_ns": proof.at_ns, "digest": proof.digest}
-        ask(self.places.control_socket, "clear", role="installer", **fields)
+        ask(self.paths.control_socket, "clear", role="installer", **fields)
 
     def _ask_service(self, wish: dict[str, Any], name: str | None) -> Any:
         """Have the installer service do something for the PIN on the input. Raises: BoxError with its words."""
@@ -115,8 +115,8 @@ class Desk:
 
     def set_capacity(self, board: BoardSpec, wanted_ma: Milliamps, phases: int | None, who: Who) -> dict[str, Any]:
         """Set the capacity, put it in force, and return what came of it. Raises: Refused, OSError."""
-        former = self.office.installation(board)
-        wanted = self.office.set_capacity(board, wanted_ma, phases, who)
+        former = self.box_settings.installation(board)
+        wanted = self.box_settings.set_capacity(board, wanted_ma, phases, who)
         return {
             "circuit_capacity_ma": wanted.circuit_capacity_ma,
             "former_ma": former.circuit_capacity_ma,
@@ -129,7 +129,7 @@ class Desk:
     def put_in_force(self) -> str:
         """Have the running box read the files again, and return what came of it."""
         try:
-            ask(self.places.control_socket, "reload")
+            ask(self.paths.control_socket, "reload")
         except BoxNotRunning:
             return "the box does not run; in force at its next start"
         except BoxError as error:
@@ -140,12 +140,12 @@ class Desk:
 SIMULATED = "simulated"
 
 
-def desk_of(places: Places) -> Desk:
+def installer_client_of(paths: Paths) -> InstallerClient:
     """Return the installer client of a box."""
     from evse_pi.charging.clock import SystemClock
-    from evse_pi.installer.box_settings import Office
+    from evse_pi.installer.box_settings import BoxSettings
 
-    return Desk(Office(folder_of(places), SystemClock()), places)
+    return InstallerClient(BoxSettings(folder_of(paths), SystemClock()), paths)
 
 
 def load(name: str) -> BoardSpec:

@@ -18,9 +18,9 @@ from typing import Any
 
 from boards.loader import BoardError, load_board
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.installer_client import Desk, desk_of
-from evse_pi.installer.box_settings import Refused, Who
-from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Places
+from evse_pi.cli.installer_client import InstallerClient, installer_client_of
+from evse_pi.installer.box_settings import ChangeRefused, Who
+from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Paths
 from hal.units import Milliamps
 
 MAX_LINE_BYTES = 4_096
@@ -34,11 +34,11 @@ _PEER = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
 def main() -> int:
     """Answer the connection that is standard input, and return the exit status."""
     with closing(socket.socket(fileno=sys.stdin.fileno())) as connection:
-        serve(connection, desk_of(Places(SYSTEM_STATE, SYSTEM_RUN)))
+        serve(connection, installer_client_of(Paths(SYSTEM_STATE, SYSTEM_RUN)))
     return 0
 
 
-def serve(connection: socket.socket, desk: Desk) -> None:
+def serve(connection: socket.socket, installer: InstallerClient) -> None:
     """Answer one request."""
     connection.settimeout(REQUEST_WITHIN_S)
     uid = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1]
@@ -46,28 +46,28 @@ def serve(connection: socket.socket, desk: Desk) -> None:
         with connection.makefile("rb") as lines:
             request = _parsed(lines.readline(MAX_LINE_BYTES))
         act = _set if "current_ma" in request else _clear if "clear" in request else _check
-        answer: dict[str, Any] = {"ok": True, "result": act(desk, request, uid)}
-    except (Refused, BoxError, OSError) as error:
+        answer: dict[str, Any] = {"ok": True, "result": act(installer, request, uid)}
+    except (ChangeRefused, BoxError, OSError) as error:
         answer = {"ok": False, "error": str(error)}
     connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _check(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
-    return {"right": _right(desk, request, uid, "check of the PIN")}
+def _check(installer: InstallerClient, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    return {"right": _right(installer, request, uid, "check of the PIN")}
 
 
-def _clear(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
-    right = _right(desk, request, uid, "clear as installer")
-    desk.order_clear(Who(_name(request, uid), right))
+def _clear(installer: InstallerClient, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    right = _right(installer, request, uid, "clear as installer")
+    installer.order_clear(Who(_name(request, uid), right))
     return {"right": right}
 
 
-def _right(desk: Desk, request: dict[str, Any], uid: int, wish: str) -> str:
+def _right(installer: InstallerClient, request: dict[str, Any], uid: int, wish: str) -> str:
     """Return the right of who asks. Raises: Refused when there is none, which is put on record."""
     try:
-        return desk.office.right_of(uid, request["pin"])
-    except Refused as error:
-        desk.office.note_refusal(Who(_name(request, uid), "none"), wish, str(error))
+        return installer.box_settings.right_of(uid, request["pin"])
+    except ChangeRefused as error:
+        installer.box_settings.note_refusal(Who(_name(request, uid), "none"), wish, str(error))
         raise
 
 
@@ -75,31 +75,33 @@ def _name(request: dict[str, Any], uid: int) -> str:
     return f"{request['name']} (uid {uid})"
 
 
-def _set(desk: Desk, request: dict[str, Any], uid: int) -> dict[str, Any]:
-    office, name = desk.office, _name(request, uid)
-    right = _right(desk, request, uid, f"capacity {request['current_ma']} mA")
+def _set(installer: InstallerClient, request: dict[str, Any], uid: int) -> dict[str, Any]:
+    box_settings, name = installer.box_settings, _name(request, uid)
+    right = _right(installer, request, uid, f"capacity {request['current_ma']} mA")
     try:
-        board = load_board(office.board_name() or "")
+        board = load_board(box_settings.board_name() or "")
     except BoardError as error:
-        raise Refused(str(error)) from error
-    return desk.set_capacity(board, Milliamps(request["current_ma"]), request["phases"], Who(name, right))
+        raise ChangeRefused(str(error)) from error
+    return installer.set_capacity(board, Milliamps(request["current_ma"]), request["phases"], Who(name, right))
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except ValueError as error:
-        raise Refused(f"request: no JSON: {error}") from error
+        raise ChangeRefused(f"request: no JSON: {error}") from error
     if not isinstance(request, dict) or set(request) not in map(set, REQUESTS):
-        raise Refused(f"request: must have {', or '.join(', '.join(names) for names in REQUESTS)}, and nothing else")
+        raise ChangeRefused(
+            f"request: must have {', or '.join(', '.join(names) for names in REQUESTS)}, and nothing else"
+        )
     for key in request:
         kind = KINDS[key]
         if not isinstance(request[key], kind) or isinstance(request[key], bool):
-            raise Refused(f"{key}: {request[key]!r} is not allowed" if key != "pin" else "pin: must be a text")
+            raise ChangeRefused(f"{key}: {request[key]!r} is not allowed" if key != "pin" else "pin: must be a text")
     if request.get("clear", "installer") != "installer":
-        raise Refused(f"clear: {request['clear']!r} is not allowed; installer")
+        raise ChangeRefused(f"clear: {request['clear']!r} is not allowed; installer")
     if not 0 < request.get("current_ma", 1) <= MAX_CURRENT_MA:
-        raise Refused(f"current_ma: {request['current_ma']} is not allowed; up to {MAX_CURRENT_MA}")
+        raise ChangeRefused(f"current_ma: {request['current_ma']} is not allowed; up to {MAX_CURRENT_MA}")
     return request
 
 

@@ -11,14 +11,14 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import fitting, moment, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("log")
 @json_option("Print one JSON array.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many of the last.")
 @of_a_box
-def command(*, box: Places, as_json: bool, limit: int) -> None:
+def command(*, box: Paths, as_json: bool, limit: int) -> None:
     """Show the last changes of state, contactor and faults, the newest last."""
     changes = ask(box.control_socket, "transitions", limit=limit)[::-1]
     show(changes, lines(changes), as_json=as_json)

@@ -10,7 +10,7 @@ import click
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.options import place_options, resolve
+from evse_pi.cli.options import path_options, resolve
 from evse_pi.cli.text_layout import paragraph, width
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@place_options
+@path_options
 @click.pass_context
 def evse_pi(context: click.Context, state_dir: Path | None, run_dir: Path | None) -> None:
     """Turn a Raspberry Pi into an EV wallbox.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from evse_pi.paths import Places, places
+from evse_pi.paths import Paths, resolve_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 
-def place_options(function: Decorated) -> Decorated:
+def path_options(function: Decorated) -> Decorated:
     """Give a command the two folder options; they may stand before a command's name or behind it."""
     folder = click.Path(path_type=Path)
     function = click.option("--run-dir", type=folder, help="Folder of the box's sockets.")(function)
@@ -31,7 +31,7 @@ def json_option(text: str = "Print one JSON object.") -> Callable[[Decorated], D
 def of_a_box(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the folder options, and hand it the folders of the box that they name as `box`."""
 
-    @place_options
+    @path_options
     @click.pass_context
     @functools.wraps(function)
     def resolved(context: click.Context, /, *, state_dir: Path | None, run_dir: Path | None, **others: Any) -> Any:
@@ -40,26 +40,26 @@ def of_a_box(function: Callable[..., Any]) -> Callable[..., Any]:
     return resolved
 
 
-def chosen(context: click.Context, state_dir: Path | None, run_dir: Path | None) -> Places:
+def chosen(context: click.Context, state_dir: Path | None, run_dir: Path | None) -> Paths:
     """Return the folders that the caller named, the command's own options first.
 
     Raises: click.UsageError when they cannot hold a socket.
     """
-    given: Places = context.obj
+    given: Paths = context.obj
     if state_dir is None and run_dir is None:
         return given
     return resolve(state_dir or given.state_dir, run_dir)
 
 
-def resolve(state_dir: Path | None, run_dir: Path | None) -> Places:
+def resolve(state_dir: Path | None, run_dir: Path | None) -> Paths:
     """Return the folders of a box. Raises: click.UsageError when they cannot hold a socket."""
     try:
-        return places(state_dir, run_dir)
+        return resolve_paths(state_dir, run_dir)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
-def named(context: click.Context) -> Places:
+def named(context: click.Context) -> Paths:
     """Return the box of a command line that is still being typed, for its completion."""
     found: dict[str, Any] = {}
     level: click.Context | None = context

@@ -11,13 +11,13 @@ from evse_pi.paths import INSTALLATION_NAME, SYSTEM_STATE, folder_of
 if TYPE_CHECKING:
     from typing import Any
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 SUDO = "sudo "
 ONWARD_INDENT = 25
 
 
-def overview(box: Places) -> list[str]:
+def overview(box: Paths) -> list[str]:
     """Return the box in a line or two, and the commands that lead on from there."""
     is_set_up = (folder_of(box) / INSTALLATION_NAME).exists()
     try:
@@ -32,7 +32,7 @@ def overview(box: Places) -> list[str]:
     return [*rows([("box", told), ("where", str(box.state_dir))]), "", *rows(onward, ONWARD_INDENT)]
 
 
-def _idle(box: Places, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
+def _idle(box: Paths, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
     own = box.state_dir != SYSTEM_STATE
     sudo = "" if own else SUDO
     if not is_set_up:

@@ -28,7 +28,7 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """One command as a reference tells it."""
 
     name: str
@@ -37,7 +37,7 @@ class Entry:
     options: tuple[tuple[str, str], ...]
 
 
-def entries(section: str) -> Iterator[Entry]:
+def entries(section: str) -> Iterator[CommandEntry]:
     """Return the commands of a section, each group before what is below it."""
     top = click.Context(evse_pi, info_name="evse-pi")
     for name in SECTIONS[section]:
@@ -46,7 +46,7 @@ def entries(section: str) -> Iterator[Entry]:
             yield from _below(command, name, top)
 
 
-def _below(command: click.Command, name: str, parent: click.Context) -> Iterator[Entry]:
+def _below(command: click.Command, name: str, parent: click.Context) -> Iterator[CommandEntry]:
     context = click.Context(command, info_name=name, parent=parent)
     yield _entry(command, context)
     if isinstance(command, click.Group):
@@ -56,8 +56,8 @@ def _below(command: click.Command, name: str, parent: click.Context) -> Iterator
                 yield from _below(found, each, context)
 
 
-def _entry(command: click.Command, context: click.Context) -> Entry:
-    return Entry(
+def _entry(command: click.Command, context: click.Context) -> CommandEntry:
+    return CommandEntry(
         context.command_path,
         " ".join((context.command_path, *command.collect_usage_pieces(context))),
         tuple(" ".join(each.split()) for each in inspect.cleandoc(command.help or "").split("\n\n")),

@@ -15,16 +15,16 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
     from evse_pi.recorder.recording import Recording
-    from evse_pi.recorder.replay import Decision, Step
+    from evse_pi.recorder.replay import Decision, ReplayStep
 
 
 @click.command("replay")
 @click.argument("file", type=click.Path(path_type=Path), shell_complete=recordings)
 @json_option()
 @of_a_box
-def command(*, box: Places, file: Path, as_json: bool) -> None:
+def command(*, box: Paths, file: Path, as_json: bool) -> None:
     """Feed a recording through this software's core logic and show where the decision fell.
 
     FILE is a path, or the name of a recording of this box as `evse-pi faults` shows it. Status 3 when this software
@@ -47,7 +47,10 @@ def command(*, box: Places, file: Path, as_json: bool) -> None:
 
 
 def _lines(
-    recording: Recording, replayed: list[Step], found: list[Decision], apart: list[tuple[Step, tuple[str, ...]]]
+    recording: Recording,
+    replayed: list[ReplayStep],
+    found: list[Decision],
+    apart: list[tuple[ReplayStep, tuple[str, ...]]],
 ) -> list[str]:
     about = recording.about
     zero_ns = about["at_ns"] or replayed[-1].frame.inputs.now_ns
@@ -92,7 +95,10 @@ def _value(outcome: object, name: str) -> str:
 
 
 def _answer(
-    recording: Recording, replayed: list[Step], found: list[Decision], apart: list[tuple[Step, tuple[str, ...]]]
+    recording: Recording,
+    replayed: list[ReplayStep],
+    found: list[Decision],
+    apart: list[tuple[ReplayStep, tuple[str, ...]]],
 ) -> dict[str, Any]:
     about = {name: value for name, value in recording.about.items() if name != "columns"}
     return {

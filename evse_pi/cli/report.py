@@ -21,7 +21,7 @@ from evse_pi.cli.options import json_option, of_a_box
 
 if TYPE_CHECKING:
     from evse_pi.diagnostics.support_report import Part
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "status": ("everything the box says of itself now", {}),
@@ -48,7 +48,7 @@ RECORDINGS_KEPT = 8
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; - is stdout.")
 @json_option("Print what is in it as one JSON object.")
 @of_a_box
-def command(*, box: Places, output: Path | None, as_json: bool) -> None:
+def command(*, box: Paths, output: Path | None, as_json: bool) -> None:
     """Write one archive to attach to a ticket, and say what is in it.
 
     Keys, passcodes, names and addresses are taken out of everything.
@@ -74,7 +74,7 @@ def command(*, box: Places, output: Path | None, as_json: bool) -> None:
         click.echo("\n".join((*contents(parts, missing), f"written: {path} ({len(packed)} bytes)")))
 
 
-def gather(places: Places) -> tuple[list[Part], dict[str, str]]:
+def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
     """Return everything that can be had, and what could not with the reason; a box that does not run gives a report."""
     from evse_pi.diagnostics.support_report import data_part, text_part
 
@@ -83,19 +83,19 @@ def gather(places: Places) -> tuple[list[Part], dict[str, str]]:
     missing: dict[str, str] = {}
     for command_name, (about, fields) in QUESTIONS.items():
         try:
-            parts.append(data_part(command_name, about, ask(places.control_socket, command_name, **fields), names))
+            parts.append(data_part(command_name, about, ask(paths.control_socket, command_name, **fields), names))
         except BoxError as error:
             missing[command_name] = "no box is running" if isinstance(error, BoxNotRunning) else str(error)
     parts.append(data_part("machine", "software, kernel, Python", _machine(), names))
     for name, source in MACHINE_FILES.items():
         with suppress(OSError):
             parts.append(text_part(name, source, Path(source).read_text(errors="replace"), names))
-    installation = places.state_dir / "installation.toml"
+    installation = paths.state_dir / "installation.toml"
     for file in (Path("/etc/evse-pi/installation.toml"), installation):
         with suppress(OSError):
             parts.append(text_part("installation.toml", "the installer's settings", file.read_text(), names))
             break
-    parts += _recordings(places)
+    parts += _recordings(paths)
     journal = _journal()
     if journal:
         parts.append(text_part("journal.txt", "what both processes logged last", journal, names))
@@ -104,16 +104,16 @@ def gather(places: Places) -> tuple[list[Part], dict[str, str]]:
     return parts, missing
 
 
-def _recordings(places: Places) -> list[Part]:
+def _recordings(paths: Paths) -> list[Part]:
     """Return the newest recordings as they are: they hold readings and nothing of anybody."""
     from evse_pi.diagnostics.support_report import Part
-    from evse_pi.recorder.archive import FOLDER, Shelf
+    from evse_pi.recorder.archive import FOLDER, RecordingArchive
 
-    shelf = Shelf(places.state_dir / FOLDER)
+    archive = RecordingArchive(paths.state_dir / FOLDER)
     found = []
-    for name in shelf.names()[-RECORDINGS_KEPT:]:
+    for name in archive.names()[-RECORDINGS_KEPT:]:
         with suppress(OSError):
-            found.append(Part(f"{FOLDER}/{name}", "seconds round a fault", (shelf.folder / name).read_bytes()))
+            found.append(Part(f"{FOLDER}/{name}", "seconds round a fault", (archive.folder / name).read_bytes()))
     return found
 
 

@@ -14,17 +14,17 @@ import click
 
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.commission import invite
-from evse_pi.cli.installer_client import SIMULATED, desk_of
-from evse_pi.cli.options import chosen, place_options
+from evse_pi.cli.installer_client import SIMULATED, installer_client_of
+from evse_pi.cli.options import chosen, path_options
 from evse_pi.paths import SYSTEM_STATE, folder_of
-from evse_pi.run.process_supervisor import Service, Supervisor
+from evse_pi.run.process_supervisor import ProcessSupervisor, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -37,11 +37,11 @@ SAFETY_WATCHDOG_S = 1.0  # as in systemd/evse-pi-safety.service
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class BoxLaunch:
     """What is run, where, and in which environment."""
 
     board: BoardSpec
-    places: Places
+    paths: Paths
     installation: Path
     environment: Mapping[str, str]
     arguments: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def web_options(function: Decorated) -> Decorated:
 )
 @matter_options
 @web_options
-@place_options
+@path_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -93,7 +93,7 @@ def command(
 ) -> None:
     """Run the box in the foreground until Ctrl-C."""
     chosen_places = chosen(context, state_dir, run_dir)
-    board = board or desk_of(chosen_places).office.board_name() or SIMULATED
+    board = board or installer_client_of(chosen_places).box_settings.board_name() or SIMULATED
     run_box(board, chosen_places, simulate=simulate or board == SIMULATED, arguments=_node_arguments(given))
 
 
@@ -128,7 +128,7 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def run_box(name: str, places: Places, *, simulate: bool, arguments: tuple[str, ...] = ()) -> None:
+def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ...] = ()) -> None:
     """Run safety process and node process, and a simulator before them where asked, until a signal ends it.
 
     Raises: BoxError when the board is unknown, a folder cannot be made, or the simulator does not start.
@@ -137,41 +137,41 @@ def run_box(name: str, places: Places, *, simulate: bool, arguments: tuple[str, 
 
     try:
         board = load_board(name)
-        places.state_dir.mkdir(parents=True, exist_ok=True)
-        places.run_dir.mkdir(parents=True, exist_ok=True)
+        paths.state_dir.mkdir(parents=True, exist_ok=True)
+        paths.run_dir.mkdir(parents=True, exist_ok=True)
     except (BoardError, OSError) as error:
         raise BoxError(str(error)) from error
     with ExitStack() as resources:
         environment: Mapping[str, str] = dict(os.environ)
         if simulate:
-            environment = _simulator(board, places, resources)
-            arguments += (f"--simulator={places.simulator_socket}",)
-        box = Box(board, places, _installation(board, places, simulate=simulate), environment, arguments)
-        supervisor = Supervisor(_services(box), places.run_dir, _say)
+            environment = _simulator(board, paths, resources)
+            arguments += (f"--simulator={paths.simulator_socket}",)
+        box = BoxLaunch(board, paths, _installation(board, paths, simulate=simulate), environment, arguments)
+        supervisor = ProcessSupervisor(_services(box), paths.run_dir, _say)
         supervisor.run(on_ready=lambda: _ready(box))
 
 
-def _ready(box: Box) -> None:
+def _ready(box: BoxLaunch) -> None:
     """Say that the box runs and, once they have come up, where its page is and how to let a controller in."""
     _say(f"{box.board.title} is running; ask it with: evse-pi status")
     threading.Thread(target=_welcome, args=(box,), daemon=True).start()
 
 
-def _welcome(box: Box) -> None:
+def _welcome(box: BoxLaunch) -> None:
     if "--no-matter" not in box.arguments:
-        invite(box.places.control_socket, _say)
+        invite(box.paths.control_socket, _say)
     deadline = time.monotonic() + PAGE_WITHIN_S
     while "--no-web" not in box.arguments and time.monotonic() < deadline:
         with suppress(BoxError, OSError):
-            page = ask(box.places.control_socket, "status").get("web")
+            page = ask(box.paths.control_socket, "status").get("web")
             if page and (page["serving"] or page["trouble"]):
                 _say(f"web page: {page['address'] if page['serving'] else page['trouble']}")
                 return
         time.sleep(PAGE_POLL_S)
 
 
-def _services(box: Box) -> list[Service]:
-    shared = ["--board", box.board.name, "--run-dir", str(box.places.run_dir), "--installation", str(box.installation)]
+def _services(box: BoxLaunch) -> list[Service]:
+    shared = ["--board", box.board.name, "--run-dir", str(box.paths.run_dir), "--installation", str(box.installation)]
     python = [sys.executable, "-m"]
     return [
         Service(
@@ -184,22 +184,22 @@ def _services(box: Box) -> list[Service]:
         ),
         Service(
             "node",
-            [*python, "evse_pi.node", *shared, "--state-dir", str(box.places.state_dir), *box.arguments],
+            [*python, "evse_pi.node", *shared, "--state-dir", str(box.paths.state_dir), *box.arguments],
             box.environment,
             NODE_RESTART_S,
         ),
     ]
 
 
-def _simulator(board: BoardSpec, places: Places, resources: ExitStack) -> dict[str, str]:
+def _simulator(board: BoardSpec, paths: Paths, resources: ExitStack) -> dict[str, str]:
     """Start the simulated plant and return the environment in which its devices are seen."""
     from evse_pi.sim.board_wiring import simulator_settings
     from evse_pi.sim.process import SimulatorError, SimulatorProcess
 
     try:
         simulator = SimulatorProcess(
-            places.run_dir,
-            places.state_dir / "cache",
+            paths.run_dir,
+            paths.state_dir / "cache",
             simulator_settings(board),
             dict(os.environ),
             fifo=SIMULATOR_PRIORITY,
@@ -210,12 +210,12 @@ def _simulator(board: BoardSpec, places: Places, resources: ExitStack) -> dict[s
     return simulator.environment
 
 
-def _installation(board: BoardSpec, places: Places, *, simulate: bool) -> Path:
+def _installation(board: BoardSpec, paths: Paths, *, simulate: bool) -> Path:
     """Return the installer's file: of the system, or in a state folder of one's own; a simulated box writes its own."""
     from evse_pi.installation.files import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
 
-    path = folder_of(places) / INSTALLATION.name
-    if simulate and places.state_dir != SYSTEM_STATE and not path.exists():
+    path = folder_of(paths) / INSTALLATION.name
+    if simulate and paths.state_dir != SYSTEM_STATE and not path.exists():
         rated = ratings(board)
         capacity = min(SIMULATED_INSTALLATION.circuit_capacity_ma, rated.rated_current_ma)
         phases = min(SIMULATED_INSTALLATION.phases, rated.phases)

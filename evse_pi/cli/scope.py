@@ -13,14 +13,14 @@ from evse_pi.cli.text_layout import row, show
 from evse_pi.paths import start_hint
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("scope")
 @json_option("Print the samples and the verdicts as one JSON object.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also write the waveform as an image.")
 @of_a_box
-def command(*, box: Places, as_json: bool, png: Path | None) -> None:
+def command(*, box: Paths, as_json: bool, png: Path | None) -> None:
     """Show the pilot's waveform as the converter saw it: plateaus, duty, bands, diode."""
     try:
         view = ask(box.control_socket, "scope")

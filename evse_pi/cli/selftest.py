@@ -16,7 +16,7 @@ from evse_pi.cli.text_layout import row, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 WITHIN_S = 20.0
 POLL_S = 0.1
@@ -26,7 +26,7 @@ POLL_S = 0.1
 @json_option()
 @click.option("--last", is_flag=True, help="Show the last one instead of running a new one.")
 @of_a_box
-def command(*, box: Places, as_json: bool, last: bool) -> None:
+def command(*, box: Paths, as_json: bool, last: bool) -> None:
     """Let the box test itself and show what it measured; status 3 when the test failed."""
     address = box.control_socket
     status = ask(address, "status") if last else _run(address)

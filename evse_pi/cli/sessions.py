@@ -13,7 +13,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import hours, moment, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 PAGE = 1000
 COLUMNS = (
@@ -26,7 +26,7 @@ COLUMNS = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @of_a_box
-def command(*, box: Places, as_json: bool, as_csv: bool, limit: int) -> None:
+def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int) -> None:
     """Show the charging sessions with their times and energy."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")

@@ -12,14 +12,14 @@ from evse_pi.cli.quantities import LIMIT, NONE
 from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("set")
 @click.argument("limit", type=LIMIT)
 @json_option()
 @of_a_box
-def command(*, box: Places, limit: int | str, as_json: bool) -> None:
+def command(*, box: Paths, limit: int | str, as_json: bool) -> None:
     """Set the owner's limit: a current with its unit (16A, 6500mA), or none.
 
     It can only lower what installation, cable and controllers allow.

@@ -11,7 +11,7 @@ import click
 
 from evse_pi.cli.choices import boards, meters, rcd_types, serial_ports
 from evse_pi.cli.client import BoxError
-from evse_pi.cli.installer_client import SIMULATED, desk_of, installer_options, load, show
+from evse_pi.cli.installer_client import SIMULATED, installer_client_of, installer_options, load, show
 from evse_pi.cli.options import chosen
 from evse_pi.cli.quantities import AMPERES, VOLTS, amps
 from evse_pi.cli.questions import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
-    from evse_pi.cli.installer_client import Desk
+    from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
 
 DRAFT = "setup.draft.json"
@@ -70,36 +70,36 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
 
     Asks for what no option says. Whoever stops in the middle finds the answers again the next time.
     """
-    from evse_pi.installer.box_settings import Refused
+    from evse_pi.installer.box_settings import ChangeRefused
 
-    desk = desk_of(chosen(context, options["state_dir"], options["run_dir"]))
+    installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
     try:
-        desk.office.folder.mkdir(parents=True, exist_ok=True)
-        who = desk.who(options["name"], pin_stdin=options["pin_stdin"], wish="setup")
+        installer.box_settings.folder.mkdir(parents=True, exist_ok=True)
+        who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish="setup")
         pin = sys.stdin.readline().strip() if set_pin_stdin else None
         given = {key: value for key, value in options.items() if value is not None}
-        answers = Answers(desk, given, ask_people=not yes)
+        answers = SetupAnswers(installer, given, ask_people=not yes)
         board, installation = answers.collect()
-        changed_board = desk.office.board_name() not in (board.name, None)
+        changed_board = installer.box_settings.board_name() not in (board.name, None)
         if pin is not None:
-            desk.office.choose_pin(pin, who)
-        desk.office.set_up(board, installation, who)
+            installer.box_settings.choose_pin(pin, who)
+        installer.box_settings.set_up(board, installation, who)
         answers.forget()
     except click.Abort as error:
         raise BoxError("setup broken off; the answers are kept, go on with: evse-pi setup") from error
-    except (Refused, OSError) as error:
+    except (ChangeRefused, OSError) as error:
         raise BoxError(str(error)) from error
-    state = desk.put_in_force()
+    state = installer.put_in_force()
     if changed_board and state == "in force":
-        state = f"written; the board changed, restart the box: {_restart(desk)}"
-    pin_set = desk.office.pin.is_set
+        state = f"written; the board changed, restart the box: {_restart(installer)}"
+    pin_set = installer.box_settings.pin.is_set
     facts = {
         "board": board.name,
         **values_of(installation),
         "by": who.name,
         "right": who.right,
         "pin_set": pin_set,
-        "audit": desk.office.trail().state(),
+        "audit": installer.box_settings.trail().state(),
         "state": state,
     }
     rows = [
@@ -111,25 +111,25 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
     show(facts, rows, as_json=options["as_json"])
 
 
-class Answers:
+class SetupAnswers:
     """What is known so far: options, then the draft of an interrupted setup, then what is set, then proposals."""
 
-    def __init__(self, desk: Desk, options: dict[str, Any], *, ask_people: bool) -> None:
-        self._desk = desk
+    def __init__(self, installer: InstallerClient, options: dict[str, Any], *, ask_people: bool) -> None:
+        self._installer = installer
         self._options = options
         self._ask_people = ask_people
-        self._draft = desk.office.folder / DRAFT
+        self._draft = installer.box_settings.folder / DRAFT
         self._given = {**_read_draft(self._draft), **options}
 
     def collect(self) -> tuple[BoardSpec, Installation]:
         """Return board and installation. Raises: BoxError naming the option that is missing or wrong."""
         from evse_pi.core.installation_limits import Installation
-        from evse_pi.installer.box_settings import Refused
+        from evse_pi.installer.box_settings import ChangeRefused
 
         board = self._board()
         try:
-            former = known_from(self._desk.office.installation(board))
-        except Refused:
+            former = known_from(self._installer.box_settings.installation(board))
+        except ChangeRefused:
             former = {}
         known: dict[str, Any] = {}
         for question in questions():
@@ -149,7 +149,7 @@ class Answers:
 
         names = ", ".join(sorted(board_files()))
         first = Question("board", f"Board ({names})", str, lambda *_: None)
-        proposed = self._desk.office.board_name() or _only_board(self._desk)
+        proposed = self._installer.box_settings.board_name() or _only_board(self._installer)
         while True:
             try:
                 return load(self._answer(first, proposed))
@@ -233,12 +233,12 @@ def _read_draft(file: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key in KEYS} if isinstance(found, dict) else {}
 
 
-def _only_board(desk: Desk) -> str | None:
+def _only_board(installer: InstallerClient) -> str | None:
     """Return the board of a box that is nobody's but the person's at the terminal: a simulated one."""
-    return None if desk.places.state_dir == SYSTEM_STATE else SIMULATED
+    return None if installer.paths.state_dir == SYSTEM_STATE else SIMULATED
 
 
-def _restart(desk: Desk) -> str:
-    if desk.places.state_dir == SYSTEM_STATE:
+def _restart(installer: InstallerClient) -> str:
+    if installer.paths.state_dir == SYSTEM_STATE:
         return "sudo systemctl restart evse-pi-safety evse-pi-node"
     return "end `evse-pi run` and start it again"

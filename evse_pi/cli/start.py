@@ -11,7 +11,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 HOLDERS = {
     "RANDOM_DELAY": "the random delay",
@@ -23,7 +23,7 @@ HOLDERS = {
 @click.command("start")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Start a permitted charge now: skip the random delay and the planned start."""
     answer = ask(box.control_socket, "start")
     show(answer, [told(answer)], as_json=as_json)

@@ -16,14 +16,14 @@ from evse_pi.cli.status_text import line, lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("status")
 @json_option("Print JSON; with --watch one object a line.")
 @click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
 @of_a_box
-def command(*, box: Places, as_json: bool, watch: bool) -> None:
+def command(*, box: Paths, as_json: bool, watch: bool) -> None:
     """Show what the box does, and why."""
     address = box.control_socket
     if not watch:

@@ -12,13 +12,13 @@ from evse_pi.cli.set import told
 from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("stop")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Stop charging softly, and permit none until: evse-pi permit."""
     answer = ask(box.control_socket, "stop")
     show(answer, [told(answer)], as_json=as_json)

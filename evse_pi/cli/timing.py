@@ -11,7 +11,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 TITLES = {
     "lateness": "lateness of a tick: from when it was due to when it began",
@@ -24,7 +24,7 @@ BAR = 40
 @click.command("timing")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Show how fast this very box reacts, and the budget that it must keep."""
     timing = ask(box.control_socket, "timing")
     show(timing, lines(timing), as_json=as_json)

@@ -11,13 +11,13 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
 if TYPE_CHECKING:
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 @click.command("wake")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Try to wake a vehicle that ignores the offer, from the first step on."""
     answer = ask(box.control_socket, "wake")
     show(answer, ["the box begins to wake the vehicle, if one is plugged in and sleeps"], as_json=as_json)

@@ -15,7 +15,7 @@ from evse_pi.cli.text_layout import paragraph, row, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 
 ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by then hangs
@@ -24,7 +24,7 @@ ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by
 @click.command("why")
 @json_option()
 @of_a_box
-def command(*, box: Places, as_json: bool) -> None:
+def command(*, box: Paths, as_json: bool) -> None:
     """Say why the box does not charge, or charges at this current, and what to do."""
     try:
         told = ask(box.control_socket, "why", within_s=ANSWER_WITHIN_S)
@@ -61,12 +61,12 @@ def _without_node(run_dir: Path, *, hangs: bool) -> dict[str, Any] | None:
     """Return what the safety process's own record says while no node process answers, None when there is none."""
     import time
 
-    from evse_pi.diagnostics.node_unreachable import orphaned
+    from evse_pi.diagnostics.node_unreachable import explain_without_node
     from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
     from evse_pi.recorder.ring import RingError
 
     try:
         ring = Ring(RingFile(run_dir / RING_FILE))
-        return orphaned(ring.frames(2), ring.header(), time.monotonic_ns(), hangs=hangs)
+        return explain_without_node(ring.frames(2), ring.header(), time.monotonic_ns(), hangs=hangs)
     except (OSError, RingError):
         return None

@@ -15,7 +15,7 @@ DEBOUNCE_NS = 30 * MILLISECOND  # contacts bounce for a few ms; three looks in a
 
 
 @dataclass(frozen=True, slots=True)
-class Supervision:
+class ContactorMonitor:
     """What the contactor was told, when, and since when its contacts say otherwise.
 
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
@@ -34,7 +34,7 @@ class Supervision:
     cycles: int = 0
     openings_under_load: int = 0
 
-    def watch(self, now_ns: int, mirror: bool | None, live: bool | None, board: BoardRatings) -> Supervision:
+    def watch(self, now_ns: int, mirror: bool | None, live: bool | None, board: BoardRatings) -> ContactorMonitor:
         """Return the supervision after one look at the mirror contact and at the load side.
 
         Hazard: H-03 a contactor that stays closed leaves a live plug.
@@ -51,7 +51,7 @@ class Supervision:
         made = self.made or (self.closed and (not any_open if sensed else settled))
         if (wet_ns, dry_ns, dead, made) == (self.wet_ns, self.dry_ns, self.dead, self.made):
             return self
-        return Supervision(
+        return ContactorMonitor(
             self.closed,
             self.ordered_ns,
             self.opened_ns,
@@ -63,19 +63,19 @@ class Supervision:
             self.openings_under_load,
         )
 
-    def order(self, now_ns: int, *, closed: bool, loaded: bool) -> Supervision:
+    def order(self, now_ns: int, *, closed: bool, loaded: bool) -> ContactorMonitor:
         """Return the supervision after an order; `loaded` says that the vehicle was still asking for power."""
         if closed is self.closed:
             return self
         if closed:
-            return Supervision(
+            return ContactorMonitor(
                 closed=True,
                 ordered_ns=now_ns,
                 opened_ns=self.opened_ns,
                 cycles=self.cycles + 1,
                 openings_under_load=self.openings_under_load,
             )
-        return Supervision(
+        return ContactorMonitor(
             ordered_ns=now_ns,
             opened_ns=now_ns,
             cycles=self.cycles,

@@ -13,7 +13,7 @@ LOST_NS = 500 * MILLISECOND  # a feedback contact that trembles is no plug that 
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class LockControl:
     """What the lock shall do, and how far the motor has come with it.
 
     `goal` is True for locked, False for unlocked, None before the first order. `driving` says that the motor runs
@@ -26,25 +26,27 @@ class Lock:
     tries: int = 0
     lost_ns: int | None = None
 
-    def advance(self, now_ns: int, goal: bool | None, feedback: bool | None, *, retry: bool = False) -> Lock:
+    def advance(self, now_ns: int, goal: bool | None, feedback: bool | None, *, retry: bool = False) -> LockControl:
         """Return the lock after one tick; `retry` gives a lock that gave up its five tries again."""
         if goal is not self.goal:
-            return Lock(goal) if feedback is goal else Lock(goal, driving=True, since_ns=now_ns, tries=1)
+            return LockControl(goal) if feedback is goal else LockControl(goal, driving=True, since_ns=now_ns, tries=1)
         if self.driving:
             if now_ns - self.since_ns < PULSE_NS:
                 return self
-            return Lock(goal, since_ns=now_ns, tries=0 if feedback is goal else self.tries)
+            return LockControl(goal, since_ns=now_ns, tries=0 if feedback is goal else self.tries)
         if feedback is goal:
-            return self if self.tries == 0 and self.lost_ns is None else Lock(goal)
+            return self if self.tries == 0 and self.lost_ns is None else LockControl(goal)
         if self.tries == 0:
             if self.lost_ns is None:
-                return Lock(goal, lost_ns=now_ns)
-            return self if now_ns - self.lost_ns < LOST_NS else Lock(goal, driving=True, since_ns=now_ns, tries=1)
+                return LockControl(goal, lost_ns=now_ns)
+            return (
+                self if now_ns - self.lost_ns < LOST_NS else LockControl(goal, driving=True, since_ns=now_ns, tries=1)
+            )
         if self.failed:
-            return Lock(goal, driving=True, since_ns=now_ns, tries=1) if retry else self
+            return LockControl(goal, driving=True, since_ns=now_ns, tries=1) if retry else self
         if now_ns - self.since_ns < BREAK_NS:
             return self
-        return Lock(goal, driving=True, since_ns=now_ns, tries=self.tries + 1)
+        return LockControl(goal, driving=True, since_ns=now_ns, tries=self.tries + 1)
 
     @property
     def motor(self) -> bool | None:

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 from evse_pi.core.faults import RETESTED, Clear, Fault, FaultBook, latched
 from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.limits import Limit, Offer
-from evse_pi.core.monitors import Doing, Watch, first_watch
+from evse_pi.core.monitors import ControlContext, Monitors, first_monitors
 from evse_pi.core.pilot import DiodeVerdict
 from evse_pi.core.pilot_monitor import CABLE_EXPECTED_NS
 from evse_pi.core.rcd_monitor import RECLOSE_WAIT_NS
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
-from evse_pi.core.transition_log import Journal
+from evse_pi.core.transition_log import TransitionLog
 from evse_pi.core.wakeup import Waking
 from hal.units import MILLISECOND, SECOND, DutyPpm, Milliamps
 
@@ -136,7 +136,7 @@ def evse_state(pilot: PilotState, mode: PilotMode) -> EvseState:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class MachineStatus:
     """What the box says of itself: the limit that wins, whether somebody permits, and why it does what it does."""
 
     evse_state: EvseState
@@ -152,12 +152,12 @@ class MachineState:
 
     phase: Phase
     since_ns: int
-    watch: Watch
+    watch: Monitors
     book: FaultBook
     offer: Offer
     waking: Waking
-    status: Status
-    journal: Journal
+    status: MachineStatus
+    journal: TransitionLog
     outputs: Outputs
 
 
@@ -166,12 +166,14 @@ def initial(now_ns: int, former: Iterable[Fault] = ()) -> MachineState:
     return MachineState(
         phase=Phase.TESTING,
         since_ns=now_ns,
-        watch=first_watch(now_ns),
+        watch=first_monitors(now_ns),
         book=latched(former, now_ns),
         offer=Offer(),
         waking=Waking(0, now_ns, now_ns),
-        status=Status(EvseState.F, Limit(LimitSource.LEASE, Milliamps(0)), permitted=False, reason=Reason.SELF_TEST),
-        journal=Journal(),
+        status=MachineStatus(
+            EvseState.F, Limit(LimitSource.LEASE, Milliamps(0)), permitted=False, reason=Reason.SELF_TEST
+        ),
+        journal=TransitionLog(),
         outputs=SAFE_OUTPUTS,
     )
 
@@ -182,7 +184,7 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
     Hazard: H-01 to H-07 and H-13 to H-15; the contactor is closed in no phase but CHARGING and STOPPING.
     """
     now_ns = inputs.now_ns
-    doing = Doing(
+    doing = ControlContext(
         state.outputs.pilot, state.offer.reference_ma(), standby=state.phase is Phase.STANDBY, faults=state.book.active
     )
     watch = state.watch.advance(inputs, settings, doing)
@@ -236,7 +238,7 @@ def _closable(state: MachineState, settings: MachineSettings, now_ns: int) -> bo
 
 
 def _refusal(
-    watch: Watch, book: FaultBook, limit: Limit, settings: MachineSettings, now_ns: int
+    watch: Monitors, book: FaultBook, limit: Limit, settings: MachineSettings, now_ns: int
 ) -> tuple[Reason, int] | None:
     """Return the first reason not to charge and when it ends, 0 for not known; None when charging is allowed."""
     demand = watch.lease.demand
@@ -259,7 +261,7 @@ def _refusal(
     return None
 
 
-def _fault_reason(watch: Watch, book: FaultBook, settings: MachineSettings) -> tuple[Reason, int]:
+def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings) -> tuple[Reason, int]:
     """Return FAULT, or when the box itself will reset a residual current trip."""
     rcd = watch.rcd
     alone = book.active == {Fault.RCD_TRIPPED} and rcd.tripped_ns is not None
@@ -268,7 +270,7 @@ def _fault_reason(watch: Watch, book: FaultBook, settings: MachineSettings) -> t
     return Reason.FAULT, 0
 
 
-def _clearing(watch: Watch, now_ns: int) -> Clear:
+def _clearing(watch: Monitors, now_ns: int) -> Clear:
     """Return the ways of clearing a fault that are open in this tick."""
     clearing = Clear.RESTART
     if watch.unplugged(now_ns):
@@ -280,7 +282,7 @@ def _clearing(watch: Watch, now_ns: int) -> Clear:
     return clearing
 
 
-def _waking(state: MachineState, watch: Watch, settings: MachineSettings, now_ns: int, *, refused: bool) -> Waking:
+def _waking(state: MachineState, watch: Monitors, settings: MachineSettings, now_ns: int, *, refused: bool) -> Waking:
     """Return where the wake-up ladder stands: at its foot after plug-in, after C, for a new offer and on request.
 
     A vehicle that asks takes the box off the ladder: no step is due then, and one that is being taken is over.
@@ -318,7 +320,7 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     return MachineState(phase, since_ns, watch, state.book, offer, waking, state.status, state.journal, outputs)
 
 
-def _generator(phase: Phase, watch: Watch, offer: Offer, waking: Waking) -> PilotOutput:
+def _generator(phase: Phase, watch: Monitors, offer: Offer, waking: Waking) -> PilotOutput:
     """Return what the generator does in `phase`."""
     if phase in _OFFERING_PHASES:
         return PilotOutput(PilotMode.PWM, offer.duty_ppm)
@@ -336,7 +338,7 @@ def _told(
     watch, demand = state.watch, state.watch.lease.demand
     mode = state.outputs.pilot.mode
     reason, until_ns = _reason(state, refusal, settings, now_ns)
-    status = Status(
+    status = MachineStatus(
         evse_state(watch.pilot.state, mode),
         limit,
         demand is not None and demand.permitted and watch.lease.valid(now_ns),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.core.contactor_monitor import Supervision
+from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.lease import Lease
 from evse_pi.core.limits import Limit, tightest
-from evse_pi.core.lock_control import Lock
+from evse_pi.core.lock_control import LockControl
 from evse_pi.core.overcurrent import Overcurrent
-from evse_pi.core.pilot_monitor import CableObservation, Observation
-from evse_pi.core.rcd_monitor import Rcd
+from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
+from evse_pi.core.rcd_monitor import RcdMonitor
 from evse_pi.core.records import Request
 from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
@@ -30,7 +30,7 @@ _RCD_TRIPPED = frozenset((Fault.RCD_TRIPPED,))
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class ControlContext:
     """What the box was doing when this tick's inputs were read.
 
     `reference_ma` is the highest current that the vehicle may rightly draw, `standby` that the box neither offers nor
@@ -44,21 +44,21 @@ class Doing:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Monitors:
     """What the smaller machines know."""
 
-    pilot: Observation
-    cable: CableObservation
+    pilot: PilotMonitor
+    cable: CableMonitor
     lease: Lease
-    contactor: Supervision
+    contactor: ContactorMonitor
     tests: SelfTest
-    rcd: Rcd
-    lock: Lock
+    rcd: RcdMonitor
+    lock: LockControl
     derating: Derating
     supply: Supply
     overcurrent: Overcurrent
 
-    def advance(self, inputs: Inputs, settings: MachineSettings, doing: Doing) -> Watch:
+    def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
         now_ns, board = inputs.now_ns, settings.board
         pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output)
@@ -77,7 +77,7 @@ class Watch:
         if board.lock_fitted:
             goal = _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
             lock = lock.advance(now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders)
-        return Watch(
+        return Monitors(
             pilot,
             cable,
             lease,
@@ -90,7 +90,9 @@ class Watch:
             self.overcurrent.advance(now_ns, meter, doing.reference_ma, closed=contactor.closed),
         )
 
-    def _order_rcd(self, rcd: Rcd, orders: Request, settings: MachineSettings, doing: Doing, now_ns: int) -> Rcd:
+    def _order_rcd(
+        self, rcd: RcdMonitor, orders: Request, settings: MachineSettings, doing: ControlContext, now_ns: int
+    ) -> RcdMonitor:
         """Return the device after orders and with what is due begun: only under a contactor that is proven open."""
         if self.pilot.state is PilotState.A:
             rcd = rcd.unplugged()
@@ -169,16 +171,16 @@ class Watch:
         )
 
 
-def first_watch(now_ns: int) -> Watch:
+def first_monitors(now_ns: int) -> Monitors:
     """Return what is known at the start: nothing, and a self-test has begun."""
-    return Watch(
-        pilot=Observation(since_ns=now_ns, seen_ns=now_ns),
-        cable=CableObservation(since_ns=now_ns),
+    return Monitors(
+        pilot=PilotMonitor(since_ns=now_ns, seen_ns=now_ns),
+        cable=CableMonitor(since_ns=now_ns),
         lease=Lease(),
-        contactor=Supervision(ordered_ns=now_ns, opened_ns=now_ns),
+        contactor=ContactorMonitor(ordered_ns=now_ns, opened_ns=now_ns),
         tests=SelfTest().begun(now_ns),
-        rcd=Rcd(),
-        lock=Lock(),
+        rcd=RcdMonitor(),
+        lock=LockControl(),
         derating=Derating(),
         supply=Supply(),
         overcurrent=Overcurrent(),
@@ -193,7 +195,7 @@ def _ordered(tests: SelfTest, orders: Request, *, closed: bool) -> SelfTest:
 
 
 def _lock_goal(
-    goal: bool | None, pilot: Observation, contactor: Supervision, settings: MachineSettings, now_ns: int
+    goal: bool | None, pilot: PilotMonitor, contactor: ContactorMonitor, settings: MachineSettings, now_ns: int
 ) -> bool | None:
     """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
 

@@ -30,7 +30,7 @@ _NOTHING_ACCEPTED, _NO_VERDICT = Debounce(), DiodeCheck()
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class PilotMonitor:
     """What the vehicle shows: `state` since `since_ns`, last seen at `seen_ns`.
 
     While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the state of before is
@@ -45,7 +45,7 @@ class Observation:
     diode: DiodeCheck = _NO_VERDICT
     doubted: Fault | None = None
 
-    def advance(self, now_ns: int, reading: PilotReading | None, output: PilotOutput) -> Observation:
+    def advance(self, now_ns: int, reading: PilotReading | None, output: PilotOutput) -> PilotMonitor:
         """Return what is known after one more window, taken while the generator did `output`."""
         doubted = Fault.PILOT_ADC_FAILED if reading is None else doubt(reading, output)
         if reading is None:
@@ -56,11 +56,11 @@ class Observation:
         debounce = self.debounce.accept(seen, high_mv)
         state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
         if state is not self.state:
-            return Observation(state, now_ns, now_ns, debounce, diode, doubted)
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted)
         seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
-            return Observation(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted)
-        return Observation(state, self.since_ns, seen_ns, debounce, diode, doubted)
+            return PilotMonitor(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted)
+        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted)
 
     @property
     def connected(self) -> bool:
@@ -86,7 +86,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class CableObservation:
+class CableMonitor:
     """The cable in the socket, believed once it has read the same for 200 ms.
 
     Hazard: H-04 overload of the cable; while a vehicle is connected a rating can fall and never rise.
@@ -96,18 +96,18 @@ class CableObservation:
     candidate: Cable = Cable.NONE
     since_ns: int = 0
 
-    def advance(self, now_ns: int, ohms: Ohms | None, *, connected: bool) -> CableObservation:
+    def advance(self, now_ns: int, ohms: Ohms | None, *, connected: bool) -> CableMonitor:
         """Return what is known after one more reading."""
         seen = cable_for(ohms)
         if seen is not self.candidate:
-            return CableObservation(self.accepted, seen, now_ns)
+            return CableMonitor(self.accepted, seen, now_ns)
         if seen is self.accepted or now_ns - self.since_ns < CABLE_STEADY_NS:
             return self
         if connected and self.accepted.rating_ma and seen.rating_ma > self.accepted.rating_ma:
             return self
-        return CableObservation(seen, seen, self.since_ns)
+        return CableMonitor(seen, seen, self.since_ns)
 
-    def faults(self, now_ns: int, pilot: Observation) -> frozenset[Fault]:
+    def faults(self, now_ns: int, pilot: PilotMonitor) -> frozenset[Fault]:
         """Return what is wrong with the cable, given when the vehicle was connected."""
         if self.accepted is Cable.INVALID:
             return frozenset((Fault.PROXIMITY_INVALID,))

@@ -32,7 +32,7 @@ _PULSES = {RcdStage.CLEARING: RcdStage.CLEARED, RcdStage.RESETTING: RcdStage.SET
 
 
 @dataclass(frozen=True, slots=True)
-class Rcd:
+class RcdMonitor:
     """The device, its last test and its last trip.
 
     `stage` since `since_ns`; in a stage that waits for the reset, `quiet_ns` is since when it is not tripped.
@@ -55,7 +55,7 @@ class Rcd:
     reset_took_ns: int = 0
     released: bool = False
 
-    def advance(self, now_ns: int, *, tripped: bool, closed_ns: int | None) -> Rcd:
+    def advance(self, now_ns: int, *, tripped: bool, closed_ns: int | None) -> RcdMonitor:
         """Return the device after one tick; `closed_ns` is when the contactor was closed, None while it is open."""
         if self.stage is not RcdStage.IDLE:
             return self._carry_on(now_ns, tripped=tripped)
@@ -64,11 +64,11 @@ class Rcd:
             return replace(self, tripped_ns=now_ns, locked_out=self.locked_out or early, tested_ns=None, fresh=False)
         return replace(self, released=False) if self.released else self
 
-    def test(self, now_ns: int) -> Rcd:
+    def test(self, now_ns: int) -> RcdMonitor:
         """Return the device with its test begun. Hazard: H-05; never while the contactor is closed."""
         return replace(self, stage=RcdStage.CLEARING, since_ns=now_ns, quiet_ns=None, testing=True)
 
-    def reset(self, now_ns: int, *, by_user: bool) -> Rcd:
+    def reset(self, now_ns: int, *, by_user: bool) -> RcdMonitor:
         """Return the device with its reset begun, by a person, or else counted as a reclosure."""
         return replace(
             self,
@@ -80,11 +80,11 @@ class Rcd:
             reclosures=0 if by_user else self.reclosures + 1,
         )
 
-    def unplugged(self) -> Rcd:
+    def unplugged(self) -> RcdMonitor:
         """Return the device when no vehicle is connected any more: the next one gets its own test and retries."""
         return replace(self, fresh=False, reclosures=0) if self.fresh or self.reclosures else self
 
-    def forgiven(self) -> Rcd:
+    def forgiven(self) -> RcdMonitor:
         """Return the device after the installer acknowledged a failed test; the next one must pass."""
         return replace(self, failed=False) if self.failed else self
 
@@ -125,7 +125,7 @@ class Rcd:
         found = frozenset((Fault.RCD_TRIPPED,)) if self.tripped_ns is not None else NO_FAULTS
         return found | {Fault.RCD_TEST_FAILED} if self.failed else found
 
-    def _carry_on(self, now_ns: int, *, tripped: bool) -> Rcd:
+    def _carry_on(self, now_ns: int, *, tripped: bool) -> RcdMonitor:
         elapsed_ns = now_ns - self.since_ns
         if self.stage in _PULSES:
             if elapsed_ns < RESET_PULSE_NS:
@@ -147,12 +147,12 @@ class Rcd:
             return replace(self, stage=RcdStage.INJECTING, since_ns=now_ns)
         return self._finished(now_ns, elapsed_ns)
 
-    def _finished(self, now_ns: int, elapsed_ns: int) -> Rcd:
+    def _finished(self, now_ns: int, elapsed_ns: int) -> RcdMonitor:
         done = replace(self, stage=RcdStage.IDLE, since_ns=now_ns, testing=False)
         if self.testing:
             return replace(done, tested_ns=now_ns, fresh=True, failed=False, reset_took_ns=elapsed_ns)
         return replace(done, tripped_ns=None, released=True)
 
-    def _given_up(self, now_ns: int) -> Rcd:
+    def _given_up(self, now_ns: int) -> RcdMonitor:
         done = replace(self, stage=RcdStage.IDLE, since_ns=now_ns, testing=False)
         return replace(done, failed=True, tested_ns=None, fresh=False) if self.testing else done

@@ -137,7 +137,7 @@ class Snapshot:
     offset_mv: Millivolts = _NO_OFFSET
 
 
-class DecodeError(ValueError):
+class RecordDecodeError(ValueError):
     """These bytes are no record of this version; the only exception that decoding raises."""
 
 
@@ -288,15 +288,15 @@ class _Form:
     def unpack(self, body: bytes, at: int) -> tuple[list[Any], int]:
         """Return the values that begin at `at`, and where the next begin. Raises: DecodeError."""
         if len(body) - at < self.struct.size:
-            raise DecodeError(f"{len(body)} bytes end in the middle of {self.fields[0].name}")
+            raise RecordDecodeError(f"{len(body)} bytes end in the middle of {self.fields[0].name}")
         numbers = self.struct.unpack_from(body, at)
-        self._check(numbers, DecodeError)
+        self._check(numbers, RecordDecodeError)
         try:
             return [
                 field.read(number) for field, number in zip(self.fields, numbers, strict=True)
             ], at + self.struct.size
         except ValueError as error:
-            raise DecodeError(f"{error}") from error
+            raise RecordDecodeError(f"{error}") from error
 
     def _check(self, numbers: Any, kind: type[ValueError]) -> None:
         for field, number in zip(self.fields, numbers, strict=True):
@@ -352,7 +352,7 @@ def decode_snapshot(datagram: bytes) -> Snapshot:
     _expect_end(body, at)
     numbers = [transition[0] for transition in transitions]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers)) if numbers else []):
-        raise DecodeError(f"transitions {numbers}: numbers must rise by one")
+        raise RecordDecodeError(f"transitions {numbers}: numbers must rise by one")
     return Snapshot(
         **_named(_SNAPSHOT, values),
         transitions=tuple(Transition(*each) for each in transitions),
@@ -374,19 +374,19 @@ def _framed(kind: int, body: bytes) -> bytes:
 
 def _unframed(kind: int, datagram: bytes) -> bytes:
     if len(datagram) < _HEADER.size:
-        raise DecodeError(f"{len(datagram)} bytes: a header has {_HEADER.size}")
+        raise RecordDecodeError(f"{len(datagram)} bytes: a header has {_HEADER.size}")
     magic, version, found, length = _HEADER.unpack_from(datagram)
     if (magic, version, found) != (MAGIC, VERSION, kind):
-        raise DecodeError(f"magic {magic!r} version {version} kind {found}: {MAGIC!r}, {VERSION} and {kind}")
+        raise RecordDecodeError(f"magic {magic!r} version {version} kind {found}: {MAGIC!r}, {VERSION} and {kind}")
     if length != len(datagram):
-        raise DecodeError(f"length {length}: {len(datagram)} bytes came")
+        raise RecordDecodeError(f"length {length}: {len(datagram)} bytes came")
     return datagram[_HEADER.size :]
 
 
 def _repeated(form: _Form, body: bytes, at: int, most: int) -> tuple[list[list[Any]], int]:
     """Return what a count byte at `at` announces, at most `most` times `form`, and where the next begins."""
     if at >= len(body) or body[at] > most:
-        raise DecodeError(f"{form.fields[0].name}: count missing or above {most}")
+        raise RecordDecodeError(f"{form.fields[0].name}: count missing or above {most}")
     count, at = body[at], at + 1
     found = []
     for _ in range(count):
@@ -397,4 +397,4 @@ def _repeated(form: _Form, body: bytes, at: int, most: int) -> tuple[list[list[A
 
 def _expect_end(body: bytes, at: int) -> None:
     if at != len(body):
-        raise DecodeError(f"{len(body) - at} bytes to spare")
+        raise RecordDecodeError(f"{len(body) - at} bytes to spare")

@@ -16,8 +16,8 @@ from hal.units import MILLISECOND, SECOND
 if TYPE_CHECKING:
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine_settings import MachineSettings
-    from evse_pi.core.pilot_monitor import CableObservation, Observation
-    from evse_pi.core.rcd_monitor import Rcd
+    from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
+    from evse_pi.core.rcd_monitor import RcdMonitor
 
 RAIL_WINDOWS = 3
 STAGE_LIMIT_NS = 2 * SECOND
@@ -103,7 +103,7 @@ class SelfTest:
         return SelfTest(Stage.LOW_RAIL, now_ns, failed=self.failed)
 
     def advance(
-        self, inputs: Inputs, pilot: Observation, cable: CableObservation, rcd: Rcd, settings: MachineSettings
+        self, inputs: Inputs, pilot: PilotMonitor, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings
     ) -> SelfTest:
         """Return the self-test after one tick of a run, and itself while none is under way.
 
@@ -119,7 +119,7 @@ class SelfTest:
             return self._rcd(inputs, cable, rcd, settings)
         return self._high_rail(inputs, pilot) if self.stage is Stage.HIGH_RAIL else self
 
-    def _low_rail(self, inputs: Inputs, pilot: Observation, settings: MachineSettings) -> SelfTest:
+    def _low_rail(self, inputs: Inputs, pilot: PilotMonitor, settings: MachineSettings) -> SelfTest:
         low_mv = _line_mv(inputs)
         if low_mv is None or pilot.doubted is not None or not LOW_RAIL_MV[0] <= low_mv <= LOW_RAIL_MV[1]:
             return self._wait(inputs, Check.PILOT_LOW_RAIL, low_mv, LOW_RAIL_MV)
@@ -144,7 +144,7 @@ class SelfTest:
             return self
         return self._fail(now_ns, Fault.CONTACTOR_WELDED, *found)
 
-    def _rcd(self, inputs: Inputs, cable: CableObservation, rcd: Rcd, settings: MachineSettings) -> SelfTest:
+    def _rcd(self, inputs: Inputs, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings) -> SelfTest:
         now_ns, board = inputs.now_ns, settings.board
         found: tuple[Evidence, ...] = ()
         if board.rcd_fitted:
@@ -166,7 +166,7 @@ class SelfTest:
             found += (Evidence(Check.PROXIMITY, now_ns, rating_ma, 0, Cable.A63.rating_ma),)
         return self._on(now_ns, Stage.HIGH_RAIL, *found)
 
-    def _high_rail(self, inputs: Inputs, pilot: Observation) -> SelfTest:
+    def _high_rail(self, inputs: Inputs, pilot: PilotMonitor) -> SelfTest:
         now_ns, seen = inputs.now_ns, pilot.debounce.state
         high_mv = None if inputs.pilot is None else inputs.pilot.high_mv
         lowest, highest = HIGH_RAIL_MV.get(seen, HIGH_RAIL_MV[PilotState.A])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class TransitionLog:
     """The last 16 transitions, oldest first; numbers begin at 1."""
 
     transitions: tuple[Transition, ...] = ()
@@ -23,7 +23,7 @@ class Journal:
         self,
         now_ns: int,
         shown: tuple[EvseState, PilotState, bool, Milliamps, frozenset[Fault], Reason],
-    ) -> Journal:
+    ) -> TransitionLog:
         """Return the journal after a tick that shows `shown`, the fields of a Transition after its instant."""
         last = self.transitions[-1] if self.transitions else None
         if last is not None and shown == (
@@ -36,4 +36,4 @@ class Journal:
         ):
             return self
         number = last.number + 1 if last is not None else 1
-        return Journal((*self.transitions[1 - MAX_TRANSITIONS :], Transition(number, now_ns, *shown)))
+        return TransitionLog((*self.transitions[1 - MAX_TRANSITIONS :], Transition(number, now_ns, *shown)))

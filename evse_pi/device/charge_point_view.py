@@ -9,7 +9,7 @@ from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
-    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.session import Session
     from evse_pi.core.evidence import Evidence
     from evse_pi.core.faults import Fault
@@ -46,7 +46,7 @@ class SelfTestView:
 
 
 @dataclass(frozen=True, slots=True)
-class ChargerView:
+class ChargePointView:
     """All there is to know of the box at `now_ns`.
 
     `heard` is false while the safety process is silent: what only it knows is then what it said last.
@@ -86,17 +86,17 @@ class ChargerView:
     rated_discharge_ma: Milliamps = NO_DISCHARGE_MA
 
 
-class Charger(Protocol):
+class ChargePointInterface(Protocol):
     """The box. `changed` emits a view for every transition in its order, after every ask, and once a second."""
 
     @property
-    def changed(self) -> Observable[ChargerView]:
+    def changed(self) -> Observable[ChargePointView]:
         """Return what emits the view after each change."""
 
-    def view(self) -> ChargerView:
+    def view(self) -> ChargePointView:
         """Return the box as it is now."""
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: LimitRequest) -> None:
         """Put an ask in the name of its source, in place of that source's last one.
 
         Raises: ValueError for a source that is not the node's, or a limit outside 0 to 80 A.
@@ -105,7 +105,7 @@ class Charger(Protocol):
     def withdraw(self, source: LimitSource) -> None:
         """Forget what `source` asked."""
 
-    def ask_of(self, source: LimitSource) -> Ask | None:
+    def ask_of(self, source: LimitSource) -> LimitRequest | None:
         """Return what `source` asks now."""
 
     def start_self_test(self) -> None:

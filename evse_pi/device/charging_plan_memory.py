@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
-from evse_pi.charging.schedule import Pursuit
+from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.targets import Target
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
@@ -31,7 +31,7 @@ class KeptPlan:
 
     machine_boot: str
     window_s: int = USUAL_RANDOM_DELAY_S
-    pursuit: Pursuit | None = None
+    pursuit: TargetProgress | None = None
     delay: RandomDelay | None = None
     mode: ChargeMode = ChargeMode.MANUAL
 
@@ -78,7 +78,7 @@ def recalled(store: KeyValueStore) -> KeptPlan | None:
         return KeptPlan(
             str(fields["machine_boot"]),
             int(fields["window_s"]),
-            None if pursuit is None else Pursuit(**(pursuit | {"target": Target(**pursuit["target"])})),
+            None if pursuit is None else TargetProgress(**(pursuit | {"target": Target(**pursuit["target"])})),
             None if delay is None else RandomDelay(DelayCause[delay["cause"]], int(delay["until_ns"])),
             ChargeMode[fields["mode"]],
         )

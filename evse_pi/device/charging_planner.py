@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
-from evse_pi.charging.random_delay import DelayCause, drawn
+from evse_pi.charging.random_delay import DelayCause, draw_delay
 from evse_pi.charging.schedule import (
     CLOCKLESS,
     Plan,
-    Prospect,
-    Standing,
-    attend,
+    PlanningInput,
+    PlanStatus,
+    assess_target,
     available_power_mw,
     begun,
     goes_by_soc,
-    pursue,
+    plan_charging,
 )
 from evse_pi.charging.schedule import UNPLANNED as NO_PLAN
 from evse_pi.charging.targets import coming
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.modes import Adjustment
     from evse_pi.charging.random_delay import RandomDelay
-    from evse_pi.device.charge_point_view import Charger, ChargerView
-    from evse_pi.device.planner import Situation
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
+    from evse_pi.device.planner import PlanningContext
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.storage import KeyValueStore
 
@@ -65,7 +65,7 @@ class ChargingPlanner:
 
     def __init__(
         self,
-        charger: Charger,
+        charger: ChargePointInterface,
         zone: tzinfo,
         entropy: Entropy,
         store: KeyValueStore,
@@ -91,7 +91,7 @@ class ChargingPlanner:
         self._stored = recalled(store)
         kept = self._stored or KeptPlan(machine_boot)
         if kept.machine_boot != machine_boot:
-            delay = drawn(DelayCause.POWER_RETURN, charger.view().now_ns, kept.window_s, entropy.below)
+            delay = draw_delay(DelayCause.POWER_RETURN, charger.view().now_ns, kept.window_s, entropy.below)
             kept = replace(kept, machine_boot=machine_boot, delay=delay)
         self._kept = kept
         if self.delay is not None:
@@ -108,7 +108,7 @@ class ChargingPlanner:
     def notice(self) -> str | None:
         """That a target cannot be reached in time."""
         due = self.plan.due
-        if self.plan.standing is not Standing.LATE or due is None:
+        if self.plan.status is not PlanStatus.LATE or due is None:
             return None
         at = datetime.fromtimestamp(due.at_s, self._zone)
         return f"the charging target of {at:%Y-%m-%d %H:%M} cannot be reached in time"
@@ -123,24 +123,24 @@ class ChargingPlanner:
         self._at_once = True
         self.start_now()
 
-    def next_charge(self, situation: Situation) -> NextCharge:
+    def next_charge(self, context: PlanningContext) -> NextCharge:
         """Return what controllers see of the plan, and ask the box for what follows from it."""
-        view, mode = situation.view, self._mode()
-        if situation.supply in _SUSPENDED or situation.state is None:
+        view, mode = context.view, self._mode()
+        if context.supply in _SUSPENDED or context.state is None:
             return UNPLANNED  # the asks stand, so that nothing starts before its time when the supply is back
-        now_s = None if situation.now_s is None else situation.now_s + MATTER_EPOCH_UNIX_S
-        present = situation.state in _PLUGGED_IN and view.session is not None
-        supplied = present and situation.supply in _SUPPLYING
-        kept = replace(self._kept.changed_to(mode), window_s=situation.randomization_window_s)
-        if not situation.targets:
+        now_s = None if context.now_s is None else context.now_s + MATTER_EPOCH_UNIX_S
+        present = context.state in _PLUGGED_IN and view.session is not None
+        supplied = present and context.supply in _SUPPLYING
+        kept = replace(self._kept.changed_to(mode), window_s=context.randomization_window_s)
+        if not context.targets:
             self.plan = NO_PLAN
             kept = replace(kept, pursuit=None)
         elif now_s is None:
             self.plan = CLOCKLESS if supplied else NO_PLAN
         elif mode is ChargeMode.TIME_OF_USE:
-            kept = self._pursued(kept, situation, now_s, supplied=supplied)
+            kept = self._pursued(kept, context, now_s, supplied=supplied)
         elif supplied:
-            pursuit, self.plan = attend(kept.pursuit, self._prospect(situation, now_s, mode))
+            pursuit, self.plan = assess_target(kept.pursuit, self._planning_input(context, now_s, mode))
             kept = replace(kept, pursuit=pursuit)
         else:
             self.plan = NO_PLAN
@@ -149,61 +149,61 @@ class ChargingPlanner:
         self._explicit = self._at_once = False
         self._keep(kept)
         self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
-        return self._shown(situation, view.now_ns) if supplied else UNPLANNED
+        return self._shown(context, view.now_ns) if supplied else UNPLANNED
 
-    def _pursued(self, kept: KeptPlan, situation: Situation, now_s: int, *, supplied: bool) -> KeptPlan:
+    def _pursued(self, kept: KeptPlan, context: PlanningContext, now_s: int, *, supplied: bool) -> KeptPlan:
         """Plan, and draw the random delay of a charge that begins by plan."""
-        view, before = situation.view, kept.pursuit
-        prospect = self._prospect(situation, now_s, ChargeMode.TIME_OF_USE)
+        view, before = context.view, kept.pursuit
+        planning_input = self._planning_input(context, now_s, ChargeMode.TIME_OF_USE)
         if not supplied or view.session is None:
-            self.plan = Plan(Standing.WAITING) if prospect.dues else NO_PLAN
+            self.plan = Plan(PlanStatus.WAITING) if planning_input.dues else NO_PLAN
             return kept
-        pursuit, self.plan = pursue(before, prospect)
-        if self._at_once and pursuit is not None and self.plan.standing is Standing.WAITING:
-            pursuit, self.plan = begun(pursuit, prospect)
+        pursuit, self.plan = plan_charging(before, planning_input)
+        if self._at_once and pursuit is not None and self.plan.status is PlanStatus.WAITING:
+            pursuit, self.plan = begun(pursuit, planning_input)
         begins = pursuit is not None and pursuit.goal_s is not None and (before is None or before.goal_s is None)
         delay = kept.delay
         if begins and not self._explicit and not view.contactor_closed and self.plan.delay_below_s:
-            planned = drawn(DelayCause.PLANNED_START, view.now_ns, self.plan.delay_below_s, self._entropy.below)
+            planned = draw_delay(DelayCause.PLANNED_START, view.now_ns, self.plan.delay_below_s, self._entropy.below)
             delay = delay or planned
         elif self.plan.holds and delay is not None and delay.cause is DelayCause.PLANNED_START:
             delay = None
         return replace(kept, pursuit=pursuit, delay=delay)
 
-    def _prospect(self, situation: Situation, now_s: int, mode: ChargeMode) -> Prospect:
-        view, vehicle = situation.view, situation.view.vehicle
+    def _planning_input(self, context: PlanningContext, now_s: int, mode: ChargeMode) -> PlanningInput:
+        view, vehicle = context.view, context.view.vehicle
         no_surplus = mode is ChargeMode.SOLAR and not surplus(self._adjustment(), view.now_ns)
-        current_ma = 0 if no_surplus else situation.maximum_charge_ma
+        current_ma = 0 if no_surplus else context.maximum_charge_ma
         session, energy_mwh = (0, 0) if view.session is None else (view.session.number, view.session.energy_mwh)
-        return Prospect(
+        return PlanningInput(
             now_s=now_s,
-            dues=coming(situation.targets, now_s, self._zone),
+            dues=coming(context.targets, now_s, self._zone),
             session=session,
             energy_mwh=energy_mwh,
             power_mw=available_power_mw(current_ma, view.voltage_mv, view.phases),
-            window_s=situation.randomization_window_s,
+            window_s=context.randomization_window_s,
             soc_percent=vehicle.state_of_charge_percent,
             capacity_mwh=vehicle.battery_capacity_mwh,
         )
 
-    def _delays(self, delay: RandomDelay, view: ChargerView, *, present: bool) -> bool:
+    def _delays(self, delay: RandomDelay, view: ChargePointView, *, present: bool) -> bool:
         """Return whether a delay still has a start to hold up."""
         if not delay.running(view.now_ns):
             return False
         if delay.cause is DelayCause.PLANNED_START:
-            return present and self._mode() is ChargeMode.TIME_OF_USE and self.plan.standing is not Standing.NOTHING
+            return present and self._mode() is ChargeMode.TIME_OF_USE and self.plan.status is not PlanStatus.NOTHING
         return present or not view.heard
 
-    def _shown(self, situation: Situation, now_ns: int) -> NextCharge:
+    def _shown(self, context: PlanningContext, now_ns: int) -> NextCharge:
         """Return the plan as attributes; the start is that of the charge, the random delay included."""
         plan = self.plan
-        if plan.due is None or situation.now_s is None:
+        if plan.due is None or context.now_s is None:
             return UNPLANNED
         start_s, target = plan.start_s, plan.due.target
         if start_s is not None and self.delay is not None:
-            delayed_s = situation.now_s + MATTER_EPOCH_UNIX_S + (self.delay.until_ns - now_ns) // SECOND
+            delayed_s = context.now_s + MATTER_EPOCH_UNIX_S + (self.delay.until_ns - now_ns) // SECOND
             start_s = max(start_s, delayed_s)
-        vehicle = situation.view.vehicle
+        vehicle = context.view.vehicle
         known = vehicle.state_of_charge_percent is not None and vehicle.battery_capacity_mwh is not None
         by_soc = goes_by_soc(target, known=known)
         return NextCharge(
@@ -213,7 +213,7 @@ class ChargingPlanner:
             target_soc_percent=target.soc_percent if by_soc else None,
         )
 
-    def _act(self, wanted: dict[Any, Ask]) -> None:
+    def _act(self, wanted: dict[Any, LimitRequest]) -> None:
         """Ask for what is not asked for already, and for nothing else."""
         for source in MODE_SOURCES:
             present, ask = self._charger.ask_of(source), wanted.get(source)
@@ -240,7 +240,7 @@ class ChargingPlanner:
             self._trouble = True
 
 
-def _same(present: Ask, wanted: Ask) -> bool:
+def _same(present: LimitRequest, wanted: LimitRequest) -> bool:
     """Return whether two asks differ by no more than the rounding of the clock."""
     if present.until_ns is not None and wanted.until_ns is not None:
         if abs(present.until_ns - wanted.until_ns) >= SAME_END_NS:

@@ -23,7 +23,7 @@ from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from evse_pi.device.charge_point_view import Charger, ChargerView
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.matter.model.event_source import Change
 
 _Enums = DeviceEnergyManagement.Enums
@@ -115,7 +115,7 @@ class Range:
         return self.min_mw <= power_mw <= self.max_mw and SHORTEST_S <= duration_s <= LONGEST_S
 
 
-def power_range(view: ChargerView, minimum_ma: int) -> tuple[int, int]:
+def power_range(view: ChargePointView, minimum_ma: int) -> tuple[int, int]:
     """Return the least and the greatest power that the box can charge with now, but for an adjustment; in mW.
 
     The least is that of `minimum_ma`, MinimumChargeCurrent. Where the limits leave less than 6 A, both are 0.
@@ -129,7 +129,7 @@ def power_range(view: ChargerView, minimum_ma: int) -> tuple[int, int]:
     return -(-least // 1000), most // 1000
 
 
-def ranges(view: ChargerView, minimum_ma: int) -> list[Range]:
+def ranges(view: ChargePointView, minimum_ma: int) -> list[Range]:
     """Return what can be asked at present: a power between least and most, or none at all."""
     least_mw, most_mw = power_range(view, minimum_ma)
     pause = Range(0, 0)
@@ -148,7 +148,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
         active: Active | None = None
 
-    def __init__(self, charger: Charger, **state: Any) -> None:
+    def __init__(self, charger: ChargePointInterface, **state: Any) -> None:
         """Make the server of `charger`."""
         super().__init__(**state)
         self._charger = charger
@@ -206,7 +206,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
     # The box and the user.
 
-    def follow(self, view: ChargerView) -> None:
+    def follow(self, view: ChargePointView) -> None:
         """Show what the box can do, and end an adjustment that is over."""
         cause = self._over(view)
         if cause is None:
@@ -214,7 +214,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         else:
             self._end(cause, view)
 
-    def _over(self, view: ChargerView) -> Any:
+    def _over(self, view: ChargePointView) -> Any:
         """Return why the active adjustment has come to its end, None while it has not."""
         active = self.internal.active
         if active is None:
@@ -228,7 +228,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
             return _Cause.kOffline
         return _Cause.kNormalCompletion if view.now_ns >= active.until_ns else None
 
-    def _end(self, cause: Any, view: ChargerView) -> None:
+    def _end(self, cause: Any, view: ChargePointView) -> None:
         active = self.internal.active
         session = next(
             (one for one in (view.session, view.last_session) if one is not None and one.number == active.session), None
@@ -239,13 +239,13 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         self.events.power_adjust_end.emit(cause=cause, duration=duration_s, energyUse=used_mwh)
         self._act(view)
 
-    def _act(self, view: ChargerView) -> None:
+    def _act(self, view: ChargePointView) -> None:
         """Show the change at once, and have the EVSE cluster ask the box for it."""
         self._show(view)
         self.publish("power_adjustment_capability")
         self.endpoint.server(EnergyEvseServer).refresh()
 
-    def _show(self, view: ChargerView) -> None:
+    def _show(self, view: ChargePointView) -> None:
         active = self.internal.active
         least_mw, most_mw = power_range(view, self._minimum_ma)
         self.state.esa_state = _state(view, adjusting=active is not None)
@@ -254,13 +254,13 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         self.state.opt_out_state = self._opt_out()
         self.state.power_adjustment_capability = self._capability(view) if self._adjustable(view) else None
 
-    def _capability(self, view: ChargerView) -> Any:
+    def _capability(self, view: ChargePointView) -> Any:
         active = self.internal.active
         found = ranges(view, self._minimum_ma)
         offers = [_Structs.PowerAdjustStruct(one.min_mw, one.max_mw, SHORTEST_S, LONGEST_S) for one in found]
         return _Structs.PowerAdjustCapabilityStruct(offers, _Reason.kNoAdjustment if active is None else active.reason)
 
-    def _adjustable(self, view: ChargerView) -> bool:
+    def _adjustable(self, view: ChargePointView) -> bool:
         mode = self.endpoint.server(EnergyEvseModeServer).charge_mode
         permitted = self.endpoint.server(EnergyEvseServer).charging_permitted
         usable = view.heard and not view.faults and view.session is not None
@@ -278,7 +278,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         self.follow(self._charger.view())
 
 
-def _state(view: ChargerView, *, adjusting: bool) -> Any:
+def _state(view: ChargePointView, *, adjusting: bool) -> Any:
     """Return ESAState: offline while nobody knows how the box is."""
     if view.faults:
         return _State.kFault

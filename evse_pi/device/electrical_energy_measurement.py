@@ -22,7 +22,7 @@ from hal.units import MILLISECOND, SECOND
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evse_pi.device.charge_point_view import Charger, ChargerView
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.device.measurement_accuracy import MeterAccuracy
     from evse_pi.matter.environment import WallClock
 
@@ -63,14 +63,14 @@ class Total:
     energy_mwh: int = 0
     through: int = 0
 
-    def advance(self, view: ChargerView) -> Total:
+    def advance(self, view: ChargePointView) -> Total:
         """Return the total with the session that has ended, if it is not in it yet."""
         last = view.last_session
         if last is None or last.number <= self.through:
             return self
         return Total(self.energy_mwh + last.energy_mwh, last.number)
 
-    def now_mwh(self, view: ChargerView) -> int:
+    def now_mwh(self, view: ChargePointView) -> int:
         """Return the total with the present session."""
         present = view.session
         return self.energy_mwh + (0 if present is None or present.number <= self.through else present.energy_mwh)
@@ -90,7 +90,7 @@ class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")
         told_mwh: int | None = None
         told_ns = -EVENT_SPACING_NS
 
-    def __init__(self, charger: Charger, clock: WallClock, meter: MeterAccuracy | None) -> None:
+    def __init__(self, charger: ChargePointInterface, clock: WallClock, meter: MeterAccuracy | None) -> None:
         """Make the server of `charger`, whose meter is `meter`."""
         super().__init__(accuracy=energy_accuracy(meter))
         self._charger = charger
@@ -102,7 +102,7 @@ class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
-    def follow(self, view: ChargerView) -> None:
+    def follow(self, view: ChargePointView) -> None:
         """Show the total where it has grown, and tell it from time to time."""
         internal = self.internal
         internal.total = internal.total.advance(view)

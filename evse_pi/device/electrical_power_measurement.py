@@ -11,7 +11,7 @@ from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Fe
 from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
 
 if TYPE_CHECKING:
-    from evse_pi.device.charge_point_view import Charger, ChargerView
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.device.measurement_accuracy import MeterAccuracy
     from hal.interfaces import MeterReading
 
@@ -52,7 +52,7 @@ SCHEMA = ClusterSchema(
 )
 
 
-def measured(view: ChargerView, meter: MeterAccuracy | None) -> dict[str, int | None]:
+def measured(view: ChargePointView, meter: MeterAccuracy | None) -> dict[str, int | None]:
     """Return all attributes that follow from the box; what nobody knows, or no accuracy is known of, is None.
 
     The voltage is the mean of the phases that are connected, currents are the sum of all phases.
@@ -86,7 +86,7 @@ class ElectricalPowerMeasurementServer(ClusterServer, features=("ALTC",)):
 
     schema = SCHEMA
 
-    def __init__(self, charger: Charger, meter: MeterAccuracy | None) -> None:
+    def __init__(self, charger: ChargePointInterface, meter: MeterAccuracy | None) -> None:
         """Make the server of `charger`, whose meter is `meter`."""
         view = charger.view()
         rated_power_mw = MAX_OFFER_MA * view.voltage_mv * view.phases // 1000
@@ -100,14 +100,14 @@ class ElectricalPowerMeasurementServer(ClusterServer, features=("ALTC",)):
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
-    def follow(self, view: ChargerView) -> None:
+    def follow(self, view: ChargePointView) -> None:
         """Show what is measured now."""
         for key, value in measured(view, self._meter).items():
             if key in self.defaults:
                 setattr(self.state, key, value)
 
 
-def power_measurement(charger: Charger, meter: MeterAccuracy | None) -> Any:
+def power_measurement(charger: ChargePointInterface, meter: MeterAccuracy | None) -> Any:
     """Return the server of `charger`, with the attributes that its meter can fill."""
     by_phase = meter is not None and meter.by_phase
     kind: Any = ElectricalPowerMeasurementServer.enable(attributes=BY_PHASE if by_phase else ())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from evse_pi.device.charge_point_view import Charger
+    from evse_pi.device.charge_point_view import ChargePointInterface
     from evse_pi.device.measurement_accuracy import MeterAccuracy
     from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.model.cluster_server import ClusterServer
@@ -44,7 +44,7 @@ _IdentifyType = Identify.Enums.IdentifyTypeEnum
 class StatusLedIdentifyServer(IdentifyServer):
     """Identify by the status LED; a board without one cannot show itself, and says so."""
 
-    def __init__(self, charger: Charger, *, fitted: bool) -> None:
+    def __init__(self, charger: ChargePointInterface, *, fitted: bool) -> None:
         super().__init__(identify_type=_IdentifyType.kVisibleIndicator if fitted else _IdentifyType.kNone)
         self._charger = charger
 
@@ -72,24 +72,24 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DeviceDependencies:
     """What the wallbox's clusters live on.
 
     `governed` tells whether a controller's word counts now; `zone` is the time of the place, for charging targets;
     `machine_boot` names this life of the machine.
     """
 
-    charger: Charger
+    charger: ChargePointInterface
     clock: WallClock
     entropy: Entropy
     store: KeyValueStore
     zone: tzinfo
     machine_boot: str
-    governed: Callable[[], bool]
+    commissioned: Callable[[], bool]
     fitted: Fitted
 
 
-def wallbox(around: Surroundings, features: tuple[str, ...] = ()) -> tuple[Endpoint, EnergyEvseServer]:
+def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple[Endpoint, EnergyEvseServer]:
     """Return the endpoint of the wallbox and, of its servers, the one that permits charging.
 
     Raises: ValueError for a feature that the cluster does not have.
@@ -106,7 +106,7 @@ def wallbox(around: Surroundings, features: tuple[str, ...] = ()) -> tuple[Endpo
         adjustment=lambda: management.adjustment,
     )
     kind = EnergyEvseServer.with_features(*features)
-    evse = kind(charger, around.clock, governed=around.governed, planner=planner)
+    evse = kind(charger, around.clock, commissioned=around.commissioned, planner=planner)
     servers: list[ClusterServer] = [
         StatusLedIdentifyServer(charger, fitted=fitted.status_led),
         evse,

@@ -16,10 +16,10 @@ from evse_pi.charging.targets import merged
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
-from evse_pi.device.energy_evse_memory import Kept, asks_of, decode, encode, record_key
-from evse_pi.device.energy_evse_rules import Permission, Shown
+from evse_pi.device.energy_evse_memory import PersistedState, asks_of, decode, encode, record_key
+from evse_pi.device.energy_evse_rules import Permission, PublishedState
 from evse_pi.device.energy_evse_schema import SCHEMA
-from evse_pi.device.planner import NoPlanner, Situation
+from evse_pi.device.planner import NoPlanner, PlanningContext
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
@@ -28,11 +28,11 @@ from hal.units import SECOND
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.session import Session
-    from evse_pi.device.charge_point_view import Charger, ChargerView
-    from evse_pi.device.energy_evse_memory import Grant
-    from evse_pi.device.energy_evse_rules import Happening, Outcome
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
+    from evse_pi.device.energy_evse_memory import ChargingSettings
+    from evse_pi.device.energy_evse_rules import EvseEvent, Projection
     from evse_pi.device.planner import NextCharge, Planner
     from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.accessor import Accessor
@@ -58,10 +58,10 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     class Internal:
         """What no peer sees."""
 
-        kept = Kept()
-        shown = Shown()
-        pending: Kept | None = None
-        stored = Kept()
+        kept = PersistedState()
+        shown = PublishedState()
+        pending: PersistedState | None = None
+        stored = PersistedState()
         boundary = False
         overdue = False
         lasting = True
@@ -72,10 +72,10 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     def __init__(
         self,
-        charger: Charger,
+        charger: ChargePointInterface,
         clock: WallClock,
         *,
-        governed: Callable[[], bool],
+        commissioned: Callable[[], bool],
         planner: Planner | None = None,
         **state: Any,
     ) -> None:
@@ -83,7 +83,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         super().__init__(**state)
         self._charger = charger
         self._clock = clock
-        self._governed = governed
+        self._commissioned = commissioned
         self._planner = planner or NoPlanner()
 
     def initialize(self) -> None:
@@ -92,7 +92,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         known = MatterState.PLUGGED_IN_NO_DEMAND if kept.told.session is not None else MatterState.NOT_PLUGGED_IN
         if kept.told.transfer is not None:
             known = MatterState.PLUGGED_IN_CHARGING
-        self.internal.shown = Shown(fault=kept.told.fault, session_id=self.state.session_id, known=known)
+        self.internal.shown = PublishedState(fault=kept.told.fault, session_id=self.state.session_id, known=known)
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
@@ -100,7 +100,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         """Forget what controllers and users have set; the vehicle that is plugged in stays what it is."""
         super().reset()
         self.internal.shown = replace(self.internal.shown, session_id=None)
-        self._settle(Kept(told=self.internal.kept.told))
+        self._settle(PersistedState(told=self.internal.kept.told))
 
     # Commands. Whatever they change is stored before they are answered.
 
@@ -176,12 +176,12 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         session = self._last_session(self._charger.view())
         return self._stored("session_energy_charged") if session is None else session.energy_mwh
 
-    def _last_session(self, view: ChargerView) -> Session | None:
+    def _last_session(self, view: ChargePointView) -> Session | None:
         """Return the present session or the last one, as far as SessionID speaks of it."""
         return None if self.internal.shown.session_id is None else view.session or view.last_session
 
     def _stored(self, key: str) -> int | None:
-        value: int | None = self._values[self.supervisor.attribute(key).id]
+        value: int | None = self._values[self.schema_guard.attribute(key).id]
         return value
 
     # The owner and the box.
@@ -189,7 +189,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     @property
     def user_maximum_ma(self) -> int | None:
         """The user's maximum, None while nobody has set one."""
-        grant: Grant = self.internal.kept.grant
+        grant: ChargingSettings = self.internal.kept.grant
         return grant.user_maximum_ma
 
     @property
@@ -230,7 +230,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             raise ValueError(f"uid of {len(uid)} bytes: a card has 4, 7 or 10")
         self.events.rfid.emit(uid=uid)
 
-    def follow(self, view: ChargerView) -> None:
+    def follow(self, view: ChargePointView) -> None:
         """Show and tell what `view` means; where that cannot be stored now, it is shown nevertheless.
 
         Whoever asks for it while a change is being told is answered by another look once that has been told.
@@ -251,11 +251,11 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             finally:
                 self.internal.lasting = True
 
-    def _settle(self, kept: Kept, view: ChargerView | None = None) -> None:
+    def _settle(self, kept: PersistedState, view: ChargePointView | None = None) -> None:
         """Bring attributes, events, store and asks in line with the box and with what is kept from now on."""
         view = view or self._charger.view()
         now_s = self._now_s()
-        if self._governed():
+        if self._commissioned():
             kept = replace(kept, grant=kept.grant.expired(now_s))
         self._advance_test(view)
         permission = self._permission(kept)
@@ -263,7 +263,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         kept = replace(kept, told=outcome.told)
         attributes = self._attributes(view, kept, outcome)
         window_s = attributes["randomization_delay_window"]
-        situation = Situation(
+        situation = PlanningContext(
             view, now_s, outcome.shown.state, outcome.supply, outcome.maximum_ma, window_s, kept.targets
         )
         attributes |= _planned(self._planner.next_charge(situation))
@@ -273,7 +273,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             self.internal.overdue = False
             self.refresh()
 
-    def _attributes(self, view: ChargerView, kept: Kept, outcome: Outcome) -> dict[str, Any]:
+    def _attributes(self, view: ChargePointView, kept: PersistedState, outcome: Projection) -> dict[str, Any]:
         """Return what follows from the box and the grant, of those attributes that the features have."""
         grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
         user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
@@ -297,7 +297,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         }
         return {key: value for key, value in values.items() if key in self.defaults}
 
-    def _session_due(self, view: ChargerView, outcome: Outcome) -> dict[str, int]:
+    def _session_due(self, view: ChargePointView, outcome: Projection) -> dict[str, int]:
         """Return the session's figures where they are to be reported: at every boundary, and while energy flows."""
         boundary = any(happening.event != "fault" for happening in outcome.happenings)
         flows = outcome.shown.state is MatterState.PLUGGED_IN_CHARGING
@@ -311,7 +311,9 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             "session_energy_charged": session.energy_mwh,
         }
 
-    def _commit(self, kept: Kept, attributes: dict[str, Any], outcome: Outcome, session: dict[str, int]) -> None:
+    def _commit(
+        self, kept: PersistedState, attributes: dict[str, Any], outcome: Projection, session: dict[str, int]
+    ) -> None:
         """Store, publish and tell in one step, at once, whatever becomes of the request that asked for it."""
         news = any(getattr(self.state, key) != value for key, value in attributes.items())
         if news or session or outcome.happenings or kept != self.internal.stored:
@@ -327,7 +329,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self.internal.shown = outcome.shown
 
     def _change(
-        self, attributes: Mapping[str, Any], published: tuple[str, ...], happenings: tuple[Happening, ...]
+        self, attributes: Mapping[str, Any], published: tuple[str, ...], happenings: tuple[EvseEvent, ...]
     ) -> None:
         more: dict[str, Mapping[str, int]] = {}
         if "V2X" in self.cluster.features:
@@ -341,7 +343,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
                 source = getattr(self.events, happening.event)
                 source.emit(**happening.fields, **more.get(happening.event, {}))
 
-    def _advance_test(self, view: ChargerView) -> None:
+    def _advance_test(self, view: ChargePointView) -> None:
         """Order the self-test once the contactor is open, and note its end."""
         since_ns, test = self.internal.test_since_ns, view.self_test
         if since_ns is None:
@@ -355,18 +357,18 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         if view.now_ns - since_ns >= SELF_TEST_WITHIN_NS:
             self.internal.test_since_ns = None
 
-    def _permission(self, kept: Kept | None = None) -> Permission:
-        if not self._governed():
+    def _permission(self, kept: PersistedState | None = None) -> Permission:
+        if not self._commissioned():
             owner = self._charger.ask_of(LimitSource.OWNER)
-            return Permission(owner is None or owner.permitted, governed=False)
+            return Permission(owner is None or owner.permitted, commissioned=False)
         grant, now_s = (kept or self.internal.kept).grant, self._now_s()
         return Permission(
             grant.charging(now_s), grant.discharging(now_s), diagnosing=self.internal.test_since_ns is not None
         )
 
-    def _ask(self, view: ChargerView, grant: Grant, permission: Permission, now_s: int | None) -> None:
+    def _ask(self, view: ChargePointView, grant: ChargingSettings, permission: Permission, now_s: int | None) -> None:
         """Put the controller's and the user's word among the asks, or take both back when the owner governs."""
-        if not permission.governed:
+        if not permission.commissioned:
             for source in (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM):
                 if self._charger.ask_of(source) is not None:
                     self._charger.withdraw(source)
@@ -375,7 +377,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         for ask in asks_of(grant, view.circuit_capacity_ma, view.now_ns, now_s, permitted=permitted):
             self._put(ask)
 
-    def _put(self, wanted: Ask) -> None:
+    def _put(self, wanted: LimitRequest) -> None:
         """Ask for what is not asked for already."""
         present = self._charger.ask_of(wanted.source)
         if present is not None and present.until_ns is not None and wanted.until_ns is not None:
@@ -390,7 +392,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         """Return what of `values` must be stored; of a running session only what it is at a boundary."""
         if not self.internal.lasting:
             return []
-        session = {self.supervisor.attribute(key).id for key in ("session_duration", "session_energy_charged")}
+        session = {self.schema_guard.attribute(key).id for key in ("session_duration", "session_energy_charged")}
         if self.internal.boundary:
             values = {**{key: self._values[key] for key in session}, **values}
         else:
@@ -401,13 +403,13 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             rows.append((record_key(self.endpoint.id), encode(pending)))
         return rows
 
-    def _recalled(self) -> Kept:
+    def _recalled(self) -> PersistedState:
         record = self.node.store.get(record_key(self.endpoint.id))
         try:
-            return Kept() if record is None else decode(record)
+            return PersistedState() if record is None else decode(record)
         except ValueError as error:
             log.warning("what the EVSE kept cannot be read and is dropped: %s", error)
-            return Kept()
+            return PersistedState()
 
     def _now_s(self) -> int | None:
         """Return the time in s since 2000, None while nobody knows it."""

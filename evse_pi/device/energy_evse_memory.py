@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evse_pi.charging.demand_arbiter import Ask, Lapse
+from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import FaultState, LimitSource
@@ -17,7 +17,7 @@ from hal.units import SECOND, Milliamps
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ChargingSettings:
     """What controllers and users have set. Units: `…_until` in s since 2000, 0 for disabled, None for good.
 
     `user_maximum_ma` None was never set and means the circuit's capacity.
@@ -38,7 +38,7 @@ class Grant:
         """Return whether discharging is granted."""
         return _granted(self.discharging_until, now_s)
 
-    def expired(self, now_s: int | None) -> Grant:
+    def expired(self, now_s: int | None) -> ChargingSettings:
         """Return the grant after everything whose time is over was taken back, as Disable would."""
         grant = self
         if grant.charging_until != 0 and not grant.charging(now_s):
@@ -47,7 +47,7 @@ class Grant:
             grant = replace(grant, discharging_until=0, discharge_maximum_ma=0)
         return grant
 
-    def disabled(self) -> Grant:
+    def disabled(self) -> ChargingSettings:
         """Return the grant after Disable."""
         return replace(self, charging_until=0, discharging_until=0, minimum_ma=0, maximum_ma=0, discharge_maximum_ma=0)
 
@@ -57,10 +57,12 @@ class Grant:
         return max(wanted, self.minimum_ma)
 
 
-NOTHING_GRANTED = Grant()
+NOTHING_GRANTED = ChargingSettings()
 
 
-def asks_of(grant: Grant, capacity_ma: int, now_ns: int, now_s: int | None, *, permitted: bool) -> tuple[Ask, Ask]:
+def asks_of(
+    grant: ChargingSettings, capacity_ma: int, now_ns: int, now_s: int | None, *, permitted: bool
+) -> tuple[LimitRequest, LimitRequest]:
     """Return what the controller and the user ask of the box by what they granted.
 
     The end is asked for as well, so that it comes should the cluster be gone by then, unless no clock can tell it.
@@ -71,8 +73,8 @@ def asks_of(grant: Grant, capacity_ma: int, now_ns: int, now_s: int | None, *, p
     maximum_ma = Milliamps(min(grant.maximum_ma, MAX_OFFER_MA))
     user_ma = Milliamps(min(grant.user_limit_ma(capacity_ma), MAX_OFFER_MA))
     return (
-        Ask(LimitSource.ENABLE_CHARGING, permitted, maximum_ma, until_ns, Lapse.STOPPED),
-        Ask(LimitSource.USER_MAXIMUM, limit_ma=user_ma),
+        LimitRequest(LimitSource.ENABLE_CHARGING, permitted, maximum_ma, until_ns, ExpiryPolicy.STOPPED),
+        LimitRequest(LimitSource.USER_MAXIMUM, limit_ma=user_ma),
     )
 
 
@@ -93,7 +95,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedState:
     """What the peers know by events: the number of the session of the vehicle that is connected, and its transfer.
 
     `latest` is the highest number of a session that they ever heard of, 0 for none; `fault` is the FaultState.
@@ -104,28 +106,28 @@ class Told:
     latest: int = 0
     fault: FaultState = FaultState.NO_ERROR
 
-    def after(self, session: int | None, transfer: Transfer | None, fault: FaultState) -> Told:
+    def after(self, session: int | None, transfer: Transfer | None, fault: FaultState) -> ReportedState:
         """Return what they know after the events that lead to this."""
-        return Told(session, transfer, max(self.latest, session or 0), fault)
+        return ReportedState(session, transfer, max(self.latest, session or 0), fault)
 
 
-NOTHING_TOLD = Told()
+NOTHING_TOLD = ReportedState()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PersistedState:
     """What a restart continues from: the last commands, what peers were told by events, the charging targets.
 
     `window_s` is the randomization window, None while nobody has set it and the installer's word holds.
     """
 
-    grant: Grant = NOTHING_GRANTED
-    told: Told = NOTHING_TOLD
+    grant: ChargingSettings = NOTHING_GRANTED
+    told: ReportedState = NOTHING_TOLD
     targets: tuple[DaySchedule, ...] = ()
     window_s: int | None = None
 
 
-NOTHING_KEPT = Kept()
+NOTHING_KEPT = PersistedState()
 
 
 def record_key(endpoint: int) -> str:
@@ -133,17 +135,17 @@ def record_key(endpoint: int) -> str:
     return f"energy-evse/{endpoint}"
 
 
-def encode(kept: Kept) -> bytes:
+def encode(kept: PersistedState) -> bytes:
     """Return the record of `kept`."""
     return json.dumps(asdict(kept), separators=(",", ":")).encode()
 
 
-def decode(record: bytes) -> Kept:
+def decode(record: bytes) -> PersistedState:
     """Return what `record` holds. Raises: ValueError when it is no record of this kind."""
     try:
         fields = json.loads(record)
-        return Kept(
-            Grant(**fields["grant"]),
+        return PersistedState(
+            ChargingSettings(**fields["grant"]),
             _told(fields["told"]),
             tuple(_schedule(each) for each in fields["targets"]),
             fields["window_s"],
@@ -152,9 +154,9 @@ def decode(record: bytes) -> Kept:
         raise ValueError(f"no record of the EVSE: {error!r}") from error
 
 
-def _told(fields: dict[str, Any]) -> Told:
+def _told(fields: dict[str, Any]) -> ReportedState:
     transfer, fault = fields["transfer"], FaultState(fields["fault"])
-    return Told(**{**fields, "transfer": None if transfer is None else Transfer(**transfer), "fault": fault})
+    return ReportedState(**{**fields, "transfer": None if transfer is None else Transfer(**transfer), "fault": fault})
 
 
 def _schedule(fields: dict[str, Any]) -> DaySchedule:

@@ -15,7 +15,7 @@ from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA, current_for, duty_for
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.matter_view import matter_view
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.energy_evse_memory import Grant, Told, Transfer
+from evse_pi.device.energy_evse_memory import ChargingSettings, ReportedState, Transfer
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND, Milliamps
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evse_pi.charging.session import Session
-    from evse_pi.device.charge_point_view import ChargerView
+    from evse_pi.device.charge_point_view import ChargePointView
 
 RESUME_WITHIN_NS = 60 * SECOND
 """After a fault the box tests itself, the contactor rests and the vehicle takes its time: half a minute in all."""
@@ -44,7 +44,7 @@ class Permission:
     charging: bool
     discharging: bool = False
     diagnosing: bool = False
-    governed: bool = True
+    commissioned: bool = True
 
 
 def supply_state(permission: Permission, faulty: bool) -> SupplyState:
@@ -58,12 +58,12 @@ def supply_state(permission: Permission, faulty: bool) -> SupplyState:
     return SupplyState.CHARGING_ENABLED if permission.charging else SupplyState.DISABLED
 
 
-def maximum_charge_ma(view: ChargerView, grant: Grant, permission: Permission) -> int:
+def maximum_charge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:
     """Return MaximumChargeCurrent: the least of all limits, as the pilot can offer it; 0 while charging is disabled."""
     if not permission.charging:
         return 0
     limits = [limit.current_ma for limit in view.limits if limit.source not in _OWN]
-    if permission.governed:
+    if permission.commissioned:
         limits += [Milliamps(grant.maximum_ma), Milliamps(grant.user_limit_ma(view.circuit_capacity_ma))]
     return offerable_ma(min(limits, default=0))
 
@@ -73,7 +73,7 @@ def offerable_ma(limit_ma: int) -> int:
     return current_for(duty_for(Milliamps(min(limit_ma, MAX_OFFER_MA)))) if limit_ma >= MIN_OFFER_MA else 0
 
 
-def maximum_discharge_ma(view: ChargerView, grant: Grant, permission: Permission) -> int:
+def maximum_discharge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:
     """Return MaximumDischargeCurrent; 0 while discharging is disabled, and where the board cannot take any."""
     if not permission.discharging:
         return 0
@@ -82,7 +82,7 @@ def maximum_discharge_ma(view: ChargerView, grant: Grant, permission: Permission
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PublishedState:
     """State, FaultState and SessionID as they are published; `known` is the last State that was not null."""
 
     state: MatterState | None = None
@@ -97,7 +97,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class EvseEvent:
     """One event: its Python name and its fields."""
 
     event: str
@@ -105,18 +105,18 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Projection:
     """What `advance` answers: what is published from now on, and which events lead there."""
 
-    shown: Shown
-    told: Told
+    shown: PublishedState
+    told: ReportedState
     supply: SupplyState
     maximum_ma: int
     maximum_discharge_ma: int
-    happenings: tuple[Happening, ...]
+    happenings: tuple[EvseEvent, ...]
 
 
-def state_of(view: ChargerView, shown: Shown) -> tuple[MatterState | None, FaultState]:
+def state_of(view: ChargePointView, shown: PublishedState) -> tuple[MatterState | None, FaultState]:
     """Return State and FaultState.
 
     A pilot that the box itself holds at −12 V says nothing of the vehicle, which is still what it was; a pilot that
@@ -138,7 +138,9 @@ def session_id(number: int) -> int:
     return (number - 1) & 0xFFFF_FFFF
 
 
-def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permission: Permission) -> Outcome:
+def advance(
+    shown: PublishedState, told: ReportedState, view: ChargePointView, grant: ChargingSettings, permission: Permission
+) -> Projection:
     """Return what the peers shall be shown and told, now that the box is as `view` says."""
     state, fault = state_of(view, shown)
     maximum_ma = maximum_charge_ma(view, grant, permission)
@@ -152,13 +154,13 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
     if current is not None and seen != current:
         happenings.append(_not_detected(shown, current, _session(view, current), view.now_ns))
     if seen is not None and seen != current:
-        happenings.append(Happening("ev_connected", {"sessionID": session_id(seen)}))
+        happenings.append(EvseEvent("ev_connected", {"sessionID": session_id(seen)}))
     if transfer is None and state is MatterState.PLUGGED_IN_CHARGING and view.session is not None:
         transfer = Transfer(view.session.energy_mwh)
         happenings.append(_started(view.session.number, maximum_ma))
     published_id = shown.session_id if seen is None else session_id(seen)
-    return Outcome(
-        Shown(state, fault, published_id, shown.known if state is None else state),
+    return Projection(
+        PublishedState(state, fault, published_id, shown.known if state is None else state),
         told.after(seen, transfer, fault),
         supply_state(permission, faulty=fault is not FaultState.NO_ERROR),
         maximum_ma,
@@ -167,7 +169,7 @@ def advance(shown: Shown, told: Told, view: ChargerView, grant: Grant, permissio
     )
 
 
-def _seen(told: Told, view: ChargerView) -> int | None:
+def _seen(told: ReportedState, view: ChargePointView) -> int | None:
     """Return the number of the present session; while the safety process is silent, nothing has begun or ended."""
     if not view.heard:
         return told.session
@@ -175,7 +177,7 @@ def _seen(told: Told, view: ChargerView) -> int | None:
 
 
 def _goes_on(
-    transfer: Transfer, state: MatterState | None, view: ChargerView, permission: Permission, *, present: bool
+    transfer: Transfer, state: MatterState | None, view: ChargePointView, permission: Permission, *, present: bool
 ) -> tuple[Transfer | None, Any]:
     """Return the transfer as it is now, or None and the reason why it stopped."""
     if not present:
@@ -195,19 +197,19 @@ def _goes_on(
     return None, _stop_reason(view)
 
 
-def _stop_reason(view: ChargerView) -> Any:
+def _stop_reason(view: ChargePointView) -> Any:
     """Return who ended it: a vehicle lets go of an offer that stands, else the box had taken the offer away."""
     if view.pilot is PilotState.B and view.offered_current_ma:
         return Reason.kEVStopped
     return Reason.kEVSEStopped if view.pilot in (PilotState.B, PilotState.C, PilotState.D) else Reason.kOther
 
 
-def _session(view: ChargerView, number: int) -> Session | None:
+def _session(view: ChargePointView, number: int) -> Session | None:
     return next((one for one in (view.session, view.last_session) if one is not None and one.number == number), None)
 
 
-def _fault(shown: Shown, fault: FaultState) -> Happening:
-    return Happening(
+def _fault(shown: PublishedState, fault: FaultState) -> EvseEvent:
+    return EvseEvent(
         "fault",
         {
             "sessionID": shown.session_id,
@@ -218,16 +220,16 @@ def _fault(shown: Shown, fault: FaultState) -> Happening:
     )
 
 
-def _started(number: int, maximum_ma: int) -> Happening:
+def _started(number: int, maximum_ma: int) -> EvseEvent:
     fields = {
         "sessionID": session_id(number),
         "state": MatterState.PLUGGED_IN_CHARGING,
         "maximumCurrent": maximum_ma,
     }
-    return Happening("energy_transfer_started", fields)
+    return EvseEvent("energy_transfer_started", fields)
 
 
-def _stopped(shown: Shown, number: int, transfer: Transfer, reason: Any, session: Session | None) -> Happening:
+def _stopped(shown: PublishedState, number: int, transfer: Transfer, reason: Any, session: Session | None) -> EvseEvent:
     energy_mwh = 0 if session is None else session.energy_mwh - transfer.energy_mwh
     fields = {
         "sessionID": session_id(number),
@@ -235,23 +237,23 @@ def _stopped(shown: Shown, number: int, transfer: Transfer, reason: Any, session
         "reason": reason,
         "energyTransferred": max(energy_mwh, 0),
     }
-    return Happening("energy_transfer_stopped", fields)
+    return EvseEvent("energy_transfer_stopped", fields)
 
 
-def _not_detected(shown: Shown, number: int, session: Session | None, now_ns: int) -> Happening:
+def _not_detected(shown: PublishedState, number: int, session: Session | None, now_ns: int) -> EvseEvent:
     fields = {
         "sessionID": session_id(number),
         "state": shown.prior,
         "sessionDuration": 0 if session is None else session.duration_ns(now_ns) // SECOND,
         "sessionEnergyCharged": 0 if session is None else session.energy_mwh,
     }
-    return Happening("ev_not_detected", fields)
+    return EvseEvent("ev_not_detected", fields)
 
 
 # Commands.
 
 
-def check_supply(shown: Shown, permission: Permission) -> None:
+def check_supply(shown: PublishedState, permission: Permission) -> None:
     """Refuse what needs a supply that is neither faulty nor testing itself.
 
     Raises: MatterStatus FAILURE.
@@ -262,7 +264,7 @@ def check_supply(shown: Shown, permission: Permission) -> None:
         raise MatterStatus(Status.FAILURE, "the self-test runs")
 
 
-def check_diagnostics(shown: Shown, permission: Permission) -> None:
+def check_diagnostics(shown: PublishedState, permission: Permission) -> None:
     """Let the self-test be started from Disabled alone.
 
     Raises: MatterStatus FAILURE.
@@ -272,7 +274,7 @@ def check_diagnostics(shown: Shown, permission: Permission) -> None:
         raise MatterStatus(Status.FAILURE, f"SupplyState is {supply.name}, not DISABLED")
 
 
-def charging_granted(grant: Grant, until: int | None, minimum_ma: int, maximum_ma: int) -> Grant:
+def charging_granted(grant: ChargingSettings, until: int | None, minimum_ma: int, maximum_ma: int) -> ChargingSettings:
     """Return the grant after EnableCharging. Raises: MatterStatus CONSTRAINT_ERROR."""
     if minimum_ma > maximum_ma:
         reason = f"MinimumChargeCurrent {minimum_ma} above MaximumChargeCurrent {maximum_ma}"
@@ -284,7 +286,7 @@ def charging_granted(grant: Grant, until: int | None, minimum_ma: int, maximum_m
     return replace(grant, charging_until=until, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
 
 
-def discharging_granted(grant: Grant, until: int | None, maximum_ma: int) -> Grant:
+def discharging_granted(grant: ChargingSettings, until: int | None, maximum_ma: int) -> ChargingSettings:
     """Return the grant after EnableDischarging."""
     return replace(grant, discharging_until=until, discharge_maximum_ma=0 if until == 0 else maximum_ma)
 

@@ -47,7 +47,7 @@ class ModeServer(ClusterServer):
         """Take back the stored mode, unless this version of the software does not have it any more."""
         super().attach(endpoint)
         if self.state.current_mode not in self._numbers():
-            self._values[self.supervisor.attribute("current_mode").id] = self.defaults["current_mode"]
+            self._values[self.schema_guard.attribute("current_mode").id] = self.defaults["current_mode"]
 
     def change_to_mode(self, request: Any) -> Any:
         """Take a mode that is on the list."""

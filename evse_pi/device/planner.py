@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from evse_pi.charging.targets import DaySchedule
     from evse_pi.core.states import MatterState, SupplyState
-    from evse_pi.device.charge_point_view import ChargerView
+    from evse_pi.device.charge_point_view import ChargePointView
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class PlanningContext:
     """What a plan is made from. Units: `now_s` in s since 2000, None while nobody knows the time."""
 
-    view: ChargerView
+    view: ChargePointView
     now_s: int | None
     state: MatterState | None
     supply: SupplyState
@@ -43,7 +43,7 @@ UNPLANNED = NextCharge()
 class Planner(Protocol):
     """Decides when to charge; asked after every change and once a second."""
 
-    def next_charge(self, situation: Situation) -> NextCharge:
+    def next_charge(self, context: PlanningContext) -> NextCharge:
         """Return the plan that follows from the situation, and act on it in the name of its own limit sources."""
 
     @property
@@ -62,7 +62,7 @@ class NoPlanner:
 
     notice: str | None = None
 
-    def next_charge(self, situation: Situation) -> NextCharge:  # noqa: ARG002 (nothing depends on it)
+    def next_charge(self, context: PlanningContext) -> NextCharge:  # noqa: ARG002 (nothing depends on it)
         """Return that nothing is planned."""
         return UNPLANNED
 

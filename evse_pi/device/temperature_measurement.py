@@ -9,7 +9,7 @@ from evse_pi.matter.model.declaration import Attribute, ClusterSchema
 from evse_pi.matter.wire.chip_objects import TemperatureMeasurement
 
 if TYPE_CHECKING:
-    from evse_pi.device.charge_point_view import Charger, ChargerView
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
 
 LOWEST, HIGHEST = -4_000, 12_500
 """What the sensors are made for, in 0.01 °C. Source: LM75 and MCP9808 data sheets."""
@@ -32,7 +32,7 @@ class TemperatureMeasurementServer(ClusterServer):
 
     schema = SCHEMA
 
-    def __init__(self, charger: Charger) -> None:
+    def __init__(self, charger: ChargePointInterface) -> None:
         """Make the server of `charger`."""
         super().__init__()
         self._charger = charger
@@ -42,7 +42,7 @@ class TemperatureMeasurementServer(ClusterServer):
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
-    def follow(self, view: ChargerView) -> None:
+    def follow(self, view: ChargePointView) -> None:
         """Show a temperature that has moved by half a degree."""
         found, shown = view.temperature, self.state.measured_value
         if found is not None and not LOWEST <= found <= HIGHEST:

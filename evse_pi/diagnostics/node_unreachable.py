@@ -21,7 +21,9 @@ _START = "Start it: sudo systemctl start evse-pi-node; read why it ended: journa
 _RESTART = "Restart it: sudo systemctl restart evse-pi-node; read what it did last: journalctl -u evse-pi-node."
 
 
-def orphaned(frames: Sequence[Frame], header: RingHeader, now_ns: int, *, hangs: bool = False) -> dict[str, Any] | None:
+def explain_without_node(
+    frames: Sequence[Frame], header: RingHeader, now_ns: int, *, hangs: bool = False
+) -> dict[str, Any] | None:
     """Return what `why` returns, None when the safety process has never run here.
 
     `hangs` says that the node process listens and does not answer, so that it is there.

@@ -26,7 +26,7 @@ FIRST = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class AuditRef:
     """Names one line of the chain."""
 
     number: int
@@ -36,7 +36,7 @@ class Mark:
         return f"audit {self.number} {self.digest}"
 
     @classmethod
-    def of(cls, text: str) -> Mark | None:
+    def of(cls, text: str) -> AuditRef | None:
         """Return the mark that a comment of the installer's file is, None for any other."""
         words = text.split()
         if len(words) != 3 or words[0] != "audit" or not words[1].isdecimal():
@@ -45,7 +45,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class AuditLog:
     """What the file holds: the entries that can be read, in order, and every reason not to trust it."""
 
     entries: tuple[Mapping[str, Any], ...]
@@ -57,9 +57,9 @@ class Trail:
         return not self.problems
 
     @property
-    def newest(self) -> Mark | None:
+    def newest(self) -> AuditRef | None:
         """The last entry."""
-        return Mark(self.entries[-1]["number"], self.entries[-1]["digest"]) if self.entries else None
+        return AuditRef(self.entries[-1]["number"], self.entries[-1]["digest"]) if self.entries else None
 
     def state(self) -> str:
         """Return in one line how much the record is worth."""
@@ -67,7 +67,7 @@ class Trail:
         return f"{count}, chain intact" if self.intact else f"{count}, CHAIN BROKEN: {'; '.join(self.problems)}"
 
 
-def read_trail(path: Path, marks: Iterable[Mark] = ()) -> Trail:
+def read_trail(path: Path, marks: Iterable[AuditRef] = ()) -> AuditLog:
     """Return the record, compared with the `marks` that the installer's files carry. Raises: OSError."""
     try:
         content = path.read_bytes()
@@ -75,13 +75,13 @@ def read_trail(path: Path, marks: Iterable[Mark] = ()) -> Trail:
         content = b""
     problems: list[str] = []
     entries = tuple(_checked(content, problems))
-    known = {Mark(entry["number"], entry["digest"]) for entry in entries}
+    known = {AuditRef(entry["number"], entry["digest"]) for entry in entries}
     missing = sorted({mark.number for mark in marks if mark not in known})
     problems += [f"entry {number}, named in an installer's file, is missing" for number in missing]
-    return Trail(entries, tuple(problems))
+    return AuditLog(entries, tuple(problems))
 
 
-def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, Any]) -> Mark:
+def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, Any]) -> AuditRef:
     """Add one entry, durable on return, and return its mark.
 
     A clock that cannot be trusted is written as no time, with the machine's life and its age instead.
@@ -91,7 +91,7 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         trail = read_trail(path)
-        former = trail.newest or Mark(0, FIRST)
+        former = trail.newest or AuditRef(0, FIRST)
         entry = {
             "number": former.number + 1,
             "unix_s": clock.unix_s(),
@@ -110,16 +110,16 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return Mark(entry["number"], digest)
+    return AuditRef(entry["number"], digest)
 
 
 def _checked(content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:
-    former = Mark(0, FIRST)
+    former = AuditRef(0, FIRST)
     for number, line in enumerate(content.splitlines(), 1):
         try:
             entry = json.loads(line)
             digest = entry.pop("digest")
-            found = Mark(entry["number"], digest)
+            found = AuditRef(entry["number"], digest)
             bound = entry["former"]
         except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f"line {number} is torn or no entry")

@@ -24,7 +24,7 @@ from evse_pi.installation.files import (
     write_installation,
 )
 from evse_pi.installation.seal import SealError, make_key, read_key
-from evse_pi.installer.audit import AUDIT_FILE, Mark, Trail, append, read_trail
+from evse_pi.installer.audit import AUDIT_FILE, AuditLog, AuditRef, append, read_trail
 from evse_pi.installer.pin import Pin, PinError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ SAFETY_USER = "evse-safety"  # as in systemd/device.sh
 FOLDER_MODE = 0o755
 
 
-class Refused(Exception):  # noqa: N818 (it is an answer)
+class ChangeRefused(Exception):  # noqa: N818 (it is an answer)
     """The installer's wish is not carried out; the text says who or what limits it."""
 
 
@@ -57,7 +57,7 @@ class Who:
     right: str
 
 
-class Office:
+class BoxSettings:
     """The installer's files of one box, all in `folder`."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -77,13 +77,13 @@ class Office:
             try:
                 self.pin.verify(pin)
             except PinError as error:
-                raise Refused(str(error)) from error
+                raise ChangeRefused(str(error)) from error
             return "PIN"
         if uid == 0:
             return "root"
         if self.folder.is_dir() and uid == self.folder.stat().st_uid:
             return "owner"
-        raise Refused("only the installer may do this: use sudo, or give the installer PIN")
+        raise ChangeRefused("only the installer may do this: use sudo, or give the installer PIN")
 
     def note_refusal(self, who: Who, wish: str, reason: str) -> None:
         """Put on record that somebody was refused."""
@@ -107,7 +107,7 @@ class Office:
         try:
             return read_installation(self.installation_file, ratings(board))
         except ConfigError as error:
-            raise Refused(f"{error}; set it up with: evse-pi setup") from error
+            raise ChangeRefused(f"{error}; set it up with: evse-pi setup") from error
 
     def seal_state(self, board: BoardSpec) -> str:
         """Return in a few words whether what is set is as it was sealed."""
@@ -126,10 +126,10 @@ class Office:
             return read_calibration(self.folder / CALIBRATION_FILE, board)
         except ConfigError as error:
             if isinstance(error.__cause__, PermissionError):
-                raise Refused("only root may read the key of the calibration; use sudo") from error
-            raise Refused(str(error)) from error
+                raise ChangeRefused("only root may read the key of the calibration; use sudo") from error
+            raise ChangeRefused(str(error)) from error
 
-    def trail(self) -> Trail:
+    def trail(self) -> AuditLog:
         """Return the record of changes, compared with the marks in the sealed files. Raises: OSError."""
         marks = [self._mark_in(self.installation_file), self._mark_in(self.folder / CALIBRATION_FILE)]
         return read_trail(self.folder / AUDIT_FILE, [mark for mark in marks if mark is not None])
@@ -142,7 +142,7 @@ class Office:
         try:
             key = read_key(self.folder)
         except (PermissionError, SealError) as error:
-            raise Refused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
+            raise ChangeRefused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
         if key is None:
             return None
         self._record(who, "clear", {})
@@ -158,7 +158,7 @@ class Office:
         self._calibration_survives(board)
         changes: dict[str, Any] = {"board": board.name, **_values(installation)}
 
-        def write(mark: Mark) -> None:
+        def write(mark: AuditRef) -> None:
             self._choose_board(board.name)
             write_installation(self.installation_file, installation, key, str(mark))
 
@@ -173,7 +173,7 @@ class Office:
         try:
             former = read_proven(self.installation_file, board)[0].installation
         except ConfigError as error:
-            raise Refused(f"{error}; set it up with: evse-pi setup") from error
+            raise ChangeRefused(f"{error}; set it up with: evse-pi setup") from error
         wanted = replace(former, circuit_capacity_ma=capacity_ma, phases=phases or former.phases)
         self._check(wanted, board)
         key = read_key(self.folder)
@@ -212,19 +212,19 @@ class Office:
         try:
             self.pin.choose(pin)
         except PinError as error:
-            raise Refused(str(error)) from error
+            raise ChangeRefused(str(error)) from error
         self._record(who, "PIN", {})
 
     def _ask_for_setup(self) -> None:
         """Find out whether there was a setup. Raises: Refused."""
         if not self.installation_file.exists():
-            raise Refused(f"{self.folder}: this box was not set up yet; set it up with: evse-pi setup")
+            raise ChangeRefused(f"{self.folder}: this box was not set up yet; set it up with: evse-pi setup")
 
     def _check(self, installation: Installation, board: BoardSpec) -> None:
         try:
             check_house(installation, ratings(board))
         except InstallationError as error:
-            raise Refused(str(error)) from error
+            raise ChangeRefused(str(error)) from error
 
     def _calibration_survives(self, board: BoardSpec) -> None:
         """Take away a calibration that is another board's: its numbers mean nothing here."""
@@ -243,7 +243,7 @@ class Office:
         kept = [line for line in lines if not line.startswith(f"{BOARD_VARIABLE}=")]
         write_atomically(file, "".join(f"{line}\n" for line in (*kept, f"{BOARD_VARIABLE}={name}")).encode(), 0o644)
 
-    def _change(self, who: Who, what: str, changes: dict[str, Any], write: Callable[[Mark], None]) -> None:
+    def _change(self, who: Who, what: str, changes: dict[str, Any], write: Callable[[AuditRef], None]) -> None:
         """Record a change and carry it out; one that the disk refuses is recorded as undone."""
         mark = self._record(who, what, changes)
         try:
@@ -253,16 +253,16 @@ class Office:
                 self._record(who, "undone", {"entry": mark.number, "reason": str(error)})
             raise
 
-    def _record(self, who: Who, what: str, changes: dict[str, Any]) -> Mark:
+    def _record(self, who: Who, what: str, changes: dict[str, Any]) -> AuditRef:
         told = {"name": who.name, "right": who.right}
         return append(self.folder / AUDIT_FILE, self._clock, told, {"what": what, **changes})
 
-    def _mark_in(self, file: Path) -> Mark | None:
+    def _mark_in(self, file: Path) -> AuditRef | None:
         try:
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return None
-        marks = [Mark.of(line.removeprefix("# ")) for line in lines if line.startswith("# ")]
+        marks = [AuditRef.of(line.removeprefix("# ")) for line in lines if line.startswith("# ")]
         return next((mark for mark in marks if mark is not None), None)
 
 

@@ -16,7 +16,7 @@ MAX_VALUE, MAX_RESULT = 140, 300
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """A heading and its rows, each a label and a value."""
 
     heading: str
@@ -24,15 +24,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """The whole report; `result` is the verdict, `passed` whether it is a good one."""
 
     result: str
     passed: bool
-    sections: tuple[Section, ...]
+    sections: tuple[ReportSection, ...]
 
 
-def markdown(page: Page) -> str:
+def markdown(page: ReportPage) -> str:
     """Return the page as Markdown."""
     lines = [f"# {TITLE}", "", f"**{_cell(page.result, MAX_RESULT)}**"]
     for section in page.sections:
@@ -53,7 +53,7 @@ td:first-child { width: 40mm } .result { border: .6mm solid #000; padding: 1.5mm
 """
 
 
-def web_page(page: Page) -> str:
+def web_page(page: ReportPage) -> str:
     """Return the page as HTML that stands alone and prints on one sheet of A4."""
     body = [f"<h1>{TITLE}</h1>", f'<p class="result">{html.escape(_short(page.result, MAX_RESULT))}</p>']
     for section in page.sections:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from evse_pi.matter.channel.case import CaseResponder
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.secure_session import MIN_CASE_SESSIONS_PER_FABRIC, Session, SessionParameters
+from evse_pi.matter.channel.secure_session import MIN_CASE_SESSIONS_PER_FABRIC, SecureSession, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.clusters.access_control import AccessControlServer
 from evse_pi.matter.clusters.administrator_commissioning import AdministratorCommissioningServer
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from evse_pi.matter.channel.transport import DatagramTransport
-    from evse_pi.matter.discovery.host_interfaces import Interface
+    from evse_pi.matter.discovery.host_interfaces import HostInterface
     from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
@@ -90,7 +90,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class NodeDependencies:
     """What a node lives on."""
 
     store: KeyValueStore
@@ -99,7 +99,7 @@ class Surroundings:
     credentials: CredentialProvider
     entropy: Entropy
     wall_clock: WallClock
-    interfaces: Callable[[], Sequence[Interface]]
+    interfaces: Callable[[], Sequence[HostInterface]]
 
 
 class MatterNode:
@@ -109,7 +109,7 @@ class MatterNode:
         self,
         product: Product,
         setup: Setup,
-        surroundings: Surroundings,
+        surroundings: NodeDependencies,
         endpoints: Iterable[Endpoint],
         *,
         enable_key: bytes | None = None,
@@ -248,7 +248,7 @@ class MatterNode:
         failsafe.on_committed.append(self._commissioned)
         self.window.changed.on(self._advertise_window)
 
-    def _commissioner_came(self, session: Session) -> None:
+    def _commissioner_came(self, session: SecureSession) -> None:
         """Arm the fail-safe for whoever knows the passcode; one who comes while it is armed has to go."""
         try:
             self.ownership.failsafe.arm(FAILSAFE_EXPIRY_S, 0, session)
@@ -279,7 +279,7 @@ class MatterNode:
             if request is None or request.session is not session:
                 self.stack.sessions.close(session, notify=False)
 
-    def _close(self, session: Session) -> None:
+    def _close(self, session: SecureSession) -> None:
         """Close a session, but one that waits for an answer only after it."""
         request = current_request()
         if request is not None and request.session is session:
@@ -312,7 +312,7 @@ class MatterNode:
         self._around.discovery.commissionable(service)
 
 
-def _link_diagnostics(interfaces: Sequence[Interface]) -> list[ClusterServer]:
+def _link_diagnostics(interfaces: Sequence[HostInterface]) -> list[ClusterServer]:
     """Return the diagnostics of the first interface of each kind."""
     wireless = next((found for found in interfaces if is_wireless(found.name)), None)
     wired = next((found for found in interfaces if not is_wireless(found.name)), None)

@@ -34,7 +34,7 @@ def decoding(key: str) -> Iterator[None]:
         raise DamagedRecord(f"stored value of {key!r} is damaged: {error!r}") from error
 
 
-class Transaction(Protocol):
+class StoreTransaction(Protocol):
     """Changes that become durable together or not at all."""
 
     def put(self, key: str, value: bytes) -> None:
@@ -53,7 +53,7 @@ class KeyValueStore(Protocol):
     def keys(self, prefix: str = "") -> list[str]:
         """Return all keys that start with `prefix`, sorted."""
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def transaction(self) -> AbstractContextManager[StoreTransaction]:
         """Collect changes and make them durable at the end of the block; an exception in it discards them."""
 
 
@@ -72,7 +72,7 @@ class _Changes:
         self.values[key] = None
 
 
-def delete_prefix(store: KeyValueStore, transaction: Transaction, prefix: str) -> None:
+def delete_prefix(store: KeyValueStore, transaction: StoreTransaction, prefix: str) -> None:
     """Delete every key of `store` that starts with `prefix`, as part of `transaction`."""
     for key in store.keys(prefix):
         transaction.delete(key)
@@ -93,7 +93,7 @@ class MemoryStore:
         return sorted(key for key in self._values if key.startswith(prefix))
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Iterator[StoreTransaction]:
         """Apply the changes of the block together at its end."""
         changes = _Changes()
         yield changes
@@ -139,7 +139,7 @@ class SqliteStore:
         return [row[0] for row in rows]
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Iterator[StoreTransaction]:
         """Write the changes of the block in one SQLite transaction at its end."""
         changes = _Changes()
         yield changes

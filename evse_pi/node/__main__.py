@@ -17,7 +17,7 @@ from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import decode_snapshot
 from evse_pi.installation.files import INSTALLATION, equipped
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, uid_of
-from evse_pi.node.daemon import Places, serve
+from evse_pi.node.daemon import NodePaths, serve
 from evse_pi.node.matter_options import add_arguments, options_of
 from evse_pi.node.process_lock import ProcessLock
 from evse_pi.node.web_options import add_web_arguments, web_options_of
@@ -38,18 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the node process until it is asked to stop, and return its exit status."""
     arguments = _arguments().parse_args(argv)
     logging.basicConfig(level=arguments.log_level, format="%(levelname)s %(name)s %(message)s")
-    places = Places(arguments.state_dir, arguments.run_dir, arguments.installation)
+    paths = NodePaths(arguments.state_dir, arguments.run_dir, arguments.installation)
     try:
         board = load_board(arguments.board)
-        places.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        places.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
+        paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
         with ExitStack() as resources:
-            resources.callback(ProcessLock(places.state_dir).close)
+            resources.callback(ProcessLock(paths.state_dir).close)
             safety_uid = uid_of(arguments.safety_user)
-            own, peer = places.run_dir / NODE_SOCKET, places.run_dir / SAFETY_SOCKET
+            own, peer = paths.run_dir / NODE_SOCKET, paths.run_dir / SAFETY_SOCKET
             link = LinkEnd(own, peer, decode_snapshot, safety_uid)
             resources.callback(link.close)
-            asyncio.run(_run(board, link, places, arguments))
+            asyncio.run(_run(board, link, paths, arguments))
     except BoardError as error:
         _say(str(error))
         return EX_CONFIG
@@ -59,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(board: BoardSpec, link: LinkEnd[Snapshot], places: Places, arguments: argparse.Namespace) -> None:
+async def _run(board: BoardSpec, link: LinkEnd[Snapshot], paths: NodePaths, arguments: argparse.Namespace) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    board = equipped(board, places.installation)
+    board = equipped(board, paths.installation)
     chosen = options_of(arguments), web_options_of(arguments)
-    await serve(board, build_field(board), link, places, SystemClock(), stopping, *chosen)
+    await serve(board, build_field(board), link, paths, SystemClock(), stopping, *chosen)
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.demand_arbiter import Ask, Lapse
+from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.metering import NO_ENERGY, fresh
 from evse_pi.charging.modes import MODE_SOURCES
@@ -18,9 +18,15 @@ from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, ChargerView, SelfTestView
+from evse_pi.device.charge_point_view import (
+    EVSE_ENDPOINT,
+    NO_DISCHARGE_MA,
+    NO_VEHICLE_DATA,
+    ChargePointView,
+    SelfTestView,
+)
 from evse_pi.device.charging_plan_memory import held_back, recalled
-from evse_pi.device.energy_evse_memory import NOTHING_KEPT, Kept, asks_of, decode, record_key
+from evse_pi.device.energy_evse_memory import NOTHING_KEPT, PersistedState, asks_of, decode, record_key
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.storage import SqliteStore
@@ -30,12 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.charging.charge_point import Box
+    from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import Row
     from evse_pi.core.records import Snapshot, Transition
     from evse_pi.device.charge_point_view import VehicleData
     from evse_pi.device.charging_plan_memory import KeptPlan
-    from evse_pi.device.energy_evse_memory import Told
+    from evse_pi.device.energy_evse_memory import ReportedState
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +59,8 @@ _NOTHING: frozenset[Any] = frozenset()
 class Recalled:
     """What cluster and planner kept in a former life, and whether a controller owned the box then."""
 
-    kept: Kept = NOTHING_KEPT
-    governed: bool = False
+    kept: PersistedState = NOTHING_KEPT
+    commissioned: bool = False
     plan: KeptPlan | None = None
 
 
@@ -67,51 +73,51 @@ def recall_cluster(database: Path) -> Recalled:
         store = SqliteStore(database)
         try:
             record = store.get(record_key(EVSE_ENDPOINT))
-            governed = any(key.endswith("/record") for key in store.keys("fabric/"))
+            commissioned = any(key.endswith("/record") for key in store.keys("fabric/"))
             plan = recalled(store)
         finally:
             store.close()
-        return Recalled(NOTHING_KEPT if record is None else decode(record), governed, plan)
+        return Recalled(NOTHING_KEPT if record is None else decode(record), commissioned, plan)
     except (sqlite3.Error, OSError, ValueError) as error:
         log.warning("what controllers had set is not known: %s", error)
         return NOTHING_RECALLED
 
 
-class BoxCharger:
-    """The `Charger` of the clusters, made of the box; `renew` has a new demand sent at once."""
+class ChargePointAdapter:
+    """The `ChargePointInterface` of the clusters, made of the box; `renew` has a new demand sent at once."""
 
-    def __init__(self, box: Box, renew: Callable[[], None]) -> None:
-        self.changed: Observable[ChargerView] = Observable("charger")
+    def __init__(self, box: ChargePoint, renew: Callable[[], None]) -> None:
+        self.changed: Observable[ChargePointView] = Observable("charger")
         self.vehicle = NO_VEHICLE_DATA
         self.rated_discharge_ma = NO_DISCHARGE_MA
         self._box = box
         self._renew = renew
         self._tested_ns: int | None = None
         self._soon: asyncio.Handle | None = None
-        self._told: Told | None = None
-        box.chronicle.on_transition.append(self._passed)
+        self._told: ReportedState | None = None
+        box.event_recorder.on_transition.append(self._passed)
 
     @property
     def machine_boot(self) -> str:
         """Return a name of this life of the machine."""
         return self._box.clock.machine_boot
 
-    def resume(self, saved: list[dict[str, Any]]) -> None:
+    def restore_requests(self, saved: list[dict[str, Any]]) -> None:
         """Take up the asks of a former life of this process; after a power cut nothing starts before the planner."""
         until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
         for ask in map(self._ask_from, saved):
-            planned = replace(ask, until_ns=min(ask.until_ns or until_ns, until_ns), lapse=Lapse.FORGOTTEN)
-            self._box.book.put(planned if ask.source in MODE_SOURCES else ask)
+            planned = replace(ask, until_ns=min(ask.until_ns or until_ns, until_ns), lapse=ExpiryPolicy.FORGOTTEN)
+            self._box.arbiter.put(planned if ask.source in MODE_SOURCES else ask)
         if any(fields.get("machine_boot") not in (None, self.machine_boot) for fields in saved):
-            self._box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
+            self._box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
 
-    def hold(self, former: Recalled) -> None:
+    def apply_recalled(self, former: Recalled) -> None:
         """Ask as the cluster will once it has come up; asks are noted too late for a power cut, a grant never is."""
         self._told = former.kept.told
         until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
         for source in held_back(former.plan, self.machine_boot):
-            self._box.book.put(Ask(source, permitted=False, until_ns=until_ns))
-        if not former.governed:
+            self._box.arbiter.put(LimitRequest(source, permitted=False, until_ns=until_ns))
+        if not former.commissioned:
             self.forget_asks()
             return
         unix_s, now_ns = self._box.clock.unix_s(), self._box.clock.monotonic_ns()
@@ -119,22 +125,22 @@ class BoxCharger:
         grant, installation = former.kept.grant.expired(now_s), self._box.installation
         capacity_ma = 0 if installation is None else installation.circuit_capacity_ma
         for ask in asks_of(grant, capacity_ma, now_ns, now_s, permitted=grant.charging(now_s)):
-            self._box.book.put(ask)
+            self._box.arbiter.put(ask)
 
     def forget_asks(self) -> None:
         """Drop the asks of a former life, because nobody speaks for their sources any more."""
         for source in LASTING:
-            self._box.book.withdraw(source)
+            self._box.arbiter.withdraw(source)
 
-    def view(self) -> ChargerView:
+    def view(self) -> ChargePointView:
         """Return the box as it is now."""
         box, snapshot = self._box, self._box.snapshot
         now_ns, installation = box.clock.monotonic_ns(), box.installation
         power_mw, estimated = box.power_mw()
         heat, reading = box.temperature, box.reading
-        return ChargerView(
+        return ChargePointView(
             now_ns=now_ns,
-            heard=box.heard_lately(),
+            heard=box.safety_online(),
             pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
             contactor_closed=snapshot is not None and _made(snapshot),
             offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
@@ -149,8 +155,8 @@ class BoxCharger:
             phases=box.ratings.phases if installation is None else installation.phases,
             voltage_mv=DEFAULT_VOLTAGE_MV if installation is None else installation.nominal_voltage_mv,
             self_test=self._self_test(snapshot),
-            session=box.chronicle.session,
-            last_session=box.chronicle.last_session,
+            session=box.event_recorder.session,
+            last_session=box.event_recorder.last_session,
             meter_fitted=box.ratings.meter_fitted,
             meter=reading if reading is not None and fresh(reading.read_ns, now_ns) else None,
             power_mw=power_mw,
@@ -161,19 +167,19 @@ class BoxCharger:
             rated_discharge_ma=self.rated_discharge_ma,
         )
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: LimitRequest) -> None:
         """Put an ask in the book, have it sent and, where it lasts, remembered."""
-        self._box.book.put(ask)
+        self._box.arbiter.put(ask)
         self._asked(ask.source)
 
     def withdraw(self, source: LimitSource) -> None:
         """Take an ask out of the book."""
-        self._box.book.withdraw(source)
+        self._box.arbiter.withdraw(source)
         self._asked(source)
 
-    def ask_of(self, source: LimitSource) -> Ask | None:
+    def ask_of(self, source: LimitSource) -> LimitRequest | None:
         """Return what `source` asks now."""
-        return self._box.book.ask_of(source)
+        return self._box.arbiter.ask_of(source)
 
     def release_owner(self) -> None:
         """Let the owner's refusal go, because somebody else carries it out; the owner's limit stays."""
@@ -189,7 +195,7 @@ class BoxCharger:
     @property
     def offering(self) -> bool:
         """Whether everybody whose word counts lets the box offer current now."""
-        winner = self._box.book.limits(self._box.clock.monotonic_ns())[0]
+        winner = self._box.arbiter.limits(self._box.clock.monotonic_ns())[0]
         return winner.permitted and (winner.limit_ma is None or winner.limit_ma >= MIN_OFFER_MA)
 
     def clear_faults(self) -> None:
@@ -197,7 +203,7 @@ class BoxCharger:
         self._box.order(Request.CLEAR_USER | Request.CLEAR_INSTALLER)
         self._renew()
 
-    def meet(self, vehicle: VehicleData) -> None:
+    def set_vehicle(self, vehicle: VehicleData) -> None:
         """Take in what the vehicle told of itself."""
         self.vehicle = vehicle
         self.refresh()
@@ -222,12 +228,12 @@ class BoxCharger:
 
     def _reconcile(self) -> None:
         """Bring the sessions in line with what peers were told, once the box has heard what it missed."""
-        snapshot, chronicle = self._box.snapshot, self._box.chronicle
+        snapshot, event_recorder = self._box.snapshot, self._box.event_recorder
         if self._told is not None and snapshot is not None:
             told, self._told = self._told, None
             energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
-            chronicle.reconcile(told.session, told.latest, energy_mwh)
-            chronicle.hear(snapshot)
+            event_recorder.reconcile(told.session, told.latest, energy_mwh)
+            event_recorder.on_snapshot(snapshot)
 
     def _passed(self, change: Transition) -> None:
         """Tell the view as it was right after a transition, of which a snapshot may bring several."""
@@ -247,7 +253,9 @@ class BoxCharger:
 
     def _asked(self, source: LimitSource) -> None:
         if source in STORED:
-            self._box.chronicle.journal.note(self._asks_row(), urgent=source is not LimitSource.POWER_ADJUSTMENT)
+            self._box.event_recorder.write_queue.note(
+                self._asks_row(), urgent=source is not LimitSource.POWER_ADJUSTMENT
+            )
         self._renew()
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
@@ -261,12 +269,12 @@ class BoxCharger:
             limits.append(Limit(LimitSource.CABLE, snapshot.cable_ma))
         if snapshot is not None and snapshot.limit_source in (LimitSource.TEMPERATURE, LimitSource.STALE_SENSOR):
             limits.append(Limit(snapshot.limit_source, snapshot.limit_ma))
-        asked = ((ask.source, box.book.ask_of(ask.source)) for ask in box.book.limits(now_ns))
+        asked = ((ask.source, box.arbiter.ask_of(ask.source)) for ask in box.arbiter.limits(now_ns))
         ceilings = ((source, ask.ceiling_ma(now_ns)) for source, ask in asked if ask is not None)
         return limits + [Limit(source, ceiling_ma) for source, ceiling_ma in ceilings if ceiling_ma is not None]
 
     def _self_test(self, snapshot: Snapshot | None) -> SelfTestView:
-        ordered = bool(self._box.orders.outstanding & Request.SELF_TEST)
+        ordered = bool(self._box.requests.outstanding & Request.SELF_TEST)
         if snapshot is None:
             return SelfTestView(ordered, running=False, passed=False)
         return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
@@ -278,17 +286,17 @@ class BoxCharger:
         self._tested_ns = None
         evidence = [[each.check.name, each.measured, each.lowest, each.highest] for each in test.evidence]
         kept = {"unix_s": self._box.clock.unix_s(), "passed": test.passed, "evidence": evidence}
-        self._box.chronicle.journal.note(setting_row(SELF_TEST, kept), urgent=True)
+        self._box.event_recorder.write_queue.note(setting_row(SELF_TEST, kept), urgent=True)
         log.info("self-test over passed=%s checks=%d", test.passed, len(evidence))
 
     def _faulty(self) -> bool:
         return self._box.snapshot is not None and bool(self._box.snapshot.faults)
 
     def _asks_row(self) -> Row:
-        asks = [self._box.book.ask_of(source) for source in STORED]
+        asks = [self._box.arbiter.ask_of(source) for source in STORED]
         return setting_row(ASKS, [self._fields_of(ask) for ask in asks if ask is not None])
 
-    def _fields_of(self, ask: Ask) -> dict[str, Any]:
+    def _fields_of(self, ask: LimitRequest) -> dict[str, Any]:
         """Return an ask as it is stored; its end stands on the calendar, if that is known."""
         until, unix_s = ask.until_ns, self._box.clock.unix_s()
         if until is not None and unix_s is not None:
@@ -302,13 +310,13 @@ class BoxCharger:
             "machine_boot": self.machine_boot,
         }
 
-    def _ask_from(self, fields: dict[str, Any]) -> Ask:
+    def _ask_from(self, fields: dict[str, Any]) -> LimitRequest:
         """Return a stored ask; an end that no clock can tell has not come yet."""
         until_unix_s, unix_s, until_ns = fields["until_unix_s"], self._box.clock.unix_s(), None
         if until_unix_s is not None and unix_s is not None:
             until_ns = self._box.clock.monotonic_ns() + (until_unix_s - unix_s) * SECOND
-        source, lapse = LimitSource[fields["source"]], Lapse[fields["lapse"]]
-        return Ask(source, fields["permitted"], fields["limit_ma"], until_ns, lapse)
+        source, lapse = LimitSource[fields["source"]], ExpiryPolicy[fields["lapse"]]
+        return LimitRequest(source, fields["permitted"], fields["limit_ma"], until_ns, lapse)
 
 
 def _made(told: Snapshot | Transition) -> bool:

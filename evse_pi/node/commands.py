@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evse_pi.api.server import Refusal, Request
+from evse_pi.api.server import ControlRequest, Refusal
 from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
@@ -18,10 +18,10 @@ from hal.units import Milliamps
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from evse_pi.charging.charge_point import Box
+    from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.node.matter import MatterDevice
     from evse_pi.storage.database import Store
-    from evse_pi.storage.writer_thread import Storage
+    from evse_pi.storage.writer_thread import WriterThread
 
 MAX_PAGE = 1_000
 WATCH_AT_LEAST_S = 1.0
@@ -31,26 +31,26 @@ CLEAR_AGAIN_S = 0.5  # a reset of the residual current device, and the snapshot 
 HEARD_WITHIN_S = 3.0  # a snapshot comes every second
 
 
-class Bell:
+class ChangeNotifier:
     """Wakes everybody who waits for a change; nothing piles up for those who do not."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake who waits."""
         self._next.set()
         self._next = asyncio.Event()
 
-    def next(self) -> asyncio.Event:
+    def next_change(self) -> asyncio.Event:
         """Return the event that the next ring sets."""
         return self._next
 
 
-class Keeper(Protocol):
+class NodeActions(Protocol):
     """The running node, as far as commands need it."""
 
-    bell: Bell
+    notifier: ChangeNotifier
     matter: MatterDevice | None
 
     @property
@@ -61,7 +61,7 @@ class Keeper(Protocol):
     def owner_permits(self) -> bool:
         """Return whether charging is permitted as far as it is the owner's to say."""
 
-    def own(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
+    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's word at once."""
 
     def begin_charging(self) -> None:
@@ -83,14 +83,14 @@ class Keeper(Protocol):
 class Commands:
     """Answers requests from box and store, and carries out orders."""
 
-    def __init__(self, box: Box, storage: Storage, store: Store, node: Keeper) -> None:
+    def __init__(self, box: ChargePoint, storage: WriterThread, store: Store, node: NodeActions) -> None:
         self._box = box
         self._storage = storage
         self._store = store
         self._node = node
 
     @property
-    def answers(self) -> dict[str, Callable[[Request], Awaitable[Any]]]:
+    def answers(self) -> dict[str, Callable[[ControlRequest], Awaitable[Any]]]:
         """The commands with one answer."""
         return {
             "status": self._status,
@@ -111,7 +111,7 @@ class Commands:
         }
 
     @property
-    def streams(self) -> dict[str, Callable[[Request], AsyncIterator[Any]]]:
+    def streams(self) -> dict[str, Callable[[ControlRequest], AsyncIterator[Any]]]:
         """The commands that answer for ever."""
         return {"watch": self._watch}
 
@@ -119,42 +119,42 @@ class Commands:
         """Return the whole status."""
         return {**status(self._box), **self._node.extras()}
 
-    async def _status(self, request: Request) -> Any:
+    async def _status(self, request: ControlRequest) -> Any:
         request.only()
         return self.view()
 
-    async def _watch(self, request: Request) -> AsyncIterator[Any]:
+    async def _watch(self, request: ControlRequest) -> AsyncIterator[Any]:
         request.only()
         while True:
-            changed = self._node.bell.next()
+            changed = self._node.notifier.next_change()
             yield self.view()
             await asyncio.sleep(WATCH_AT_MOST_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_AT_LEAST_S - WATCH_AT_MOST_S):
                     await changed.wait()
 
-    async def _limits(self, request: Request) -> Any:
+    async def _limits(self, request: ControlRequest) -> Any:
         request.only()
         return limits(self._box)
 
-    async def _sessions(self, request: Request) -> Any:
+    async def _sessions(self, request: ControlRequest) -> Any:
         limit, before = _page(request)
         now_ns = self._box.clock.monotonic_ns()
         saved = await self._storage.call(self._store.sessions, limit, before)
         views = {record.session.number: session_view(record.session, record.saved_ns) for record in saved}
-        present = self._box.chronicle.session
+        present = self._box.event_recorder.session
         if present is not None and (before is None or present.number < before):
             views[present.number] = session_view(present, now_ns)
         return [views[number] for number in sorted(views, reverse=True)[:limit]]
 
-    async def _faults(self, request: Request) -> Any:
+    async def _faults(self, request: ControlRequest) -> Any:
         limit, before = _page(request)
         saved = await self._storage.call(self._store.faults, limit, before)
         records = {record.number: record for record in saved}
-        records |= {record.number: record for record in self._box.chronicle.faults}
+        records |= {record.number: record for record in self._box.event_recorder.faults}
         return [fault_view(records[number]) for number in sorted(records, reverse=True)[:limit]]
 
-    async def _transitions(self, request: Request) -> Any:
+    async def _transitions(self, request: ControlRequest) -> Any:
         limit, before = _page(request)
         return [
             {
@@ -170,24 +170,24 @@ class Commands:
             for record in await self._storage.call(self._store.transitions, limit, before)
         ]
 
-    async def _set(self, request: Request) -> Any:
+    async def _set(self, request: ControlRequest) -> Any:
         fields = request.only("limit_ma", "permitted")
         permitted, limit_ma = fields.get("permitted", self._node.owner_permits), self._box.owner.limit_ma
         if not isinstance(permitted, bool):
             raise Refusal(f"permitted: {permitted!r} is not allowed; true or false")
         if "limit_ma" in fields:
             limit_ma = None if fields["limit_ma"] is None else self._offerable(request)
-        return await self._own(permitted, limit_ma)
+        return await self._set_owner_permission(permitted, limit_ma)
 
-    async def _permit(self, request: Request) -> Any:
+    async def _permit(self, request: ControlRequest) -> Any:
         request.only()
-        return await self._own(True, self._box.owner.limit_ma)
+        return await self._set_owner_permission(True, self._box.owner.limit_ma)
 
-    async def _stop(self, request: Request) -> Any:
+    async def _stop(self, request: ControlRequest) -> Any:
         request.only()
-        return await self._own(False, self._box.owner.limit_ma)
+        return await self._set_owner_permission(False, self._box.owner.limit_ma)
 
-    async def _start(self, request: Request) -> Any:
+    async def _start(self, request: ControlRequest) -> Any:
         request.only()
         if not self._node.owner_permits:
             raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
@@ -199,19 +199,19 @@ class Commands:
 
     def _held_up(self) -> set[str]:
         """Return who lets a permitted charge wait."""
-        waiting = (ask for ask in self._box.book.limits(self._box.clock.monotonic_ns()) if not ask.permitted)
+        waiting = (ask for ask in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not ask.permitted)
         return {ask.source.name for ask in waiting if ask.source in MODE_SOURCES}
 
-    def _offerable(self, request: Request) -> Milliamps:
+    def _offerable(self, request: ControlRequest) -> Milliamps:
         return Milliamps(request.integer("limit_ma", MIN_OFFER_MA, self._box.ratings.rated_current_ma, 0))
 
-    async def _own(self, permitted: bool, limit_ma: Milliamps | None) -> Any:
+    async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> Any:
         """Carry out the owner's word at once, and say whether it will outlast a power cut."""
-        self._node.own(permitted=permitted, limit_ma=limit_ma)
+        self._node.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
         stored = await self._node.flush()
         return {"permitted": permitted, "limit_ma": limit_ma, "stored": stored}
 
-    async def _commission(self, request: Request) -> Any:
+    async def _commission(self, request: ControlRequest) -> Any:
         fields = request.only("action", "fabric")
         matter, action = self._node.matter, fields.get("action", "show")
         if matter is None:
@@ -233,7 +233,7 @@ class Commands:
         except LookupError as error:
             raise Refusal(str(error)) from error
 
-    async def _clear(self, request: Request) -> Any:
+    async def _clear(self, request: ControlRequest) -> Any:
         fields = request.only("role", "clearance")
         role, told = fields.get("role", "user"), fields.get("clearance")
         if role not in ("user", "installer"):
@@ -242,7 +242,7 @@ class Commands:
             raise Refusal("role: only root may clear as installer; use sudo")
         order = Order.CLEAR_USER | (Order.CLEAR_INSTALLER if role == "installer" else Order.NONE)
         await self._acknowledge(order, None if told is None else _clearance(told))
-        return {"faults": [record.fault.name for record in self._box.chronicle.faults]}
+        return {"faults": [record.fault.name for record in self._box.event_recorder.faults]}
 
     async def _acknowledge(self, order: Order, clearance: Clearance | None) -> None:
         """Order it until the faults of this moment are gone, or it seems to be of no use.
@@ -250,26 +250,26 @@ class Commands:
         The box carries an order out in the tick that hears it or not at all, and while contacts settle or the residual
         current device tests itself it cannot. It ends with those faults, so that later ones need a word of their own.
         """
-        known = {record.number for record in self._box.chronicle.faults}
+        known = {record.number for record in self._box.event_recorder.faults}
         for _ in range(CLEAR_TRIES):
             await self._order(order, clearance)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLEAR_AGAIN_S):
-                    while not known.isdisjoint(record.number for record in self._box.chronicle.faults):
-                        await self._node.bell.next().wait()
+                    while not known.isdisjoint(record.number for record in self._box.event_recorder.faults):
+                        await self._node.notifier.next_change().wait()
                     return
 
-    async def _self_test(self, request: Request) -> Any:
+    async def _self_test(self, request: ControlRequest) -> Any:
         request.only()
         await self._order(Order.SELF_TEST)
         return {"ordered": True}
 
-    async def _wake(self, request: Request) -> Any:
+    async def _wake(self, request: ControlRequest) -> Any:
         request.only()
         await self._order(Order.RESTART_WAKE_UP)
         return {"ordered": True}
 
-    async def _reload_installation(self, request: Request) -> Any:
+    async def _reload_installation(self, request: ControlRequest) -> Any:
         request.only()
         if not request.installer:
             raise Refusal("reload: only root may change the installation; use sudo")
@@ -283,13 +283,13 @@ class Commands:
         self._node.renew()
         try:
             async with asyncio.timeout(HEARD_WITHIN_S):
-                while self._box.orders.outstanding:
-                    await self._node.bell.next().wait()
+                while self._box.requests.outstanding:
+                    await self._node.notifier.next_change().wait()
         except TimeoutError:
-            self._box.orders.withdraw()
+            self._box.requests.withdraw()
             raise Refusal("the safety process does not answer; the order was withdrawn") from None
 
-    async def _version(self, request: Request) -> Any:
+    async def _version(self, request: ControlRequest) -> Any:
         request.only()
         return {"version": version("evse-pi")}
 
@@ -305,7 +305,7 @@ def _clearance(told: Any) -> Clearance:
         raise Refusal(f"clearance: {error}") from error
 
 
-def _page(request: Request) -> tuple[int, int | None]:
+def _page(request: ControlRequest) -> tuple[int, int | None]:
     fields = request.only("limit", "before")
     before = None if fields.get("before") is None else request.integer("before", 1, 1 << 62, 1)
     return request.integer("limit", 1, MAX_PAGE, 50), before

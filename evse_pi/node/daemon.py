@@ -11,22 +11,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.api.server import CONTROL_SOCKET, ControlServer
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.wall_clock import Calendar
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.clearance import with_clearance
 from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
-from evse_pi.node.charge_point_adapter import ASKS, BoxCharger, recall_cluster
-from evse_pi.node.commands import Bell, Commands
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster
+from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
-from evse_pi.node.field_devices import Field
+from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import Equipment
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
-from evse_pi.recorder.archive import Shelf
+from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
-from evse_pi.storage.recall import latest_before, recall
-from evse_pi.storage.writer_thread import Storage
+from evse_pi.storage.recall import latest_before, load_startup_state
+from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
-    from evse_pi.api.server import Request
+    from evse_pi.api.server import ControlRequest
     from evse_pi.charging.clock import Clock
     from evse_pi.core.records import Snapshot
     from evse_pi.node.matter import MatterDevice
@@ -71,7 +71,7 @@ class SafetyLink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class NodePaths:
     """Where the node keeps and finds things."""
 
     state_dir: Path
@@ -83,7 +83,7 @@ async def serve(
     board: BoardSpec,
     hardware: FieldHardware,
     link: SafetyLink,
-    places: Places,
+    paths: NodePaths,
     clock: Clock,
     stopping: asyncio.Event,
     matter: MatterOptions | None = None,
@@ -93,31 +93,31 @@ async def serve(
 
     Raises: OSError where the command socket cannot be made.
     """
-    storage = Storage()
+    storage = WriterThread()
     try:
-        store = await storage.open(places.state_dir / DATABASE)
-        memory = await storage.call(recall, store, clock.unix_s())
+        store = await storage.open(paths.state_dir / DATABASE)
+        memory = await storage.call(load_startup_state, store, clock.unix_s())
         rated = ratings(board)
-        box = Box(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
-        node = Daemon(board, box, link, storage, places)
-        node.calendar = Calendar(clock, await storage.call(latest_before, store, clock.machine_boot))
+        box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
+        node = Daemon(board, box, link, storage, paths)
+        node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.machine_boot))
         if matter is not None:
-            node.charger.resume(await storage.call(store.setting, ASKS, []))
-            node.charger.hold(await storage.call(recall_cluster, places.state_dir / DATABASE))
-        field = Field(hardware, clock.monotonic_ns, wake=node.wake)
-        ring, shelf = Ring(RingFile(places.run_dir / RING_FILE)), Shelf(places.state_dir / RECORDINGS)
-        diagnosis = Diagnosis(board, box, ring, shelf, await storage.call(store.setting, COUNTERS))
+            node.charger.restore_requests(await storage.call(store.setting, ASKS, []))
+            node.charger.apply_recalled(await storage.call(recall_cluster, paths.state_dir / DATABASE))
+        field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
+        ring, archive = Ring(RingFile(paths.run_dir / RING_FILE)), RecordingArchive(paths.state_dir / RECORDINGS)
+        diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
         node.diagnosis = diagnosis
         commands = Commands(box, storage, store, node)
         diagnosis.view = commands.view
         answers = {**commands.answers, **diagnosis.answers}
-        server = ControlServer(places.run_dir / CONTROL_SOCKET, answers, commands.streams)
+        server = ControlServer(paths.run_dir / CONTROL_SOCKET, answers, commands.streams)
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
-        device = asyncio.create_task(node.be_matter_device(matter, _equipment(board, hardware)), name="matter")
+        device = asyncio.create_task(node.run_matter_device(matter, _equipment(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
-        page = asyncio.create_task(node.show_page(web, answers, device), name="web")
+        page = asyncio.create_task(node.serve_web_page(web, answers, device), name="web")
         page.add_done_callback(node.page_ended)
         try:
             await node.run(field, stopping)
@@ -127,8 +127,8 @@ async def serve(
             await asyncio.gather(page, device, return_exceptions=True)
             await server.stop()
             field.end()
-            box.chronicle.save()
-            await storage.write(box.chronicle.journal.take(clock.monotonic_ns(), all_rows=True))
+            box.event_recorder.save()
+            await storage.write(box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
     finally:
         await storage.close()
 
@@ -143,16 +143,18 @@ def _equipment(board: BoardSpec, hardware: FieldHardware) -> Equipment:
 
 
 class Daemon:
-    """Moves records, readings and rows between the box and the world; it is the `Keeper` of its commands."""
+    """Moves records, readings and rows between the box and the world; it is the `NodeActions` of its commands."""
 
-    def __init__(self, board: BoardSpec, box: Box, link: SafetyLink, storage: Storage, places: Places) -> None:
-        self.bell = Bell()
+    def __init__(
+        self, board: BoardSpec, box: ChargePoint, link: SafetyLink, storage: WriterThread, paths: NodePaths
+    ) -> None:
+        self.notifier = ChangeNotifier()
         self._board = board
         self._box = box
         self._link = link
         self._storage = storage
-        self._places = places
-        self._field: Field | None = None
+        self._paths = paths
+        self._field: FieldDevices | None = None
         self._renewal = asyncio.Event()
         self._writing = asyncio.Event()
         self._sensed = asyncio.Event()
@@ -165,11 +167,11 @@ class Daemon:
         self._web: WebServer | None = None
         self._web_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
-        self.calendar = Calendar(box.clock)
-        self.charger = BoxCharger(box, self.renew)
+        self.calendar = WallClockWatch(box.clock)
+        self.charger = ChargePointAdapter(box, self.renew)
         self.reload()
 
-    async def run(self, field: Field, stopping: asyncio.Event) -> None:
+    async def run(self, field: FieldDevices, stopping: asyncio.Event) -> None:
         """Keep lease, time and storage until `stopping`. When it ends, the lease ends by itself."""
         self._field = field
         self._stopping = stopping
@@ -185,13 +187,13 @@ class Daemon:
         finally:
             self._loop.remove_reader(self._link.fileno())
 
-    async def be_matter_device(self, options: MatterOptions | None, equipment: Equipment) -> None:
+    async def run_matter_device(self, options: MatterOptions | None, equipment: Equipment) -> None:
         """Load and run the Matter device beside the box, which goes on whatever becomes of it."""
         if options is None:
             self._matter_refused = True
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
-        self.matter = module.MatterDevice(options, equipment, self._places.state_dir / DATABASE, self.charger)
+        self.matter = module.MatterDevice(options, equipment, self._paths.state_dir / DATABASE, self.charger)
         await self.matter.run()
 
     def matter_ended(self, device: asyncio.Task[None]) -> None:
@@ -200,10 +202,10 @@ class Daemon:
             self._matter_trouble = f"{type(error).__name__}: {error}"
             log.error("matter ended", exc_info=error)
 
-    async def show_page(
+    async def serve_web_page(
         self,
         options: WebOptions | None,
-        answers: Mapping[str, Callable[[Request], Awaitable[Any]]],
+        answers: Mapping[str, Callable[[ControlRequest], Awaitable[Any]]],
         device: asyncio.Task[None],
     ) -> None:
         """Load and serve the web page once the Matter device has come up, or cannot."""
@@ -212,9 +214,9 @@ class Daemon:
         with suppress(TimeoutError):
             async with asyncio.timeout(MATTER_FIRST_S):
                 while not device.done() and not (self.matter and (self.matter.running or self.matter.trouble)):
-                    await self.bell.next().wait()
+                    await self.notifier.next_change().wait()
         module = await asyncio.to_thread(import_module, "evse_pi.node.web")
-        asked = module.BoxAnswers(answers, self.bell, self._places.installation.parent, self._box.clock)
+        asked = module.BoxAnswers(answers, self.notifier, self._paths.installation.parent, self._box.clock)
         self._web = module.WebServer(options, asked)
         await self._web.run()
 
@@ -234,29 +236,29 @@ class Daemon:
         """Read the installer's file again; the safety process reads it itself and decides."""
         former = self._box.installation
         try:
-            self._box.installation = read_installation(self._places.installation, self._box.ratings)
+            self._box.installation = read_installation(self._paths.installation, self._box.ratings)
             self._installer_trouble = None
         except ConfigError as error:
             self._installer_trouble = str(error)
             log.warning("installer's file cannot be used problem=%s", error)
             return
-        self.bell.ring()
+        self.notifier.notify()
         if former is not None and former.meter != self._box.installation.meter and self._stopping is not None:
             log.info("another meter was fitted; the process ends to be started with it")
             self._loop.call_later(ANSWERED_WITHIN_S, self._stopping.set)
 
     async def flush(self) -> bool:
         """Write what is urgent; return whether all that was noted is durable."""
-        rows = self._box.chronicle.journal.take(self._box.clock.monotonic_ns())
-        return await self._storage.write(rows) and not self._box.chronicle.journal.waiting
+        rows = self._box.event_recorder.write_queue.take(self._box.clock.monotonic_ns())
+        return await self._storage.write(rows) and not self._box.event_recorder.write_queue.waiting
 
-    def own(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
+    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's word at once: through the cluster where a controller governs, else directly.
 
         Raises: ValueError for a limit that cannot be.
         """
         matter = self.matter
-        if matter is not None and matter.governs and matter.ready:
+        if matter is not None and matter.commissioned and matter.ready:
             self._box.set_owner(permitted=True, limit_ma=limit_ma)
             if permitted != matter.charging_permitted:
                 matter.permit(permitted=permitted)
@@ -264,14 +266,14 @@ class Daemon:
             self._box.set_owner(permitted=permitted, limit_ma=limit_ma)
             self.charger.forget_asks()
         self.renew()
-        self.bell.ring()
+        self.notifier.notify()
 
     def begin_charging(self) -> None:
         """Skip the random delay and the planned start at once."""
         if self.matter is not None:
             self.matter.begin_charging()
         self.renew()
-        self.bell.ring()
+        self.notifier.notify()
 
     @property
     def matter_absence(self) -> str | None:
@@ -286,8 +288,8 @@ class Daemon:
     def owner_permits(self) -> bool:
         """Whether charging is permitted as far as it is the owner's to say."""
         matter = self.matter
-        governed = matter is not None and matter.governs and matter.ready
-        return matter.charging_permitted if matter is not None and governed else self._box.owner.permitted
+        commissioned = matter is not None and matter.commissioned and matter.ready
+        return matter.charging_permitted if matter is not None and commissioned else self._box.owner.permitted
 
     def extras(self) -> dict[str, Any]:
         """Return what the status shows beside the box itself."""
@@ -324,7 +326,7 @@ class Daemon:
             "devices": devices,
             "notices": notices,
             "warnings": [notice["text"] for notice in notices],
-            "safety_refusal": _refusal(self._places.run_dir),
+            "safety_refusal": _refusal(self._paths.run_dir),
         }
 
     # The link.
@@ -333,14 +335,14 @@ class Daemon:
         snapshot = self._link.receive()
         if snapshot is None:
             return
-        known, number = self._box.snapshot, self._box.orders.number
-        self._box.hear(snapshot)
+        known, number = self._box.snapshot, self._box.requests.number
+        self._box.on_snapshot(snapshot)
         if self.diagnosis is not None:
-            self.diagnosis.hear(snapshot)
-        if known is None or known.boot_id != snapshot.boot_id or self._box.orders.number != number:
+            self.diagnosis.on_snapshot(snapshot)
+        if known is None or known.boot_id != snapshot.boot_id or self._box.requests.number != number:
             self.renew()
         self.charger.refresh()
-        self.bell.ring()
+        self.notifier.notify()
         self._writing.set()
 
     async def _keep_lease(self) -> None:
@@ -356,7 +358,7 @@ class Daemon:
             self._renewal.clear()
             self._send_demand()
             now_ns = self._box.clock.monotonic_ns()
-            expiry_ns = self._box.book.next_expiry_ns(now_ns)
+            expiry_ns = self._box.arbiter.next_expiry_ns(now_ns)
             wait_s = RENEW_S if expiry_ns is None else min(RENEW_S, (expiry_ns - now_ns) / SECOND)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -370,7 +372,7 @@ class Daemon:
         except ValueError as error:  # a reading that no supply can have; without one the safety process stops
             log.warning("reading cannot be sent problem=%s", error)
             datagram = encode_demand(replace(demand, meter=None, temperature=None))
-        proof = self._box.orders.clearance if Order.CLEAR_INSTALLER in demand.request else None
+        proof = self._box.requests.clearance if Order.CLEAR_INSTALLER in demand.request else None
         self._link.send(with_clearance(datagram, proof))
 
     # Sensors, time and storage.
@@ -397,12 +399,12 @@ class Daemon:
             if self.diagnosis is not None:
                 self.diagnosis.tick()
             self.charger.refresh()
-            self.bell.ring()
+            self.notifier.notify()
             self._writing.set()
 
     async def _keep_storage(self) -> None:
         """Write what the journal has due, try again what the disk refused, and date anew after the clock was set."""
-        journal, clock = self._box.chronicle.journal, self._box.clock
+        journal, clock = self._box.event_recorder.write_queue, self._box.clock
         tried_ns = clock.monotonic_ns()
         while True:
             await self._writing.wait()
@@ -410,7 +412,7 @@ class Daemon:
             now_ns = clock.monotonic_ns()
             epoch_s = self.calendar.look()
             if epoch_s is not None:
-                self._box.chronicle.redate(epoch_s)
+                self._box.event_recorder.redate(epoch_s)
             rows = journal.take(now_ns, all_rows=epoch_s is not None)
             if rows or (self._storage.troubled and now_ns - tried_ns >= RETRY_STORAGE_S * SECOND):
                 tried_ns = now_ns

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from boards.spec import BoardSpec
-    from evse_pi.api.server import Request
-    from evse_pi.charging.charge_point import Box
+    from evse_pi.api.server import ControlRequest
+    from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import FaultRecord
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
-    from evse_pi.recorder.archive import Shelf
+    from evse_pi.recorder.archive import RecordingArchive
     from evse_pi.recorder.reader import Ring
-    from evse_pi.storage.writer_thread import Storage
+    from evse_pi.storage.writer_thread import WriterThread
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +57,16 @@ class Diagnosis:
     Everything it holds is bounded, and a ring that cannot be read costs readings, not charging.
     """
 
-    def __init__(self, board: BoardSpec, box: Box, ring: Ring, shelf: Shelf, saved: dict[str, Any] | None) -> None:
+    def __init__(
+        self, board: BoardSpec, box: ChargePoint, ring: Ring, archive: RecordingArchive, saved: dict[str, Any] | None
+    ) -> None:
         self.counters = counting.recalled(saved).started(box.clock.machine_boot)
         self.view: Callable[[], dict[str, Any]] = dict
         self._board = board
         self._box = box
         self._ring = ring
-        self._shelf = shelf
-        self._known: set[int] = {record.number for record in box.chronicle.faults}
+        self._archive = archive
+        self._known: set[int] = {record.number for record in box.event_recorder.faults}
         self._open: deque[Open] = deque(maxlen=2 * MAX_WAITING)
         self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_WAITING)
         self._recorded_ns: dict[Fault, int] = {}
@@ -74,7 +76,7 @@ class Diagnosis:
         self._note_counters(self.counters, urgent=True)
 
     @property
-    def answers(self) -> dict[str, Callable[[Request], Awaitable[Any]]]:
+    def answers(self) -> dict[str, Callable[[ControlRequest], Awaitable[Any]]]:
         """The commands of diagnosis."""
         return {
             "why": self._why,
@@ -87,13 +89,13 @@ class Diagnosis:
 
     # What happens.
 
-    def hear(self, snapshot: Snapshot) -> None:
+    def on_snapshot(self, snapshot: Snapshot) -> None:
         """Learn from a snapshot which the box has taken in."""
         now_ns = self._box.clock.monotonic_ns()
-        for record in self._box.chronicle.faults:
+        for record in self._box.event_recorder.faults:
             if record.number not in self._known:
                 self._open.append(Open(record, now_ns))
-        self._known = {record.number for record in self._box.chronicle.faults}
+        self._known = {record.number for record in self._box.event_recorder.faults}
         self._note_counters(self.counters.heard(snapshot))
         if self._was_closed and not snapshot.contactor_closed:
             self._opened_ns = now_ns
@@ -108,11 +110,11 @@ class Diagnosis:
             self._measure_release(now_ns)
             self._record(now_ns)
 
-    async def keep(self, storage: Storage) -> None:
+    async def keep(self, storage: WriterThread) -> None:
         """Write the recordings that wait; those that the disk refuses go on waiting."""
         while self._waiting:
             name, content = self._waiting[0]
-            if not await storage.call(self._shelf.put, name, content):
+            if not await storage.call(self._archive.put, name, content):
                 return
             if self._waiting and self._waiting[0][0] == name:
                 self._waiting.popleft()
@@ -120,7 +122,7 @@ class Diagnosis:
     @property
     def notices(self) -> list[dict[str, str]]:
         """What people must know of the diagnosis itself."""
-        trouble = self._shelf.trouble
+        trouble = self._archive.trouble
         return [{"kind": "RECORDINGS", "text": f"recordings cannot be stored: {trouble}"}] if trouble else []
 
     def _describe(self, now_ns: int) -> None:
@@ -132,7 +134,7 @@ class Diagnosis:
             each.described = True
             seen = at_fault(frames, each.record.fault, each.record.set_ns)
             if seen is not None:
-                self._box.chronicle.describe(each.record.number, seen)
+                self._box.event_recorder.describe(each.record.number, seen)
 
     def _record(self, now_ns: int) -> None:
         due = [each for each in self._open if now_ns - each.heard_ns >= RECORD_AFTER_NS]
@@ -172,37 +174,37 @@ class Diagnosis:
             counters = counters.ended(self._ring.header().unclean)
         if counters is not self.counters or urgent:
             self.counters = counters
-            self._box.chronicle.journal.note(setting_row(COUNTERS, counting.saved(counters)), urgent=urgent)
+            self._box.event_recorder.write_queue.note(setting_row(COUNTERS, counting.saved(counters)), urgent=urgent)
 
     # Commands.
 
-    async def _why(self, request: Request) -> Any:
+    async def _why(self, request: ControlRequest) -> Any:
         request.only()
         return why(self.view())
 
-    async def _scope(self, request: Request) -> Any:
+    async def _scope(self, request: ControlRequest) -> Any:
         request.only()
         try:
             return scope_view(self._ring.frames(64), self._ring.windows(), self._ring.header())
         except (OSError, RingError) as error:
             raise Refusal(f"the black box cannot be read: {error}") from error
 
-    async def _counters(self, request: Request) -> Any:
+    async def _counters(self, request: ControlRequest) -> Any:
         request.only()
         return counting.view(self.counters, self._board.contactor.release_ms)
 
-    async def _timing(self, request: Request) -> Any:
+    async def _timing(self, request: ControlRequest) -> Any:
         request.only()
         try:
             return timing_view(self._ring.contents())
         except (OSError, RingError) as error:
             raise Refusal(f"the black box cannot be read: {error}") from error
 
-    async def _recordings(self, request: Request) -> Any:
+    async def _recordings(self, request: ControlRequest) -> Any:
         request.only()
-        return self._shelf.names()
+        return self._archive.names()
 
-    async def _readings(self, request: Request) -> Any:
+    async def _readings(self, request: ControlRequest) -> Any:
         request.only()
         try:
             frames = self._ring.frames(2)

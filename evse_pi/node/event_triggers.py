@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from evse_pi.device.energy_evse import EnergyEvseServer
     from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
     from evse_pi.matter.model.event_source import Change
-    from evse_pi.node.charge_point_adapter import BoxCharger
-    from evse_pi.node.simulator_control import Simulator
+    from evse_pi.node.charge_point_adapter import ChargePointAdapter
+    from evse_pi.node.simulator_control import SimulatorControl
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ class EventTriggers:
 
     def __init__(
         self,
-        simulator: Simulator,
-        charger: BoxCharger,
+        simulator: SimulatorControl,
+        charger: ChargePointAdapter,
         evse: EnergyEvseServer,
         mode: EnergyEvseModeServer,
         *,
@@ -165,7 +165,7 @@ class EventTriggers:
         self._charger.rated_discharge_ma = NO_DISCHARGE_MA
         await self._simulator.verb("tell_battery")
         await self._simulator.verb("tell_identifier")
-        self._charger.meet(NO_VEHICLE_DATA)
+        self._charger.set_vehicle(NO_VEHICLE_DATA)
 
     async def _plug_in(self) -> None:
         await self._simulator.verb("auto", on=False)
@@ -211,7 +211,7 @@ class EventTriggers:
     async def _hear_vehicle(self) -> None:
         """Take in what the simulated car says, in place of a modem for the protocol that cars say it by."""
         told = (await self._simulator.state())["vehicle"]
-        self._charger.meet(VehicleData(told["battery_percent"], told["battery_mwh"], told["identifier"]))
+        self._charger.set_vehicle(VehicleData(told["battery_percent"], told["battery_mwh"], told["identifier"]))
 
     async def _card(self) -> None:
         """Read the card that is held to the simulated box; one without a reader does not notice it."""

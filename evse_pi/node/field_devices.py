@@ -152,7 +152,7 @@ class BusThread(threading.Thread):
         self._ending.set()
 
 
-class Field:
+class FieldDevices:
     """All slow devices of a board, polled by one thread per bus.
 
     `wake` is called by a bus thread after each new value.

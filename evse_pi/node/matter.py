@@ -25,7 +25,7 @@ from evse_pi.installation.files import ConfigError
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
-from evse_pi.matter.discovery.host_interfaces import Interface, network_interfaces
+from evse_pi.matter.discovery.host_interfaces import HostInterface, network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser
 from evse_pi.matter.discovery.onboarding import (
     MAX_DISCRIMINATOR,
@@ -37,12 +37,12 @@ from evse_pi.matter.discovery.onboarding import (
 from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.attestation import FileCredentials
 from evse_pi.matter.identity.test_credentials import TestCredentials
-from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
+from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire import tlv
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.product import read_product
-from evse_pi.node.simulator_control import Simulator
+from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.storage import KeyValueStore
-    from evse_pi.node.charge_point_adapter import BoxCharger
+    from evse_pi.node.charge_point_adapter import ChargePointAdapter
     from evse_pi.node.matter_options import Equipment, MatterOptions
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class MatterDevice:
         options: MatterOptions,
         equipment: Equipment,
         database: Path,
-        charger: BoxCharger,
+        charger: ChargePointAdapter,
         *,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -171,27 +171,27 @@ class MatterDevice:
         node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
         if options.enable_key is not None and options.simulator is not None:
             mode = endpoint.server(EnergyEvseModeServer)
-            triggers = EventTriggers(Simulator(options.simulator), self._charger, self._evse, mode)
+            triggers = EventTriggers(SimulatorControl(options.simulator), self._charger, self._evse, mode)
             node.general_diagnostics.on_trigger(triggers.handle)
 
-    def _endpoint_surroundings(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.Surroundings:
+    def _endpoint_surroundings(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.DeviceDependencies:
         equipment = self._equipment
         meter = None if equipment.meter_model is None else METERS[equipment.meter_model]
-        return endpoints.Surroundings(
+        return endpoints.DeviceDependencies(
             charger=self._charger,
             clock=clock,
             entropy=self._entropy,
             store=store,
             zone=local_zone(),
             machine_boot=self._charger.machine_boot,
-            governed=lambda: self.governs,
+            commissioned=lambda: self.commissioned,
             fitted=endpoints.Fitted(equipment.status_led, equipment.temperature, meter),
         )
 
-    def _surroundings(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> Surroundings:
+    def _surroundings(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> NodeDependencies:
         names = self._options.interfaces or None
 
-        def interfaces() -> tuple[Interface, ...]:
+        def interfaces() -> tuple[HostInterface, ...]:
             return network_interfaces(names)
 
         discovery = Advertiser(
@@ -199,7 +199,7 @@ class MatterDevice:
         )
         credentials = self._credentials(store, product)
         transport = LateTransport(self._options.port)
-        return Surroundings(store, transport, discovery, credentials, self._entropy, clock, interfaces)
+        return NodeDependencies(store, transport, discovery, credentials, self._entropy, clock, interfaces)
 
     def _credentials(self, store: KeyValueStore, product: Product) -> CredentialProvider:
         """Return the vendor's credentials where there are any, else ones that say of themselves that they are tests."""
@@ -230,7 +230,7 @@ class MatterDevice:
     # Who governs.
 
     @property
-    def governs(self) -> bool:
+    def commissioned(self) -> bool:
         """Whether a controller owns the box: a fabric is there, and its commissioning is complete."""
         if self._node is None:
             return False
@@ -271,7 +271,7 @@ class MatterDevice:
         if self._evse is None or not self.ready:
             return
         owner = self._charger.ask_of(LimitSource.OWNER)
-        if self.governs and owner is not None and not owner.permitted:
+        if self.commissioned and owner is not None and not owner.permitted:
             self._evse.stop()
             self._charger.release_owner()
         self._evse.refresh()
@@ -286,7 +286,7 @@ class MatterDevice:
         return {
             "running": self.running,
             "trouble": self.trouble,
-            "commissioned": self.governs,
+            "commissioned": self.commissioned,
             "window": None if window is None else window.mode.name.lower(),
             "fabrics": fabrics,
             "port": self._options.port,

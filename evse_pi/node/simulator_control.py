@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LONGEST_LINE = 1 << 16
 
 
-class Simulator:
+class SimulatorControl:
     """A client of the simulator's control socket: one JSON line asks, one answers, over a connection of its own."""
 
     def __init__(self, path: Path) -> None:

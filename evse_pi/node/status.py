@@ -14,18 +14,18 @@ from evse_pi.core.states import LimitSource
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from evse_pi.charging.charge_point import Box
+    from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import FaultRecord
     from evse_pi.charging.session import Session
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
 
 
-def status(box: Box) -> dict[str, Any]:
+def status(box: ChargePoint) -> dict[str, Any]:
     """Return what there is to know of the box now; what only the safety process knows is None while it is silent."""
     now_ns = box.clock.monotonic_ns()
-    snapshot = box.snapshot if box.heard_lately() else None
-    session = box.chronicle.session
+    snapshot = box.snapshot if box.safety_online() else None
+    session = box.event_recorder.session
     return {
         "unix_s": box.clock.unix_s(),
         "safety": _safety(box, now_ns),
@@ -43,17 +43,17 @@ def status(box: Box) -> dict[str, Any]:
         "session": session_view(session, now_ns) if session else None,
         "temperature_centi_celsius": _temperature(box, now_ns),
         "owner": {"permitted": box.owner.permitted, "limit_ma": box.owner.limit_ma},
-        "orders_outstanding": box.orders.outstanding.name if box.orders.outstanding else None,
+        "orders_outstanding": box.requests.outstanding.name if box.requests.outstanding else None,
     }
 
 
-def limits(box: Box) -> list[dict[str, Any]]:
+def limits(box: ChargePoint) -> list[dict[str, Any]]:
     """Return every limit with its owner and its end; those that the safety process judges say so by `judged`.
 
     `wins` marks the one that the box follows now, which only the safety process knows.
     """
     now_ns = box.clock.monotonic_ns()
-    snapshot = box.snapshot if box.heard_lately() else None
+    snapshot = box.snapshot if box.safety_online() else None
     fixed = {LimitSource.BOARD: box.ratings.rated_current_ma}
     if box.installation is not None:
         fixed[LimitSource.CIRCUIT_CAPACITY] = box.installation.circuit_capacity_ma
@@ -70,7 +70,7 @@ def limits(box: Box) -> list[dict[str, Any]]:
             "in_s": None if ask.until_ns is None else max(ask.until_ns - now_ns, 0) // SECOND,
             "counts": ask.counts,
         }
-        for ask in box.book.limits(now_ns)
+        for ask in box.arbiter.limits(now_ns)
     ]
     winner = snapshot.limit_source.name if snapshot else None
     return [{**limit, "wins": limit["source"] == winner} for limit in (*judged, *asked)]
@@ -108,12 +108,12 @@ def fault_view(record: FaultRecord) -> dict[str, Any]:
     }
 
 
-def _safety(box: Box, now_ns: int) -> dict[str, Any]:
+def _safety(box: ChargePoint, now_ns: int) -> dict[str, Any]:
     snapshot = box.snapshot
     if snapshot is None:
         return {"connected": False, "age_ms": None}
     return {
-        "connected": box.heard_lately(),
+        "connected": box.safety_online(),
         "age_ms": (now_ns - snapshot.at_ns) // MILLISECOND,
         "boot_id": snapshot.boot_id,
         "self_test": "running"
@@ -136,7 +136,7 @@ def _safety(box: Box, now_ns: int) -> dict[str, Any]:
             }
             for evidence in snapshot.evidence
         ],
-        "transitions_lost": box.chronicle.feed.lost,
+        "transitions_lost": box.event_recorder.cursor.lost,
     }
 
 
@@ -173,9 +173,9 @@ def _limit(source: LimitSource, limit_ma: int | None) -> dict[str, Any]:
     return {"source": source.name, "limit_ma": limit_ma, "text": LIMITS[source]}
 
 
-def _ranked(box: Box) -> list[Fault]:
+def _ranked(box: ChargePoint) -> list[Fault]:
     """Return the active faults, the worst first."""
-    left = {record.fault for record in box.chronicle.faults}
+    left = {record.fault for record in box.event_recorder.faults}
     ranked = []
     while (fault := worst(left)) is not None:
         ranked.append(fault)
@@ -183,9 +183,9 @@ def _ranked(box: Box) -> list[Fault]:
     return ranked
 
 
-def _fault(fault: Fault, box: Box) -> dict[str, Any]:
+def _fault(fault: Fault, box: ChargePoint) -> dict[str, Any]:
     row = FAULTS[fault]
-    record = next(record for record in box.chronicle.faults if record.fault is fault)
+    record = next(record for record in box.event_recorder.faults if record.fault is fault)
     return {
         "fault": fault.name,
         "severity": row.severity.name,
@@ -203,7 +203,7 @@ def _first_readings(record: FaultRecord) -> dict[str, Any]:
     return {"high_mv": record.high_mv, "low_mv": record.low_mv, "current_ma": current_ma}
 
 
-def _meter(box: Box, now_ns: int) -> dict[str, Any]:
+def _meter(box: ChargePoint, now_ns: int) -> dict[str, Any]:
     power_mw, estimated = box.power_mw()
     reading = box.reading
     view: dict[str, Any] = {"fitted": box.ratings.meter_fitted, "power_mw": power_mw, "estimated": estimated}
@@ -221,6 +221,6 @@ def _meter(box: Box, now_ns: int) -> dict[str, Any]:
     return view
 
 
-def _temperature(box: Box, now_ns: int) -> int | None:
+def _temperature(box: ChargePoint, now_ns: int) -> int | None:
     sample = box.temperature
     return sample.centi_celsius if sample is not None and fresh(sample.at_ns, now_ns) else None

@@ -14,20 +14,20 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.api.server import ANSWER_WITHIN_S, Refusal, Request
+from evse_pi.api.server import ANSWER_WITHIN_S, ControlRequest, Refusal
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
-from evse_pi.web.admission import Sessions
+from evse_pi.web.admission import PinSessions
 from evse_pi.web.answers import Refused
 from evse_pi.web.application import Application
-from evse_pi.web.http_server import Door, listen
+from evse_pi.web.http_server import HttpServer, listen
 from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from evse_pi.charging.clock import Clock
-    from evse_pi.node.commands import Bell
+    from evse_pi.node.commands import ChangeNotifier
     from evse_pi.node.web_options import WebOptions
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class PinService:
             raise Refused(str(answer["error"]))
 
 
-class PinDesk:
+class PinChecker:
     """Takes PINs one at a time, and none while an earlier failure makes everybody wait.
 
     So a flood of guesses costs neither the service nor the record of refusals more than a few lines an hour.
@@ -105,20 +105,24 @@ class BoxAnswers:
     """The box as its page asks it: without the rights of an installer."""
 
     def __init__(
-        self, commands: Mapping[str, Callable[[Request], Awaitable[Any]]], bell: Bell, folder: Path, clock: Clock
+        self,
+        commands: Mapping[str, Callable[[ControlRequest], Awaitable[Any]]],
+        notifier: ChangeNotifier,
+        folder: Path,
+        clock: Clock,
     ) -> None:
         """Answer by `commands`; `folder` holds the installer's files."""
         self._commands = commands
-        self._bell = bell
+        self._notifier = notifier
         self._pin_file = folder / PIN_FILE
         own = os.access(folder, os.W_OK)
-        self._pin_desk = PinDesk(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
+        self._pin_desk = PinChecker(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
 
     async def ask(self, command: str, **fields: Any) -> Any:
         """Return what the command socket answers. Raises: Refused in the box's own words."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                return await self._commands[command](Request({"command": command, **fields}, installer=False))
+                return await self._commands[command](ControlRequest({"command": command, **fields}, installer=False))
         except Refusal as refusal:
             raise Refused(str(refusal)) from refusal
         except TimeoutError:
@@ -130,7 +134,7 @@ class BoxAnswers:
 
     async def changed(self) -> None:
         """Return when there may be something new."""
-        await self._bell.next().wait()
+        await self._notifier.next_change().wait()
 
     @property
     def pin_set(self) -> bool:
@@ -155,11 +159,11 @@ class WebServer:
     async def run(self) -> None:
         """Serve."""
         names = frozenset((socket.gethostname().lower(), *self._options.names))
-        sessions = Sessions(SystemClock().monotonic_ns, lambda: secrets.token_urlsafe(SECRET_BYTES))
+        sessions = PinSessions(SystemClock().monotonic_ns, lambda: secrets.token_urlsafe(SECRET_BYTES))
         application = Application(self._answers, sessions, names)
         while True:
             try:
-                door = Door(listen(self._options.address, self._options.port), application.microdot)
+                door = HttpServer(listen(self._options.address, self._options.port), application.microdot)
             except OSError as error:
                 if self.trouble is None:
                     log.warning("no web page port=%d problem=%s", self._options.port, error)

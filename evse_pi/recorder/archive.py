@@ -17,7 +17,7 @@ MODE = 0o640
 SUFFIX = ".json.gz"
 
 
-class Shelf:
+class RecordingArchive:
     """Keeps the newest recordings by their names, which begin with a rising number; `trouble` says what went wrong."""
 
     def __init__(self, folder: Path) -> None:

@@ -48,7 +48,7 @@ _FIRST_OF_OUTCOME = COLUMNS.index("phase")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TickOutcome:
     """What one step decided, as far as it leaves the machine."""
 
     phase: Phase
@@ -76,14 +76,14 @@ class Frame:
     late_us: int
     took_us: int
     inputs: Inputs
-    outcome: Outcome
+    outcome: TickOutcome
 
 
 class FrameError(ValueError):
     """These numbers are no frame."""
 
 
-def outcome_of(state: MachineState) -> Outcome:
+def outcome_of(state: MachineState) -> TickOutcome:
     """Return what the step that led to `state` decided."""
     return _outcome(_outcome_values(state))
 
@@ -207,9 +207,9 @@ def _outcome_values(state: MachineState) -> tuple[int, ...]:
     )
 
 
-def _outcome(values: Sequence[int]) -> Outcome:
+def _outcome(values: Sequence[int]) -> TickOutcome:
     phase, evse, pilot, closed, mode, duty, lock, test, reset, offered, source, limit, faults, reason = values
-    return Outcome(
+    return TickOutcome(
         _PHASES[phase],
         EvseState(evse),
         PilotState(pilot),

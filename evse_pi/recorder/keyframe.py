@@ -62,7 +62,7 @@ _MODULES = (
 )
 
 
-class PortraitError(ValueError):
+class KeyframeError(ValueError):
     """This data is no portrait that this version of the software can read; the text names what it does not know."""
 
 
@@ -93,14 +93,14 @@ _NAMES: dict[type, tuple[str, ...]] = {
 }
 
 
-def portrait(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return `value`, made of this package's dataclasses, enumerations, tuples and sets, as what JSON can hold."""
     kind = type(value)
     if value is None or kind in (int, bool, str):
         return value
     names = _NAMES.get(kind)
     if names is not None:
-        drawn: dict[str, Any] = {name: portrait(getattr(value, name)) for name in names}
+        drawn: dict[str, Any] = {name: to_plain(getattr(value, name)) for name in names}
         drawn["is"] = kind.__name__
         return drawn
     if isinstance(value, Flag):
@@ -108,30 +108,30 @@ def portrait(value: Any) -> Any:
     if isinstance(value, Enum):
         return {"is": kind.__name__, "name": value.name}
     if kind is tuple:
-        return [portrait(each) for each in value]
+        return [to_plain(each) for each in value]
     if kind is frozenset:
-        return {"is": "frozenset", "of": [portrait(each) for each in sorted(value)]}
-    raise PortraitError(f"{kind.__name__}: no part of a machine")
+        return {"is": "frozenset", "of": [to_plain(each) for each in sorted(value)]}
+    raise KeyframeError(f"{kind.__name__}: no part of a machine")
 
 
-def restore(drawn: Any) -> Any:
+def from_plain(drawn: Any) -> Any:
     """Return what `drawn` is the portrait of. Raises: PortraitError."""
     if isinstance(drawn, list):
-        return tuple(restore(each) for each in drawn)
+        return tuple(from_plain(each) for each in drawn)
     if not isinstance(drawn, dict):
         return drawn
     parts = dict(drawn)
     name = parts.pop("is", None)
     if name == "frozenset":
-        return frozenset(restore(each) for each in parts.get("of", ()))
+        return frozenset(from_plain(each) for each in parts.get("of", ()))
     kind = _KINDS.get(_FORMER_NAMES.get(str(name), str(name)))
     if kind is None:
-        raise PortraitError(f"{name!r}: unknown to this version")
+        raise KeyframeError(f"{name!r}: unknown to this version")
     try:
         if issubclass(kind, Flag):
             return kind(parts["value"])
         if issubclass(kind, Enum):
             return kind[parts["name"]]
-        return kind(**{key: restore(each) for key, each in parts.items()})
+        return kind(**{key: from_plain(each) for key, each in parts.items()})
     except (KeyError, TypeError, ValueError) as error:
-        raise PortraitError(f"{name}: {error}") from error
+        raise KeyframeError(f"{name}: {error}") from error

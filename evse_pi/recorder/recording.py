@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.recorder.frame import COLUMNS, Frame, FrameError, frame_of
-from evse_pi.recorder.keyframe import PortraitError, restore
+from evse_pi.recorder.keyframe import KeyframeError, from_plain
 from evse_pi.recorder.ring import RawWindow
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Recording:
 
     def _restored(self, name: str) -> Any:
         try:
-            return restore(self.keyframe[name])
-        except (KeyError, PortraitError) as error:
+            return from_plain(self.keyframe[name])
+        except (KeyError, KeyframeError) as error:
             raise RecordingError(f"{name}: {error}; it was recorded by another version") from error
 
 

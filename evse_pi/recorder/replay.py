@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.machine import step
-from evse_pi.recorder.frame import Outcome, outcome_of
+from evse_pi.recorder.frame import TickOutcome, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReplayStep:
     """One tick of a recording, and what this software decides on it."""
 
     frame: Frame
-    outcome: Outcome
+    outcome: TickOutcome
 
     @property
     def same(self) -> bool:
@@ -33,7 +33,7 @@ class Step:
 class Decision:
     """A tick after which the box was not as before; `set_now` and `cleared_now` are its faults that changed."""
 
-    step: Step
+    step: ReplayStep
     changed: tuple[str, ...]
     set_now: frozenset[Fault]
     cleared_now: frozenset[Fault]
@@ -42,18 +42,18 @@ class Decision:
 _TELLING = ("phase", "evse_state", "pilot_state", "contactor_closed", "faults", "reason", "offered_ma")
 
 
-def steps(recording: Recording) -> Iterator[Step]:
+def steps(recording: Recording) -> Iterator[ReplayStep]:
     """Yield every tick with what this software decides on it. Raises: RecordingError."""
     state, settings = recording.state(), recording.settings()
     for frame in recording.ticks():
         state, _ = step(state, frame.inputs, settings)
-        yield Step(frame, outcome_of(state))
+        yield ReplayStep(frame, outcome_of(state))
 
 
-def decisions(replayed: list[Step]) -> list[Decision]:
+def decisions(replayed: list[ReplayStep]) -> list[Decision]:
     """Return the ticks at which something that matters changed, in this software's decisions."""
     found = []
-    before: Outcome | None = None
+    before: TickOutcome | None = None
     for each in replayed:
         now = each.outcome
         if before is not None:
@@ -64,9 +64,9 @@ def decisions(replayed: list[Step]) -> list[Decision]:
     return found
 
 
-def differences(replayed: list[Step]) -> list[tuple[Step, tuple[str, ...]]]:
+def differences(replayed: list[ReplayStep]) -> list[tuple[ReplayStep, tuple[str, ...]]]:
     """Return the ticks on which this software decides otherwise than the box did, with what differs."""
-    names = Outcome.__dataclass_fields__
+    names = TickOutcome.__dataclass_fields__
     return [
         (each, tuple(name for name in names if getattr(each.outcome, name) != getattr(each.frame.outcome, name)))
         for each in replayed

@@ -37,11 +37,11 @@ class Service:
     afterwards: Sequence[str] = ()
 
 
-class Supervisor:
+class ProcessSupervisor:
     """Starts services in order, restarts what ends, kills what is silent, and stops in the reverse order."""
 
     def __init__(self, services: Sequence[Service], run_dir: Path, say: Callable[[str], None]) -> None:
-        self._keepers = [_Keeper(service, run_dir, say) for service in services]
+        self._keepers = [_ServiceProcess(service, run_dir, say) for service in services]
         self._stopping = False
 
     def run(self, *, on_ready: Callable[[], None] | None = None) -> None:
@@ -50,22 +50,22 @@ class Supervisor:
             signal.signal(number, lambda *_: self.stop())
         try:
             while not self._stopping:
-                for keeper in self._keepers:
-                    keeper.step(time.monotonic())
-                if on_ready is not None and all(keeper.ready for keeper in self._keepers):
+                for actions in self._keepers:
+                    actions.step(time.monotonic())
+                if on_ready is not None and all(actions.ready for actions in self._keepers):
                     on_ready()
                     on_ready = None
                 time.sleep(POLL_S)
         finally:
-            for keeper in reversed(self._keepers):
-                keeper.stop()
+            for actions in reversed(self._keepers):
+                actions.stop()
 
     def stop(self) -> None:
         """End `run` at its next step."""
         self._stopping = True
 
 
-class _Keeper:
+class _ServiceProcess:
     """One service and the process that serves it now."""
 
     def __init__(self, service: Service, run_dir: Path, say: Callable[[str], None]) -> None:

@@ -26,9 +26,9 @@ from evse_pi.link import FOLDER_MODE, NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkE
 from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
 from evse_pi.safety.notify import ServiceManager
-from evse_pi.safety.process_services import SystemHost, sleep_until
+from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
-from evse_pi.safety.recorder import RING_FILE, BlackBox, RingMemory
+from evse_pi.safety.recorder import RING_FILE, BlackBoxWriter, RingMemory
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -88,9 +88,9 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
     resources.callback(manager.close)
     files = [installation.with_name(name) for name in (installation.name, CALIBRATION_FILE, KEY_FILE)]
-    host = SystemHost(manager, memory, lambda: _installed(board, installation, demands), files)
+    services = SystemServices(manager, memory, lambda: _installed(board, installation, demands), files)
     black_box = _black_box(run_dir, settings, resources)
-    loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, host, black_box)
+    loop = SafetyLoop(hardware, link, settings, time.monotonic_ns, services, black_box)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.request_stop())
     for refusal in prefer_this_process(arguments.cpu):
@@ -100,10 +100,10 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     gc.collect()
     gc.freeze()
     gc.disable()
-    return _run(loop, host)
+    return _run(loop, services)
 
 
-def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> BlackBox | None:
+def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> BlackBoxWriter | None:
     """Return where the ticks are kept; a box without one is as safe, but its faults leave less behind."""
     try:
         ring = RingMemory(run_dir / RING_FILE)
@@ -112,7 +112,7 @@ def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> B
     except OSError as error:
         _say(f"no black box: {error}")
         return None
-    black_box = BlackBox(
+    black_box = BlackBoxWriter(
         former,
         ring.write,
         boot_id=settings.boot_id,
@@ -124,7 +124,7 @@ def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> B
     return black_box
 
 
-def _run(loop: SafetyLoop, host: SystemHost) -> int:
+def _run(loop: SafetyLoop, services: SystemServices) -> int:
     status = 0
     try:
         loop.run(sleep_until)
@@ -135,7 +135,7 @@ def _run(loop: SafetyLoop, host: SystemHost) -> int:
     _say(
         f"ends with status {status} after {timing.lateness.total} ticks; "
         f"lateness {_figures(timing.lateness)}; window {_figures(timing.window)}; "
-        f"reaction {_figures(timing.reaction)}; collector {_figures(host.pauses)}"
+        f"reaction {_figures(timing.reaction)}; collector {_figures(services.pauses)}"
     )
     return status
 

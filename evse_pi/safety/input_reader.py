@@ -26,7 +26,7 @@ MAX_REPEATS = 5
 Value = TypeVar("Value")
 
 
-class Senses:
+class InputReader:
     """Turns the devices of the box into the inputs of one step.
 
     `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks.

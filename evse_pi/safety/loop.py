@@ -12,7 +12,7 @@ from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
 from evse_pi.core.status_light import lit
 from evse_pi.safety.actuators import Actuators
-from evse_pi.safety.input_reader import Senses
+from evse_pi.safety.input_reader import InputReader
 from evse_pi.safety.loop_timing import LATE_TICK_NS, Timing
 from evse_pi.safety.publisher import Publisher
 from hal.errors import HalError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand
-    from evse_pi.safety.recorder import BlackBox
+    from evse_pi.safety.recorder import BlackBoxWriter
     from hal.linear_scale import LinearScale
 
 PERIOD_NS = 10 * MILLISECOND
@@ -46,7 +46,7 @@ class DemandLink(Protocol):
         """Send one snapshot if that costs no time; return whether it was sent."""
 
 
-class Host(Protocol):
+class ProcessServices(Protocol):
     """What the loop asks of the process that it runs in; all but `heartbeat` between two ticks."""
 
     def heartbeat(self) -> None:
@@ -99,18 +99,18 @@ class SafetyLoop:
         link: DemandLink,
         settings: LoopSettings,
         clock: Callable[[], int],
-        host: Host,
-        black_box: BlackBox | None = None,
+        services: ProcessServices,
+        black_box: BlackBoxWriter | None = None,
     ) -> None:
         self.due_ns = clock()
         self.timing = Timing(settings.machine.board.contactor_release_ns)
         self._link = link
         self._clock = clock
-        self._host = host
+        self._services = services
         self._watchdog = hardware.watchdog
         self._led = hardware.status_led
         self._lit: bool | None = None
-        self._senses = Senses(hardware, settings.pilot_scale, self.timing)
+        self._input_reader = InputReader(hardware, settings.pilot_scale, self.timing)
         self._actuators = Actuators(hardware)
         self._publisher = Publisher(link, settings.boot_id, self.timing)
         self._machine = settings.machine
@@ -161,29 +161,29 @@ class SafetyLoop:
         except Exception as error:
             self._actuators.make_safe()
             with suppress(Exception):
-                self._publisher.last_words(now_ns)
+                self._publisher.send_final_snapshot(now_ns)
             with suppress(Exception):
                 self._record()
             raise SystemExit(EX_SOFTWARE) from error
 
     def rest(self) -> None:
         """Do between two ticks what must not lengthen one; with a closed contactor only what the installer orders."""
-        self._host.remember(self._state.book.active)
+        self._services.remember(self._state.book.active)
         self._record()
-        self._shine()
+        self._update_led()
         if self._reload_wanted:
             self._reload_wanted = False
             self._reload()
         if self._waiting is not None:
             self._adopt(self._waiting)
         if self._actuators.opened and self._state.status.evse_state is EvseState.A:
-            self._tidy()
+            self._do_housekeeping()
 
-    def _tidy(self) -> None:
+    def _do_housekeeping(self) -> None:
         """Once a minute, collect garbage and find out whether somebody changed the installer's files unsaid."""
         if self._clock() >= self._collect_ns:
-            self._host.collect_garbage()
-            self._reload_wanted |= self._host.touched()
+            self._services.collect_garbage()
+            self._reload_wanted |= self._services.touched()
             self._collect_ns = self._clock() + COLLECT_NS
 
     def _tick(self, now_ns: int) -> None:
@@ -193,7 +193,7 @@ class SafetyLoop:
         if self._watchdog_failed:
             failures |= {Fault.WATCHDOG_DRIVE_FAILED}
         before = self._state
-        inputs = self._senses.read(now_ns, self._listen(), failures, alarms)
+        inputs = self._input_reader.read(now_ns, self._listen(), failures, alarms)
         self._decide(before, inputs)
         if not self._actuators.failures <= inputs.failures:
             inputs = replace(inputs, failures=inputs.failures | self._actuators.failures)
@@ -201,9 +201,9 @@ class SafetyLoop:
         acted_ns = self._clock()
         self.timing.add_acted(acted_ns)
         self._times_us = (self._times_us[0], (acted_ns - now_ns) // MICROSECOND)
-        self._publisher.publish(self._state, inputs, self._machine.board, self._senses.pilot_scale)
-        if self._actuators.obeyed and not self._starved(self._clock()):
-            self._beat()
+        self._publisher.publish(self._state, inputs, self._machine.board, self._input_reader.pilot_scale)
+        if self._actuators.obeyed and not self._watchdog_expired(self._clock()):
+            self._send_heartbeat()
             if not self._pulse():
                 self._decide(before, replace(inputs, failures=inputs.failures | {Fault.WATCHDOG_DRIVE_FAILED}))
 
@@ -214,10 +214,10 @@ class SafetyLoop:
         self._times_us = (late_ns // MICROSECOND, 0)
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
         missed = late_ns > LATE_TICK_NS and not self._actuators.opened
-        trusted = self.timing.within_budget and not missed and not self._starved(now_ns)
+        trusted = self.timing.within_budget and not missed and not self._watchdog_expired(now_ns)
         return NO_FAULTS if trusted else frozenset((Fault.TIMING_BUDGET,))
 
-    def _starved(self, now_ns: int) -> bool:
+    def _watchdog_expired(self, now_ns: int) -> bool:
         """Return whether a closed contactor's gate may have let go for want of pulses: one more would close under load.
 
         Late ticks and long ones add up, so what counts is the time since the last pulse. Hazard: H-15.
@@ -240,11 +240,11 @@ class SafetyLoop:
     def _record(self) -> None:
         """Put the tick into the black box, once it is over and nothing waits for it."""
         if self._black_box is not None and self._inputs is not None:
-            window = self._senses.window if self._inputs.pilot is not None else None
+            window = self._input_reader.window if self._inputs.pilot is not None else None
             self._black_box.note(self._before, self._inputs, self._state, self._machine, self._times_us, window)
-            self._black_box.note_timing(self.timing, self._senses.pilot_scale)
+            self._black_box.note_timing(self.timing, self._input_reader.pilot_scale)
 
-    def _shine(self) -> None:
+    def _update_led(self) -> None:
         """Show the box at its LED; one that fails is told again, and nothing else follows from it."""
         if self._led is None:
             return
@@ -259,11 +259,11 @@ class SafetyLoop:
                 self._led.set(wanted)
                 self._lit = wanted
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         """Tell the service manager, five times a second, that a tick has completed."""
         if self._clock() >= self._heartbeat_ns:
             self._heartbeat_ns = self._clock() + HEARTBEAT_NS
-            self._host.heartbeat()
+            self._services.heartbeat()
 
     def _pulse(self) -> bool:
         """Keep the gate of the contactor's coil closed for one more tick; return whether that worked.
@@ -282,7 +282,7 @@ class SafetyLoop:
         return not self._watchdog_failed
 
     def _reload(self) -> None:
-        self._waiting, self._waiting_since = self._host.reload(), self._state.offer.changed_ns
+        self._waiting, self._waiting_since = self._services.reload(), self._state.offer.changed_ns
         self._alarms -= {Fault.INSTALLATION_INVALID}
         if self._waiting is None:
             self._alarms |= {Fault.INSTALLATION_INVALID}
@@ -293,7 +293,11 @@ class SafetyLoop:
         A lower capacity does not wait; a higher one waits until the offer changes anyway. Hazard: H-04.
         """
         if self._actuators.opened:
-            self._machine, self._senses.pilot_scale, self._waiting = installed.machine, installed.pilot_scale, None
+            self._machine, self._input_reader.pilot_scale, self._waiting = (
+                installed.machine,
+                installed.pilot_scale,
+                None,
+            )
             return
         here, capacity_ma = self._machine.installation, installed.machine.installation.circuit_capacity_ma
         if capacity_ma < here.circuit_capacity_ma or self._state.offer.changed_ns != self._waiting_since:

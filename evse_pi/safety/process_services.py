@@ -25,7 +25,7 @@ def sleep_until(instant_ns: int) -> None:
         time.sleep(remaining_ns / 1_000_000_000)
 
 
-class SystemHost:
+class SystemServices:
     """The process as the loop sees it; `pauses` is how long the collector took, `files` are the installer's."""
 
     def __init__(

@@ -54,7 +54,7 @@ class Publisher:
         self._repeat_ns = inputs.now_ns + REPEAT_NS
         self._send(self._compose(state, inputs, board, scale))
 
-    def last_words(self, now_ns: int) -> None:
+    def send_final_snapshot(self, now_ns: int) -> None:
         """Send the last snapshot again with an open contactor and Fault.INTERNAL."""
         last = self._last
         if last is not None:

@@ -8,9 +8,9 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evse_pi.core.transition_log import Journal
+from evse_pi.core.transition_log import TransitionLog
 from evse_pi.recorder.frame import FRAME_BYTES, FrameWriter
-from evse_pi.recorder.keyframe import portrait
+from evse_pi.recorder.keyframe import to_plain
 from evse_pi.recorder.ring import (
     FRAMES,
     FRAMES_AT,
@@ -51,7 +51,7 @@ _NEWEST = struct.Struct("<Q")
 _RUNNING_AT = 20
 _SCALE_AT = 46  # after the newest number and the start
 _SCALE = struct.Struct("<ii")
-_NO_JOURNAL = Journal()
+_NO_JOURNAL = TransitionLog()
 
 
 class RingMemory:
@@ -75,7 +75,7 @@ class RingMemory:
         os.close(self._descriptor)
 
 
-class BlackBox:
+class BlackBoxWriter:
     """The writer of one life of the process; ticks count on from the former one, whose last seconds stay readable."""
 
     def __init__(
@@ -152,8 +152,8 @@ class BlackBox:
 
     def _keep_state(self, number: int, before: MachineState, settings: MachineSettings) -> None:
         """Keep what tick `number` begins with, so that the ticks from there on can be taken again."""
-        drawn = portrait(replace(before, journal=_NO_JOURNAL))
-        content = {"number": number, "life": self._life, "state": drawn, "settings": portrait(settings)}
+        drawn = to_plain(replace(before, journal=_NO_JOURNAL))
+        content = {"number": number, "life": self._life, "state": drawn, "settings": to_plain(settings)}
         slot = keyframe_slot(number, json.dumps(content, separators=(",", ":")).encode())
         self._put(KEYFRAMES_AT + (number // KEYFRAME_EVERY) % KEYFRAMES * KEYFRAME_BYTES, slot)
         self._keyframe_due = False

@@ -16,7 +16,7 @@ from typing import Any
 from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
 from evse_pi.sim.plant_settings import build
 from evse_pi.sim.process import READY
-from evse_pi.sim.simulator import Simulator
+from evse_pi.sim.simulator import PlantSimulator
 from evse_pi.sim.wiring import SimulatorSettings
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = build(SimulatorSettings, _read(options.settings), "settings")
         _clear(options.folder)
-        simulator = Simulator(options.folder, settings)
+        simulator = PlantSimulator(options.folder, settings)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
@@ -58,7 +58,7 @@ def _take_priority(priority: int) -> None:
         )
 
 
-def _stop_on_signals(simulator: Simulator) -> None:
+def _stop_on_signals(simulator: PlantSimulator) -> None:
     """Let SIGTERM and SIGINT end the loop, which a signal alone does not wake."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)

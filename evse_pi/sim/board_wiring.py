@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from boards.spec import NotFitted
 from evse_pi.sim.contactor_model import ContactorSettings
-from evse_pi.sim.devices.gpio import LineWiring, Pull, Release
+from evse_pi.sim.devices.gpio import KernelRelease, LinePull, LineWiring
 from evse_pi.sim.devices.tree import MODELS
 from evse_pi.sim.mains import MainsSettings
 from evse_pi.sim.plant import PlantSettings, WatchdogSettings
@@ -27,7 +27,7 @@ LOOSE_CABLE_MA = 32_000
 
 
 def simulator_settings(
-    spec: BoardSpec, *, model: str = "pi5", release: Release = Release.STRICT, seed: int = 1
+    spec: BoardSpec, *, model: str = "pi5", release: KernelRelease = KernelRelease.STRICT, seed: int = 1
 ) -> SimulatorSettings:
     """Return a simulator that is wired as `spec` says.
 
@@ -36,7 +36,7 @@ def simulator_settings(
     return SimulatorSettings(wiring_of(spec, model=model, release=release), plant_of(spec, seed=seed))
 
 
-def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: Release = Release.STRICT) -> Wiring:
+def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: KernelRelease = KernelRelease.STRICT) -> Wiring:
     """Return where the plant's signals meet the Pi. Raises: ValueError as above."""
     device = MODELS[model].pwm_device.rsplit("/", 1)[1]
     channels = [output.channel for output in spec.pilot_pwm.outputs if output.device == device]
@@ -109,7 +109,7 @@ def _drives(spec: BoardSpec) -> dict[Drive, LineWiring]:
     if spec.status_led:
         lines[Drive.LED] = (spec.status_led.pin, spec.status_led.active_high)
     return {
-        drive: LineWiring(pin, active_low=not active_high, pull=Pull.DOWN if active_high else Pull.UP)
+        drive: LineWiring(pin, active_low=not active_high, pull=LinePull.DOWN if active_high else LinePull.UP)
         for drive, (pin, active_high) in lines.items()
     }
 

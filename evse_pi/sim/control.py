@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.sim.devices.gpio import Release  # noqa: TC001 - requests' annotations are read at run time
+from evse_pi.sim.devices.gpio import KernelRelease  # noqa: TC001 - requests' annotations are read at run time
 from evse_pi.sim.devices.modbus import MeterFault  # noqa: TC001
 from evse_pi.sim.devices.server import Trouble
 from evse_pi.sim.plant_settings import invoke
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.sim.signals import Change
-    from evse_pi.sim.simulator import Simulator
+    from evse_pi.sim.signals import SignalChange
+    from evse_pi.sim.simulator import PlantSimulator
 
 MS = 1_000_000
 LONGEST_LINE = 1 << 16
@@ -38,7 +38,7 @@ class Awaited:
 class ControlSocket:
     """Accepts clients and passes changes on to them."""
 
-    def __init__(self, path: Path, simulator: Simulator) -> None:
+    def __init__(self, path: Path, simulator: PlantSimulator) -> None:
         self._simulator = simulator
         self._clients: list[ControlClient] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -50,7 +50,7 @@ class ControlSocket:
     def _accept(self, now_ns: int) -> None:  # noqa: ARG002 - the signature of every handler
         self._clients.append(ControlClient(self._listener.accept()[0], self._simulator, self._clients.remove))
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: SignalChange) -> None:
         for client in self._clients[:]:
             client.changed(change)
 
@@ -58,7 +58,9 @@ class ControlSocket:
 class ControlClient:
     """One client: {"do": request, ...} is answered by {"ok": true, ...} or {"ok": false, "error": ...}."""
 
-    def __init__(self, connection: socket.socket, simulator: Simulator, gone: Callable[[ControlClient], None]) -> None:
+    def __init__(
+        self, connection: socket.socket, simulator: PlantSimulator, gone: Callable[[ControlClient], None]
+    ) -> None:
         self._socket = connection
         self._simulator = simulator
         self._gone = gone
@@ -153,7 +155,7 @@ class ControlClient:
         (self._simulator.i2c.silent.add if silent else self._simulator.i2c.silent.discard)(address)
         return {}
 
-    def release(self, mode: Release) -> dict[str, Any]:
+    def release(self, mode: KernelRelease) -> dict[str, Any]:
         """Change what the kernel does with the outputs of a dead process."""
         self._simulator.set_release(mode)
         return {}
@@ -196,7 +198,7 @@ class ControlClient:
 
     # Transport.
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: SignalChange) -> None:
         """Pass a change on to a subscriber and to one who waits for it."""
         if self._subscribed is not None and (not self._subscribed or change.signal in self._subscribed):
             self._send({"change": change})

@@ -27,7 +27,7 @@ class AdcInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ConverterRange:
     """A converter's unipolar range: `codes` steps from 0 V to `reference_mv`."""
 
     reference_mv: int = 3_300
@@ -36,20 +36,20 @@ class Range:
 
 def millivolts(plant: Plant, wired: AdcInput, instants_ns: Sequence[int]) -> list[float]:
     """Return the voltage at the converter input at instants up to the plant's present one."""
-    stuck = plant.tampering.stuck_mv.get(wired.source)
+    stuck = plant.fault_injection.stuck_mv.get(wired.source)
     if stuck is not None:
         return [float(stuck)] * len(instants_ns)
     if wired.source is Analog.PILOT:
         quantities = plant.sample_pilot(instants_ns)
     else:
         quantities = [plant.analog(wired.source, wired.sensor)] * len(instants_ns)
-    offset_mv, drift_ppm = plant.tampering.drift.get(wired.source, (0, 1_000_000))
+    offset_mv, drift_ppm = plant.fault_injection.drift.get(wired.source, (0, 1_000_000))
     gain = wired.gain_ppm / 1000 * drift_ppm / 1e6
     zero = wired.zero_mv + offset_mv
     return [zero + gain * quantity for quantity in quantities]
 
 
-def codes(plant: Plant, wired: AdcInput, span: Range, instants_ns: Sequence[int]) -> list[int]:
+def codes(plant: Plant, wired: AdcInput, span: ConverterRange, instants_ns: Sequence[int]) -> list[int]:
     """Return the converter's codes at instants up to the plant's present one."""
     per_mv, top = span.codes / span.reference_mv, span.codes - 1
     raw = [int(mv * per_mv) for mv in millivolts(plant, wired, instants_ns)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evse_pi.sim.plant import Plant
 
 
-class Tampering:
+class FaultInjection:
     """The faults that are in the plant now."""
 
     def __init__(self, plant: Plant) -> None:

@@ -20,7 +20,7 @@ from evse_pi.sim.circuit import (
     waveform,
 )
 from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
-from evse_pi.sim.fault_injection import Tampering
+from evse_pi.sim.fault_injection import FaultInjection
 from evse_pi.sim.lock_model import LockMotor
 from evse_pi.sim.mains import Mains, MainsSettings, MeterRegisters
 from evse_pi.sim.plant_settings import arguments, invoke
@@ -79,7 +79,7 @@ class Plant:
         self.lock = LockMotor(settings.lock_travel_ns, self.agenda, self.settle)
         self.mains = Mains(settings.mains)
         self.temperatures = dict(settings.temperatures)
-        self.tampering = Tampering(self)
+        self.fault_injection = FaultInjection(self)
         self.openings_under_load = 0
         self.card = ""
         self.drives = dict.fromkeys(Drive, False)
@@ -136,7 +136,7 @@ class Plant:
 
     def sense(self, line: Sense) -> bool:
         """Return what one of the controller's inputs shows at the plant's present instant."""
-        stuck = self.tampering.senses.get(line)
+        stuck = self.fault_injection.senses.get(line)
         if stuck is not None:
             return stuck
         return {
@@ -144,7 +144,7 @@ class Plant:
             Sense.LOAD_VOLTAGE: lambda: self._live,
             Sense.RCD_TRIPPED: lambda: self.rcd.tripped,
             Sense.LOCKED: lambda: self.lock.locked,
-            Sense.EMERGENCY_STOP: lambda: self.tampering.stop_pressed,
+            Sense.EMERGENCY_STOP: lambda: self.fault_injection.stop_pressed,
             Sense.LIVE_NEUTRAL_SWAPPED: lambda: self.mains.swapped,
         }[line]()
 
@@ -246,12 +246,14 @@ class Plant:
         """Bring everything that follows from something else up to date; called after every change."""
         self._integrate()
         self.contactor.feed(self._coil())
-        cut = self.drives[Drive.PILOT_CUT] or not self.tampering.earth
-        duty_ppm = self.tampering.stage_duty_ppm if self.tampering.stage_duty_ppm is not None else self.duty_ppm
+        cut = self.drives[Drive.PILOT_CUT] or not self.fault_injection.earth
+        duty_ppm = (
+            self.fault_injection.stage_duty_ppm if self.fault_injection.stage_duty_ppm is not None else self.duty_ppm
+        )
         self.vehicle.observe(PilotView(duty_ppm, connected=not cut), live=self._live)
         self._load_mains()
         closed = any(self.contactor.closed)
-        self.rcd.feel(*(self.tampering.leak_ma if closed else (0.0, 0.0)))
+        self.rcd.feel(*(self.fault_injection.leak_ma if closed else (0.0, 0.0)))
         self._shape_pilot(duty_ppm, PilotLoad() if cut else self.vehicle.load())
         self._record(duty_ppm)
 
@@ -260,8 +262,8 @@ class Plant:
         return any(closed and self.mains.present[pole] for pole, closed in enumerate(self.contactor.closed))
 
     def _coil(self) -> Coil:
-        cut = self.rcd.cuts or (self.tampering.stop_pressed and self.settings.stop_cuts_coil) or not self._fed
-        if cut or self.tampering.coil_broken:
+        cut = self.rcd.cuts or (self.fault_injection.stop_pressed and self.settings.stop_cuts_coil) or not self._fed
+        if cut or self.fault_injection.coil_broken:
             return Coil.OFF
         if not self.drives[Drive.CONTACTOR]:
             return Coil.OFF
@@ -304,17 +306,17 @@ class Plant:
         self._flowed_mwh += 1000 * self.mains.flow(span_ns)
 
     def _shape_pilot(self, duty_ppm: int, load: PilotLoad) -> None:
-        seen = (duty_ppm, self.period_ns, load, self.tampering.generator)
+        seen = (duty_ppm, self.period_ns, load, self.fault_injection.generator)
         if seen != self._seen:
             self._seen = seen
             self.wire.set(self.agenda.now_ns, self._form(duty_ppm, load))
 
     def _form(self, duty_ppm: int, load: PilotLoad) -> Waveform:
-        return waveform(self.tampering.generator, load, duty_ppm, self.period_ns)
+        return waveform(self.fault_injection.generator, load, duty_ppm, self.period_ns)
 
     def _cable_ohm(self) -> float | None:
-        if self.tampering.proximity_ohm is not None:
-            return self.tampering.proximity_ohm
+        if self.fault_injection.proximity_ohm is not None:
+            return self.fault_injection.proximity_ohm
         return None if self.vehicle.cable_ma is None else PROXIMITY_OHM[self.vehicle.cable_ma]
 
     def _record(self, duty_ppm: int) -> None:
@@ -339,4 +341,4 @@ class Plant:
             car.restore_diode, car.fit_resistors, car.flap, car.sleep, car.wake, car.tell_battery, car.tell_identifier,
             self.hold_card,
         ]  # fmt: skip
-        return {verb.__name__: verb for verb in verbs} | self.tampering.verbs()
+        return {verb.__name__: verb for verb in verbs} | self.fault_injection.verbs()

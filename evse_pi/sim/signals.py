@@ -50,7 +50,7 @@ class Analog(StrEnum):
     GROUND = "ground"
 
 
-class Change(NamedTuple):
+class SignalChange(NamedTuple):
     """One change of a signal."""
 
     at_ns: int
@@ -63,15 +63,15 @@ class History:
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
-        self.changes: deque[Change] = deque(maxlen=HISTORY)
-        self.listeners: list[Callable[[Change], None]] = []
+        self.changes: deque[SignalChange] = deque(maxlen=HISTORY)
+        self.listeners: list[Callable[[SignalChange], None]] = []
 
     def record(self, at_ns: int, signal: str, value: int) -> None:
         """Keep the value when it differs from the last one, and tell the listeners."""
         if self.values.get(signal) == value:
             return
         self.values[signal] = value
-        change = Change(at_ns, str(signal), int(value))
+        change = SignalChange(at_ns, str(signal), int(value))
         self.changes.append(change)
         for listener in self.listeners:
             listener(change)

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.control import ControlSocket
-from evse_pi.sim.devices.gpio import GpioChip, Release
-from evse_pi.sim.devices.i2c import Ads1115, Chip, I2cBus, Thermometer
+from evse_pi.sim.devices.gpio import GpioChip, KernelRelease
+from evse_pi.sim.devices.i2c import Chip, EmulatedAds1115, EmulatedThermometer, I2cBus
 from evse_pi.sim.devices.modbus import ModbusMeter
 from evse_pi.sim.devices.pwm import PwmChip
 from evse_pi.sim.devices.serial import SerialPort
 from evse_pi.sim.devices.server import DeviceServer
-from evse_pi.sim.devices.spi import Mcp3xxx, SpiBus
+from evse_pi.sim.devices.spi import EmulatedMcp3xxx, SpiBus
 from evse_pi.sim.devices.tree import MODELS, plant_tree, show_release
 from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
 from evse_pi.sim.plant import Plant
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evse_pi.sim.wiring import I2cWiring, SimulatorSettings, Wiring
 
 
-class Simulator:
+class PlantSimulator:
     """One simulated wallbox below a folder of its own."""
 
     def __init__(self, folder: Path, settings: SimulatorSettings, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -52,7 +52,7 @@ class Simulator:
         """End `run` after the present step."""
         self.server.stopping = True
 
-    def set_release(self, release: Release) -> None:
+    def set_release(self, release: KernelRelease) -> None:
         """Change what the kernel does with the outputs of a dead process."""
         self.gpio.release = release
         show_release(self.root, self.model, release)
@@ -63,7 +63,9 @@ class Simulator:
             node = f"/dev/spidev{spi.bus}.{spi.chip_select}"
             inputs = {each.channel: each.input() for each in spi.channels}
             bus = buses.setdefault(spi.bus, SpiBus())
-            self.server.devices.append(Mcp3xxx("spi", node, bus, spi.model, spi.reference_mv, inputs, self.plant))
+            self.server.devices.append(
+                EmulatedMcp3xxx("spi", node, bus, spi.model, spi.reference_mv, inputs, self.plant)
+            )
         pwm, model = wiring.pwm, self.model
         self.server.devices += [
             self.gpio,
@@ -84,9 +86,9 @@ class Simulator:
 
     def _i2c_chip(self, wired: I2cWiring) -> Chip:
         if wired.model == "ads1115":
-            return Ads1115({each.channel: each.input() for each in wired.channels}, self.plant)
-        if wired.model not in Thermometer.KINDS:
-            raise ValueError(f"i2c.model {wired.model!r}: allowed are ads1115, {', '.join(Thermometer.KINDS)}")
+            return EmulatedAds1115({each.channel: each.input() for each in wired.channels}, self.plant)
+        if wired.model not in EmulatedThermometer.KINDS:
+            raise ValueError(f"i2c.model {wired.model!r}: allowed are ads1115, {', '.join(EmulatedThermometer.KINDS)}")
         if wired.sensor not in self.plant.temperatures:
             raise ValueError(f"i2c.sensor {wired.sensor!r}: allowed are {', '.join(self.plant.temperatures)}")
-        return Thermometer(wired.model, wired.sensor, self.plant)
+        return EmulatedThermometer(wired.model, wired.sensor, self.plant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from evse_pi.sim.converter import AdcInput
-from evse_pi.sim.devices.gpio import LineWiring, Pull, Release
+from evse_pi.sim.devices.gpio import KernelRelease, LinePull, LineWiring
 from evse_pi.sim.plant import PlantSettings
 from evse_pi.sim.signals import Analog, Drive, Sense
 
@@ -81,7 +81,7 @@ def _drives() -> dict[Drive, LineWiring]:
         Drive.PILOT_CUT: 16,
         Drive.LED: 26,
     }
-    return {drive: LineWiring(line, pull=Pull.DOWN) for drive, line in lines.items()}
+    return {drive: LineWiring(line, pull=LinePull.DOWN) for drive, line in lines.items()}
 
 
 def _senses() -> dict[Sense, LineWiring]:
@@ -100,7 +100,7 @@ class Wiring:
     """A whole board."""
 
     model: str = "pi5"
-    release: Release = Release.STRICT
+    release: KernelRelease = KernelRelease.STRICT
     spi: tuple[SpiWiring, ...] = (SpiWiring(),)
     pwm: PwmWiring = field(default_factory=PwmWiring)
     drives: dict[Drive, LineWiring] = field(default_factory=_drives)

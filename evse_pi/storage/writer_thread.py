@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Storage:
+class WriterThread:
     """Calls the store one call after the other, off the event loop."""
 
     def __init__(self, thread: Executor | None = None) -> None:

@@ -49,30 +49,30 @@ def _is_address(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class PinSession:
     """Somebody who knew the PIN, until `until_ns`; every form of his carries `token`."""
 
     token: str
     until_ns: int
 
 
-class Sessions:
+class PinSessions:
     """The few sessions there are; the oldest goes when there are too many."""
 
     def __init__(self, monotonic_ns: Callable[[], int], random_text: Callable[[], str]) -> None:
         self._now_ns = monotonic_ns
         self._random_text = random_text
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, PinSession] = {}
 
     def open(self) -> str:
         """Begin a session and return the key of its cookie."""
         while len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         key = self._random_text()
-        self._sessions[key] = Session(self._random_text(), self._now_ns() + SESSION_NS)
+        self._sessions[key] = PinSession(self._random_text(), self._now_ns() + SESSION_NS)
         return key
 
-    def find(self, key: str | None) -> Session | None:
+    def find(self, key: str | None) -> PinSession | None:
         """Return the session of a cookie, None when there is none any more."""
         known = next((each for each in self._sessions if hmac.compare_digest(each, key or "")), None)
         if known is None:

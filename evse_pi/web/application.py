@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 from microdot import Microdot, Request, Response
 
 from evse_pi.web import layout
-from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, Session, Sessions, is_own_name
+from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, PinSession, PinSessions, is_own_name
 from evse_pi.web.answers import Refused
-from evse_pi.web.event_stream import Streams
+from evse_pi.web.event_stream import EventStreams
 from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evse_pi.web.answers import Answers
     from evse_pi.web.layout import Page
 
-    Build = Callable[[Session | None], Awaitable[Page]]
+    Build = Callable[[PinSession | None], Awaitable[Page]]
 
 HTML = "text/html; charset=utf-8"
 ASSETS = {
@@ -39,11 +39,11 @@ _AMPS = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
 class Application:
     """The page of one box."""
 
-    def __init__(self, answers: Answers, sessions: Sessions, own_names: frozenset[str]) -> None:
+    def __init__(self, answers: Answers, sessions: PinSessions, own_names: frozenset[str]) -> None:
         self._answers = answers
         self._sessions = sessions
         self._own_names = own_names
-        self._streams = Streams(answers.changed)
+        self._streams = EventStreams(answers.changed)
         self._assets = {name: files(__package__).joinpath("static", name).read_bytes() for name in ASSETS}
         self._version = sha256(b"".join(self._assets.values())).hexdigest()[:12]
         self.microdot = self._routes()
@@ -102,7 +102,7 @@ class Application:
             return Response("origin: a form must come from this page itself\n", HTTPStatus.FORBIDDEN)
         return None
 
-    def _session(self, request: Request) -> Session | None:
+    def _session(self, request: Request) -> PinSession | None:
         return self._sessions.find(request.cookies.get(SESSION_COOKIE))
 
     # Pages.
@@ -136,7 +136,7 @@ class Application:
 
         return handler
 
-    async def _document(self, page: Page, session: Session | None, status: int = 200) -> Response:
+    async def _document(self, page: Page, session: PinSession | None, status: int = 200) -> Response:
         try:
             box = (await self._answers.ask("status"))["board"]["title"]
         except Refused:
@@ -144,35 +144,35 @@ class Application:
         told = layout.document(page, box, session, self._version)
         return Response(told, status, {"Content-Type": HTML})
 
-    async def _status(self, _session: Session | None) -> Page:
+    async def _status(self, _session: PinSession | None) -> Page:
         return status_page.status_page(await self._answers.ask("status"), await self._answers.ask("why"))
 
-    async def _why(self, _session: Session | None) -> Page:
+    async def _why(self, _session: PinSession | None) -> Page:
         return status_page.why_page(await self._answers.ask("why"))
 
-    async def _scope(self, _session: Session | None) -> Page:
+    async def _scope(self, _session: PinSession | None) -> Page:
         try:
             return scope_page.scope_page(await self._answers.ask("scope"))
         except Refused as refusal:
             return scope_page.no_scope_page(str(refusal))
 
-    async def _history(self, _session: Session | None) -> Page:
+    async def _history(self, _session: PinSession | None) -> Page:
         return history_page.sessions_page(await self._answers.ask("sessions", limit=history_page.SESSIONS_SHOWN))
 
-    async def _faults(self, _session: Session | None) -> Page:
+    async def _faults(self, _session: PinSession | None) -> Page:
         return history_page.faults_page(await self._answers.ask("faults", limit=history_page.FAULTS_SHOWN))
 
-    async def _self_test(self, session: Session | None) -> Page:
+    async def _self_test(self, session: PinSession | None) -> Page:
         return protected_pages.self_test_page(await self._answers.ask("status"), session)
 
-    async def _codes(self, session: Session | None) -> Page:
+    async def _codes(self, session: PinSession | None) -> Page:
         status = await self._answers.ask("status")
         matter, codes = status["matter"], None
         if matter is not None and session is not None and protected_pages.lets_in(matter):
             codes = (await self._answers.ask("commission", action="codes"))["codes"]
         return protected_pages.codes_page(status, codes, session, pin_set=self._answers.pin_set)
 
-    async def _control(self, session: Session | None) -> Page:
+    async def _control(self, session: PinSession | None) -> Page:
         return protected_pages.control_page(
             await self._answers.ask("status"), session, skips=self._answers.knows("start")
         )

@@ -16,7 +16,7 @@ LIFETIME_S = 600.0  # browsers come again by themselves; a forgotten tab makes r
 ALIVE = b"event: alive\ndata:\n\n"
 
 
-class Streams:
+class EventStreams:
     """The streams that run now, never more than MAX_STREAMS."""
 
     def __init__(self, changed: Callable[[], Awaitable[None]]) -> None:

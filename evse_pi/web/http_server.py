@@ -62,7 +62,7 @@ def listen(address: str | None, port: int) -> socket.socket:
     return listener
 
 
-class Door:
+class HttpServer:
     """Serves an application at a listening socket."""
 
     def __init__(self, listener: socket.socket, application: Microdot, limits: Limits = LIMITS) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
-    from evse_pi.web.admission import Session
+    from evse_pi.web.admission import PinSession
 
 NAVIGATION = (
     ("/", "Status"),
@@ -34,7 +34,7 @@ class Page:
     live: str | None = None
 
 
-def document(page: Page, box: str, session: Session | None, assets: str) -> str:
+def document(page: Page, box: str, session: PinSession | None, assets: str) -> str:
     """Return a whole page; `assets` is the version of script and style."""
     head = element(
         "head",
@@ -73,7 +73,7 @@ def _navigation(current: str) -> Markup:
     return element("nav", element("ul", *links), aria_label="Pages")
 
 
-def _session(session: Session | None, path: str) -> Markup:
+def _session(session: PinSession | None, path: str) -> Markup:
     if session is None:
         return element("p", "Read-only. ", element("a", "Enter the installer PIN", href=pin_link(path)), " to act.")
     return form("/leave", session, element("span", "The installer PIN was entered."), button("Leave", kind="plain"))
@@ -84,7 +84,7 @@ def pin_link(path: str) -> str:
     return f"/pin?to={path.removeprefix('/')}"
 
 
-def form(action: str, session: Session | None, *children: Markup) -> Markup:
+def form(action: str, session: PinSession | None, *children: Markup) -> Markup:
     """Return a form that a session, where there is one, vouches for."""
     token = element("input", type="hidden", name="token", value=session.token) if session else None
     return element("form", token, *children, method="post", action=action)

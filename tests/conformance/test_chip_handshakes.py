@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.channel.pase import PaseVerifier
-from evse_pi.matter.channel.secure_channel import Opcode
+from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.identity.fabric import NodeCredentials
 from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
@@ -22,7 +22,7 @@ from tests.support.matter_authority import CountingEntropy
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
 
 RECORDING = json.loads(Path(__file__).with_name("chip_handshakes.json").read_text())
 JITTER_LIMIT = 251
@@ -74,7 +74,7 @@ def header_of(datagram: str) -> ProtocolHeader:
     return ProtocolHeader.decode(octets[MessageHeader.decode(octets)[1] :])[0]
 
 
-async def replay(device: ChannelDevice, network: Network, handshake: dict[str, Any]) -> Session:
+async def replay(device: ChannelDevice, network: Network, handshake: dict[str, Any]) -> SecureSession:
     """Let the controller's datagrams arrive, compare the node's answers and return the session."""
     device.entropy.recorded = list(handshake["random"])
     device.stack.unsecured._counter._next = header_of(handshake["received"][1]).acknowledged_counter
@@ -86,14 +86,14 @@ async def replay(device: ChannelDevice, network: Network, handshake: dict[str, A
     for sent in network.sent:
         _, offset = MessageHeader.decode(sent.datagram)
         protocol, length = ProtocolHeader.decode(sent.datagram[offset:])
-        if protocol.opcode != Opcode.STANDALONE_ACK:
+        if protocol.opcode != SecureChannelOpcode.STANDALONE_ACK:
             answers.append([protocol.opcode, sent.datagram[offset + length :].hex()])
     assert answers == handshake["sent"]
     assert device.entropy.recorded == []
     return device.established[-1]
 
 
-def opens_first_request(session: Session, handshake: dict[str, Any]) -> bool:
+def opens_first_request(session: SecureSession, handshake: dict[str, Any]) -> bool:
     datagram = bytes.fromhex(handshake["first_request"])
     header, offset = MessageHeader.decode(datagram)
     assert header.session_id == session.local_id

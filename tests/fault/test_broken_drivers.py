@@ -19,7 +19,7 @@ from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.sim.harness.faulty_drivers import Break
-from evse_pi.sim.harness.virtual_box import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.vehicle import S2
 from tests.support.forked import in_a_fork
 
@@ -90,9 +90,9 @@ STEADY_MS = 6_000 + OPEN_WITHIN_MS
 """Without the negative half nothing tells a converter that drifts from a vehicle; the 6 s of grace are the bound."""
 
 
-def prepare(state: EvseState) -> World:
+def prepare(state: EvseState) -> VirtualBox:
     """Bring a new box into `state`."""
-    world = World(WorldSettings(BOARD, INSTALLATION))
+    world = VirtualBox(VirtualBoxSettings(BOARD, INSTALLATION))
     if state is EvseState.F:
         world.wait(100 * MS)
         return world
@@ -125,7 +125,7 @@ prepared = cache(prepare)
 class Watcher:
     """Looks at the contacts after every tick."""
 
-    def __init__(self, world: World, open_within_ms: int, *, at_once: bool) -> None:
+    def __init__(self, world: VirtualBox, open_within_ms: int, *, at_once: bool) -> None:
         self.world = world
         self.seen: set[Fault] = set()
         self._limit_ns = open_within_ms * MS
@@ -146,7 +146,7 @@ class Watcher:
         self._hits = world.breakage.hits
 
 
-def live_on(world: World) -> None:
+def live_on(world: VirtualBox) -> None:
     """The vehicle stops, leaves, and another one comes that asks for power."""
     car = world.plant.vehicle
     world.wait(300 * MS)

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import ExchangeTimeout
-from evse_pi.matter.channel.secure_channel import Opcode
+from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.channel.stack import MAX_EXCHANGES
 from evse_pi.matter.wire.message import (
     PROTOCOL_INTERACTION_MODEL,
@@ -24,7 +24,7 @@ from tests.support.matter_bench import Bench
 from tests.support.virtual_loop import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
 
 RAW, HANDSHAKE, SECURE, TIMED, PAUSE = range(5)
 INTERACTIONS = {2: "read", 3: "subscribe", 6: "write", 8: "invoke", 10: "timed", 1: "status"}
@@ -114,7 +114,7 @@ class FuzzedNode:
         assert len(report.attributes) + len(report.statuses) == 2
         assert not self._alarm.records, self._alarm.records[0]
 
-    async def _usable_session(self) -> Session:
+    async def _usable_session(self) -> SecureSession:
         try:
             await self._controller.read(self._session, (1, 6, 0))
         except (ExchangeTimeout, TimeoutError):
@@ -132,7 +132,7 @@ async def _ignore(*_: object) -> None:
 
 def _handshake(source: int, opcode: int, payload: bytes) -> bytes:
     """Return a cleartext message of the secure channel from one of a few initiators."""
-    opcodes = list(Opcode)
+    opcodes = list(SecureChannelOpcode)
     header = MessageHeader(0, int.from_bytes(payload[:4], "little"), source_node_id=1 + source)
     protocol = ProtocolHeader(
         is_initiator=True,

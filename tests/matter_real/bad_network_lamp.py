@@ -14,7 +14,7 @@ from evse_pi.matter.discovery.host_interfaces import network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser
 from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.test_credentials import TestCredentials
-from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, Setup, Surroundings
+from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import SqliteStore
 from examples.matter_lamp import arguments, lamp_endpoint, serve
 
@@ -68,7 +68,7 @@ async def main() -> None:
 
     discovery = Advertiser(port=options.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces)
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
-    surroundings = Surroundings(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
+    surroundings = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, bytes(range(32)), 1000))
     await serve(MatterNode(product, setup, surroundings, [lamp_endpoint()]), options)
 

@@ -127,7 +127,7 @@ def wallboxes(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) 
     codes = [box.stop() for box in made]
     logs = "".join(box.log()[-3000:] for box in made if box.complaints())
     for box in made:
-        shutil.rmtree(box.places.state_dir)
+        shutil.rmtree(box.paths.state_dir)
     assert not logs, logs
     assert set(codes) <= {0}
 

@@ -7,11 +7,11 @@ import socket
 import sys
 import time
 
-from evse_pi.matter.channel.secure_channel import Opcode
+from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
 from tests.fuzz.codecs import seeds
 
-OPENERS = {Opcode.PBKDF_PARAM_REQUEST: "param_request", Opcode.SIGMA1: "sigma1"}
+OPENERS = {SecureChannelOpcode.PBKDF_PARAM_REQUEST: "param_request", SecureChannelOpcode.SIGMA1: "sigma1"}
 
 
 def datagrams(chance: random.Random, count: int):

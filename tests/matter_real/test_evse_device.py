@@ -30,7 +30,7 @@ FABRICS = (0, "OperationalCredentials.Attributes.CommissionedFabrics")
 
 
 def evse_pi(box: Wallbox, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.places.state_dir), *arguments, "--json"]
+    command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(box.paths.state_dir), *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.paths import Places
+from evse_pi.paths import Paths
 from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Wallbox:
     def __init__(self, namespaces: Namespaces, folder: Path, discriminator: int, *options: str) -> None:
         self.discriminator = discriminator
         self.port = 5540 + discriminator
-        self.places = Places(folder, folder / "run")
+        self.paths = Paths(folder, folder / "run")
         self.log_path = folder / "wallbox.log"
         self.namespaces = namespaces
         self._options = options
@@ -47,8 +47,8 @@ class Wallbox:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and wait until it has tested itself and, if not told otherwise, controllers can talk to it."""
-        command = [*self.program, "--state-dir", str(self.places.state_dir), "run", *self.options()]
-        self.places.state_dir.mkdir(parents=True, exist_ok=True)
+        command = [*self.program, "--state-dir", str(self.paths.state_dir), "run", *self.options()]
+        self.paths.state_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.namespaces.inside(self.namespaces.device, *command),
@@ -67,7 +67,7 @@ class Wallbox:
             self.until(lambda now: _tested(now) and not now["faults"], FORGIVEN_WITHIN_S)
         if wait:
             self.until(_serves, START_WITHIN_S)
-        self._plant = SimulatorClient(self.places.simulator_socket)
+        self._plant = SimulatorClient(self.paths.simulator_socket)
 
     def options(self) -> list[str]:
         """Return what `run` is told."""
@@ -79,7 +79,7 @@ class Wallbox:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             with suppress(BoxError, OSError):
-                now: dict[str, Any] = ask(self.places.control_socket, "status")
+                now: dict[str, Any] = ask(self.paths.control_socket, "status")
                 if holds(now):
                     return now
             time.sleep(POLL_S)
@@ -87,7 +87,7 @@ class Wallbox:
 
     def ask(self, command: str, **fields: Any) -> Any:
         """Ask the node as its owner does."""
-        return ask(self.places.control_socket, command, **fields)
+        return ask(self.paths.control_socket, command, **fields)
 
     def car(self, verb: str, **arguments: Any) -> int:
         """Let something happen to the car or the plant, and return when it did, in ns of CLOCK_MONOTONIC."""
@@ -126,7 +126,7 @@ class Wallbox:
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 words = entry.read_bytes().split(b"\0")
-                if word.encode() in words and any(str(self.places.run_dir).encode() in each for each in words):
+                if word.encode() in words and any(str(self.paths.run_dir).encode() in each for each in words):
                     found.append(int(entry.parent.name))
         return found
 

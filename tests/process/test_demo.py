@@ -16,22 +16,22 @@ import pytest
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxNotRunning, ask
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 EVSE_PI = [sys.executable, "-m", "evse_pi.cli"]
 
 
-def evse_pi(box: Places, *arguments: str) -> subprocess.CompletedProcess[str]:
+def evse_pi(box: Paths, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*EVSE_PI, "--state-dir", str(box.state_dir), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def eventually(box: Places, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def eventually(box: Paths, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         try:
@@ -50,8 +50,8 @@ def reason(name: str) -> Callable[[dict[str, Any]], bool]:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[Places, subprocess.Popen[bytes]]]:
-    box = places(tmp_path)
+def running(tmp_path: Path) -> Iterator[tuple[Paths, subprocess.Popen[bytes]]]:
+    box = resolve_paths(tmp_path)
     with (tmp_path / "log").open("wb") as log:
         child = subprocess.Popen(
             [*EVSE_PI, "run", "--board", "simulated", "--state-dir", str(tmp_path)], stderr=log, stdout=log
@@ -83,7 +83,7 @@ def test_the_demo_without_a_terminal_tells_each_transition_and_ends_by_itself() 
     assert "charged 0.0" in done.stdout
 
 
-def test_a_car_charges_and_leaves_and_the_box_tells_it(running: tuple[Places, subprocess.Popen[bytes]]) -> None:
+def test_a_car_charges_and_leaves_and_the_box_tells_it(running: tuple[Paths, subprocess.Popen[bytes]]) -> None:
     box, child = running
     assert evse_pi(box, "car", "plug_in", "cable_ma=20000").returncode == 0
     eventually(box, reason("VEHICLE_NOT_READY"))
@@ -101,7 +101,7 @@ def test_a_car_charges_and_leaves_and_the_box_tells_it(running: tuple[Places, su
     assert not processes_below(box.state_dir)
 
 
-def test_what_cannot_be_done_is_one_line_and_status_1(running: tuple[Places, subprocess.Popen[bytes]]) -> None:
+def test_what_cannot_be_done_is_one_line_and_status_1(running: tuple[Paths, subprocess.Popen[bytes]]) -> None:
     box, _ = running
     for arguments, words in [
         (("car", "fly"), "verb 'fly': allowed are"),
@@ -118,12 +118,12 @@ def test_what_cannot_be_done_is_one_line_and_status_1(running: tuple[Places, sub
 
 def test_a_box_that_does_not_run_is_said(tmp_path: Path) -> None:
     for arguments in (("status",), ("car", "plug_in")):
-        done = evse_pi(places(tmp_path), *arguments)
+        done = evse_pi(resolve_paths(tmp_path), *arguments)
         assert done.returncode == Exit.NOT_RUNNING
         assert "evse-pi run" in done.stderr
 
 
 def test_an_unknown_board_is_refused_by_name(tmp_path: Path) -> None:
-    done = evse_pi(places(tmp_path), "run", "--board", "no_such_board")
+    done = evse_pi(resolve_paths(tmp_path), "run", "--board", "no_such_board")
     assert done.returncode == 1
     assert "no_such_board" in done.stderr

@@ -19,31 +19,31 @@ import pytest
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 EVSE_PI = [sys.executable, "-m", "evse_pi.cli"]
 COMMANDS = ("why", "scope", "faults", "sessions", "counters", "timing", "log", "selftest")
 
 
-def evse_pi(box: Places, *arguments: str) -> subprocess.CompletedProcess[str]:
+def evse_pi(box: Paths, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*EVSE_PI, "--state-dir", str(box.state_dir), *arguments]
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
-def told(box: Places) -> dict[str, Any]:
+def told(box: Paths) -> dict[str, Any]:
     done = evse_pi(box, "why", "--json")
     answer: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"findings": [], "error": done.stderr}
     return answer
 
 
-def eventually(box: Places, *names: str, within_s: float = 40) -> dict[str, dict[str, Any]]:
+def eventually(box: Paths, *names: str, within_s: float = 40) -> dict[str, dict[str, Any]]:
     """Return the findings once all `names` are among them."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -55,7 +55,7 @@ def eventually(box: Places, *names: str, within_s: float = 40) -> dict[str, dict
     pytest.fail(f"{names} never came; the box says {answer}")
 
 
-def process(box: Places, module: str) -> int:
+def process(box: Paths, module: str) -> int:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = entry.read_bytes().split(b"\0")
@@ -65,9 +65,9 @@ def process(box: Places, module: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paths]:
     folder = tmp_path_factory.mktemp("box")
-    box = places(folder)
+    box = resolve_paths(folder)
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(
             [*EVSE_PI, "--state-dir", str(folder), "run", "--board", "simulated"], stderr=log, stdout=log
@@ -80,13 +80,13 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
             child.wait(20)
 
 
-def plant(box: Places, call: Callable[[SimulatorClient], object]) -> None:
+def plant(box: Paths, call: Callable[[SimulatorClient], object]) -> None:
     with SimulatorClient(box.simulator_socket) as client:
         call(client)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_fits_80_columns_and_has_json(box: Places, name: str) -> None:
+def test_every_command_fits_80_columns_and_has_json(box: Paths, name: str) -> None:
     done = evse_pi(box, name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -96,7 +96,7 @@ def test_every_command_fits_80_columns_and_has_json(box: Places, name: str) -> N
     json.loads(evse_pi(box, name, "--json", *last).stdout)
 
 
-def test_the_scope_writes_an_image(box: Places, tmp_path: Path) -> None:
+def test_the_scope_writes_an_image(box: Paths, tmp_path: Path) -> None:
     assert evse_pi(box, "scope", "--png", str(tmp_path / "pilot.png")).returncode == 0
     content = (tmp_path / "pilot.png").read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
@@ -107,7 +107,7 @@ def test_the_scope_writes_an_image(box: Places, tmp_path: Path) -> None:
     assert (done.returncode, "png" in done.stderr) == (1, True)
 
 
-def test_the_owner_needs_a_unit_and_stays_within_the_rating(box: Places) -> None:
+def test_the_owner_needs_a_unit_and_stays_within_the_rating(box: Paths) -> None:
     assert evse_pi(box, "set", "16").returncode == 2
     assert "unit" in evse_pi(box, "set", "16").stderr
     refused = evse_pi(box, "set", "70A")
@@ -120,7 +120,7 @@ def test_the_owner_needs_a_unit_and_stays_within_the_rating(box: Places) -> None
     assert evse_pi(box, "wake").returncode == 0
 
 
-def test_a_failed_self_test_has_status_3(box: Places) -> None:
+def test_a_failed_self_test_has_status_3(box: Paths) -> None:
     plant(box, lambda client: client.verb("stick_mirror", closed=True))
     try:
         done = evse_pi(box, "selftest")
@@ -132,7 +132,7 @@ def test_a_failed_self_test_has_status_3(box: Places) -> None:
     eventually(box, "NO_VEHICLE")
 
 
-def test_a_charge_is_a_session_a_cycle_and_a_release_time(box: Places) -> None:
+def test_a_charge_is_a_session_a_cycle_and_a_release_time(box: Paths) -> None:
     assert evse_pi(box, "car", "plug_in", "cable_ma=32000").returncode == 0
     evse_pi(box, "car", "auto")
     eventually(box, "CHARGING")
@@ -159,7 +159,7 @@ def test_a_charge_is_a_session_a_cycle_and_a_release_time(box: Places) -> None:
     assert evse_pi(box, "sessions", "--csv", "--json").returncode == 2
 
 
-def test_a_report_names_its_parts(box: Places, tmp_path: Path) -> None:
+def test_a_report_names_its_parts(box: Paths, tmp_path: Path) -> None:
     done = evse_pi(box, "report", "--output", str(tmp_path / "report.tar.gz"))
     assert done.returncode == 0, done.stderr
     assert "status.json" in done.stdout
@@ -169,7 +169,7 @@ def test_a_report_names_its_parts(box: Places, tmp_path: Path) -> None:
     assert (tmp_path / "report.tar.gz").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_refused_device_node_is_named_while_it_runs_and_when_it_starts(box: Places) -> None:
+def test_a_refused_device_node_is_named_while_it_runs_and_when_it_starts(box: Paths) -> None:
     plant(box, lambda client: client.call("device", device="spi", error="EACCES"))
     try:
         eventually(box, "PILOT_ADC_FAILED")
@@ -182,7 +182,7 @@ def test_a_refused_device_node_is_named_while_it_runs_and_when_it_starts(box: Pl
     assert json.loads(evse_pi(box, "counters", "--json").stdout)["safety_unclean_ends"] >= 1
 
 
-def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Places) -> None:
+def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Paths) -> None:
     node = process(box, "evse_pi.node")
     resource.prlimit(node, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     try:
@@ -195,7 +195,7 @@ def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Places) -> None:
         ask(box.control_socket, "set", limit_ma=None)
 
 
-def test_a_torn_installers_file_is_named(box: Places) -> None:
+def test_a_torn_installers_file_is_named(box: Paths) -> None:
     path = box.state_dir / "installation.toml"
     whole = path.read_bytes()
     try:
@@ -208,7 +208,7 @@ def test_a_torn_installers_file_is_named(box: Places) -> None:
     eventually(box, "NO_VEHICLE")
 
 
-def test_without_its_node_the_box_is_told_from_the_black_box(box: Places) -> None:
+def test_without_its_node_the_box_is_told_from_the_black_box(box: Paths) -> None:
     os.kill(process(box, "evse_pi.node"), signal.SIGKILL)
     done = evse_pi(box, "why")
     assert done.returncode == Exit.NOT_RUNNING
@@ -218,7 +218,7 @@ def test_without_its_node_the_box_is_told_from_the_black_box(box: Places) -> Non
     eventually(box, "NO_VEHICLE")
 
 
-def test_a_node_that_hangs_is_named_and_hangs_nobody(box: Places) -> None:
+def test_a_node_that_hangs_is_named_and_hangs_nobody(box: Paths) -> None:
     node = process(box, "evse_pi.node")
     os.kill(node, signal.SIGSTOP)
     try:
@@ -232,9 +232,9 @@ def test_a_node_that_hangs_is_named_and_hangs_nobody(box: Places) -> None:
 
 def test_a_box_that_does_not_run_is_said_by_every_command(tmp_path: Path) -> None:
     for name in (*COMMANDS, "permit", "stop", "clear", "wake"):
-        done = evse_pi(places(tmp_path), name)
+        done = evse_pi(resolve_paths(tmp_path), name)
         assert (done.returncode, "evse-pi run" in done.stderr) == (Exit.NOT_RUNNING, True), name
-    done = evse_pi(places(tmp_path), "replay", "nothing.json.gz")
+    done = evse_pi(resolve_paths(tmp_path), "replay", "nothing.json.gz")
     assert (done.returncode, "nothing.json.gz" in done.stderr) == (1, True)
 
 

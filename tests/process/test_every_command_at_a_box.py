@@ -15,7 +15,7 @@ import pytest
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 from tests.support.commands import every_command, run_command
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(command, stderr=log, stdout=log)
         try:
-            _await(places(folder).control_socket)
+            _await(resolve_paths(folder).control_socket)
             yield folder
         finally:
             child.send_signal(signal.SIGTERM)

@@ -13,23 +13,23 @@ import pytest
 
 from evse_pi.api.exits import Exit
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 EVSE_PI = [sys.executable, "-m", "evse_pi.cli"]
 
 
-def evse_pi(box: Places, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
+def evse_pi(box: Paths, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
     command = [*EVSE_PI, "--state-dir", str(box.state_dir), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, input=told)
 
 
-def eventually(box: Places, holds: Callable[[dict[str, Any]], bool], within_s: float = 40) -> dict[str, Any]:
+def eventually(box: Paths, holds: Callable[[dict[str, Any]], bool], within_s: float = 40) -> dict[str, Any]:
     deadline = time.monotonic() + within_s
     now: Any = None
     while time.monotonic() < deadline:
@@ -49,9 +49,9 @@ def reason(name: str) -> Callable[[dict[str, Any]], bool]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Places]:
+def box(tmp_path: Path) -> Iterator[Paths]:
     """A box that was set up with 16 A and runs."""
-    here = places(tmp_path)
+    here = resolve_paths(tmp_path)
     done = evse_pi(here, "setup", "--yes", "--country", "DE", "--capacity", "16A", "--name", "Jo Bloggs")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "log").open("wb") as log:
@@ -65,7 +65,7 @@ def box(tmp_path: Path) -> Iterator[Places]:
             child.wait(20)
 
 
-def charge(box: Places) -> None:
+def charge(box: Paths) -> None:
     evse_pi(box, "car", "plug_in", "cable_ma=32000")
     evse_pi(box, "car", "auto")
     eventually(box, reason("CHARGING"))
@@ -76,7 +76,7 @@ def capacity_of(now: dict[str, Any]) -> int:
 
 
 @pytest.mark.hazard("H-04")
-def test_the_capacity_falls_at_once_and_rises_with_the_next_offer(box: Places) -> None:
+def test_the_capacity_falls_at_once_and_rises_with_the_next_offer(box: Paths) -> None:
     charge(box)
     now = eventually(box, lambda now: now["offered_current_ma"] > 15_000)
     assert (now["limit"]["source"], capacity_of(now)) == ("CIRCUIT_CAPACITY", 16_000)
@@ -98,7 +98,7 @@ def test_the_capacity_falls_at_once_and_rises_with_the_next_offer(box: Places) -
 
 
 @pytest.mark.hazard("H-17")
-def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Places) -> None:
+def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Paths) -> None:
     file = box.state_dir / "installation.toml"
     file.write_text(file.read_text().replace("16000", "32000"))
     ask(box.control_socket, "reload")
@@ -113,7 +113,7 @@ def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Places) -> 
 
 
 @pytest.mark.hazard("H-03")
-def test_only_who_reads_the_key_clears_a_weld(box: Places) -> None:
+def test_only_who_reads_the_key_clears_a_weld(box: Paths) -> None:
     def welded(now: dict[str, Any]) -> bool:
         return any(fault["fault"] == "CONTACTOR_WELDED" for fault in now["faults"])
 
@@ -129,7 +129,7 @@ def test_only_who_reads_the_key_clears_a_weld(box: Places) -> None:
 
 
 @pytest.mark.hazard("H-17")
-def test_a_torn_file_stops_a_charge(box: Places) -> None:
+def test_a_torn_file_stops_a_charge(box: Paths) -> None:
     charge(box)
     file = box.state_dir / "installation.toml"
     file.write_bytes(file.read_bytes()[:200])
@@ -139,7 +139,7 @@ def test_a_torn_file_stops_a_charge(box: Places) -> None:
 
 
 @pytest.mark.hazard("H-02")
-def test_an_injected_drift_is_measured_and_corrected(box: Places) -> None:
+def test_an_injected_drift_is_measured_and_corrected(box: Paths) -> None:
     evse_pi(box, "car", "drift_adc", "source=pilot", "offset_mv=40", "gain_ppm=970000")
     assert evse_pi(box, "stop").returncode == 0
     errors = {}
@@ -173,7 +173,7 @@ def test_an_injected_drift_is_measured_and_corrected(box: Places) -> None:
     assert "by Ann (" in page.stdout
 
 
-def test_what_cannot_be_right_is_refused_and_the_last_good_stays(box: Places) -> None:
+def test_what_cannot_be_right_is_refused_and_the_last_good_stays(box: Paths) -> None:
     evse_pi(box, "stop")
     for name in ("open", "-12V"):
         assert evse_pi(box, "calibrate", "measure", "--", name).returncode == 0
@@ -189,7 +189,7 @@ def test_what_cannot_be_right_is_refused_and_the_last_good_stays(box: Places) ->
     assert ask(box.control_socket, "status")["pilot"]["gain_uv_per_code"] == 7_312
 
 
-def test_calibrate_leads_through_all_references_and_gives_the_permission_back(box: Places) -> None:
+def test_calibrate_leads_through_all_references_and_gives_the_permission_back(box: Paths) -> None:
     done = evse_pi(box, "calibrate", told="12.0V\nskip\n12V\n")
     assert done.returncode == 1
     assert "6V: 12000 mV is not allowed" in done.stderr
@@ -200,7 +200,7 @@ def test_calibrate_leads_through_all_references_and_gives_the_permission_back(bo
     assert "a vehicle charges; end that first" in done.stderr
 
 
-def test_the_certificate_is_one_page_with_everything_on_it(box: Places) -> None:
+def test_the_certificate_is_one_page_with_everything_on_it(box: Paths) -> None:
     page = evse_pi(box, "certificate")
     assert page.returncode == 0, page.stderr
     for words in (
@@ -224,7 +224,7 @@ def test_the_certificate_is_one_page_with_everything_on_it(box: Places) -> None:
     assert facts["audit"]["intact"] is True
 
 
-def test_another_meter_is_taken_up_without_ending_the_lease(box: Places) -> None:
+def test_another_meter_is_taken_up_without_ending_the_lease(box: Paths) -> None:
     assert evse_pi(box, "setup", "--yes", "--meter", "none").returncode == 0
     now = eventually(box, lambda now: now["meter"]["fitted"] is False)
     assert not now["faults"]

@@ -18,7 +18,7 @@ from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.installation.seal import make_key
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET
-from evse_pi.sim.harness.process_box import RealBox
+from evse_pi.sim.harness.process_box import ProcessBox
 from hal.units import SECOND, Milliamps
 from tests.support.emulation import CACHE
 from tests.support.other_user import PEOPLE, PERSON, PROCESSES, STRANGER, as_user, lay_out, open_folder
@@ -34,11 +34,11 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be anot
 
 
 @pytest.fixture
-def box() -> Iterator[RealBox]:
+def box() -> Iterator[ProcessBox]:
     """A box of root's processes in a run directory as on an installed box; its owner has said stop."""
     with open_folder() as folder:
         lay_out(folder, {"evse-safety": 0, "evse-node": 0})
-        with RealBox(folder, CACHE, BOARD) as box:
+        with ProcessBox(folder, CACHE, BOARD) as box:
             box.permitted = False
             box.start_safety("--node-user", "root")
             box.wait_for_snapshot(lambda now: now.evse_state is EvseState.A, START_S, "state A")
@@ -47,7 +47,7 @@ def box() -> Iterator[RealBox]:
             yield box
 
 
-def asking(box: RealBox) -> None:
+def asking(box: ProcessBox) -> None:
     """Plug in a vehicle that wants to be charged."""
     box.do("plug_in", cable_ma=32_000)
     box.do("close_s2")
@@ -78,13 +78,13 @@ def demands(address: Path, within_s: float) -> Callable[[], tuple[int, set[str]]
     return attack
 
 
-def closings(box: RealBox, since_ns: int) -> int:
+def closings(box: ProcessBox, since_ns: int) -> int:
     return sum(value > 0 for _, _, value in box.changes(since_ns, "poles"))
 
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize(("uid", "groups"), [(PERSON, (PEOPLE,)), (STRANGER, ())])
-def test_nobody_but_the_node_reaches_the_link(box: RealBox, uid: int, groups: tuple[int, ...]) -> None:
+def test_nobody_but_the_node_reaches_the_link(box: ProcessBox, uid: int, groups: tuple[int, ...]) -> None:
     asking(box)
     since_ns = time.monotonic_ns()
     sent, refused = as_user(uid, demands(box.folder / SAFETY_SOCKET, 2.0), groups)
@@ -94,7 +94,7 @@ def test_nobody_but_the_node_reaches_the_link(box: RealBox, uid: int, groups: tu
 
 
 @pytest.mark.hazard("H-14")
-def test_demands_of_another_user_count_for_nothing_though_every_door_stands_open(box: RealBox) -> None:
+def test_demands_of_another_user_count_for_nothing_though_every_door_stands_open(box: ProcessBox) -> None:
     asking(box)
     box.do("trip_rcd")
     box.wait_for_snapshot(lambda now: Fault.RCD_TRIPPED in now.faults, 5)
@@ -143,7 +143,7 @@ def test_nobody_puts_a_file_of_his_own_where_the_processes_look(name: str) -> No
 def test_a_captured_node_clears_nothing_for_which_it_has_no_proof() -> None:
     with open_folder() as folder:
         lay_out(folder, {"evse-safety": 0, "evse-node": 0})
-        with RealBox(folder, CACHE, BOARD) as box:
+        with ProcessBox(folder, CACHE, BOARD) as box:
             key = make_key(folder)
             write_installation(box.installation, SIMULATED_INSTALLATION, key)
             box.start_safety()

@@ -20,8 +20,8 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, PilotMode
 from evse_pi.link import SAFETY_SOCKET
-from evse_pi.sim.devices.gpio import Release
-from evse_pi.sim.harness.process_box import RealBox
+from evse_pi.sim.devices.gpio import KernelRelease
+from evse_pi.sim.harness.process_box import ProcessBox
 from tests.support.emulation import CACHE
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ SHARED_MACHINE_MS = 100  # what other programs on the machine that runs the test
 
 
 @contextmanager
-def running_box(folder: Path, release: Release = Release.STRICT, **environment: str) -> Iterator[RealBox]:
-    with RealBox(folder, CACHE, BOARD, release=release) as box:
+def running_box(
+    folder: Path, release: KernelRelease = KernelRelease.STRICT, **environment: str
+) -> Iterator[ProcessBox]:
+    with ProcessBox(folder, CACHE, BOARD, release=release) as box:
         box.start_safety(**environment)
         yield box
 
 
-def charge(box: RealBox) -> None:
+def charge(box: ProcessBox) -> None:
     """Bring the box to C2 with a live vehicle."""
     box.wait_for_snapshot(lambda now: now.evse_state is EvseState.A, START_S, "state A")
     box.do("plug_in", cable_ma=32_000)
@@ -58,13 +60,13 @@ def is_live(now: Snapshot) -> bool:
 
 
 @pytest.fixture
-def charging(tmp_path: Path) -> Iterator[RealBox]:
+def charging(tmp_path: Path) -> Iterator[ProcessBox]:
     with running_box(tmp_path) as box:
         charge(box)
         yield box
 
 
-def opened_after_ms(box: RealBox, since_ns: int, within_s: float = 2.0) -> float:
+def opened_after_ms(box: ProcessBox, since_ns: int, within_s: float = 2.0) -> float:
     """Return how long after an instant no pole conducted any more."""
 
     def instant() -> int | None:
@@ -75,7 +77,7 @@ def opened_after_ms(box: RealBox, since_ns: int, within_s: float = 2.0) -> float
 
 
 @pytest.mark.hazard("H-08")
-def test_killed_process_lets_go_of_the_contactor_and_safe_off_ends_the_offer(charging: RealBox) -> None:
+def test_killed_process_lets_go_of_the_contactor_and_safe_off_ends_the_offer(charging: ProcessBox) -> None:
     killed_ns = charging.signal_safety(signal.SIGKILL)
     assert opened_after_ms(charging, killed_ns) <= RELEASE_MS + SHARED_MACHINE_MS
     assert charging.plant.state()["duty_ppm"] > 0  # the kernel's PWM outlives its process
@@ -84,7 +86,7 @@ def test_killed_process_lets_go_of_the_contactor_and_safe_off_ends_the_offer(cha
 
 
 @pytest.mark.hazard("H-08")
-def test_safe_off_opens_where_the_kernel_kept_the_contactor_closed(charging: RealBox) -> None:
+def test_safe_off_opens_where_the_kernel_kept_the_contactor_closed(charging: ProcessBox) -> None:
     charging.plant.call("release", mode="persist")
     charging.do("stick_sense", line="emergency_stop", value=False)  # only the line itself may let go
     charging.signal_safety(signal.SIGKILL)
@@ -95,7 +97,7 @@ def test_safe_off_opens_where_the_kernel_kept_the_contactor_closed(charging: Rea
 
 @pytest.mark.hazard("H-08")
 def test_box_refuses_to_close_while_the_kernel_keeps_outputs_and_says_what_to_set(tmp_path: Path) -> None:
-    with running_box(tmp_path, Release.PERSIST) as box:
+    with running_box(tmp_path, KernelRelease.PERSIST) as box:
         box.wait_for_snapshot(lambda now: Fault.OUTPUTS_PERSIST in now.faults, START_S)
         box.do("plug_in", cable_ma=32_000)
         box.do("close_s2")
@@ -106,7 +108,7 @@ def test_box_refuses_to_close_while_the_kernel_keeps_outputs_and_says_what_to_se
 
 
 @pytest.mark.hazard("H-09")
-def test_stopped_process_opens_by_the_gate_and_a_late_tick_opens_by_itself(charging: RealBox) -> None:
+def test_stopped_process_opens_by_the_gate_and_a_late_tick_opens_by_itself(charging: ProcessBox) -> None:
     stopped_ns = charging.signal_safety(signal.SIGSTOP)
     assert opened_after_ms(charging, stopped_ns) <= GATE_MS + RELEASE_MS + SHARED_MACHINE_MS
     assert charging.plant.state()["drives"]["contactor"]  # the line is still driven: the gate alone has opened
@@ -116,7 +118,7 @@ def test_stopped_process_opens_by_the_gate_and_a_late_tick_opens_by_itself(charg
 
 
 @pytest.mark.hazard("H-10")
-def test_node_that_is_gone_loses_its_lease(charging: RealBox) -> None:
+def test_node_that_is_gone_loses_its_lease(charging: ProcessBox) -> None:
     charging.lease_ns = 1_000 * MS
     charging.renew()
     renewed_ns = time.monotonic_ns()
@@ -134,7 +136,7 @@ def test_deaf_node_hostile_datagrams_and_wrong_clock_change_nothing(tmp_path: Pa
     library = tmp_path / "wall_clock.so"
     source = Path(__file__).parents[1] / "support" / "wall_clock.c"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    with RealBox(tmp_path / "box", CACHE, BOARD) as box:
+    with ProcessBox(tmp_path / "box", CACHE, BOARD) as box:
         preload = f"{library} {box.simulator.environment['LD_PRELOAD']}"
         box.start_safety(LD_PRELOAD=preload, EVSE_TEST_WALL_CLOCK=str(jump))
         charge(box)
@@ -156,7 +158,7 @@ def test_deaf_node_hostile_datagrams_and_wrong_clock_change_nothing(tmp_path: Pa
 
 @pytest.mark.hazard("H-16")
 @pytest.mark.parametrize(("device", "fault"), [("spi", Fault.PILOT_ADC_FAILED), ("gpio", Fault.CONTACTOR_DRIVE_FAILED)])
-def test_dead_device_opens_and_is_named(charging: RealBox, device: str, fault: Fault) -> None:
+def test_dead_device_opens_and_is_named(charging: ProcessBox, device: str, fault: Fault) -> None:
     died_ns = time.monotonic_ns()
     charging.plant.call("device", device=device, error="EIO")
     gate_ms = GATE_MS if device == "gpio" else 0  # without its line only the gate can open
@@ -165,14 +167,14 @@ def test_dead_device_opens_and_is_named(charging: RealBox, device: str, fault: F
 
 
 @pytest.mark.hazard("H-09")
-def test_hung_converter_opens_by_the_gate(charging: RealBox) -> None:
+def test_hung_converter_opens_by_the_gate(charging: ProcessBox) -> None:
     hung_ns = time.monotonic_ns()
     charging.plant.call("device", device="spi", hang=True)
     assert opened_after_ms(charging, hung_ns) <= GATE_MS + RELEASE_MS + SHARED_MACHINE_MS
 
 
 @pytest.mark.hazard("H-14")
-def test_residual_current_trip_outlives_a_crash_of_the_process(charging: RealBox) -> None:
+def test_residual_current_trip_outlives_a_crash_of_the_process(charging: ProcessBox) -> None:
     charging.do("trip_rcd")
     charging.wait_for_snapshot(lambda now: Fault.RCD_TRIPPED in now.faults, 2)
     charging.do("repair")
@@ -183,7 +185,7 @@ def test_residual_current_trip_outlives_a_crash_of_the_process(charging: RealBox
     assert Fault.RCD_TRIPPED in again.faults
 
 
-def test_terminated_process_lets_the_vehicle_let_go_first(charging: RealBox) -> None:
+def test_terminated_process_lets_the_vehicle_let_go_first(charging: ProcessBox) -> None:
     charging.wait_for(lambda: charging.plant.state()["vehicle"]["drawing"], 5)
     charging.signal_safety(signal.SIGTERM)
     charging.wait_for(lambda: charging.safety.poll() is not None, 8, "end of the process")
@@ -195,7 +197,7 @@ def test_terminated_process_lets_the_vehicle_let_go_first(charging: RealBox) -> 
 
 @pytest.mark.hazard("H-17")
 def test_invalid_installation_keeps_open_until_it_is_corrected_and_reloaded(tmp_path: Path) -> None:
-    with RealBox(tmp_path, CACHE, BOARD) as box:
+    with ProcessBox(tmp_path, CACHE, BOARD) as box:
         good = box.installation.read_text()
         box.installation.write_text(good.replace("32000", "99000"))
         box.start_safety()
@@ -209,7 +211,7 @@ def test_invalid_installation_keeps_open_until_it_is_corrected_and_reloaded(tmp_
         assert box.wait_for_snapshot(lambda now: now.evse_state is EvseState.B2, 10).offered_current_ma <= 16_000
 
 
-def test_status_led_shines_while_charging_and_blinks_with_a_fault(charging: RealBox) -> None:
+def test_status_led_shines_while_charging_and_blinks_with_a_fault(charging: ProcessBox) -> None:
     def shines() -> bool:
         return bool(charging.plant.state()["drives"]["led"])
 
@@ -219,7 +221,7 @@ def test_status_led_shines_while_charging_and_blinks_with_a_fault(charging: Real
     charging.wait_for(shines, 3, "light again")
 
 
-def test_second_process_is_refused_and_the_first_goes_on(charging: RealBox) -> None:
+def test_second_process_is_refused_and_the_first_goes_on(charging: ProcessBox) -> None:
     command = [sys.executable, "-m", "evse_pi.safety", "--board", "simulated", "--run-dir", str(charging.folder)]
     second = subprocess.run(
         command, env=charging.simulator.environment, capture_output=True, text=True, timeout=START_S, check=False
@@ -244,7 +246,7 @@ def test_unknown_board_and_missing_device_are_named(tmp_path: Path) -> None:
 def test_missing_or_empty_library_is_named(tmp_path: Path, module: str, telling: str) -> None:
     content = "" if module == "lgpio" else "raise ImportError('no module named spidev')"
     (tmp_path / f"{module}.py").write_text(content)
-    with RealBox(tmp_path / "box", CACHE, BOARD) as box:
+    with ProcessBox(tmp_path / "box", CACHE, BOARD) as box:
         box.start_safety(PYTHONPATH=str(tmp_path))
         assert box.safety is not None
         assert box.safety.wait(START_S) == 69
@@ -260,7 +262,7 @@ FOREIGN = (
 
 @pytest.mark.hazard("H-09")
 def test_safety_process_loads_nothing_that_could_wait_or_grow(tmp_path: Path) -> None:
-    with RealBox(tmp_path, CACHE, BOARD) as box:
+    with ProcessBox(tmp_path, CACHE, BOARD) as box:
         code = (
             "import sys; import evse_pi.safety.__main__ as process; "
             "hardware = process.build_safety(process.load_board('simulated')); hardware.close(); "
@@ -276,7 +278,7 @@ def test_safety_process_loads_nothing_that_could_wait_or_grow(tmp_path: Path) ->
     assert not foreign
 
 
-def test_safety_process_stays_below_25_megabytes(charging: RealBox) -> None:
+def test_safety_process_stays_below_25_megabytes(charging: ProcessBox) -> None:
     status = Path(f"/proc/{charging.safety.pid}/status").read_text()
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
     assert resident_kb <= 25_000

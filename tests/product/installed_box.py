@@ -36,7 +36,7 @@ class InstalledBox(Wallbox):
 
     def evse_pi(self, *arguments: str) -> str:
         """Return what the installed command prints. Raises: CalledProcessError."""
-        command = [*self.program, "--state-dir", str(self.places.state_dir), *arguments]
+        command = [*self.program, "--state-dir", str(self.paths.state_dir), *arguments]
         return subprocess.run(
             command, cwd=self.cwd, env=self.environment, check=True, capture_output=True, text=True,
             timeout=ANSWER_WITHIN_S,
@@ -58,6 +58,6 @@ class InstalledBox(Wallbox):
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 words = [os.fsdecode(word) for word in entry.read_bytes().split(b"\0")]
-                if any(str(self.places.state_dir) in word for word in words[1:]):
+                if any(str(self.paths.state_dir) in word for word in words[1:]):
                     found[int(entry.parent.name)] = words
         return found

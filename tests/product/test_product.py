@@ -36,11 +36,11 @@ PLACES = "import boards, evse_pi, hal, sys; print(*[m.__file__ for m in (boards,
 
 def test_nothing_of_the_tests_environment_can_be_reached(installed: Installation, tmp_path: Path) -> None:
     assert installed.run("-c", FOREIGN, *OF_THE_TESTS, cwd=tmp_path).split() == []
-    places = [Path(line) for line in installed.run("-c", PLACES, cwd=tmp_path).splitlines() if line]
+    paths = [Path(line) for line in installed.run("-c", PLACES, cwd=tmp_path).splitlines() if line]
     ours = (ROOT, Path(sysconfig.get_paths()["purelib"]))
-    assert [place for place in places if place.is_relative_to(ours[1])] == []
-    assert [place for place in places if place.is_relative_to(ROOT)] == [
-        place for place in places if place.is_relative_to(installed.folder)
+    assert [place for place in paths if place.is_relative_to(ours[1])] == []
+    assert [place for place in paths if place.is_relative_to(ROOT)] == [
+        place for place in paths if place.is_relative_to(installed.folder)
     ]
 
 

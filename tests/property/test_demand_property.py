@@ -5,40 +5,40 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.charging.demand_arbiter import Ask, DemandBook, Lapse
+from evse_pi.charging.demand_arbiter import DemandArbiter, ExpiryPolicy, LimitRequest
 from evse_pi.core.records import decode_demand, encode_demand
 from evse_pi.core.states import LimitSource
 from hal.units import Milliamps
 
 sources = st.sampled_from([source for source in LimitSource if source >= LimitSource.OWNER])
 asks = st.builds(
-    Ask,
+    LimitRequest,
     source=sources,
     permitted=st.booleans(),
     limit_ma=st.none() | st.integers(0, 80_000).map(Milliamps),
     until_ns=st.none() | st.integers(0, 100),
-    lapse=st.sampled_from(Lapse),
+    lapse=st.sampled_from(ExpiryPolicy),
 )
 
 
-def living(book: list[Ask], now_ns: int) -> list[Ask]:
+def living(book: list[LimitRequest], now_ns: int) -> list[LimitRequest]:
     last = {ask.source: ask for ask in book}
     return [ask for ask in last.values() if ask.until_ns is None or now_ns < ask.until_ns]
 
 
-def lapsed(book: list[Ask], now_ns: int) -> list[Ask]:
+def lapsed(book: list[LimitRequest], now_ns: int) -> list[LimitRequest]:
     last = {ask.source: ask for ask in book}
     return [ask for ask in last.values() if ask not in living(book, now_ns)]
 
 
 @given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
-def test_a_demand_is_the_least_of_all_living_asks_and_names_one_of_them(made: list[Ask], now_ns: int) -> None:
-    book = DemandBook()
+def test_a_demand_is_the_least_of_all_living_asks_and_names_one_of_them(made: list[LimitRequest], now_ns: int) -> None:
+    book = DemandArbiter()
     for ask in made:
         book.put(ask)
-    present = [Ask(LimitSource.OWNER), *made]
+    present = [LimitRequest(LimitSource.OWNER), *made]
     demand = book.compose(now_ns)
-    stops = any(ask.lapse is Lapse.STOPPED for ask in lapsed(present, now_ns))
+    stops = any(ask.lapse is ExpiryPolicy.STOPPED for ask in lapsed(present, now_ns))
     allowed = all(ask.permitted for ask in living(present, now_ns)) and not stops
     assert demand.permitted == allowed
     if not allowed:
@@ -53,16 +53,16 @@ def test_a_demand_is_the_least_of_all_living_asks_and_names_one_of_them(made: li
 
 
 @given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
-def test_exactly_one_limit_wins_and_it_is_the_one_in_the_demand(made: list[Ask], now_ns: int) -> None:
-    book = DemandBook(made)
+def test_exactly_one_limit_wins_and_it_is_the_one_in_the_demand(made: list[LimitRequest], now_ns: int) -> None:
+    book = DemandArbiter(made)
     winners = [limit for limit in book.limits(now_ns) if limit.wins]
     assert [limit.source for limit in winners] == [book.compose(now_ns).limit_source]
     assert winners[0].counts or all(not limit.counts for limit in book.limits(now_ns))
 
 
 @given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
-def test_nothing_changes_before_the_next_expiry(made: list[Ask], now_ns: int) -> None:
-    book = DemandBook(made)
+def test_nothing_changes_before_the_next_expiry(made: list[LimitRequest], now_ns: int) -> None:
+    book = DemandArbiter(made)
     until_ns = book.next_expiry_ns(now_ns)
     later_ns = 10**9 if until_ns is None else until_ns - 1
     first, second = book.compose(now_ns), book.compose(later_ns)
@@ -70,6 +70,6 @@ def test_nothing_changes_before_the_next_expiry(made: list[Ask], now_ns: int) ->
 
 
 @given(st.lists(asks, min_size=1, max_size=8))
-def test_every_demand_has_a_wire_form(made: list[Ask]) -> None:
-    demand = DemandBook(made).compose(0)
+def test_every_demand_has_a_wire_form(made: list[LimitRequest]) -> None:
+    demand = DemandArbiter(made).compose(0)
     assert decode_demand(encode_demand(demand)) == demand

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import (
-    DecodeError,
     Demand,
     MeterSample,
+    RecordDecodeError,
     Request,
     Snapshot,
     TemperatureSample,
@@ -117,7 +117,7 @@ def test_a_snapshot_comes_back_as_it_went_and_is_smaller_than_2_kib(snapshot):
 @example(b"")
 @example(b"EP")
 def test_random_bytes_are_refused_and_raise_nothing_else(decode, datagram):
-    with pytest.raises(DecodeError):
+    with pytest.raises(RecordDecodeError):
         decode(datagram)
 
 
@@ -127,7 +127,7 @@ def test_one_changed_byte_gives_a_snapshot_that_could_have_been_sent_or_is_refus
     datagram[data.draw(st.integers(0, len(datagram) - 1))] ^= data.draw(st.integers(1, 255))
     try:
         decoded = decode_snapshot(bytes(datagram))
-    except DecodeError:
+    except RecordDecodeError:
         return
     assert encode_snapshot(decoded) == datagram
 
@@ -138,7 +138,7 @@ def test_one_changed_byte_gives_a_demand_that_could_have_been_sent_or_is_refused
     datagram[data.draw(st.integers(0, len(datagram) - 1))] ^= data.draw(st.integers(1, 255))
     try:
         decoded = decode_demand(bytes(datagram))
-    except DecodeError:
+    except RecordDecodeError:
         return
     assert encode_demand(decoded) == datagram
 
@@ -147,11 +147,11 @@ def test_one_changed_byte_gives_a_demand_that_could_have_been_sent_or_is_refused
 def test_a_demand_that_is_cut_or_too_long_is_refused(demand, cut):
     datagram = encode_demand(demand)
     for wrong in (datagram[: min(cut, len(datagram) - 1)], datagram + b"\0"):
-        with pytest.raises(DecodeError):
+        with pytest.raises(RecordDecodeError):
             decode_demand(wrong)
         reframed = wrong[:4] + struct.pack("<H", len(wrong)) + wrong[6:]
         if len(wrong) >= 6:
-            with pytest.raises(DecodeError):
+            with pytest.raises(RecordDecodeError):
                 decode_demand(reframed)
 
 
@@ -188,12 +188,12 @@ def test_a_gap_in_the_transitions_is_refused():
         *(False, None, None, None, True, frozenset(), Reason.NO_VEHICLE, 0, True, False, 0, 0, 0, 0, 0, 0, 0, 0),
         transitions=(one, replace(one, number=3)),
     )
-    with pytest.raises(DecodeError, match="rise by one"):
+    with pytest.raises(RecordDecodeError, match="rise by one"):
         decode_snapshot(encode_snapshot(snapshot))
 
 
 def test_a_demand_is_no_snapshot():
-    with pytest.raises(DecodeError, match="kind 1"):
+    with pytest.raises(RecordDecodeError, match="kind 1"):
         decode_snapshot(encode_demand(DEMAND))
 
 
@@ -201,12 +201,12 @@ def test_a_number_between_two_members_of_a_closed_set_is_refused():
     datagram = bytearray(encode_demand(DEMAND))
     at = datagram.index(LimitSource.OWNER.to_bytes(1, "little"), 14)
     datagram[at] = 7
-    with pytest.raises(DecodeError, match="7 is not a valid LimitSource"):
+    with pytest.raises(RecordDecodeError, match="7 is not a valid LimitSource"):
         decode_demand(bytes(datagram))
 
 
 def test_an_instant_before_the_boot_is_refused_by_name():
     datagram = bytearray(encode_demand(DEMAND))
     datagram[23] |= 0x80
-    with pytest.raises(DecodeError, match="valid_until_ns -"):
+    with pytest.raises(RecordDecodeError, match="valid_until_ns -"):
         decode_demand(bytes(datagram))

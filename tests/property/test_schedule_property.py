@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.charging.random_delay import DelayCause, drawn
-from evse_pi.charging.schedule import EFFICIENCY_PERCENT, Prospect, Standing, attend, available_power_mw, pursue
+from evse_pi.charging.random_delay import DelayCause, draw_delay
+from evse_pi.charging.schedule import (
+    EFFICIENCY_PERCENT,
+    PlanningInput,
+    PlanStatus,
+    assess_target,
+    available_power_mw,
+    plan_charging,
+)
 from evse_pi.charging.targets import DaySchedule, Target, coming
 from hal.units import SECOND, Millivolts, MilliwattHours
 
@@ -44,27 +51,29 @@ currents = st.integers(6_000, 80_000)
 def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(zone, now_s, weekly, window_s, current_ma, phases):  # type: ignore[no-untyped-def]
     power_mw = available_power_mw(current_ma, Millivolts(230_000), phases)
     dues = coming(weekly, now_s, zone)
-    prospect = Prospect(now_s, dues, 1, 0, power_mw, window_s)
-    pursuit, plan = pursue(None, prospect)
-    promised = plan.standing is not Standing.LATE
+    planning_input = PlanningInput(now_s, dues, 1, 0, power_mw, window_s)
+    progress, plan = plan_charging(None, planning_input)
+    promised = plan.status is not PlanStatus.LATE
     due, begun_s, open_s = dues[0], None, None
     while now_s < due.at_s:
-        before = None if pursuit is None else pursuit.goal_s
-        pursuit, plan = pursue(pursuit, replace(prospect, now_s=now_s, dues=coming(weekly, now_s, zone)))
-        if begun_s is None and pursuit.goal_s is not None:
+        before = None if progress is None else progress.goal_s
+        progress, plan = plan_charging(progress, replace(planning_input, now_s=now_s, dues=coming(weekly, now_s, zone)))
+        if begun_s is None and progress.goal_s is not None:
             begun_s = now_s
-            delay = drawn(DelayCause.PLANNED_START, now_s * SECOND, plan.delay_below_s, lambda below: below - 1)
+            delay = draw_delay(DelayCause.PLANNED_START, now_s * SECOND, plan.delay_below_s, lambda below: below - 1)
             open_s = now_s if delay is None else delay.until_ns // SECOND
             assert 0 <= open_s - now_s <= max(window_s - 1, 0)
-        assert before is None or plan.standing is not Standing.WAITING or _reached(dues, before, prospect.energy_mwh)
+        assert (
+            before is None or plan.status is not PlanStatus.WAITING or _reached(dues, before, planning_input.energy_mwh)
+        )
         charges = not plan.holds and open_s is not None and now_s >= open_s
         step_s = min(STEP_S if begun_s is not None else _sleep(plan, now_s), due.at_s - now_s)
         if charges:
-            prospect = replace(prospect, energy_mwh=prospect.energy_mwh + power_mw * step_s // 3600)
+            planning_input = replace(planning_input, energy_mwh=planning_input.energy_mwh + power_mw * step_s // 3600)
         assert not charges or (plan.start_s is not None and plan.start_s <= now_s)
         now_s += step_s
     if promised:
-        in_battery_mwh = prospect.energy_mwh * EFFICIENCY_PERCENT // 100
+        in_battery_mwh = planning_input.energy_mwh * EFFICIENCY_PERCENT // 100
         assert in_battery_mwh >= due.target.added_energy_mwh - power_mw * STEP_S // 3600 // 100
 
 
@@ -83,7 +92,7 @@ def _sleep(plan, now_s):  # type: ignore[no-untyped-def]
 def test_a_start_is_never_before_now_and_never_after_its_target(zone, now_s, weekly, window_s, current_ma):  # type: ignore[no-untyped-def]
     power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
     dues = coming(weekly, now_s, zone)
-    _, plan = pursue(None, Prospect(now_s, dues, 1, 0, power_mw, window_s))
+    _, plan = plan_charging(None, PlanningInput(now_s, dues, 1, 0, power_mw, window_s))
     assert plan.due == dues[0]
     if plan.start_s is not None:
         assert now_s <= plan.start_s < dues[0].at_s
@@ -137,16 +146,16 @@ def test_every_target_comes_once_however_the_clocks_change(zone, now_s, weekly, 
 @given(zones, moments, schedules, windows, currents, st.booleans())
 def test_where_nothing_waits_a_start_is_never_in_the_future(zone, now_s, weekly, window_s, current_ma, flows):  # type: ignore[no-untyped-def]
     power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
-    first_s, pursuit, start_s, energy_mwh = now_s, None, None, 0
+    first_s, progress, start_s, energy_mwh = now_s, None, None, 0
     for _ in range(20):
         dues = coming(weekly, now_s, zone)
-        pursuit, plan = attend(pursuit, Prospect(now_s, dues, 1, energy_mwh, power_mw, window_s))
+        progress, plan = assess_target(progress, PlanningInput(now_s, dues, 1, energy_mwh, power_mw, window_s))
         assert plan.due == dues[0]
-        assert not plan.holds or plan.standing is Standing.REACHED
+        assert not plan.holds or plan.status is PlanStatus.REACHED
         if plan.start_s is not None:
             assert first_s <= plan.start_s <= now_s
             assert start_s is None or plan.start_s >= start_s
-        assert (plan.start_s is None) == (plan.standing is Standing.REACHED)
+        assert (plan.start_s is None) == (plan.status is PlanStatus.REACHED)
         start_s = plan.start_s or start_s
         now_s += 3_600
         energy_mwh += power_mw if flows else 0
@@ -154,7 +163,7 @@ def test_where_nothing_waits_a_start_is_never_in_the_future(zone, now_s, weekly,
 
 @given(st.integers(0, 86_400), st.integers(0, 10**18), st.randoms(use_true_random=False))
 def test_a_delay_lies_in_its_window_to_the_second(below_s, now_ns, random):  # type: ignore[no-untyped-def]
-    delay = drawn(DelayCause.PLANNED_START, now_ns, below_s, random.randrange)
+    delay = draw_delay(DelayCause.PLANNED_START, now_ns, below_s, random.randrange)
     if delay is not None:
         assert SECOND <= delay.until_ns - now_ns <= (below_s - 1) * SECOND
         assert (delay.until_ns - now_ns) % SECOND == 0
@@ -162,5 +171,5 @@ def test_a_delay_lies_in_its_window_to_the_second(below_s, now_ns, random):  # t
 
 @pytest.mark.parametrize("below_s", [0, 1, 2, 600])
 def test_the_greatest_delay_is_one_second_less_than_the_window(below_s):  # type: ignore[no-untyped-def]
-    delay = drawn(DelayCause.PLANNED_START, 0, below_s, lambda below: below - 1)
+    delay = draw_delay(DelayCause.PLANNED_START, 0, below_s, lambda below: below - 1)
     assert (0 if delay is None else delay.until_ns) == max(below_s - 1, 0) * SECOND

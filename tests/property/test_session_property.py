@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_pi.charging.charge_point import Box
+from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.metering import EnergyCounter
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
 from evse_pi.storage.database import Store
-from evse_pi.storage.recall import recall
+from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, Milliwatts
 from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
 
@@ -22,9 +22,9 @@ FAULTS = (NOTHING, frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.RCD_TRIPPED
 moves = st.tuples(st.sampled_from("ABCE?"), st.integers(0, 2), st.integers(1, 400))
 
 
-def tell(box: Box, safety: FakeSafety, *, heard: bool) -> None:
+def tell(box: ChargePoint, safety: FakeSafety, *, heard: bool) -> None:
     if heard:
-        box.hear(safety.snapshot())
+        box.on_snapshot(safety.snapshot())
 
 
 @given(st.lists(moves, max_size=40), st.data())
@@ -33,23 +33,25 @@ def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], dat
     """Of sixteen transitions in a row one snapshot arrives, and nothing is missing and nothing is double."""
     clock = HandClock()
     safety = FakeSafety(clock)
-    whole, holed = Box(clock, RATINGS, None, Memory()), Box(clock, RATINGS, None, Memory())
+    whole, holed = ChargePoint(clock, RATINGS, None, StartupState()), ChargePoint(clock, RATINGS, None, StartupState())
     unheard = 0
     for state, fault, wait_s in made:
         clock.advance(wait_s)
         safety.become(state, FAULTS[fault])
-        whole.hear(safety.snapshot())
+        whole.on_snapshot(safety.snapshot())
         unheard += 1
         heard = unheard == 16 or data.draw(st.booleans())
         tell(holed, safety, heard=heard)
         unheard = 0 if heard else unheard
     tell(holed, safety, heard=True)
-    whole.hear(safety.snapshot())
-    assert holed.chronicle.feed == whole.chronicle.feed
-    assert holed.chronicle.feed.lost == 0
-    assert holed.chronicle.session == whole.chronicle.session
-    assert holed.chronicle.last_session == whole.chronicle.last_session
-    assert {record.fault for record in holed.chronicle.faults} == {record.fault for record in whole.chronicle.faults}
+    whole.on_snapshot(safety.snapshot())
+    assert holed.event_recorder.cursor == whole.event_recorder.cursor
+    assert holed.event_recorder.cursor.lost == 0
+    assert holed.event_recorder.session == whole.event_recorder.session
+    assert holed.event_recorder.last_session == whole.event_recorder.last_session
+    assert {record.fault for record in holed.event_recorder.faults} == {
+        record.fault for record in whole.event_recorder.faults
+    }
 
 
 @given(st.lists(st.tuples(moves, st.booleans()), max_size=30))
@@ -58,25 +60,28 @@ def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[
     """All rows that are noted are written here before the process dies; what is not noted is not needed."""
     clock = HandClock()
     safety = FakeSafety(clock)
-    steady, restarted = Box(clock, RATINGS, None, Memory()), Box(clock, RATINGS, None, Memory())
+    steady, restarted = (
+        ChargePoint(clock, RATINGS, None, StartupState()),
+        ChargePoint(clock, RATINGS, None, StartupState()),
+    )
     with TemporaryDirectory() as folder, closing(Store(Path(folder) / "evse.db")) as file:
         for (state, fault, wait_s), dies in made:
             clock.advance(wait_s)
             safety.become(state, FAULTS[fault])
             for box in (steady, restarted):
-                box.hear(safety.snapshot())
-            file.write(restarted.chronicle.journal.take(clock.now_ns, all_rows=True))
+                box.on_snapshot(safety.snapshot())
+            file.write(restarted.event_recorder.write_queue.take(clock.now_ns, all_rows=True))
             if dies:
-                restarted = Box(clock, RATINGS, None, recall(file, clock.unix_s()))
+                restarted = ChargePoint(clock, RATINGS, None, load_startup_state(file, clock.unix_s()))
         compare(steady, restarted, file)
 
 
-def compare(steady: Box, restarted: Box, file: Store) -> None:
-    assert restarted.chronicle.session == steady.chronicle.session
+def compare(steady: ChargePoint, restarted: ChargePoint, file: Store) -> None:
+    assert restarted.event_recorder.session == steady.event_recorder.session
     numbers = [saved.session.number for saved in file.sessions(1000)]
     assert numbers == sorted(set(numbers), reverse=True)
-    assert {record.fault for record in restarted.chronicle.faults} == {
-        record.fault for record in steady.chronicle.faults
+    assert {record.fault for record in restarted.event_recorder.faults} == {
+        record.fault for record in steady.event_recorder.faults
     }
     moments = [record.at_ns for record in file.transitions(1000)]
     assert len(moments) == len(set(moments))

@@ -93,7 +93,7 @@ class Promises:
     def __init__(self, device: WholeDevice) -> None:
         kept = device.evse.internal.kept
         now_s = device.clocks.unix_s()
-        grant = kept.grant.expired(None if now_s is None else now_s - EPOCH_S) if device.governed else kept.grant
+        grant = kept.grant.expired(None if now_s is None else now_s - EPOCH_S) if device.commissioned else kept.grant
         self.values = {
             "grant": grant,
             "targets": kept.targets,
@@ -103,7 +103,7 @@ class Promises:
             "owner": device.box.owner.limit_ma,
             "connected": kept.told.session,
         }
-        if not device.governed:
+        if not device.commissioned:
             self.values["permitted"] = device.box.owner.permitted
 
 
@@ -147,13 +147,13 @@ class World(RuleBasedStateMachine):
         full=st.booleans(),
         ventilated=st.booleans(),
         capacity_ma=st.sampled_from(CURRENTS),
-        governed=st.sampled_from([True, True, True, False]),
+        commissioned=st.sampled_from([True, True, True, False]),
         lucky=st.booleans(),
     )
-    def begin(self, full, ventilated, capacity_ma, governed, lucky) -> None:
+    def begin(self, full, ventilated, capacity_ma, commissioned, lucky) -> None:
         board = FULL_BOARD if full else PLAIN_BOARD
         house = settings_for(board, ventilated=ventilated, circuit_capacity_ma=capacity_ma)
-        self.device = WholeDevice(Path(self.folder.name), house, governed=governed, vehicle="A", ohms=220)
+        self.device = WholeDevice(Path(self.folder.name), house, commissioned=commissioned, vehicle="A", ohms=220)
         self.run(self.device.start())
         self.device.watchers.append(self.check_published)
         if lucky:  # random verbs seldom get as far as to charge
@@ -290,7 +290,7 @@ class World(RuleBasedStateMachine):
         self.wait_ms(1_000)
 
     async def say(self, permitted, limit_ma) -> bool:
-        return self.device.own(permitted=permitted, limit_ma=limit_ma)
+        return self.device.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
 
     @rule(capacity_ma=st.sampled_from(CURRENTS))
     def install(self, capacity_ma) -> None:
@@ -402,7 +402,7 @@ class World(RuleBasedStateMachine):
                 continue
             if name == "grant":
                 now_s = self.device.clocks.unix_s()
-                value = value.expired(None if now_s is None else now_s - EPOCH_S) if self.device.governed else value
+                value = value.expired(None if now_s is None else now_s - EPOCH_S) if self.device.commissioned else value
             if name == "connected":
                 continue  # the vehicle may have left meanwhile; the events tell
             assert after.values[name] == value, f"{name} was acknowledged"
@@ -439,7 +439,7 @@ class World(RuleBasedStateMachine):
         assert faulty == (state.state == STATE_FAULT), "9.3.8.1"
         if not faulty and state.supply_state != DIAGNOSTICS:
             assert (state.supply_state in (CHARGING_ENABLED, ENABLED)) == evse.charging_permitted
-        if self.device.governed:
+        if self.device.commissioned:
             until = state.charging_enabled_until
             if until == 0:
                 assert not evse.charging_permitted, "0 is disabled"
@@ -453,7 +453,7 @@ class World(RuleBasedStateMachine):
         assert state.circuit_capacity == self.device.box.installation.circuit_capacity_ma
 
     def check_sessions(self) -> None:
-        device, session = self.device, self.device.box.chronicle.session
+        device, session = self.device, self.device.box.event_recorder.session
         if self.peer.connected is not None:
             assert device.evse.state.session_id == self.peer.connected
         metered = device.box.ratings.meter_fitted
@@ -472,7 +472,7 @@ class World(RuleBasedStateMachine):
             assert not demand.permitted, "forbidden is forbidden"
         if demand.permitted:
             wanted = [device.box.owner.limit_ma]
-            wanted += [grant.maximum_ma] if device.governed else []
+            wanted += [grant.maximum_ma] if device.commissioned else []
             assert all(each is None or demand.offered_current_ma <= each for each in wanted), "nobody's limit is passed"
         limits = [demand.offered_current_ma, 32_000, device.box.installation.circuit_capacity_ma]
         cable_ma = device.charger.view().cable_ma
@@ -484,14 +484,14 @@ class World(RuleBasedStateMachine):
         """What the PWM offers is never above MaximumChargeCurrent once the demand has had its tick."""
         device, machine = self.device, self.device.machine
         if machine.mode is PilotMode.PWM and not device.loses and not device.renewal and machine.mail is None:
-            fresh = machine.demand is not None and device.box.book is not None
-            if fresh and machine.demand.number == device.box.book._number and self.settled():
+            fresh = machine.demand is not None and device.box.arbiter is not None
+            if fresh and machine.demand.number == device.box.arbiter._number and self.settled():
                 assert machine.state.offer.offered_ma <= device.evse.state.maximum_charge_current
 
     def settled(self) -> bool:
         """Return whether the newest demand was taken in and the snapshot after it was heard."""
         snapshot = self.device.box.snapshot
-        return snapshot is not None and snapshot.demand_number == self.device.box.book._number
+        return snapshot is not None and snapshot.demand_number == self.device.box.arbiter._number
 
     def check_transitions(self) -> None:
         told = self.device.told

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
 
 EVSE = 0x99
 DISABLE, ENABLE_CHARGING, SET_TARGETS, GET_TARGETS, CLEAR_TARGETS = 1, 2, 5, 6, 7
@@ -85,7 +85,7 @@ class ChargingDay:
         self.energy: dict[int, int] = {}
         self.told: dict[int, tuple[int, int]] = {}
         self.resume = False
-        self.matter: Session | None = None
+        self.matter: SecureSession | None = None
 
     async def __aenter__(self) -> Self:
         await self.controller.stack.start(self.controller._transport)
@@ -479,7 +479,7 @@ class ChargingDay:
         wanted = self.rng.choice(CURRENTS)
 
         async def order() -> bool:
-            await asyncio.to_thread(self.box.office.set_capacity, self.box.board, wanted, None, INSTALLER)
+            await asyncio.to_thread(self.box.box_settings.set_capacity, self.box.board, wanted, None, INSTALLER)
             with suppress(RefusalError):  # the file is the word; whoever is asked to read it may not have come up yet
                 await self.box.ask("reload")
             return True

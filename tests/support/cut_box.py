@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from boards.loader import load_board
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installation.files import SIMULATED_INSTALLATION
-from evse_pi.installer.box_settings import Office, Who
+from evse_pi.installer.box_settings import BoxSettings, Who
 from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.folder import TREE
 from evse_pi.sim.process import SimulatorProcess
@@ -50,8 +50,8 @@ class CutBox:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.lives = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self.office = Office(folder / "etc", SystemClock())
-        self.office.set_up(self.board, SIMULATED_INSTALLATION, INSTALLER)
+        self.box_settings = BoxSettings(folder / "etc", SystemClock())
+        self.box_settings.set_up(self.board, SIMULATED_INSTALLATION, INSTALLER)
         self.simulator = SimulatorProcess(
             folder / "sim", ROOT / "build" / "sim", simulator_settings(self.board), os.environ, fifo=60
         )
@@ -73,7 +73,7 @@ class CutBox:
         self.plant.verb("lose_phase", on=False)
         at_ns = self.plant.verb("kill_pwm_stage", stuck_duty_ppm=None)
         shared = ["--board", "simulated", "--run-dir", str(self.run_dir)]
-        shared += ["--installation", str(self.office.installation_file)]
+        shared += ["--installation", str(self.box_settings.installation_file)]
         matter = ["--state-dir", str(self.state_dir), f"--port={self.port}", f"--passcode={PASSCODE}"]
         matter += ["--discriminator=77", "--interface=none", "--no-web"]
         self._run("safety", ["-m", "evse_pi.safety", *shared])
@@ -152,7 +152,7 @@ class CutBox:
         ways: dict[str, Callable[[], None]] = {
             "page of the database garbled": lambda: _spoil(self.database, PAGE, rng),
             "page of the database missing": lambda: _shorten(self.database, PAGE),
-            "installer's file cut off": lambda: _shorten(self.office.installation_file, rng.randrange(1, 200)),
+            "installer's file cut off": lambda: _shorten(self.box_settings.installation_file, rng.randrange(1, 200)),
         }
         if size > frame:
             ways |= {

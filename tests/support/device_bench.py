@@ -19,7 +19,7 @@ from tests.support.evse_bench import EvseBench, HandCharger, HandWallClock
 from tests.support.model_bench import attached, model_node
 
 if TYPE_CHECKING:
-    from evse_pi.charging.demand_arbiter import Ask
+    from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.modes import ChargeMode
     from evse_pi.core.states import LimitSource
     from evse_pi.matter.wire.status_code import Status
@@ -53,7 +53,7 @@ class DeviceBench:
         self.store: MemoryStore = given.get("store") or MemoryStore()
         self.dice: Dice = given.get("dice") or Dice()
         self.boot: str = given.get("boot", "first life")
-        self.governed = True
+        self.commissioned = True
         self.heard: list[tuple[str, Any]] = []
         self.mode = EnergyEvseModeServer()
         self.allowed = DeviceEnergyManagementModeServer()
@@ -67,7 +67,9 @@ class DeviceBench:
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
-        self.evse = EnergyEvseServer(self.charger, self.clock, governed=lambda: self.governed, planner=self.planner)
+        self.evse = EnergyEvseServer(
+            self.charger, self.clock, commissioned=lambda: self.commissioned, planner=self.planner
+        )
 
     async def start(self) -> DeviceBench:
         self.node = await attached(self.evse, self.mode, self.allowed, self.management, node=model_node(self.store))
@@ -126,7 +128,7 @@ class DeviceBench:
 
     # What can be seen.
 
-    def ask(self, source: LimitSource) -> Ask | None:
+    def ask(self, source: LimitSource) -> LimitRequest | None:
         return self.charger.ask_of(source)
 
     @property

@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.startup_state import Memory
-from evse_pi.charging.wall_clock import Calendar
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.startup_state import StartupState
+from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.diagnostics.why import why
 from evse_pi.installation.files import ratings
 from evse_pi.node.diagnosis import Diagnosis
 from evse_pi.node.status import status
-from evse_pi.recorder.archive import Shelf
+from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
-from evse_pi.sim.harness.virtual_box import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class WorldClock:
 
     machine_boot = "one"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: VirtualBox) -> None:
         self._world = world
         self.slow_s = 0
 
@@ -53,13 +53,13 @@ class DiagnosedBox:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         board = settings.pop("board", None) or load_board("simulated")
-        self.world = World(WorldSettings(board, records=True, **settings))
+        self.world = VirtualBox(VirtualBoxSettings(board, records=True, **settings))
         self.clock = WorldClock(self.world)
-        self.calendar = Calendar(self.clock, UNIX_S)
-        self.box = Box(self.clock, ratings(board), self.world.settings.installation, Memory())
-        self.shelf = Shelf(folder)
+        self.calendar = WallClockWatch(self.clock, UNIX_S)
+        self.box = ChargePoint(self.clock, ratings(board), self.world.settings.installation, StartupState())
+        self.archive = RecordingArchive(folder)
         ring = Ring(lambda: memoryview(self.world.black_box))
-        self.diagnosis = Diagnosis(board, self.box, ring, self.shelf, None)
+        self.diagnosis = Diagnosis(board, self.box, ring, self.archive, None)
         self._heard = 0
         self._looked_ns = 0
         self.world.watchers.append(self._follow)
@@ -67,8 +67,8 @@ class DiagnosedBox:
     def _follow(self) -> None:
         node, now_ns = self.world.node, self.world.clock.now_ns
         for snapshot in node.snapshots[self._heard :]:
-            self.box.hear(snapshot)
-            self.diagnosis.hear(snapshot)
+            self.box.on_snapshot(snapshot)
+            self.diagnosis.on_snapshot(snapshot)
         self._heard = len(node.snapshots)
         if now_ns - self._looked_ns >= LOOK_NS:
             self._looked_ns = now_ns

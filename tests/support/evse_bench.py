@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, Ask
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.session import Session
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charge_point_view import ChargerView, SelfTestView
+from evse_pi.device.charge_point_view import ChargePointView, SelfTestView
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOW_S = 1_800_000_000 - MATTER_EPOCH_UNIX_S
 CAPACITY_MA = 32_000
 
-IDLE = ChargerView(
+IDLE = ChargePointView(
     now_ns=1_000 * SECOND,
     heard=True,
     pilot=PilotState.A,
@@ -68,24 +68,24 @@ class HandWallClock:
 class HandCharger:
     """A box whose every change is a call; sessions follow the pilot as in the real one."""
 
-    def __init__(self, view: ChargerView = IDLE, sessions: int = 0) -> None:
-        self.changed: Observable[ChargerView] = Observable("charger")
-        self.asks: dict[LimitSource, Ask] = {LimitSource.OWNER: OWNER_DEFAULT}
+    def __init__(self, view: ChargePointView = IDLE, sessions: int = 0) -> None:
+        self.changed: Observable[ChargePointView] = Observable("charger")
+        self.asks: dict[LimitSource, LimitRequest] = {LimitSource.OWNER: OWNER_DEFAULT}
         self.self_tests = 0
         self.identifying = False
         self._view = view
         self._sessions = sessions
 
-    def view(self) -> ChargerView:
+    def view(self) -> ChargePointView:
         return self._view
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: LimitRequest) -> None:
         self.asks[ask.source] = ask
 
     def withdraw(self, source: LimitSource) -> None:
         self.asks.pop(source, None)
 
-    def ask_of(self, source: LimitSource) -> Ask | None:
+    def ask_of(self, source: LimitSource) -> LimitRequest | None:
         return self.asks.get(source)
 
     def start_self_test(self) -> None:
@@ -151,7 +151,7 @@ class EvseBench:
     charger: HandCharger = field(default_factory=HandCharger)
     clock: HandWallClock = field(default_factory=HandWallClock)
     store: MemoryStore = field(default_factory=MemoryStore)
-    governed: bool = True
+    commissioned: bool = True
     features: tuple[str, ...] = ()
     heard: list[tuple[str, Any]] = field(default_factory=list)
     reports: list[set[str]] = field(default_factory=list)
@@ -159,7 +159,7 @@ class EvseBench:
 
     async def start(self) -> EvseBench:
         self.server = evse_class(self.features)(
-            self.charger, self.clock, governed=lambda: self.governed, planner=self.planner
+            self.charger, self.clock, commissioned=lambda: self.commissioned, planner=self.planner
         )
         self.node = await attached(self.server, node=model_node(self.store))
         for event in self.server.cluster.events.values():
@@ -172,7 +172,7 @@ class EvseBench:
         await self.node.close()
         charger = HandCharger(self.charger.view())
         charger._sessions = self.charger._sessions
-        again = EvseBench(charger, self.clock, self.store, self.governed, self.features, planner=self.planner)
+        again = EvseBench(charger, self.clock, self.store, self.commissioned, self.features, planner=self.planner)
         return await again.start()
 
     def _hear(self, name: str) -> Callable[[Any], None]:

@@ -18,7 +18,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 from evse_pi.cli.client import BoxError, ask
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
 HEADING = "## A new box, from nothing to the certificate"
@@ -102,7 +102,7 @@ def _await_rest(box: Path) -> None:
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         with suppress(BoxError):
-            reason = ask(places(box).control_socket, "status")["reason"]
+            reason = ask(resolve_paths(box).control_socket, "status")["reason"]
             if reason is not None and reason["reason"] == "NO_VEHICLE":
                 return
         time.sleep(0.2)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.clusters.basic_information import Product
-from evse_pi.matter.discovery.host_interfaces import Interface
+from evse_pi.matter.discovery.host_interfaces import HostInterface
 from evse_pi.matter.identity.test_credentials import TestCredentials
-from evse_pi.matter.node import MatterNode, Setup, Surroundings
+from evse_pi.matter.node import MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.tlv import uint
 from tests.support.datagram_pipe import Network
@@ -19,7 +19,7 @@ from tests.support.matter_initiator import MatterInitiator, Member
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
     from evse_pi.matter.discovery.mdns import CommissionableService, OperationalService
     from evse_pi.matter.model.endpoint import Endpoint
     from evse_pi.matter.storage import KeyValueStore
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PASSCODE = 20202021
 VERIFIER = PaseVerifier.from_passcode(PASSCODE, b"SPAKE2P Key Salt", 1000)
 PRODUCT = Product(0xFFF1, 0x8000, "Vendor", "Product", device_type=0x0100)
-INTERFACE = Interface("eth0", 1, bytes.fromhex("02005e001001"), (bytes((192, 0, 2, 7)), bytes(15) + b"\x01"))
+INTERFACE = HostInterface("eth0", 1, bytes.fromhex("02005e001001"), (bytes((192, 0, 2, 7)), bytes(15) + b"\x01"))
 NODE_ID = 0x0D0E
 ADMIN_NODE_ID = 0xA0A0
 NOON_US = 1_770_000_000_000_000
@@ -73,7 +73,7 @@ class Bench:
         self.discovery = RecordedDiscovery()
         entropy = CountingEntropy("device")
         credentials = TestCredentials.load(self.store, PRODUCT.vendor_id, PRODUCT.product_id, 0x0100, entropy)
-        around = Surroundings(
+        around = NodeDependencies(
             self.store,
             self.network.endpoint("device"),
             self.discovery,
@@ -102,7 +102,7 @@ class Bench:
 
     async def commission(
         self, authority: Authority | None = None, *, name: str = "controller", passcode: int = PASSCODE
-    ) -> tuple[MatterInitiator, Session]:
+    ) -> tuple[MatterInitiator, SecureSession]:
         """Return a controller with its CASE session after a whole commissioning."""
         controller = await self.controller(name)
         pase = await controller.pase(passcode)
@@ -115,7 +115,7 @@ class Bench:
         return controller, case
 
 
-async def add_fabric(controller: MatterInitiator, pase: Session, authority: Authority) -> int:
+async def add_fabric(controller: MatterInitiator, pase: SecureSession, authority: Authority) -> int:
     """Join the fabric of `authority` under an armed fail-safe and return its index."""
     armed = await controller.invoke(pase, 0, GENERAL_COMMISSIONING, 0, {0: uint(60), 1: uint(1)})
     assert armed.fields[0] == 0, armed
@@ -130,7 +130,7 @@ async def add_fabric(controller: MatterInitiator, pase: Session, authority: Auth
     return int(added.fields[1])
 
 
-async def requested_key(controller: MatterInitiator, session: Session, *, for_update: bool = False) -> bytes:
+async def requested_key(controller: MatterInitiator, session: SecureSession, *, for_update: bool = False) -> bytes:
     """Return the public key of a certificate signing request that the node made."""
     from evse_pi.matter.wire import tlv
 

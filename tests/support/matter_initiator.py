@@ -15,11 +15,11 @@ from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.case import resume_mic, signed_data
 from evse_pi.matter.channel.crypto import GROUP_ORDER, Aead, generate_key, hkdf, public_octets, sha256, shared_secret
 from evse_pi.matter.channel.pase import passcode_scalars
-from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, SESSION_ESTABLISHED, Opcode, StatusReport
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, SESSION_ESTABLISHED, SecureChannelOpcode, StatusReport
 from evse_pi.matter.channel.secure_session import (
     MessageCounter,
     ReceptionWindow,
-    Session,
+    SecureSession,
     SessionKeys,
     SessionParameters,
 )
@@ -149,10 +149,10 @@ class MatterInitiator:
 
     # Handshakes
 
-    def handshake_session(self) -> Session:
+    def handshake_session(self) -> SecureSession:
         """Return a fresh unsecured session under a random ephemeral node id."""
         node_id = 1 + self.entropy.below(2**63)
-        session = Session(
+        session = SecureSession(
             accessor=Accessor(AuthMode.NONE),
             address=self.device,
             counter=self.stack.unsecured._counter,
@@ -162,14 +162,16 @@ class MatterInitiator:
         self.stack.unsecured._sessions[node_id] = session
         return session
 
-    async def pase(self, passcode: int, *, known: tuple[int, bytes] | None = None) -> Session:
+    async def pase(self, passcode: int, *, known: tuple[int, bytes] | None = None) -> SecureSession:
         """Establish a session by passcode; `known` are iterations and salt if the device need not tell them."""
         local_id = self.stack.sessions.reserve_id()
         async with self.stack.initiate(self.handshake_session(), PROTOCOL_SECURE_CHANNEL) as exchange:
             random = self.entropy.octets(32)
             parameters = self.stack.session_parameters.to_tlv()
             request = tlv.encode({1: random, 2: uint(local_id), 3: uint(0), 4: known is not None, 5: parameters})
-            response = await self._ask(exchange, Opcode.PBKDF_PARAM_REQUEST, request, Opcode.PBKDF_PARAM_RESPONSE)
+            response = await self._ask(
+                exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, request, SecureChannelOpcode.PBKDF_PARAM_RESPONSE
+            )
             fields = tlv.decode_fields(response, "PBKDFParamResponse")
             assert fields.octets(1) == random
             iterations, salt = known or (fields.fields(4).unsigned(1, bits=32), fields.fields(4).octets(2))
@@ -180,7 +182,8 @@ class MatterInitiator:
             w0_n = spake2p.multiply(spake2p.decode_point(spake2p.N_OCTETS), w0)
             share = spake2p.encode_point(spake2p.multiply(spake2p.generator(), x) + w0_m)
             pake2 = tlv.decode_fields(
-                await self._ask(exchange, Opcode.PAKE1, tlv.encode({1: share}), Opcode.PAKE2), "Pake2"
+                await self._ask(exchange, SecureChannelOpcode.PAKE1, tlv.encode({1: share}), SecureChannelOpcode.PAKE2),
+                "Pake2",
             )
             base = spake2p.decode_point(pake2.octets(1)) + -w0_n
             z, v = (spake2p.encode_point(spake2p.multiply(base, scalar)) for scalar in (x, w1))
@@ -188,12 +191,12 @@ class MatterInitiator:
             keys = spake2p.key_schedule(context, (share, pake2.octets(1)), z, v, w0.to_bytes(32))
             is_right = keys.verifier_confirmation == pake2.octets(2)
             confirmation = tlv.encode({1: keys.prover_confirmation})
-            await self._conclude(exchange, Opcode.PAKE3, confirmation)
+            await self._conclude(exchange, SecureChannelOpcode.PAKE3, confirmation)
             assert is_right, "the device accepted a passcode that it does not have"
         octets = hkdf(keys.shared_key, salt=b"", info=b"SessionKeys", length=48)
         return self._install(local_id, fields.unsigned(3, bits=16), octets, Accessor(AuthMode.PASE), 0)
 
-    async def case(self, member: Member, peer_node_id: int, *, resume: bool = True) -> Session:
+    async def case(self, member: Member, peer_node_id: int, *, resume: bool = True) -> SecureSession:
         """Establish a session by certificate, or by the last one's secret if there is one and `resume`."""
         local_id = self.stack.sessions.reserve_id()
         known = self.resumptions.get((member.fabric_id, peer_node_id)) if resume else None
@@ -211,13 +214,13 @@ class MatterInitiator:
             sigma1_fields[7] = resume_mic(known[1], random, known[0], b"Sigma1_Resume", b"NCASE_SigmaS1")
         sigma1 = tlv.encode(sigma1_fields)
         async with self.stack.initiate(self.handshake_session(), PROTOCOL_SECURE_CHANNEL) as exchange:
-            await exchange.send(Opcode.SIGMA1, sigma1)
+            await exchange.send(SecureChannelOpcode.SIGMA1, sigma1)
             answer = await self._receive(exchange)
-            self.was_resumed = answer.opcode == Opcode.SIGMA2_RESUME
+            self.was_resumed = answer.opcode == SecureChannelOpcode.SIGMA2_RESUME
             if known is not None and self.was_resumed:
                 peer_id, octets = await self._resume(exchange, answer, random, known, member, peer_node_id)
             else:
-                assert answer.opcode == Opcode.SIGMA2
+                assert answer.opcode == SecureChannelOpcode.SIGMA2
                 peer_id, octets = await self._authenticate(exchange, sigma1, answer, key, member, peer_node_id)
         accessor = Accessor(AuthMode.CASE, 1, peer_node_id)
         return self._install(local_id, peer_id, octets, accessor, member.node_id)
@@ -247,7 +250,7 @@ class MatterInitiator:
         tbe3 = {1: member.noc, 3: signature} | ({} if member.icac is None else {2: member.icac})
         key3 = hkdf(secret, salt=ipk + sha256(sigma1, answer.payload), info=b"Sigma3", length=16)
         sigma3 = tlv.encode({1: Aead(key3).seal(b"NCASE_Sigma3N", tlv.encode(tbe3))})
-        await self._conclude(exchange, Opcode.SIGMA3, sigma3)
+        await self._conclude(exchange, SecureChannelOpcode.SIGMA3, sigma3)
         self.resumptions[member.fabric_id, peer_node_id] = tbe2.octets(4), secret
         salt = ipk + sha256(sigma1, answer.payload, sigma3)
         return sigma2.unsigned(2, bits=16), hkdf(secret, salt=salt, info=b"SessionKeys", length=48)
@@ -265,14 +268,16 @@ class MatterInitiator:
         fields = tlv.decode_fields(answer.payload, "Sigma2Resume")
         renewed = fields.octets(1, size=16)
         assert fields.octets(2) == resume_mic(secret, random, renewed, b"Sigma2_Resume", b"NCASE_SigmaS2")
-        await exchange.send(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+        await exchange.send(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
         self.resumptions[member.fabric_id, peer_node_id] = renewed, secret
         octets = hkdf(secret, salt=random + resumption_id, info=b"SessionResumptionKeys", length=48)
         return fields.unsigned(3, bits=16), octets
 
-    def _install(self, local_id: int, peer_id: int, octets: bytes, accessor: Accessor, local_node_id: int) -> Session:
+    def _install(
+        self, local_id: int, peer_id: int, octets: bytes, accessor: Accessor, local_node_id: int
+    ) -> SecureSession:
         keys = SessionKeys.from_octets(octets)
-        session = Session(
+        session = SecureSession(
             accessor=accessor,
             address=self.device,
             counter=MessageCounter(self.entropy),
@@ -288,7 +293,9 @@ class MatterInitiator:
         self.stack.sessions.add(session)
         return session
 
-    async def _ask(self, exchange: Exchange, opcode: Opcode, payload: bytes, expected: Opcode) -> bytes:
+    async def _ask(
+        self, exchange: Exchange, opcode: SecureChannelOpcode, payload: bytes, expected: SecureChannelOpcode
+    ) -> bytes:
         await exchange.send(opcode, payload)
         message = await self._receive(exchange)
         assert message.opcode == expected, message
@@ -296,11 +303,11 @@ class MatterInitiator:
 
     async def _receive(self, exchange: Exchange) -> Message:
         message = await exchange.receive(30)
-        if message.opcode == Opcode.STATUS_REPORT:
+        if message.opcode == SecureChannelOpcode.STATUS_REPORT:
             raise HandshakeError(StatusReport.decode(message.payload))
         return message
 
-    async def _conclude(self, exchange: Exchange, opcode: Opcode, payload: bytes) -> None:
+    async def _conclude(self, exchange: Exchange, opcode: SecureChannelOpcode, payload: bytes) -> None:
         await exchange.send(opcode, payload)
         try:
             message = await self._receive(exchange)
@@ -316,7 +323,9 @@ class MatterInitiator:
 
     # Interactions
 
-    async def request(self, session: Session, opcode: int, payload: bytes, *, timed_ms: int | None = None) -> Message:
+    async def request(
+        self, session: SecureSession, opcode: int, payload: bytes, *, timed_ms: int | None = None
+    ) -> Message:
         """Send one message on a new exchange, after a TimedRequest if asked, and return the answer."""
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
             if timed_ms is not None:
@@ -324,7 +333,7 @@ class MatterInitiator:
             await exchange.send(opcode, payload)
             return await exchange.receive(60)
 
-    async def read(self, session: Session, *paths: AttributePath, **options: Any) -> Report:
+    async def read(self, session: SecureSession, *paths: AttributePath, **options: Any) -> Report:
         """Read attributes (endpoint, cluster, attribute; None is a wildcard) and, by `events=`, event paths."""
         request = {3: options.get("fabric_filtered", True), **requested(0, paths, options), **REVISION}
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
@@ -332,7 +341,7 @@ class MatterInitiator:
             return await self._collect(exchange)
 
     async def subscribe(
-        self, session: Session, *paths: AttributePath, min_s: int = 0, max_s: int = 60, **options: Any
+        self, session: SecureSession, *paths: AttributePath, min_s: int = 0, max_s: int = 60, **options: Any
     ) -> Subscription:
         """Subscribe to attributes and, by `events=`, event paths; later reports are acknowledged and queued."""
         request = {
@@ -354,7 +363,7 @@ class MatterInitiator:
         return subscription
 
     async def write(
-        self, session: Session, *items: tuple[AttributePath, Any], timed_ms: int | None = None
+        self, session: SecureSession, *items: tuple[AttributePath, Any], timed_ms: int | None = None
     ) -> list[tuple[AttributePath, int]]:
         """Write attributes and return the status of each path."""
         data = [{1: attribute_path(*path), 2: value} for path, value in items]
@@ -368,7 +377,7 @@ class MatterInitiator:
 
     async def invoke(
         self,
-        session: Session,
+        session: SecureSession,
         endpoint: int,
         cluster: int,
         command: int,

@@ -16,14 +16,14 @@ from urllib.parse import urlencode
 from evse_pi.charging.clock import SystemClock
 from evse_pi.cli.client import BoxError, ask
 from evse_pi.installer.pin import Pin
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from evse_pi.paths import Places
+    from evse_pi.paths import Paths
 
 PIN = "480213"
 HOST = "127.0.0.1"
@@ -45,7 +45,7 @@ class Answer:
 class WebBox:
     """The running box; `get` and `post` are one request each, as a browser's of the same origin would be."""
 
-    def __init__(self, box: Places, port: int) -> None:
+    def __init__(self, box: Paths, port: int) -> None:
         self.box = box
         self.port = port
         self.url = f"http://{HOST}:{port}"
@@ -88,7 +88,7 @@ class WebBox:
 @contextmanager
 def web_box(folder: Path, *options: str, pin: bool = True) -> Iterator[WebBox]:
     """Run a simulated box whose page is served."""
-    here = places(folder)
+    here = resolve_paths(folder)
     if pin:
         folder.mkdir(parents=True, exist_ok=True)
         Pin(folder, SystemClock()).choose(PIN)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from evse_pi.charging.charge_point import Box
+from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.core.records import Request, TemperatureSample, decode_demand, decode_snapshot, encode_demand
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.charging_planner import ChargingPlanner
@@ -20,11 +20,11 @@ from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementM
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.charge_point_adapter import ASKS, BoxCharger, recall_cluster
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster
 from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
 from evse_pi.storage.database import Store
-from evse_pi.storage.recall import recall
+from evse_pi.storage.recall import load_startup_state
 from hal.linear_scale import LinearScale
 from tests.support.checked_box import CheckedBox
 from tests.support.ideal_box import TICK_NS, S
@@ -96,7 +96,7 @@ class LinkedBox(CheckedBox):
 class WholeDevice:
     """Everything, and the verbs to let it happen; `start` brings the node up, again after every end of it."""
 
-    def __init__(self, folder: Path, settings: MachineSettings, *, governed: bool, **world: Any) -> None:
+    def __init__(self, folder: Path, settings: MachineSettings, *, commissioned: bool, **world: Any) -> None:
         self.clocks = Clocks()
         self.machine = LinkedBox(settings, now_ns=self.clocks.now_ns, **world)
         self.database = folder / "evse.db"
@@ -113,12 +113,12 @@ class WholeDevice:
         self.demands: list[Demand] = []
         self.entropy = CountingEntropy("device")
         self.inbox: Snapshot | None = None
-        if governed:
+        if commissioned:
             store = SqliteStore(self.database)
             with store.transaction() as changes:
                 changes.put("fabric/1/record", b"a fabric")
             store.close()
-        self.governed = governed
+        self.commissioned = commissioned
         self._boot_safety()
 
     # The safety process.
@@ -162,14 +162,14 @@ class WholeDevice:
         """Start the node on what is stored."""
         self.store = Store(self.database)
         assert self.store.damaged is None
-        memory = recall(self.store, self.clocks.unix_s())
+        memory = load_startup_state(self.store, self.clocks.unix_s())
         settings = self.machine.settings
-        self.box = Box(self.clocks, settings.board, settings.installation, memory)  # type: ignore[arg-type]
+        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory)  # type: ignore[arg-type]
         self.renewal = True
-        self.charger = BoxCharger(self.box, self._renew)
-        self.charger.resume(self.store.setting(ASKS, []))
-        self.charger.hold(recall_cluster(self.database))
-        self.box.chronicle.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))
+        self.charger = ChargePointAdapter(self.box, self._renew)
+        self.charger.restore_requests(self.store.setting(ASKS, []))
+        self.charger.apply_recalled(recall_cluster(self.database))
+        self.box.event_recorder.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))
         self.kept = SqliteStore(self.database)
         self.mode, self.allowed = EnergyEvseModeServer(), DeviceEnergyManagementModeServer()
         self.management = DeviceEnergyManagementServer(self.charger)
@@ -182,7 +182,7 @@ class WholeDevice:
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
-        self.evse = EnergyEvseServer(self.charger, self.clocks, governed=lambda: self.governed, planner=planner)
+        self.evse = EnergyEvseServer(self.charger, self.clocks, commissioned=lambda: self.commissioned, planner=planner)
         servers = (self.evse, self.mode, self.allowed, self.management)
         assert EVSE_ENDPOINT == 1
         self.events.append(("restart", {}))
@@ -216,10 +216,10 @@ class WholeDevice:
         """Do what is due at this instant, as the daemon does; return whether anything was."""
         now_ns, heard, self.inbox = self.clocks.now_ns, self.inbox, None
         if heard is not None:
-            known, number = self.box.snapshot, self.box.orders.number
+            known, number = self.box.snapshot, self.box.requests.number
             self.heard_boot = heard.boot_id
-            self.box.hear(heard)
-            if known is None or known.boot_id != heard.boot_id or self.box.orders.number != number:
+            self.box.on_snapshot(heard)
+            if known is None or known.boot_id != heard.boot_id or self.box.requests.number != number:
                 self.renewal = True
             self.charger.refresh()
         second = now_ns - self._second_ns >= S
@@ -228,7 +228,7 @@ class WholeDevice:
             self._measure()
             self.box.tick()
             self.charger.refresh()
-        expiry_ns = self.box.book.next_expiry_ns(self._renewed_ns)
+        expiry_ns = self.box.arbiter.next_expiry_ns(self._renewed_ns)
         expired = expiry_ns is not None and now_ns >= expiry_ns
         if self.renewal or expired or now_ns - self._renewed_ns >= 2 * S:
             self._send_demand()
@@ -258,7 +258,7 @@ class WholeDevice:
     def _write(self) -> bool:
         if self.storage_stuck:
             return False
-        return self.store.write(self.box.chronicle.journal.take(self.clocks.now_ns))
+        return self.store.write(self.box.event_recorder.write_queue.take(self.clocks.now_ns))
 
     def _watch(self) -> None:
         for watch in self.watchers:
@@ -295,9 +295,9 @@ class WholeDevice:
 
     # What people do.
 
-    def own(self, *, permitted: bool, limit_ma: int | None) -> bool:
+    def set_owner_permission(self, *, permitted: bool, limit_ma: int | None) -> bool:
         """Carry out the owner's word as the daemon does; return whether it is stored."""
-        if self.governed:
+        if self.commissioned:
             self.box.set_owner(permitted=True, limit_ma=limit_ma)  # type: ignore[arg-type]
             if permitted != self.evse.charging_permitted:
                 (self.evse.permit if permitted else self.evse.stop)()
@@ -305,7 +305,7 @@ class WholeDevice:
             self.box.set_owner(permitted=permitted, limit_ma=limit_ma)  # type: ignore[arg-type]
             self.charger.forget_asks()
         self.renewal = True
-        journal = self.box.chronicle.journal
+        journal = self.box.event_recorder.write_queue
         return self.store.write(journal.take(self.clocks.now_ns)) and not journal.waiting
 
     def order(self, request: Request) -> None:

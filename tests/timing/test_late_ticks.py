@@ -10,7 +10,7 @@ from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
 from evse_pi.sim.harness.faulty_drivers import Break
-from evse_pi.sim.harness.virtual_box import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 
 if TYPE_CHECKING:
     import random
@@ -22,8 +22,8 @@ MS = 1_000_000
 BOARD = load_board("simulated")
 
 
-def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> World:
-    world = World(WorldSettings(BOARD, seed=seed, lateness=lateness))
+def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> VirtualBox:
+    world = VirtualBox(VirtualBoxSettings(BOARD, seed=seed, lateness=lateness))
     world.wait_for_state(EvseState.A, 3_000 * MS)
     world.wait(5_000 * MS)
     world.do("plug_in", cable_ma=32_000)
@@ -33,7 +33,7 @@ def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> W
     return world
 
 
-def opening_ms(world: World, verb: str) -> float:
+def opening_ms(world: VirtualBox, verb: str) -> float:
     """Return how long after the verb no pole conducted any more."""
     left_ns = world.clock.now_ns
     world.do(verb)
@@ -64,7 +64,7 @@ def test_tick_that_is_60_ms_late_opens_in_that_very_tick() -> None:
 
 def test_late_tick_of_an_open_box_is_nothing_to_complain_about() -> None:
     late_ns = 0
-    world = World(WorldSettings(BOARD, lateness=lambda _: late_ns))
+    world = VirtualBox(VirtualBoxSettings(BOARD, lateness=lambda _: late_ns))
     world.wait_for_state(EvseState.A, 3_000 * MS)
     late_ns = 60 * MS
     world.wait(71 * MS)
@@ -75,7 +75,7 @@ def test_late_tick_of_an_open_box_is_nothing_to_complain_about() -> None:
 
 def test_box_that_is_always_too_slow_refuses_to_energise_and_is_trusted_again_when_it_is_fast() -> None:
     late_ns = 30 * MS
-    world = World(WorldSettings(BOARD, lateness=lambda _: late_ns))
+    world = VirtualBox(VirtualBoxSettings(BOARD, lateness=lambda _: late_ns))
     world.wait(10_000 * MS)
     assert Fault.TIMING_BUDGET in world.faults
     world.do("plug_in", cable_ma=32_000)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.clearance import VALID_NS, Clearance, ProvenDemands, make_clearance, with_clearance
-from evse_pi.core.records import DecodeError, Demand, Request, encode_demand
+from evse_pi.core.records import Demand, RecordDecodeError, Request, encode_demand
 from evse_pi.core.states import LimitSource
 from hal.units import SECOND, Milliamps
 
@@ -82,7 +82,7 @@ def test_all_else_of_a_demand_is_as_it_was_sent() -> None:
 @given(st.binary(max_size=40))
 def test_anything_else_behind_a_record_is_refused(tail: bytes) -> None:
     if len(tail) not in (0, 16) or (len(tail) == 16 and tail[7] & 0x80):
-        with pytest.raises(DecodeError):
+        with pytest.raises(RecordDecodeError):
             Box().demands.decode(RECORD + tail)
     else:
         assert Box().demands.decode(RECORD + tail).request == Request.CLEAR_USER
@@ -90,7 +90,7 @@ def test_anything_else_behind_a_record_is_refused(tail: bytes) -> None:
 
 @given(st.binary(max_size=80))
 def test_random_bytes_are_refused_as_by_the_record_itself(datagram: bytes) -> None:
-    with pytest.raises(DecodeError):
+    with pytest.raises(RecordDecodeError):
         Box().demands.decode(datagram)
 
 

@@ -18,7 +18,7 @@ from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import Demand, decode_demand
 from evse_pi.installer.pin import Pin
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
-from evse_pi.paths import Places
+from evse_pi.paths import Paths
 from tests.support.web_box import HOST, PIN, WebBox, free_port
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def node(tmp_path: Path) -> Iterator[WebBox]:
     child = subprocess.Popen([*command, f"--state-dir={tmp_path}", f"--run-dir={tmp_path}"], stderr=subprocess.DEVNULL)
     Pin(tmp_path, SystemClock()).choose(PIN)
     try:
-        box = WebBox(Places(tmp_path, tmp_path), port)
+        box = WebBox(Paths(tmp_path, tmp_path), port)
         box.until(lambda now: now["web"] and now["web"]["serving"], within_s=60)
         yield box
     finally:

@@ -26,7 +26,7 @@ from evse_pi.matter.channel.secure_channel import (
     NO_SHARED_TRUST_ROOTS,
     SESSION_ESTABLISHED,
     HandshakeRefused,
-    Opcode,
+    SecureChannelOpcode,
     busy,
     receive,
     receive_status,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.fabric import Fabric, FabricTable
@@ -121,9 +121,9 @@ class CaseResponder:
         self._resumptions = resumptions
         self._clock = clock
         self._under_way = 0
-        self._session_listeners: list[Callable[[Session], None]] = []
+        self._session_listeners: list[Callable[[SecureSession], None]] = []
 
-    def on_session(self, listener: Callable[[Session], None]) -> None:
+    def on_session(self, listener: Callable[[SecureSession], None]) -> None:
         """Call `listener` with each established session."""
         self._session_listeners.append(listener)
 
@@ -176,9 +176,9 @@ class CaseResponder:
                 5: self._stack.session_parameters.to_tlv(),
             }
         )
-        await exchange.send(Opcode.SIGMA2, sigma2)
+        await exchange.send(SecureChannelOpcode.SIGMA2, sigma2)
 
-        sigma3 = await receive(exchange, Opcode.SIGMA3)
+        sigma3 = await receive(exchange, SecureChannelOpcode.SIGMA3)
         salt = ipk + sha256(sigma1.octets, sigma2)
         sigma3_key = hkdf(secret, salt=salt, info=b"Sigma3", length=SYMMETRIC_KEY_BYTES)
         encrypted3 = tlv.decode_fields(sigma3, "Sigma3").octets(1)
@@ -189,7 +189,7 @@ class CaseResponder:
         keys = SessionKeys.from_octets(hkdf(secret, salt=salt, info=b"SessionKeys", length=48))
         self._establish(exchange, sigma1, peer, keys, local_id)
         self._remember(peer, resumption_id, secret)
-        exchange.post(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+        exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
 
     async def _resume(
         self, exchange: Exchange, sigma1: Sigma1, record: ResumptionRecord, fabric: Fabric, local_id: int
@@ -200,7 +200,7 @@ class CaseResponder:
         resumption_id = self._entropy.octets(RESUMPTION_ID_BYTES)
         mic = resume_mic(secret, sigma1.initiator_random, resumption_id, b"Sigma2_Resume", _SIGMA2_RESUME_NONCE)
         sigma2_resume = {1: resumption_id, 2: mic, 3: uint(local_id), 4: self._stack.session_parameters.to_tlv()}
-        await exchange.send(Opcode.SIGMA2_RESUME, tlv.encode(sigma2_resume))
+        await exchange.send(SecureChannelOpcode.SIGMA2_RESUME, tlv.encode(sigma2_resume))
 
         await receive_status(exchange, SESSION_ESTABLISHED)
         salt = sigma1.initiator_random + record.resumption_id

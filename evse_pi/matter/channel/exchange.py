@@ -11,13 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from evse_pi.matter.channel.secure_channel import Opcode
+from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_SECURE_CHANNEL, ProtocolHeader
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.accessor import Accessor
 
@@ -48,7 +48,7 @@ class Carrier(Protocol):
 
     entropy: Entropy
 
-    def transmit(self, session: Session, datagram: bytes) -> None:
+    def transmit(self, session: SecureSession, datagram: bytes) -> None:
         """Send a sealed datagram to the session's peer."""
 
     def retire(self, exchange: Exchange) -> None:
@@ -70,7 +70,7 @@ class Exchange:
     """One conversation with the peer of a session, in which each side has at most one reliable message under way."""
 
     def __init__(
-        self, session: Session, exchange_id: int, protocol: int, *, is_initiator: bool, carrier: Carrier
+        self, session: SecureSession, exchange_id: int, protocol: int, *, is_initiator: bool, carrier: Carrier
     ) -> None:
         self.session = session
         self.exchange_id = exchange_id
@@ -175,7 +175,7 @@ class Exchange:
             self._cancel_ack_timer()
         header = ProtocolHeader(
             is_initiator=self.is_initiator,
-            opcode=Opcode.STANDALONE_ACK,
+            opcode=SecureChannelOpcode.STANDALONE_ACK,
             exchange_id=self.exchange_id,
             protocol_id=PROTOCOL_SECURE_CHANNEL,
             acknowledged_counter=counter,
@@ -299,4 +299,4 @@ def retransmission_delay_ms(base_ms: int, retry: int, random_step: int) -> int:
 
 def is_standalone_ack(header: ProtocolHeader) -> bool:
     """Tell whether a message does nothing but acknowledge."""
-    return header.protocol_id == PROTOCOL_SECURE_CHANNEL and header.opcode == Opcode.STANDALONE_ACK
+    return header.protocol_id == PROTOCOL_SECURE_CHANNEL and header.opcode == SecureChannelOpcode.STANDALONE_ACK

@@ -18,7 +18,7 @@ from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     SESSION_ESTABLISHED,
     HandshakeRefused,
-    Opcode,
+    SecureChannelOpcode,
     busy,
     receive,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
     from evse_pi.matter.channel.stack import MessageStack
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class PaseResponder:
         self._verifier: PaseVerifier | None = None
         self._guesses = 0
         self._is_busy = False
-        self._session_listeners: list[Callable[[Session], None]] = []
+        self._session_listeners: list[Callable[[SecureSession], None]] = []
         self._limit_listeners: list[Callable[[], None]] = []
 
     @property
@@ -147,7 +147,7 @@ class PaseResponder:
         """Let nobody in any more; a handshake under way will fail, an established session stays."""
         self._verifier = None
 
-    def on_session(self, listener: Callable[[Session], None]) -> None:
+    def on_session(self, listener: Callable[[SecureSession], None]) -> None:
         """Call `listener` with each established session, before the commissioner learns of it."""
         self._session_listeners.append(listener)
 
@@ -178,9 +178,9 @@ class PaseResponder:
         request = ParamRequest.decode(payload)
         exchange.session.timing = request.timing or exchange.session.timing
         response = self._param_response(request, verifier, local_id)
-        await exchange.send(Opcode.PBKDF_PARAM_RESPONSE, response)
+        await exchange.send(SecureChannelOpcode.PBKDF_PARAM_RESPONSE, response)
 
-        pake1 = tlv.decode_fields(await receive(exchange, Opcode.PAKE1), "Pake1")
+        pake1 = tlv.decode_fields(await receive(exchange, SecureChannelOpcode.PAKE1), "Pake1")
         # Only now, when the commissioner is sure to exist, may it keep others out.
         self._check_free()
         self._is_busy = True
@@ -191,7 +191,7 @@ class PaseResponder:
                 raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")
             self._guesses = 0
             self._establish(exchange, request, local_id, keys.shared_key)
-            exchange.post(Opcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+            exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
         finally:
             self._is_busy = False
 
@@ -204,9 +204,9 @@ class PaseResponder:
         # From here on the commissioner can tell whether its guess was right, even if it never answers.
         self._guesses += 1
         pake2 = tlv.encode({1: agreement.share, 2: agreement.keys.verifier_confirmation})
-        await exchange.send(Opcode.PAKE2, pake2)
+        await exchange.send(SecureChannelOpcode.PAKE2, pake2)
 
-        pake3 = tlv.decode_fields(await receive(exchange, Opcode.PAKE3), "Pake3")
+        pake3 = tlv.decode_fields(await receive(exchange, SecureChannelOpcode.PAKE3), "Pake3")
         if not hmac.compare_digest(pake3.octets(1), agreement.keys.prover_confirmation):
             log.warning("wrong passcode guesses=%d limit=%d", self._guesses, MAX_GUESSES)
             raise HandshakeRefused(INVALID_PARAMETER, "wrong passcode")

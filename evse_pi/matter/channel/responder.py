@@ -9,7 +9,7 @@ from evse_pi.matter.channel.secure_channel import (
     CLOSE_SESSION,
     INVALID_PARAMETER,
     HandshakeRefused,
-    Opcode,
+    SecureChannelOpcode,
     StatusReport,
 )
 from evse_pi.matter.wire.status_code import DecodeError
@@ -36,9 +36,9 @@ class SecureChannelResponder:
         try:
             if exchange.session.is_secure:
                 self._on_secure(exchange, message)
-            elif message.opcode == Opcode.PBKDF_PARAM_REQUEST:
+            elif message.opcode == SecureChannelOpcode.PBKDF_PARAM_REQUEST:
                 await self._pase.respond(exchange, message.payload)
-            elif message.opcode == Opcode.SIGMA1:
+            elif message.opcode == SecureChannelOpcode.SIGMA1:
                 await self._case.respond(exchange, message.payload)
         except HandshakeRefused as refused:
             self._refuse(exchange, refused.report, refused)
@@ -47,11 +47,14 @@ class SecureChannelResponder:
 
     def _on_secure(self, exchange: Exchange, message: Message) -> None:
         """Obey a CloseSession; nothing else opens an exchange of this protocol on a secure session."""
-        if message.opcode == Opcode.STATUS_REPORT and StatusReport.decode(message.payload) == CLOSE_SESSION:
+        if (
+            message.opcode == SecureChannelOpcode.STATUS_REPORT
+            and StatusReport.decode(message.payload) == CLOSE_SESSION
+        ):
             self._sessions.close(exchange.session, notify=False)
 
     def _refuse(self, exchange: Exchange, report: StatusReport | None, reason: Exception) -> None:
         # Not above debug: anybody on the network can cause it as often as they like.
         log.debug("secure channel refused session=%s reason=%s", exchange.session, reason)
         if report is not None and not exchange.is_closed:
-            exchange.post(Opcode.STATUS_REPORT, report.encode())
+            exchange.post(SecureChannelOpcode.STATUS_REPORT, report.encode())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIXED = struct.Struct("<HIH")
 
 
-class Opcode(IntEnum):
+class SecureChannelOpcode(IntEnum):
     """Messages of protocol 0 that this node knows."""
 
     STANDALONE_ACK = 0x10
@@ -97,7 +97,7 @@ class HandshakeRefused(Exception):  # noqa: N818 (an answer to the peer)
         self.report = report
 
 
-async def receive(exchange: Exchange, opcode: Opcode) -> bytes:
+async def receive(exchange: Exchange, opcode: SecureChannelOpcode) -> bytes:
     """Return the payload of the peer's next message, which must be `opcode`.
 
     Raises: HandshakeRefused when it is another one, DecodeError when it is a malformed StatusReport; ExchangeTimeout.
@@ -105,7 +105,7 @@ async def receive(exchange: Exchange, opcode: Opcode) -> bytes:
     message = await exchange.receive()
     if message.protocol == PROTOCOL_SECURE_CHANNEL and message.opcode == opcode:
         return message.payload
-    if message.protocol == PROTOCOL_SECURE_CHANNEL and message.opcode == Opcode.STATUS_REPORT:
+    if message.protocol == PROTOCOL_SECURE_CHANNEL and message.opcode == SecureChannelOpcode.STATUS_REPORT:
         raise HandshakeRefused(None, f"peer ended the handshake with {StatusReport.decode(message.payload)}")
     raise HandshakeRefused(INVALID_PARAMETER, f"opcode 0x{message.opcode:02X} where {opcode.name} must come")
 
@@ -115,6 +115,6 @@ async def receive_status(exchange: Exchange, expected: StatusReport) -> None:
 
     Raises: HandshakeRefused when it reports or sends anything else, DecodeError, ExchangeTimeout.
     """
-    report = StatusReport.decode(await receive(exchange, Opcode.STATUS_REPORT))
+    report = StatusReport.decode(await receive(exchange, SecureChannelOpcode.STATUS_REPORT))
     if report != expected:
         raise HandshakeRefused(None, f"peer ended the handshake with {report}")

@@ -17,7 +17,7 @@ _UP, _LOOPBACK, _MULTICAST = 0x1, 0x8, 0x1000  # IFF_ flags of net/if.h
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class HostInterface:
     """One interface with its addresses: 4 or 16 octets each, the link-local one included."""
 
     name: str
@@ -30,7 +30,7 @@ class Interface:
         return tuple(socket.inet_ntoa(address) for address in self.addresses if len(address) == 4)
 
 
-def network_interfaces(names: Collection[str] | None = None) -> tuple[Interface, ...]:
+def network_interfaces(names: Collection[str] | None = None) -> tuple[HostInterface, ...]:
     """Return the interfaces that are up, speak multicast, have an address and are no loopback, by index.
 
     With `names` only those of them that are named.
@@ -39,7 +39,7 @@ def network_interfaces(names: Collection[str] | None = None) -> tuple[Interface,
     for adapter in ifaddr.get_adapters():
         if (names is None or adapter.name in names) and adapter.index is not None and _is_usable(adapter.name):
             addresses = sorted({_octets(one.ip) for one in adapter.ips}, key=lambda octets: (len(octets), octets))
-            found.append(Interface(adapter.name, adapter.index, _hardware_address(adapter.name), tuple(addresses)))
+            found.append(HostInterface(adapter.name, adapter.index, _hardware_address(adapter.name), tuple(addresses)))
     return tuple(sorted(found, key=lambda interface: interface.index))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from evse_pi.matter.channel.secure_session import SessionParameters
-    from evse_pi.matter.discovery.host_interfaces import Interface
+    from evse_pi.matter.discovery.host_interfaces import HostInterface
     from evse_pi.matter.environment import Entropy
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Advertiser:
         port: int,
         parameters: SessionParameters,
         entropy: Entropy,
-        interfaces: Callable[[], Sequence[Interface]] = network_interfaces,
+        interfaces: Callable[[], Sequence[HostInterface]] = network_interfaces,
     ) -> None:
         self._port = port
         self._interfaces = interfaces
@@ -117,7 +117,7 @@ class Advertiser:
         }
         self._random_host = entropy.octets(8).hex().upper()
         self._zeroconf: AsyncZeroconf | None = None
-        self._present: tuple[Interface, ...] = ()
+        self._present: tuple[HostInterface, ...] = ()
         self._services: dict[Service, list[ServiceInfo]] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._refreshing: asyncio.Task[None] | None = None
@@ -263,7 +263,7 @@ class Advertiser:
             await zeroconf.async_close()
 
 
-def _choice(interfaces: Sequence[Interface]) -> list[str | int]:
+def _choice(interfaces: Sequence[HostInterface]) -> list[str | int]:
     """Return the interfaces as zeroconf takes them: IPv4 addresses and, for IPv6, interface indexes."""
     chosen: list[str | int] = []
     for interface in interfaces:
@@ -273,7 +273,7 @@ def _choice(interfaces: Sequence[Interface]) -> list[str | int]:
     return chosen
 
 
-def _ip_version(interfaces: Sequence[Interface]) -> IPVersion:
+def _ip_version(interfaces: Sequence[HostInterface]) -> IPVersion:
     lengths = {len(address) for interface in interfaces for address in interface.addresses}
     if lengths == {4}:
         return IPVersion.V4Only

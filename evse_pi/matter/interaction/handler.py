@@ -10,7 +10,7 @@ from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
 from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.interaction.invoke import invoke
 from evse_pi.matter.interaction.messages import (
-    Opcode,
+    InteractionOpcode,
     ReadRequest,
     command_status,
     decode_invoke,
@@ -30,7 +30,7 @@ from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import Session, SessionTable
+    from evse_pi.matter.channel.secure_session import SecureSession, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import Node
@@ -44,7 +44,7 @@ class InteractionHandler:
     def __init__(self, node: Node, stack: MessageStack, entropy: Entropy) -> None:
         sessions: SessionTable = stack.sessions
 
-        def initiate(session: Session) -> Exchange:
+        def initiate(session: SecureSession) -> Exchange:
             return stack.initiate(session, PROTOCOL_INTERACTION_MODEL)
 
         self.subscriptions = SubscriptionTable(node, sessions, initiate, entropy)
@@ -63,29 +63,29 @@ class InteractionHandler:
             log.debug("report refused session=%s: %s", exchange.session, refused)
         except MatterStatus as refusal:
             log.debug("refused session=%s: %s", exchange.session, refusal)
-            await exchange.send(Opcode.STATUS_RESPONSE, encode_status(refusal.status))
+            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(refusal.status))
         except DecodeError as error:
             log.debug("malformed session=%s: %s", exchange.session, error)
-            await exchange.send(Opcode.STATUS_RESPONSE, encode_status(Status.INVALID_ACTION))
+            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.INVALID_ACTION))
         except Exception:
             log.exception("interaction failed session=%s opcode=0x%02X", exchange.session, message.opcode)
-            await exchange.send(Opcode.STATUS_RESPONSE, encode_status(Status.FAILURE))
+            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.FAILURE))
 
     async def _serve(self, exchange: Exchange, message: Message) -> None:
         match message.opcode:
-            case Opcode.READ_REQUEST:
+            case InteractionOpcode.READ_REQUEST:
                 await self._read(exchange, decode_read(message.payload))
-            case Opcode.SUBSCRIBE_REQUEST:
+            case InteractionOpcode.SUBSCRIBE_REQUEST:
                 await self.subscriptions.subscribe(exchange, decode_subscribe(message.payload))
-            case Opcode.WRITE_REQUEST:
+            case InteractionOpcode.WRITE_REQUEST:
                 await self._write(exchange, message, timed=False)
-            case Opcode.INVOKE_REQUEST:
+            case InteractionOpcode.INVOKE_REQUEST:
                 await self._invoke(exchange, message, timed=False)
-            case Opcode.TIMED_REQUEST:
+            case InteractionOpcode.TIMED_REQUEST:
                 await self._timed(exchange, message)
-            case Opcode.STATUS_RESPONSE:
+            case InteractionOpcode.STATUS_RESPONSE:
                 log.debug("stray status session=%s", exchange.session)
-            case Opcode.REPORT_DATA:
+            case InteractionOpcode.REPORT_DATA:
                 raise MatterStatus(Status.INVALID_SUBSCRIPTION, "this node subscribes to nothing")
             case _:
                 raise MatterStatus(Status.INVALID_ACTION, f"opcode 0x{message.opcode:02X}")
@@ -108,11 +108,11 @@ class InteractionHandler:
                     raise MatterStatus(Status.INVALID_ACTION, "a chunked write wants its responses")
                 answers = action.process(write)
                 if not write.suppress_response:
-                    await exchange.send(Opcode.WRITE_RESPONSE, encode_write_response(answers))
+                    await exchange.send(InteractionOpcode.WRITE_RESPONSE, encode_write_response(answers))
                 if not write.more:
                     break
                 message = await exchange.receive()
-                if message.opcode != Opcode.WRITE_REQUEST:
+                if message.opcode != InteractionOpcode.WRITE_REQUEST:
                     raise MatterStatus(Status.INVALID_ACTION, "the rest of the write is missing")
         finally:
             action.close()
@@ -130,7 +130,7 @@ class InteractionHandler:
                     (command,) = invocation.commands
                     too_long = MatterStatus(Status.RESOURCE_EXHAUSTED, "the response fits no message")
                     payload = encode_invoke_response(command_status(command.path, too_long, command.reference))
-                await exchange.send(Opcode.INVOKE_RESPONSE, payload)
+                await exchange.send(InteractionOpcode.INVOKE_RESPONSE, payload)
         finally:
             _after(request)
 
@@ -138,13 +138,13 @@ class InteractionHandler:
         timeout_ms = decode_timed(message.payload)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_ms / 1000
-        await exchange.send(Opcode.STATUS_RESPONSE, encode_status(Status.SUCCESS))
+        await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.SUCCESS))
         action = await exchange.receive()
-        if action.opcode not in (Opcode.WRITE_REQUEST, Opcode.INVOKE_REQUEST):
+        if action.opcode not in (InteractionOpcode.WRITE_REQUEST, InteractionOpcode.INVOKE_REQUEST):
             raise MatterStatus(Status.INVALID_ACTION, "a timed request is followed by a write or an invoke")
         if loop.time() > deadline:
             raise MatterStatus(Status.TIMEOUT, f"the action came more than {timeout_ms} ms after the timed request")
-        if action.opcode == Opcode.WRITE_REQUEST:
+        if action.opcode == InteractionOpcode.WRITE_REQUEST:
             await self._write(exchange, action, timed=True)
         else:
             await self._invoke(exchange, action, timed=True)

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.interaction.messages import CommandData, InvokeRequest, command_answer, command_status
-from evse_pi.matter.interaction.paths import INVOKE, Target, expand
+from evse_pi.matter.interaction.paths import INVOKE, PathTarget, expand
 from evse_pi.matter.model.operations import invoke_handler
 from evse_pi.matter.model.request import Request, serving
 from evse_pi.matter.model.transaction import transaction
@@ -40,7 +40,7 @@ async def invoke(node: Node, message: InvokeRequest, request: Request, *, timed:
 
 
 async def _run(
-    target: Target[ClusterCommand], command: CommandData, request: Request, *, timed: bool
+    target: PathTarget[ClusterCommand], command: CommandData, request: Request, *, timed: bool
 ) -> dict[int, Any]:
     try:
         answer = await _answer(target, command, request, timed=timed)
@@ -56,14 +56,14 @@ async def _run(
     return command_answer(target.path, target.element.response_id, answer, command.reference)
 
 
-async def _answer(target: Target[ClusterCommand], command: CommandData, request: Request, *, timed: bool) -> Any:
+async def _answer(target: PathTarget[ClusterCommand], command: CommandData, request: Request, *, timed: bool) -> Any:
     """Return the response element of a command, or None; the changes it made are in force then."""
     server, element = target.server, target.element
     if element.access.fabric_scoped and request.accessor.fabric_index == 0:
         raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{element.name} is fabric-scoped, the requester has no fabric")
     if element.access.timed and not timed:
         raise MatterStatus(Status.NEEDS_TIMED_INTERACTION, element.name)
-    fields = server.supervisor.request(element, command.fields)
+    fields = server.schema_guard.request(element, command.fields)
     with serving(request), transaction():
         answer = await invoke_handler(server, element, fields)
-        return None if element.response is None else server.supervisor.response(element, answer)
+        return None if element.response is None else server.schema_guard.response(element, answer)

@@ -22,7 +22,7 @@ _REVISION = {0xFF: uint(INTERACTION_MODEL_REVISION)}
 _STRUCTURE, _END = b"\x15", b"\x18"
 
 
-class Opcode(IntEnum):
+class InteractionOpcode(IntEnum):
     """Message types of protocol 1."""
 
     STATUS_RESPONSE = 0x01

@@ -33,7 +33,7 @@ _FIRST_CUSTOM = 0x0001_0000
 
 
 @dataclass(frozen=True, slots=True)
-class Target(Generic[E]):
+class PathTarget(Generic[E]):
     """One element of one server."""
 
     server: ClusterServer
@@ -87,7 +87,7 @@ def check_read_path(path: Path) -> None:
         raise MatterStatus(Status.INVALID_ACTION, "a wildcard cluster needs a wildcard or global attribute")
 
 
-def expand(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> list[Target[E]]:
+def expand(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> list[PathTarget[E]]:
     """Return everything that `path` means to `accessor`.
 
     Raises: MatterStatus for a path without wildcards that means nothing; a wildcard is silent about what it skips.
@@ -96,7 +96,7 @@ def expand(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> l
         return [_concrete(node, purpose, path, accessor)]
     allowed: dict[tuple[int, int, Privilege], bool] = {}
 
-    def permitted(target: Target[E]) -> bool:
+    def permitted(target: PathTarget[E]) -> bool:
         privilege = purpose.privilege(target.element)
         if privilege is None:
             return False
@@ -130,12 +130,12 @@ def selects(path: Path, server: ClusterServer, element: ClusterAttribute) -> boo
     return not skipped
 
 
-def _candidates(node: Node, purpose: Purpose[E], path: Path) -> Iterator[Target[E]]:
+def _candidates(node: Node, purpose: Purpose[E], path: Path) -> Iterator[PathTarget[E]]:
     for endpoint in _chosen(node.endpoints, path.endpoint):
         for server in _chosen(endpoint.servers, path.cluster):
             for element in _chosen(purpose.table(server.cluster), path.element):
                 if not isinstance(element, ClusterAttribute) or selects(path, server, element):
-                    yield Target(server, element)
+                    yield PathTarget(server, element)
 
 
 V = TypeVar("V")
@@ -148,7 +148,7 @@ def _chosen(table: Mapping[int, V], key: int | None) -> Iterator[V]:
         yield table[key]
 
 
-def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> Target[E]:
+def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> PathTarget[E]:
     endpoint = node.endpoints.get(path.endpoint or 0)
     if endpoint is None:
         raise MatterStatus(Status.UNSUPPORTED_ENDPOINT, f"endpoint {path.endpoint}")
@@ -163,4 +163,4 @@ def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -
         raise MatterStatus(purpose.unavailable, f"{server.name}.{element.name}")
     if not node.permits(accessor, privilege, endpoint.id, server.cluster.id):
         raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{server.name}.{element.name} needs {privilege.name}")
-    return Target(server, element)
+    return PathTarget(server, element)

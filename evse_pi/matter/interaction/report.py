@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chip.tlv import uint
 
 from evse_pi.matter.interaction.messages import (
-    Opcode,
+    InteractionOpcode,
     Path,
     ReadRequest,
     attribute_path_block,
@@ -18,7 +18,7 @@ from evse_pi.matter.interaction.messages import (
     event_report,
     report_data,
 )
-from evse_pi.matter.interaction.paths import EVENTS, READ, Target, check_read_path, expand
+from evse_pi.matter.interaction.paths import EVENTS, READ, PathTarget, check_read_path, expand
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG, attribute_element, encoded_attribute
 from evse_pi.matter.model.schema_guard import member
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
@@ -76,7 +76,7 @@ def _check_count(request: ReadRequest) -> None:
         raise MatterStatus(Status.PATHS_EXHAUSTED, f"{count} paths, at most {MAX_PATHS}")
 
 
-def _unless_known(target: Target[ClusterAttribute], request: ReadRequest, accessor: Accessor) -> list[bytes]:
+def _unless_known(target: PathTarget[ClusterAttribute], request: ReadRequest, accessor: Accessor) -> list[bytes]:
     server = target.server
     known = request.data_versions.get((server.endpoint.id, server.cluster.id))
     if known == server.data_version:
@@ -84,7 +84,7 @@ def _unless_known(target: Target[ClusterAttribute], request: ReadRequest, access
     return target_report(target, accessor, fabric_filtered=request.fabric_filtered)
 
 
-def target_report(target: Target[ClusterAttribute], accessor: Accessor, *, fabric_filtered: bool) -> list[bytes]:
+def target_report(target: PathTarget[ClusterAttribute], accessor: Accessor, *, fabric_filtered: bool) -> list[bytes]:
     """Return the report of one attribute: one block, or for a list too long an empty one and one per entry."""
     server, attribute = target.server, target.element
     path = (server.endpoint.id, server.cluster.id, attribute.id)
@@ -99,7 +99,7 @@ def target_report(target: Target[ClusterAttribute], accessor: Accessor, *, fabri
     return _entry_by_entry(target, path, elements)
 
 
-def _entry_by_entry(target: Target[ClusterAttribute], path: tuple[int, int, int], elements: Any) -> list[bytes]:
+def _entry_by_entry(target: PathTarget[ClusterAttribute], path: tuple[int, int, int], elements: Any) -> list[bytes]:
     version = target.server.data_version
     if isinstance(elements, list):
         append = attribute_path_block(*path, append=True)
@@ -172,13 +172,17 @@ async def send_report(exchange: Exchange, payloads: list[bytes], *, confirmed: b
     is awaited only if `confirmed`.
     """
     for index, payload in enumerate(payloads):
-        await exchange.send(Opcode.REPORT_DATA, payload)
+        await exchange.send(InteractionOpcode.REPORT_DATA, payload)
         if index < len(payloads) - 1 or confirmed:
             await _confirmation(exchange)
 
 
 async def _confirmation(exchange: Exchange) -> None:
     message = await exchange.receive()
-    status = decode_status(message.payload) if message.opcode == Opcode.STATUS_RESPONSE else int(Status.INVALID_ACTION)
+    status = (
+        decode_status(message.payload)
+        if message.opcode == InteractionOpcode.STATUS_RESPONSE
+        else int(Status.INVALID_ACTION)
+    )
     if status != Status.SUCCESS:
         raise ReportRefused(status)

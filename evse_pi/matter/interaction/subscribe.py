@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
-from evse_pi.matter.interaction.messages import Opcode, SubscribeRequest, encode_subscribe_response
-from evse_pi.matter.interaction.paths import READ, Target, selects
+from evse_pi.matter.interaction.messages import InteractionOpcode, SubscribeRequest, encode_subscribe_response
+from evse_pi.matter.interaction.paths import READ, PathTarget, selects
 from evse_pi.matter.interaction.report import (
     ReportRefused,
     attribute_reports,
@@ -23,7 +23,7 @@ from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.secure_session import Session, SessionTable
+    from evse_pi.matter.channel.secure_session import SecureSession, SessionTable
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import AttributesChanged, Node
     from evse_pi.matter.model.event_log import EventRecord
@@ -116,7 +116,9 @@ class Subscription:
         self._last_sent = self._now()
         payloads = pack(attributes, events, subscription_id=self.id, suppress_response=False)
         await send_report(exchange, payloads, confirmed=True)
-        await exchange.send(Opcode.SUBSCRIBE_RESPONSE, encode_subscribe_response(self.id, self.max_interval_s))
+        await exchange.send(
+            InteractionOpcode.SUBSCRIBE_RESPONSE, encode_subscribe_response(self.id, self.max_interval_s)
+        )
         self._last_confirmed = self._now()
 
     async def run(self) -> None:
@@ -181,7 +183,7 @@ class Subscription:
         server = endpoint.servers.get(key[1]) if endpoint else None
         if server is None:
             return []
-        target = Target(server, server.cluster.attributes[key[2]])
+        target = PathTarget(server, server.cluster.attributes[key[2]])
         privilege = READ.privilege(target.element)
         if privilege is None or not self._node.permits(accessor, privilege, key[0], key[1]):
             return []
@@ -205,14 +207,14 @@ class SubscriptionTable:
     """All subscriptions of the node, bounded per fabric."""
 
     def __init__(
-        self, node: Node, sessions: SessionTable, initiate: Callable[[Session], Exchange], entropy: Entropy
+        self, node: Node, sessions: SessionTable, initiate: Callable[[SecureSession], Exchange], entropy: Entropy
     ) -> None:
         self._node = node
         self._sessions = sessions
         self._initiate = initiate
         self._entropy = entropy
         self._subscriptions: dict[int, Subscription] = {}
-        self._owners: dict[int, tuple[int, int] | Session] = {}
+        self._owners: dict[int, tuple[int, int] | SecureSession] = {}
         sessions.closed.append(self._session_closed)
         node.changes.on(self._changed)
         node.event_log.recorded.on(self._recorded)
@@ -277,7 +279,7 @@ class SubscriptionTable:
         if mine >= limit:
             raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"fabric {fabric_index} has {limit} subscriptions already")
 
-    def _channel(self, owner: tuple[int, int] | Session) -> Exchange | None:
+    def _channel(self, owner: tuple[int, int] | SecureSession) -> Exchange | None:
         session = self._sessions.newest(*owner) if isinstance(owner, tuple) else owner
         return None if session is None else self._initiate(session)
 
@@ -287,10 +289,10 @@ class SubscriptionTable:
             if subscription_id and subscription_id not in self._subscriptions:
                 return subscription_id
 
-    def _session_closed(self, session: Session) -> None:
+    def _session_closed(self, session: SecureSession) -> None:
         self._drop(lambda owner: owner is session)
 
-    def _drop(self, belongs: Callable[[tuple[int, int] | Session], bool]) -> None:
+    def _drop(self, belongs: Callable[[tuple[int, int] | SecureSession], bool]) -> None:
         for subscription_id in [found for found, owner in self._owners.items() if belongs(owner)]:
             self._forget(subscription_id)
 
@@ -309,7 +311,7 @@ class SubscriptionTable:
             subscription.note_event(record)
 
 
-def _owner(session: Session) -> tuple[int, int] | Session:
+def _owner(session: SecureSession) -> tuple[int, int] | SecureSession:
     """Return the peer that owns a subscription: a node of a fabric, or the session of a commissioner."""
     if session.accessor.auth_mode is AuthMode.CASE:
         return session.fabric_index, session.peer_node_id

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.interaction.messages import AttributeData, ListOperation, Path, WriteRequest
-from evse_pi.matter.interaction.paths import WRITE, Target, expand
+from evse_pi.matter.interaction.paths import WRITE, PathTarget, expand
 from evse_pi.matter.model.operations import own_entries, write_value
 from evse_pi.matter.model.request import Request, serving
 from evse_pi.matter.model.transaction import transaction
@@ -28,7 +28,7 @@ Location = tuple[int, int, int]
 class _PendingList:
     """A list under construction, to be applied when the last entry is there."""
 
-    target: Target[ClusterAttribute]
+    target: PathTarget[ClusterAttribute]
     location: Location
     entries: list[Any]
     answers: list[int] = field(default_factory=list)
@@ -116,7 +116,7 @@ class WriteAction:
         self._locks.take(location, self)
         self._extend(target, location, item)
 
-    def _check(self, item: AttributeData) -> Target[ClusterAttribute]:
+    def _check(self, item: AttributeData) -> PathTarget[ClusterAttribute]:
         """Return what may be written, checked in the order existence, support, access, timed, version."""
         (target,) = expand(self._node, WRITE, item.path, self._request.accessor)
         attribute, server = target.element, target.server
@@ -133,7 +133,7 @@ class WriteAction:
                 raise MatterStatus(Status.DATA_VERSION_MISMATCH, f"{server.name} is at {expected}")
         return target
 
-    def _extend(self, target: Target[ClusterAttribute], location: Location, item: AttributeData) -> None:
+    def _extend(self, target: PathTarget[ClusterAttribute], location: Location, item: AttributeData) -> None:
         codec = target.element.codec
         if item.path.operation is ListOperation.REPLACE:
             self._pending = _PendingList(target, location, [])
@@ -173,7 +173,7 @@ class WriteAction:
             for index in pending.answers:
                 self._answers[index] = (self._answers[index][0], refusal)
 
-    def _apply(self, target: Target[ClusterAttribute], value: Any) -> None:
+    def _apply(self, target: PathTarget[ClusterAttribute], value: Any) -> None:
         with serving(self._request), transaction():
             write_value(target.server, target.element, value)
 

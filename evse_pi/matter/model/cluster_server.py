@@ -34,7 +34,7 @@ from evse_pi.matter.model.cluster import (
 from evse_pi.matter.model.event_source import Change, Events
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
 from evse_pi.matter.model.quieter import Quieter
-from evse_pi.matter.model.schema_guard import Supervisor, member
+from evse_pi.matter.model.schema_guard import SchemaGuard, member
 from evse_pi.matter.model.state import State, state_class
 from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, independent, transaction
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.model.declaration import ClusterSchema
     from evse_pi.matter.model.endpoint import Endpoint, Node
-    from evse_pi.matter.model.observable import Observable, Subscription
+    from evse_pi.matter.model.observable import Listener, Observable
     from evse_pi.matter.model.peer import Peer
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ClusterServer:
     schema: ClassVar[ClusterSchema]
     composition: ClassVar[Composition] = Composition()
     cluster: ClassVar[Cluster]
-    supervisor: ClassVar[Supervisor]
+    schema_guard: ClassVar[SchemaGuard]
     id: ClassVar[str]
     name: ClassVar[str]
     features: ClassVar[IntFlag]
@@ -93,7 +93,7 @@ class ClusterServer:
         if not hasattr(cls, "schema"):
             return
         cls.cluster = resolve(cls.schema, cls.composition)
-        cls.supervisor = Supervisor(cls.cluster)
+        cls.schema_guard = SchemaGuard(cls.cluster)
         cls.name = cls.schema.name
         cls.id = derivation.behaviour_id(cls.schema)
         cls.features = derivation.feature_flags(cls.schema, cls.cluster.feature_map, NoFeatures)
@@ -110,7 +110,7 @@ class ClusterServer:
         derivation.check_handlers(type(self))
         self._endpoint: Endpoint | None = None
         self._closed = False
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[Listener] = []
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._encoded: dict[int, bytes] = {}
         self._values = {attribute.id: attribute.default for attribute in self.cluster.attributes.values()}
@@ -127,7 +127,7 @@ class ClusterServer:
         self.state: Any = self.State(self)
         self.quieter = Quieter(self._report, self.quiet_interval_s)
         for key, value in state.items():
-            self._values[self.supervisor.attribute(key).id] = self.supervisor.cast(key, value)
+            self._values[self.schema_guard.attribute(key).id] = self.schema_guard.cast(key, value)
 
     # Where it stands
 
@@ -196,7 +196,7 @@ class ClusterServer:
         if closing is not None:
             await closing
 
-    def react_to(self, observable: Observable[T], reactor: Callable[[T], object]) -> Subscription:
+    def react_to(self, observable: Observable[T], reactor: Callable[[T], object]) -> Listener:
         """Run `reactor` on everything `observable` emits while this server lives, each time as one transaction."""
         subscription = observable.on(self.callback(reactor))
         self._subscriptions.append(subscription)
@@ -269,11 +269,11 @@ class ClusterServer:
         """Report attributes now, whether or not they differ and however quiet they are."""
         with transaction() as unit:
             for key in keys:
-                unit.publish(self, self.supervisor.attribute(key).id)
+                unit.publish(self, self.schema_guard.attribute(key).id)
 
     def changed(self, *keys: str) -> None:
         """Say that computed attributes have new values."""
-        attributes = [self.supervisor.attribute(key) for key in keys]
+        attributes = [self.schema_guard.attribute(key) for key in keys]
         self._bump()
         self._report({attribute.id for attribute in attributes if not attribute.changes_omitted})
 
@@ -285,7 +285,7 @@ class ClusterServer:
         """Return what of `values` must be stored, by key."""
         attributes = [self.cluster.attributes[key] for key in values]
         return [
-            (self._key(attribute), self.supervisor.dump(attribute, values[attribute.id]))
+            (self._key(attribute), self.schema_guard.dump(attribute, values[attribute.id]))
             for attribute in attributes
             if attribute.nonvolatile
         ]
@@ -313,7 +313,7 @@ class ClusterServer:
         """Put an event into the node's log."""
         fabric_index = payload.fabricIndex if event.access.fabric_sensitive else None
         path = (self.endpoint.id, self.cluster.id, event.id)
-        self.node.event_log.append(path, event.priority, self.supervisor.event_payload(event, payload), fabric_index)
+        self.node.event_log.append(path, event.priority, self.schema_guard.event_payload(event, payload), fabric_index)
 
     def keep_fabrics(self, fabric_indexes: AbstractSet[int]) -> None:
         """Drop the entries of all other fabrics from this cluster's fabric-scoped lists."""
@@ -342,7 +342,7 @@ class ClusterServer:
 
     def _load(self, attribute: ClusterAttribute, record: bytes) -> None:
         try:
-            self._values[attribute.id] = self.supervisor.load(attribute, record)
+            self._values[attribute.id] = self.schema_guard.load(attribute, record)
         except (MatterStatus, DecodeError) as error:
             log.warning("stored value dropped cluster=%s attribute=%s: %s", self.name, attribute.name, error)
 

@@ -43,7 +43,7 @@ def alter(cls: type[S], rows: Mapping[str, Mapping[str, Any]]) -> type[S]:
 def set_defaults(cls: type[S], defaults: Mapping[str, Any]) -> type[S]:
     """Return `cls` with other defaults."""
     for key, value in defaults.items():
-        cls.supervisor.cast(key, value)
+        cls.schema_guard.cast(key, value)
     merged = {**cls.composition.defaults, **defaults}
     return _derive(cls, composition=replace(cls.composition, defaults=merged))
 

@@ -62,9 +62,9 @@ class Events:
         if name in self._sources:
             return self._sources[name]
         if name.endswith(_CHANGED):
-            key = self._server.supervisor.attribute(name.removesuffix(_CHANGED)).key
+            key = self._server.schema_guard.attribute(name.removesuffix(_CHANGED)).key
             return self._changes.setdefault(key, Observable(f"{self._server.cluster.name}.{name}"))
-        self._server.supervisor.event(name)
+        self._server.schema_guard.event(name)
         raise AttributeError(name)
 
     def changed(self, key: str, change: Change) -> None:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class Listener:
     """The handle of one listener; closing it twice is harmless."""
 
     close: Callable[[], None]
@@ -30,11 +30,11 @@ class Observable(Generic[T]):
         self.name = name
         self._listeners: dict[object, Callable[[T], object]] = {}
 
-    def on(self, listener: Callable[[T], object]) -> Subscription:
+    def on(self, listener: Callable[[T], object]) -> Listener:
         """Call `listener` with every value emitted from now on, until the handle is closed."""
         key = object()
         self._listeners[key] = listener
-        return Subscription(lambda: self._listeners.pop(key, None) and None)
+        return Listener(lambda: self._listeners.pop(key, None) and None)
 
     def emit(self, value: T) -> None:
         """Hand `value` to all listeners; one that raises is logged and does not keep it from the others."""

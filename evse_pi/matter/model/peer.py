@@ -42,12 +42,12 @@ class _GuardedState:
         object.__setattr__(self, "_server", server)
 
     def __getattr__(self, name: str) -> Any:
-        attribute = self._server.supervisor.attribute(name)
+        attribute = self._server.schema_guard.attribute(name)
         _require(self._server, attribute.access.read)
         return self._server.value(attribute)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        attribute = self._server.supervisor.attribute(name)
+        attribute = self._server.schema_guard.attribute(name)
         if acting_accessor() is None:
             self._server.assign(attribute, value)
             return

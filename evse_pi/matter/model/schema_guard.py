@@ -23,7 +23,7 @@ def member(tag: int, element: Any) -> bytes:
     return bytes(writer.encoding[1:])
 
 
-class Supervisor:
+class SchemaGuard:
     """What may stand in a cluster's state, requests, responses and events."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -1,6 +1,6 @@
 """Interaction model status codes and the one exception that carries them.
 
-Exception tree: `MatterStatus` (an answer to a peer) and `DecodeError` (hostile or broken bytes).
+Exception tree: `MatterStatus` (an answer to a peer) and `RecordDecodeError` (hostile or broken bytes).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from enum import IntFlag, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.sim.devices.shim_protocol import RELEASE, Answer, Opened, Request, Session, refusal
-from evse_pi.sim.signals import Change, Drive, Sense
+from evse_pi.sim.devices.shim_protocol import RELEASE, Answer, Opened, ShimRequest, ShimSession, refusal
+from evse_pi.sim.signals import Drive, Sense, SignalChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +48,14 @@ BIAS = Flag.PULL_UP | Flag.PULL_DOWN | Flag.FLOATING
 EDGES = Flag.RISING | Flag.FALLING
 
 
-class Release(StrEnum):
+class KernelRelease(StrEnum):
     """What the kernel does with an output whose holder is gone."""
 
     STRICT = "strict"  # dtparam=strict_gpiod: it becomes an input
     PERSIST = "persist"  # Raspberry Pi's default: it keeps driving
 
 
-class Pull(StrEnum):
+class LinePull(StrEnum):
     """A resistor on the board, beside the chip's own."""
 
     NONE = "none"
@@ -69,7 +69,7 @@ class LineWiring:
 
     line: int
     active_low: bool = False
-    pull: Pull = Pull.NONE
+    pull: LinePull = LinePull.NONE
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Line:
     number: int
     flags: Flag = Flag.INPUT
     driven: bool = False
-    pull: Pull = Pull.NONE
+    pull: LinePull = LinePull.NONE
     outside: bool | None = None  # what the world applies; None leaves it to the resistors
     holder: LineFile | None = None
     consumer: str = ""
@@ -93,8 +93,8 @@ class Line:
             return self.driven
         if self.outside is not None:
             return self.outside
-        if self.pull is not Pull.NONE:
-            return self.pull is Pull.UP
+        if self.pull is not LinePull.NONE:
+            return self.pull is LinePull.UP
         if self.flags & (Flag.PULL_UP | Flag.PULL_DOWN):
             return bool(self.flags & Flag.PULL_UP)
         return self.level
@@ -103,7 +103,9 @@ class Line:
 class Adopter(Protocol):
     """Takes a connection that a device made itself, beside those that the server accepted."""
 
-    def __call__(self, connection: socket.socket, session: Session | None, ended: Callable[[int], None] | None) -> None:
+    def __call__(
+        self, connection: socket.socket, session: ShimSession | None, ended: Callable[[int], None] | None
+    ) -> None:
         """Serve requests with `session`, and tell `ended` the instant of the end of file."""
 
 
@@ -115,7 +117,7 @@ class GpioChip:
     label: str
     drives: dict[Drive, LineWiring]
     senses: dict[Sense, LineWiring]
-    release: Release
+    release: KernelRelease
     adopt: Adopter
     name: str = "gpio"
     lines: list[Line] = field(init=False)
@@ -173,11 +175,11 @@ class GpioChip:
         """Take the line from its holder as the kernel does: the bias stays as it was."""
         line.holder, line.consumer, line.debounce_us = None, "", 0
         line.flags &= DIRECTION | BIAS
-        if self.release is Release.STRICT:
+        if self.release is KernelRelease.STRICT:
             line.flags = line.flags & BIAS | Flag.INPUT
         self._follow(line, now_ns)
 
-    def _sensed(self, change: Change) -> None:
+    def _sensed(self, change: SignalChange) -> None:
         wired = self._inputs.get(change.signal)
         if wired is not None:
             number, active_low = wired
@@ -198,7 +200,7 @@ class ChipFile:
     def __init__(self, chip: GpioChip) -> None:
         self._chip = chip
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve chip information, line information and claims."""
         number = request.a & 0xFF
         if number == CHIP_INFO:
@@ -301,7 +303,7 @@ class LineFile:
         """Hand over the program's ends; whoever sends them closes them."""
         return self._given_events.detach(), self._given_control.detach()
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve values, configuration and the holder's close."""
         if request.operation == RELEASE:
             self.closed(now_ns)

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.sim.converter import AdcInput, millivolts
-from evse_pi.sim.devices.shim_protocol import IOCTL, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.shim_protocol import IOCTL, Answer, Opened, ShimRequest, refusal
 from evse_pi.sim.signals import Analog
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Registers:
         return self.values.get(pointer, 0)
 
 
-class Thermometer(Registers):
+class EmulatedThermometer(Registers):
     """TMP102, LM75 or MCP9808: one temperature register, the rest as after power on."""
 
     KINDS = {  # noqa: RUF012 - registers at power on, writable bits, temperature register and unused low bits
@@ -95,7 +95,7 @@ class Thermometer(Registers):
         return (round(celsius * 256) >> self._unused << unused | bool(extended)) & 0xFFFF
 
 
-class Ads1115(Registers):
+class EmulatedAds1115(Registers):
     """The 16-bit converter with multiplexer, gain, single shots and conversion time.
 
     Source: TI ADS1113/4/5 data sheet, register map.
@@ -171,7 +171,7 @@ class I2cFile:
         self._bus = bus
         self._address = 0
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve messages, SMBus transactions and settings."""
         if request.operation != IOCTL:
             raise refusal(errno.EOPNOTSUPP)

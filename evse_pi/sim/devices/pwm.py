@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.devices.shim_protocol import READ, WRITE, Answer, Opened, Request, refusal
+from evse_pi.sim.devices.shim_protocol import READ, WRITE, Answer, Opened, ShimRequest, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,7 +150,7 @@ class AttributeFile:
         self._number = number
         self._attribute = attribute
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve a read or a store."""
         if request.operation == READ:
             text = self._chip.read(self._number, self._attribute)[request.a : request.a + request.b]

@@ -13,7 +13,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.agenda import NEVER_NS, Agenda
-from evse_pi.sim.devices.shim_protocol import ANSWER, LARGEST, OPEN, REQUEST, Answer, Device, Request, Session, refusal
+from evse_pi.sim.devices.shim_protocol import (
+    ANSWER,
+    LARGEST,
+    OPEN,
+    REQUEST,
+    Answer,
+    Device,
+    ShimRequest,
+    ShimSession,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +40,7 @@ class Connection:
 
     socket: socket.socket
     device: str = ""
-    session: Session | None = None
+    session: ShimSession | None = None
     ended: Callable[[int], None] | None = None
 
 
@@ -52,7 +62,7 @@ class DeviceServer:
         self.trouble: dict[str, Trouble] = {}
         self.stopping = False
         self.requests = 0
-        self._hanging: list[tuple[Connection, int, Request]] = []
+        self._hanging: list[tuple[Connection, int, ShimRequest]] = []
         self._deferred = 0
         self._selector = selectors.SelectSelector()  # its time-outs are finer than a millisecond, unlike epoll's
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -72,7 +82,9 @@ class DeviceServer:
         """Stop that."""
         self._selector.unregister(fd)
 
-    def adopt(self, connection: socket.socket, session: Session | None, ended: Callable[[int], None] | None) -> None:
+    def adopt(
+        self, connection: socket.socket, session: ShimSession | None, ended: Callable[[int], None] | None
+    ) -> None:
         """Serve a connection that a device made itself."""
         self._add(Connection(connection, "gpio", session, ended))
 
@@ -126,7 +138,7 @@ class DeviceServer:
             return
         self.requests += 1
         operation, number, a, b = REQUEST.unpack_from(message)
-        self._respond(connection, number, Request(operation, a, b, message[REQUEST.size :]), now_ns)
+        self._respond(connection, number, ShimRequest(operation, a, b, message[REQUEST.size :]), now_ns)
 
     def _end(self, connection: Connection, now_ns: int) -> None:
         self._selector.unregister(connection.socket)
@@ -135,7 +147,7 @@ class DeviceServer:
         if connection.ended is not None:
             connection.ended(now_ns)
 
-    def _respond(self, connection: Connection, number: int, request: Request, now_ns: int) -> None:
+    def _respond(self, connection: Connection, number: int, request: ShimRequest, now_ns: int) -> None:
         trouble = self.trouble.get(connection.device) if connection.session is not None else None
         if trouble is not None and trouble.code is None:
             self._hanging.append((connection, number, request))
@@ -149,7 +161,7 @@ class DeviceServer:
         else:
             self._answer(connection, number, answer)
 
-    def _call(self, connection: Connection, request: Request, trouble: Trouble | None, now_ns: int) -> Answer:
+    def _call(self, connection: Connection, request: ShimRequest, trouble: Trouble | None, now_ns: int) -> Answer:
         if trouble is not None and trouble.code is not None:
             raise refusal(trouble.code)
         if request.operation == OPEN:
@@ -158,7 +170,7 @@ class DeviceServer:
             raise refusal(errno.EBADF)
         return connection.session.handle(request, now_ns)
 
-    def _open(self, connection: Connection, request: Request, now_ns: int) -> Answer:
+    def _open(self, connection: Connection, request: ShimRequest, now_ns: int) -> Answer:
         path = request.payload.decode(errors="replace")
         for device in self.devices:
             if not any(path.startswith(node) if node.endswith("/") else path == node for node in device.nodes()):

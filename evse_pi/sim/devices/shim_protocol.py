@@ -16,7 +16,7 @@ ANSWER = struct.Struct("<qII")  # result, errno, id; the payload follows
 LARGEST = 1 << 17
 
 
-class Request(NamedTuple):
+class ShimRequest(NamedTuple):
     """One system call on a node.
 
     `a` is the ioctl's command, the read's offset or the number of SPI transfers; `b` is the read's size or the
@@ -47,15 +47,15 @@ class Answer:
 class Opened:
     """An opened node: the session that serves it, or a descriptor that the caller uses natively."""
 
-    session: Session | None = None
+    session: ShimSession | None = None
     result: int = 0
     descriptors: tuple[int, ...] = field(default=())
 
 
-class Session(Protocol):
+class ShimSession(Protocol):
     """One open file of a device."""
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve one system call. Raises: OSError, whose errno the call returns."""
 
     def closed(self, now_ns: int) -> None:

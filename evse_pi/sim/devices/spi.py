@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from evse_pi.sim.converter import AdcInput, Range, codes
-from evse_pi.sim.devices.shim_protocol import READ, SPI, WRITE, Answer, Opened, Request, refusal
+from evse_pi.sim.converter import AdcInput, ConverterRange, codes
+from evse_pi.sim.devices.shim_protocol import READ, SPI, WRITE, Answer, Opened, ShimRequest, refusal
 
 if TYPE_CHECKING:
     from evse_pi.sim.plant import Plant
@@ -40,7 +40,7 @@ MODELS = {
 }
 
 
-class Frame(NamedTuple):
+class ConverterFrame(NamedTuple):
     """What one chip select period asks for: which input, and when it is sampled."""
 
     channel: int
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
     bits: int
 
 
-def read_frame(sent: bytes, model: AdcModel) -> Frame | None:
+def read_frame(sent: bytes, model: AdcModel) -> ConverterFrame | None:
     """Return the conversion that the bits sent ask for, None without a start bit or with too few clocks.
 
     Source: MCP3204/3208 and MCP3004/3008 data sheets: start, SGL/DIFF, D2, D1, D0, sample, null, then the result;
@@ -61,7 +61,7 @@ def read_frame(sent: bytes, model: AdcModel) -> Frame | None:
     if bits == 0 or start + 7 >= total:
         return None
     channel = bits >> (total - start - 5) & ((1 << model.channel_bits) - 1)
-    return Frame(channel, start + 6, start + 7, total)
+    return ConverterFrame(channel, start + 6, start + 7, total)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -78,7 +78,7 @@ def reply(code: int, first_bit: int, total: int, bits: int) -> bytes:
 class Burst:
     """A decoded SPI message: offsets from its begin at which its frames sample, and its whole span."""
 
-    frames: tuple[Frame | None, ...]
+    frames: tuple[ConverterFrame | None, ...]
     offsets_ns: tuple[int, ...]
     span_ns: int
     total: int
@@ -91,7 +91,7 @@ def decode(payload: bytes, count: int, default_hz: int, model: AdcModel) -> Burs
     """Return what a message of `count` transfers does and how long it takes."""
     position = count * TRANSFER.size
     sent, at_ns, begun_ns, hz = b"", 0, 0, default_hz
-    frames: list[Frame | None] = []
+    frames: list[ConverterFrame | None] = []
     offsets: list[int] = []
     receives: list[tuple[int, int, int]] = []
     total = 0
@@ -122,7 +122,7 @@ class SpiBus:
         self.busy_until_ns = 0
 
 
-class Mcp3xxx:
+class EmulatedMcp3xxx:
     """One converter at one chip select, served as /dev/spidevB.C."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Mcp3xxx:
         self.node = node
         self.bus = bus
         self.model = MODELS[model]
-        self.range = Range(reference_mv, 1 << self.model.bits)
+        self.range = ConverterRange(reference_mv, 1 << self.model.bits)
         self.inputs = inputs
         self.plant = plant
         self.conversions = 0
@@ -184,11 +184,11 @@ class Mcp3xxx:
 class SpiFile:
     """An open spidev file with its own clock and mode."""
 
-    def __init__(self, chip: Mcp3xxx) -> None:
+    def __init__(self, chip: EmulatedMcp3xxx) -> None:
         self._chip = chip
         self._settings = {1: 0, 2: 0, 3: 8, 4: DEFAULT_HZ, 5: 0}
 
-    def handle(self, request: Request, now_ns: int) -> Answer:
+    def handle(self, request: ShimRequest, now_ns: int) -> Answer:
         """Serve a message or a setting."""
         if request.operation == SPI:
             return self._message(request, now_ns)
@@ -205,11 +205,11 @@ class SpiFile:
     def closed(self, now_ns: int) -> None:
         """Nothing is held."""
 
-    def _half_duplex(self, request: Request, now_ns: int) -> Answer:
+    def _half_duplex(self, request: ShimRequest, now_ns: int) -> Answer:
         reads = request.operation == READ
         length = request.b if reads else len(request.payload)
         message = TRANSFER.pack(length, 0, 0, 0, not reads, reads, 8) + request.payload
-        return self._message(Request(SPI, 1, now_ns, message), now_ns)
+        return self._message(ShimRequest(SPI, 1, now_ns, message), now_ns)
 
     def _set(self, number: int, value: int) -> None:
         if number == 3 and value not in (0, 8):
@@ -223,7 +223,7 @@ class SpiFile:
         else:
             self._settings[number] = value or 8 if number == 3 else value
 
-    def _message(self, request: Request, now_ns: int) -> Answer:
+    def _message(self, request: ShimRequest, now_ns: int) -> Answer:
         lengths = array("I", request.payload[: request.a * TRANSFER.size])[:: TRANSFER.size // 4]
         if sum(-(-length // ALIGNMENT) for length in lengths) * ALIGNMENT > BUFFER:
             raise refusal(errno.EMSGSIZE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.devices.gpio import Release
+from evse_pi.sim.devices.gpio import KernelRelease
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ MODELS = {
 REDIRECTED = ("/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree")
 
 
-def plant_tree(root: Path, model: PiModel, release: Release, nodes: tuple[str, ...]) -> None:
+def plant_tree(root: Path, model: PiModel, release: KernelRelease, nodes: tuple[str, ...]) -> None:
     """Write the files below `root`."""
     system = root / "proc/device-tree/system"
     system.mkdir(parents=True)
@@ -59,8 +59,8 @@ def plant_tree(root: Path, model: PiModel, release: Release, nodes: tuple[str, .
             file.touch()
 
 
-def show_release(root: Path, model: PiModel, release: Release) -> None:
+def show_release(root: Path, model: PiModel, release: KernelRelease) -> None:
     """Write the parameter by which the pin controller tells what it does with a dead holder's outputs."""
     parameters = root / "sys/module" / model.pin_module / "parameters"
     parameters.mkdir(parents=True, exist_ok=True)
-    (parameters / "persist_gpio_outputs").write_text("Y\n" if release is Release.PERSIST else "N\n")
+    (parameters / "persist_gpio_outputs").write_text("Y\n" if release is KernelRelease.PERSIST else "N\n")

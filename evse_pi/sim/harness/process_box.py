@@ -15,7 +15,7 @@ from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
 from evse_pi.sim.board_wiring import simulator_settings
-from evse_pi.sim.devices.gpio import Release
+from evse_pi.sim.devices.gpio import KernelRelease
 from evse_pi.sim.process import SimulatorProcess
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
 
@@ -34,10 +34,12 @@ LEASE_NS = 15 * SECOND
 POLL_S = 0.002
 
 
-class RealBox:
+class ProcessBox:
     """Starts, feeds, watches and ends the processes of one box below `folder`."""
 
-    def __init__(self, folder: Path, cache: Path, board: BoardSpec, *, release: Release = Release.STRICT) -> None:
+    def __init__(
+        self, folder: Path, cache: Path, board: BoardSpec, *, release: KernelRelease = KernelRelease.STRICT
+    ) -> None:
         self.folder = folder
         self.board = board
         self.snapshots: list[Snapshot] = []

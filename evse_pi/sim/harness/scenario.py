@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.sim.harness.virtual_box import World
+    from evse_pi.sim.harness.virtual_box import VirtualBox
 
 
 class ScenarioError(AssertionError):
@@ -50,7 +50,7 @@ class Until:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """One sentence of the story."""
 
     car: str | None = None
@@ -75,7 +75,7 @@ class Scenario:
 
     title: str
     source: str
-    steps: tuple[Step, ...]
+    steps: tuple[ScenarioStep, ...]
     trace: tuple[str, ...] = ()
 
 
@@ -83,7 +83,7 @@ class Scenario:
 class Measured:
     """How long one `until` took, and how long it was allowed to."""
 
-    step: Step
+    step: ScenarioStep
     took_ms: float
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ def load(path: Path) -> Scenario:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def play(scenario: Scenario, world: World) -> tuple[Measured, ...]:
+def play(scenario: Scenario, world: VirtualBox) -> tuple[Measured, ...]:
     """Let the story happen and return how long everything took. Raises: ScenarioError at the first that is untrue."""
     verbs = _node_verbs(world)
     measured = []
@@ -120,7 +120,7 @@ def play(scenario: Scenario, world: World) -> tuple[Measured, ...]:
     return tuple(measured)
 
 
-def _await(scenario: Scenario, number: int, step: Step, world: World, since_ns: int) -> Measured:
+def _await(scenario: Scenario, number: int, step: ScenarioStep, world: VirtualBox, since_ns: int) -> Measured:
     where = f"{scenario.title}, step {number} {step.until}"
     deadline_ns = since_ns + (step.within_ms or 0) * MILLISECOND
     until = step.until or Until()
@@ -134,7 +134,7 @@ def _await(scenario: Scenario, number: int, step: Step, world: World, since_ns: 
     return Measured(step, took_ns / MILLISECOND)
 
 
-def _holds(until: Until, world: World) -> bool:
+def _holds(until: Until, world: VirtualBox) -> bool:
     loop = world.loop
     if loop is None:
         return False
@@ -156,7 +156,7 @@ def _holds(until: Until, world: World) -> bool:
     )
 
 
-def _node_verbs(world: World) -> dict[str, Callable[..., None]]:
+def _node_verbs(world: VirtualBox) -> dict[str, Callable[..., None]]:
     """Return what a story can let the node do."""
     node, clock = world.node, world.clock
 
@@ -184,7 +184,7 @@ def _node_verbs(world: World) -> dict[str, Callable[..., None]]:
     return {verb.__name__: verb for verb in (permit, refuse, die, revive, order, go_blind, kill_safety)}
 
 
-def _compare(scenario: Scenario, world: World) -> None:
+def _compare(scenario: Scenario, world: VirtualBox) -> None:
     shown: list[str] = []
     for transition in world.node.transitions:
         name = transition.evse_state.name

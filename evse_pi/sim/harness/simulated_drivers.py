@@ -6,7 +6,7 @@ import itertools
 from array import array
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.converter import AdcInput, Range, codes, millivolts
+from evse_pi.sim.converter import AdcInput, ConverterRange, codes, millivolts
 from evse_pi.sim.signals import Analog, Drive, Sense
 from hal.interfaces import PilotWindow
 from hal.units import MILLISECOND, DutyPpm, Ohms
@@ -23,7 +23,7 @@ SAMPLES = 96
 SPACING_NS = 40_000  # one conversion of an MCP3208 at 1 MHz with its chip select
 DITHER_NS = 4_000  # keeps the sampling out of step with the pilot's 1 kHz
 PATTERNS = 17  # a prime number of different windows
-ADC_RANGE = Range(reference_mv=3_000, codes=4_096)
+ADC_RANGE = ConverterRange(reference_mv=3_000, codes=4_096)
 
 
 class PlantPort:

@@ -15,7 +15,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
 from evse_pi.recorder.ring import RING_BYTES
 from evse_pi.safety.fault_memory import outliving
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
-from evse_pi.safety.recorder import BlackBox
+from evse_pi.safety.recorder import BlackBoxWriter
 from evse_pi.sim.board_wiring import plant_of
 from evse_pi.sim.harness.faulty_drivers import Breakable, Breakage, ProcessHangs
 from evse_pi.sim.harness.scripted_node import ScriptedNode
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
     from evse_pi.core.installation_limits import Installation
     from evse_pi.core.states import EvseState
-    from evse_pi.safety.loop import Host, Installed
+    from evse_pi.safety.loop import Installed, ProcessServices
 
 SERVICE_WATCHDOG_NS = SECOND
 RESTART_NS = SECOND
 SAFE_OFF_NS = 150 * MILLISECOND  # start of a Python process
 
 
-class QuietHost:
+class QuietServices:
     """A process without service manager, files or garbage."""
 
     def heartbeat(self) -> None:
@@ -73,7 +73,7 @@ class QuietHost:
 
 
 @dataclass(frozen=True, slots=True)
-class WorldSettings:
+class VirtualBoxSettings:
     """One box and how its host treats it.
 
     `persist` is a kernel that keeps outputs driven after their process died; `lateness` draws a tick's delay in ns.
@@ -86,17 +86,17 @@ class WorldSettings:
     seed: int = 1
     alarms: frozenset[Fault] = NO_FAULTS
     lateness: Callable[[random.Random], int] = field(default=lambda _: 0)
-    host: Host = field(default_factory=QuietHost)
+    services: ProcessServices = field(default_factory=QuietServices)
     records: bool = False
 
 
-class World:
+class VirtualBox:
     """Everything, and the verbs to let it happen.
 
     `watchers` look after every tick; `may_crash` allows the process to end by itself, which is an error otherwise.
     """
 
-    def __init__(self, settings: WorldSettings) -> None:
+    def __init__(self, settings: VirtualBoxSettings) -> None:
         self.settings = settings
         self.clock = VirtualClock()
         self.plant = Plant(plant_of(settings.board, seed=settings.seed), self.clock.now_ns)
@@ -251,7 +251,7 @@ class World:
             former=self._former,
         )
         black_box = (
-            BlackBox(
+            BlackBoxWriter(
                 bytes(self.black_box),
                 self._write_black_box,
                 boot_id=self.boots,
@@ -262,7 +262,9 @@ class World:
             if self.settings.records
             else None
         )
-        self.loop = SafetyLoop(self._hardware(), self.node, loop_settings, self.clock.read, settings.host, black_box)
+        self.loop = SafetyLoop(
+            self._hardware(), self.node, loop_settings, self.clock.read, settings.services, black_box
+        )
 
     def _write_black_box(self, at: int, content: bytes) -> None:
         self.black_box[at : at + len(content)] = content

@@ -12,7 +12,7 @@ from evse_pi.web.markup import Markup, element
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evse_pi.web.admission import Session
+    from evse_pi.web.admission import PinSession
 
 PIN_LENGTH = 32
 NO_PIN = (
@@ -22,7 +22,7 @@ NO_PIN = (
 CODES_ELSEWHERE = "They are shown on the box itself by: evse-pi commission --codes"
 
 
-def self_test_page(status: Mapping[str, Any], session: Session | None, told: str | None = None) -> Page:
+def self_test_page(status: Mapping[str, Any], session: PinSession | None, told: str | None = None) -> Page:
     """Return what the last self-test measured, and what starts a new one."""
     safety = status["safety"]
     result = safety.get("self_test") or "not known: the safety process does not answer"
@@ -48,7 +48,7 @@ def self_test_page(status: Mapping[str, Any], session: Session | None, told: str
     )
 
 
-def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, session: Session | None,
+def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, session: PinSession | None,
                *, pin_set: bool) -> Page:  # fmt: skip
     """Return how the box stands with Matter controllers and, to those who may see them, the setup codes."""
     matter = status["matter"]
@@ -70,7 +70,9 @@ def lets_in(matter: Mapping[str, Any]) -> bool:
     return not matter["commissioned"] or matter["window"] == "basic"
 
 
-def control_page(status: Mapping[str, Any], session: Session | None, told: str | None = None, *, skips: bool) -> Page:
+def control_page(
+    status: Mapping[str, Any], session: PinSession | None, told: str | None = None, *, skips: bool
+) -> Page:
     """Return the owner's word and, to those who know the PIN, what changes it."""
     owner = status["owner"]
     limit = "none" if owner["limit_ma"] is None else amps(owner["limit_ma"])
@@ -115,7 +117,7 @@ def refused_page(title: str, told: str) -> Page:
     return Page("", title, (section("refused", title, note(told, "refused")),))
 
 
-def _act(name: str, path: str, session: Session | None, told: str | None, *forms: Markup) -> Markup:
+def _act(name: str, path: str, session: PinSession | None, told: str | None, *forms: Markup) -> Markup:
     remark = note(told, "refused") if told else None
     if session is None:
         return section(name, None, remark, _enter(path, "To act, enter the installer PIN."))

@@ -21,10 +21,10 @@ BIN = Path(sys.executable).parent
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("box")
-    shelf = folder / "recordings"
-    shelf.mkdir()
+    archive = folder / "recordings"
+    archive.mkdir()
     for name in ("000001-pilot_diode.json.gz", "000002-mirror_open.json.gz"):
-        (shelf / name).write_bytes(b"")
+        (archive / name).write_bytes(b"")
     for shell in SHELLS:
         done = run_command(folder, folder, "completion", shell)
         assert done.status == 0, done.err

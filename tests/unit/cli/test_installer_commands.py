@@ -12,7 +12,7 @@ import pytest
 from boards.loader import load_board
 from evse_pi.api.exits import Exit
 from evse_pi.installation.files import ratings, read_installation
-from evse_pi.installer.box_settings import Office, Refused
+from evse_pi.installer.box_settings import BoxSettings, ChangeRefused
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -259,11 +259,11 @@ def test_a_pin_is_the_right_of_an_installer_and_a_wrong_one_is_on_record(box: Pa
 
 
 def test_only_root_and_the_owner_of_the_folder_are_installers_without_a_pin(box: Path) -> None:
-    office, owner = Office(box, HandClock()), box.stat().st_uid
-    assert office.right_of(0) == "root"
-    assert office.right_of(owner) in ("root", "owner")
-    with pytest.raises(Refused, match="only the installer may do this: use sudo, or give the installer PIN"):
-        office.right_of(owner + 1)
+    box_settings, owner = BoxSettings(box, HandClock()), box.stat().st_uid
+    assert box_settings.right_of(0) == "root"
+    assert box_settings.right_of(owner) in ("root", "owner")
+    with pytest.raises(ChangeRefused, match="only the installer may do this: use sudo, or give the installer PIN"):
+        box_settings.right_of(owner + 1)
 
 
 def test_calibrate_refuses_without_box_and_without_measurements(box: Path) -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.clearance import Clearance, make_clearance
-from evse_pi.cli.installer_client import Desk
+from evse_pi.cli.installer_client import InstallerClient
 from evse_pi.cli.installer_service import serve
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.installation.seal import read_key
-from evse_pi.installer.box_settings import Office, Who
-from evse_pi.paths import places
+from evse_pi.installer.box_settings import BoxSettings, Who
+from evse_pi.paths import resolve_paths
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -28,32 +28,32 @@ GOOD = {"current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    office = Office(tmp_path, HandClock())
-    office.set_up(load_board("simulated"), SIMULATED_INSTALLATION, ROOT)
-    office.choose_pin("480213", ROOT)
-    return Desk(office, places(tmp_path))
+def installer(tmp_path: Path) -> InstallerClient:
+    box_settings = BoxSettings(tmp_path, HandClock())
+    box_settings.set_up(load_board("simulated"), SIMULATED_INSTALLATION, ROOT)
+    box_settings.choose_pin("480213", ROOT)
+    return InstallerClient(box_settings, resolve_paths(tmp_path))
 
 
-def answer(desk: Desk, request: bytes) -> dict[str, Any]:
+def answer(installer: InstallerClient, request: bytes) -> dict[str, Any]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(request + b"\n")
-        serve(theirs, desk)
+        serve(theirs, installer)
         return dict(json.loads(ours.makefile("rb").readline()))
 
 
-def capacity(desk: Desk) -> int:
-    return desk.office.installation(load_board("simulated")).circuit_capacity_ma
+def capacity(installer: InstallerClient) -> int:
+    return installer.box_settings.installation(load_board("simulated")).circuit_capacity_ma
 
 
-def test_who_knows_the_pin_sets_the_capacity_on_record(desk: Desk) -> None:
-    told = answer(desk, json.dumps(GOOD).encode())
+def test_who_knows_the_pin_sets_the_capacity_on_record(installer: InstallerClient) -> None:
+    told = answer(installer, json.dumps(GOOD).encode())
     assert told["ok"], told
     assert (told["result"]["circuit_capacity_ma"], told["result"]["right"]) == (16_000, "PIN")
-    assert capacity(desk) == 16_000
-    assert desk.office.seal_state(load_board("simulated")) == "intact"
-    entry = desk.office.trail().entries[-1]
+    assert capacity(installer) == 16_000
+    assert installer.box_settings.seal_state(load_board("simulated")) == "intact"
+    entry = installer.box_settings.trail().entries[-1]
     assert entry["name"].startswith("Ann (uid ")
     assert (entry["what"], entry["right"]) == ("capacity", "PIN")
 
@@ -75,36 +75,40 @@ def test_who_knows_the_pin_sets_the_capacity_on_record(desk: Desk) -> None:
         ({"clear": "installer"}, "and nothing else"),
     ],
 )
-def test_everything_else_is_refused_and_changes_nothing(desk: Desk, changes: dict[str, Any], words: str) -> None:
-    told = answer(desk, json.dumps({**GOOD, **changes}).encode())
+def test_everything_else_is_refused_and_changes_nothing(
+    installer: InstallerClient, changes: dict[str, Any], words: str
+) -> None:
+    told = answer(installer, json.dumps({**GOOD, **changes}).encode())
     assert not told["ok"]
     assert words in told["error"]
-    assert capacity(desk) == 32_000
+    assert capacity(installer) == 32_000
 
 
 @pytest.mark.parametrize("request_line", [b"", b"{", b"[]", b"\xff", b"x" * 5_000])
-def test_garbage_is_answered(desk: Desk, request_line: bytes) -> None:
-    assert "request:" in answer(desk, request_line)["error"]
+def test_garbage_is_answered(installer: InstallerClient, request_line: bytes) -> None:
+    assert "request:" in answer(installer, request_line)["error"]
 
 
-def test_a_pin_alone_is_checked_and_changes_nothing(desk: Desk) -> None:
-    entries = len(desk.office.trail().entries)
-    assert answer(desk, b'{"name": "web page", "pin": "480213"}') == {"ok": True, "result": {"right": "PIN"}}
-    assert len(desk.office.trail().entries) == entries
-    told = answer(desk, b'{"name": "web page", "pin": "111222"}')
+def test_a_pin_alone_is_checked_and_changes_nothing(installer: InstallerClient) -> None:
+    entries = len(installer.box_settings.trail().entries)
+    assert answer(installer, b'{"name": "web page", "pin": "480213"}') == {"ok": True, "result": {"right": "PIN"}}
+    assert len(installer.box_settings.trail().entries) == entries
+    told = answer(installer, b'{"name": "web page", "pin": "111222"}')
     assert (told["ok"], "the PIN is wrong" in told["error"]) == (False, True)
-    entry = desk.office.trail().entries[-1]
+    entry = installer.box_settings.trail().entries[-1]
     assert (entry["what"], entry["wish"]) == ("refused", "check of the PIN")
-    assert not answer(desk, b'{"name": "web page", "pin": 480213}')["ok"]
-    assert capacity(desk) == 32_000
+    assert not answer(installer, b'{"name": "web page", "pin": 480213}')["ok"]
+    assert capacity(installer) == 32_000
 
 
-def asked_of_the_box(desk: Desk, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def asked_of_the_box(
+    installer: InstallerClient, request: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the service's answer, and what it asked of the box, which says yes to everything."""
     heard: list[dict[str, Any]] = []
-    desk.places.run_dir.mkdir()
+    installer.paths.run_dir.mkdir()
     with closing(socket.socket(socket.AF_UNIX)) as box:
-        box.bind(str(desk.places.control_socket))
+        box.bind(str(installer.paths.control_socket))
         box.listen()
 
         def say_yes() -> None:
@@ -118,34 +122,34 @@ def asked_of_the_box(desk: Desk, request: dict[str, Any]) -> tuple[dict[str, Any
 
         node = threading.Thread(target=say_yes)
         node.start()
-        told = answer(desk, json.dumps(request).encode())
+        told = answer(installer, json.dumps(request).encode())
         box.shutdown(socket.SHUT_RDWR)
         node.join()
     return told, heard[0] if heard else None
 
 
 @pytest.mark.hazard("H-03")
-def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(desk: Desk) -> None:
-    told, asked = asked_of_the_box(desk, {"clear": "installer", "name": "Ann", "pin": "480213"})
+def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(installer: InstallerClient) -> None:
+    told, asked = asked_of_the_box(installer, {"clear": "installer", "name": "Ann", "pin": "480213"})
     assert told == {"ok": True, "result": {"right": "PIN"}}
     assert asked is not None
     assert (asked["command"], asked["role"]) == ("clear", "installer")
-    clock, key = HandClock(), read_key(desk.office.folder)
+    clock, key = HandClock(), read_key(installer.box_settings.folder)
     assert key is not None
     assert Clearance(**asked["clearance"]) == make_clearance(key, clock.machine_boot, clock.monotonic_ns())
-    assert [desk.office.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
+    assert [installer.box_settings.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
 
 
 @pytest.mark.hazard("H-03")
 @pytest.mark.parametrize(
     ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"clear": "user"}, "clear: 'user' is not allowed")]
 )
-def test_nobody_else_has_the_box_asked(desk: Desk, changes: dict[str, Any], words: str) -> None:
-    told, asked = asked_of_the_box(desk, {"clear": "installer", "name": "Ann", "pin": "480213", **changes})
+def test_nobody_else_has_the_box_asked(installer: InstallerClient, changes: dict[str, Any], words: str) -> None:
+    told, asked = asked_of_the_box(installer, {"clear": "installer", "name": "Ann", "pin": "480213", **changes})
     assert words in told["error"]
     assert asked is None
 
 
-def test_a_box_that_does_not_run_is_told_as_that(desk: Desk) -> None:
-    told = answer(desk, json.dumps({"clear": "installer", "name": "Ann", "pin": "480213"}).encode())
+def test_a_box_that_does_not_run_is_told_as_that(installer: InstallerClient) -> None:
+    told = answer(installer, json.dumps({"clear": "installer", "name": "Ann", "pin": "480213"}).encode())
     assert "no box is running" in told["error"]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evse_pi.paths import places
+from evse_pi.paths import resolve_paths
 
 
 def test_an_explicit_folder_keeps_its_sockets_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVSE_PI_STATE_DIR", "/elsewhere")
-    chosen = places(tmp_path)
+    chosen = resolve_paths(tmp_path)
     assert chosen.state_dir == tmp_path
     assert chosen.control_socket == tmp_path / "run" / "control.sock"
 
@@ -19,7 +19,7 @@ def test_an_explicit_folder_keeps_its_sockets_inside_it(tmp_path: Path, monkeypa
 def test_the_environment_names_the_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVSE_PI_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("EVSE_PI_RUN_DIR", str(tmp_path / "sockets"))
-    assert places().simulator_socket == tmp_path / "sockets" / "simulator.sock"
+    assert resolve_paths().simulator_socket == tmp_path / "sockets" / "simulator.sock"
 
 
 def test_without_a_hint_it_is_the_users_own_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,9 +27,9 @@ def test_without_a_hint_it_is_the_users_own_box(tmp_path: Path, monkeypatch: pyt
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     if not Path("/run/evse-pi").is_dir():
-        assert places().state_dir == tmp_path / "evse-pi"
+        assert resolve_paths().state_dir == tmp_path / "evse-pi"
 
 
 def test_a_path_too_long_for_a_socket_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"run-dir: .* at most"):
-        places(Path("/" + "long/" * 30))
+        resolve_paths(Path("/" + "long/" * 30))

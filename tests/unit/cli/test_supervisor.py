@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from evse_pi.run.process_supervisor import Service, Supervisor
+from evse_pi.run.process_supervisor import ProcessSupervisor, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ time.sleep(60)
 
 def supervise(services: list[Service], folder: Path, until: Callable[[], bool]) -> list[str]:
     said: list[str] = []
-    supervisor = Supervisor(services, folder, said.append)
+    supervisor = ProcessSupervisor(services, folder, said.append)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop_when() -> None:

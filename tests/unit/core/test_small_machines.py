@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from evse_pi.core.cable_coding import Cable
-from evse_pi.core.contactor_monitor import Supervision
+from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.faults import Fault
 from evse_pi.core.io_records import Inputs, PilotOutput
 from evse_pi.core.lease import Lease
 from evse_pi.core.limits import Limit, Offer, tightest
-from evse_pi.core.lock_control import Lock
+from evse_pi.core.lock_control import LockControl
 from evse_pi.core.machine_settings import DEFAULT_TEMPERATURE, WakeUp
 from evse_pi.core.overcurrent import Overcurrent
-from evse_pi.core.pilot_monitor import CableObservation, Observation
-from evse_pi.core.rcd_monitor import Rcd, RcdStage
+from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
+from evse_pi.core.rcd_monitor import RcdMonitor, RcdStage
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.selftest import SelfTest, Stage
 from evse_pi.core.states import LimitSource, PilotMode, PilotState
@@ -252,7 +252,7 @@ def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures, limit_ma
 
 
 def test_a_contactor_is_given_its_time_and_then_judged():
-    opened = Supervision(closed=True).order(0, closed=False, loaded=False)
+    opened = ContactorMonitor(closed=True).order(0, closed=False, loaded=False)
     assert not opened.watch(10 * MS, True, None, PLAIN_BOARD).faults(10 * MS)
     late = opened.watch(20 * MS, True, None, PLAIN_BOARD)
     assert not late.faults(49 * MS)
@@ -262,7 +262,7 @@ def test_a_contactor_is_given_its_time_and_then_judged():
 
 @pytest.mark.hazard("H-03")
 def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor():
-    late = Supervision().watch(30 * MS, False, True, FULL_BOARD)
+    late = ContactorMonitor().watch(30 * MS, False, True, FULL_BOARD)
     assert late.faults(60 * MS) == {Fault.CONTACTOR_WELDED}
 
 
@@ -271,25 +271,25 @@ def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor():
     ("mirror", "live", "dead"), [(False, False, True), (True, False, False), (False, True, False), (None, False, False)]
 )
 def test_dead_is_what_every_fitted_sensor_says(mirror, live, dead):
-    opened = Supervision(closed=True).order(0, closed=False, loaded=False)
+    opened = ContactorMonitor(closed=True).order(0, closed=False, loaded=False)
     assert not opened.watch(10 * MS, mirror, live, FULL_BOARD).dead
     assert opened.watch(20 * MS, mirror, live, FULL_BOARD).dead is dead
 
 
 def test_the_same_order_again_changes_nothing():
-    opened = Supervision()
+    opened = ContactorMonitor()
     assert opened.order(5, closed=False, loaded=True) is opened
 
 
 def test_voltage_that_vanishes_under_a_closed_contactor_is_a_dry_contact():
-    closed = Supervision().order(0, closed=True, loaded=False).watch(30 * MS, True, False, FULL_BOARD)
+    closed = ContactorMonitor().order(0, closed=True, loaded=False).watch(30 * MS, True, False, FULL_BOARD)
     assert closed.faults(60 * MS) == {Fault.CONTACTOR_FAILED_TO_CLOSE}
     assert closed.cycles == 1
 
 
 @pytest.mark.parametrize(("mirror", "live", "made"), [(True, True, True), (True, False, False), (None, True, False)])
 def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror, live, made):
-    ordered = Supervision().order(0, closed=True, loaded=False)
+    ordered = ContactorMonitor().order(0, closed=True, loaded=False)
     assert not ordered.made
     seen = ordered.watch(10 * MS, mirror, live, FULL_BOARD)
     assert seen.made is made
@@ -299,7 +299,7 @@ def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror, live,
 
 def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over():
     board = replace(PLAIN_BOARD, mirror_fitted=False, load_sense_fitted=False, contactor_pull_in_ns=30 * MS)
-    ordered = Supervision().order(0, closed=True, loaded=False)
+    ordered = ContactorMonitor().order(0, closed=True, loaded=False)
     assert not ordered.watch(20 * MS, None, None, board).made
     assert ordered.watch(30 * MS, None, None, board).made
 
@@ -309,7 +309,7 @@ def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over():
 
 def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty():
     output = PilotOutput(PilotMode.PWM, 960_000)
-    seen = Observation()
+    seen = PilotMonitor()
     for tick in range(110):
         seen = seen.advance(tick * 10 * MS, reading(6_000, None, 960_000), output)
     assert seen.state is PilotState.C
@@ -318,7 +318,7 @@ def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty():
 
 def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
     output = PilotOutput(PilotMode.HIGH, 0)
-    seen = Observation()
+    seen = PilotMonitor()
     for tick in range(3):
         seen = seen.advance(tick * 10 * MS, reading(9_000, None, 1_000_000), output)
     assert seen.state is PilotState.B
@@ -329,14 +329,14 @@ def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
 
 def test_a_window_that_stays_garbled_never_counts_as_seen():
     output = PilotOutput(PilotMode.HIGH, 0)
-    seen = Observation()
+    seen = PilotMonitor()
     for tick in range(300):
         seen = seen.advance(tick * 10 * MS, None, output)
     assert seen.faults(3 * S, closed=False) == {Fault.PILOT_ADC_FAILED}
 
 
 def test_a_cable_that_flickers_is_not_believed():
-    seen = CableObservation()
+    seen = CableMonitor()
     for tick in range(100):
         seen = seen.advance(tick * 10 * MS, 220 if tick % 10 else 680, connected=False)
         assert seen.accepted is Cable.NONE
@@ -349,7 +349,7 @@ def test_a_cable_that_flickers_is_not_believed():
 
 
 def test_a_reset_that_does_not_help_leaves_the_trip():
-    rcd = Rcd().advance(0, tripped=True, closed_ns=None).reset(1, by_user=True)
+    rcd = RcdMonitor().advance(0, tripped=True, closed_ns=None).reset(1, by_user=True)
     for tick in range(200):
         rcd = rcd.advance(tick * 10 * MS, tripped=True, closed_ns=None)
     assert rcd.stage is RcdStage.IDLE
@@ -357,7 +357,7 @@ def test_a_reset_that_does_not_help_leaves_the_trip():
 
 
 def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosures_back():
-    early = Rcd(reclosures=3).advance(1 * S, tripped=True, closed_ns=0)
+    early = RcdMonitor(reclosures=3).advance(1 * S, tripped=True, closed_ns=0)
     assert not early.reclosable(9_000 * S, 4)
     reset = early.reset(2 * S, by_user=True)
     assert (reset.locked_out, reset.reclosures) == (False, 0)
@@ -367,7 +367,7 @@ def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosure
 
 
 def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
-    rcd = Rcd().test(0)
+    rcd = RcdMonitor().test(0)
     now = 0
     for tripped in [False] * 12 + [False, False, True] * 10:
         now += 10 * MS
@@ -379,14 +379,14 @@ def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
 
 
 def test_a_lock_that_already_is_where_it_should_be_is_not_driven():
-    lock = Lock().advance(0, True, True)
+    lock = LockControl().advance(0, True, True)
     assert lock.motor is None
     assert lock.holding
     assert lock.advance(1, True, True) is lock
 
 
 def test_a_lock_that_gave_up_waits_for_somebody():
-    lock, now = Lock(), 0
+    lock, now = LockControl(), 0
     while not lock.failed:
         lock, now = lock.advance(now, True, False), now + 10 * MS
     assert lock.advance(now + 60 * S, True, False) is lock
@@ -412,9 +412,11 @@ def test_a_self_test_whose_device_is_never_tested_ends_by_itself():
     settings = settings_for(FULL_BOARD)
     tests = SelfTest(Stage.RCD, since_ns=0)
     idle = Inputs(now_ns=1 * S, pilot=None, demand=None)
-    assert tests.advance(idle, Observation(), CableObservation(), Rcd(), settings) is tests
+    assert tests.advance(idle, PilotMonitor(), CableMonitor(), RcdMonitor(), settings) is tests
     late = replace(idle, now_ns=2 * S)
-    assert tests.advance(late, Observation(), CableObservation(), Rcd(), settings).failed == {Fault.SELF_TEST_FAILED}
+    assert tests.advance(late, PilotMonitor(), CableMonitor(), RcdMonitor(), settings).failed == {
+        Fault.SELF_TEST_FAILED
+    }
 
 
 def test_a_request_during_a_run_does_not_begin_another():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.core.faults import Fault
 from evse_pi.core.limits import Limit
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -628,18 +628,18 @@ async def test_nothing_is_reported_while_nothing_happens() -> None:
 
 
 async def test_without_a_controller_the_owner_governs_and_the_cluster_asks_for_nothing() -> None:
-    evse = await bench(governed=False)
+    evse = await bench(commissioned=False)
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
     assert set(evse.charger.asks) == {LimitSource.OWNER}
     assert evse.state.maximum_charge_current == 32_000
-    evse.charger.ask(Ask(LimitSource.OWNER, permitted=False))
+    evse.charger.ask(LimitRequest(LimitSource.OWNER, permitted=False))
     evse.server.refresh()
     assert [evse.state.supply_state, evse.state.maximum_charge_current] == [SupplyState.DISABLED, 0]
-    evse.charger.ask(Ask(LimitSource.OWNER))
-    evse.governed = True
+    evse.charger.ask(LimitRequest(LimitSource.OWNER))
+    evse.commissioned = True
     evse.server.refresh()
     assert evse.state.supply_state == SupplyState.DISABLED, "a new controller has permitted nothing yet"
-    evse.governed = False
+    evse.commissioned = False
     evse.server.refresh()
     assert set(evse.charger.asks) == {LimitSource.OWNER}
 

@@ -6,7 +6,7 @@ import pytest
 
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause
-from evse_pi.charging.schedule import Standing
+from evse_pi.charging.schedule import PlanStatus
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.matter.wire.status_code import Status
@@ -160,7 +160,7 @@ async def test_an_explicit_start_within_the_plan_is_not_delayed() -> None:
     bench.targets(("18:35", None, 8 * KWH))
     bench.charger.pilot(PilotState.B)
     bench.enable()
-    assert bench.planner.plan.standing is Standing.BEGUN
+    assert bench.planner.plan.status is PlanStatus.BEGUN
     assert bench.ask(DELAY) is None
     assert bench.ask(SCHEDULE) is None
 
@@ -183,7 +183,7 @@ async def test_what_cannot_be_ready_starts_at_once_and_says_so() -> None:
     bench = await planned()
     bench.targets(("19:00", None, 60 * KWH))
     bench.charger.pilot(PilotState.B)
-    assert bench.planner.plan.standing is Standing.LATE
+    assert bench.planner.plan.status is PlanStatus.LATE
     assert bench.next_charge == ("2026-01-07T18:00:00", "2026-01-07T19:00:00", 60 * KWH, None)
     assert bench.evse.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
     assert bench.ask(SCHEDULE) is None
@@ -237,7 +237,7 @@ async def test_without_a_trusted_clock_nothing_waits_and_nothing_is_shown() -> N
     bench = await planned()
     bench.clock.now_s = None
     bench.charger.pilot(PilotState.B)
-    assert bench.planner.plan.standing is Standing.NO_CLOCK
+    assert bench.planner.plan.status is PlanStatus.NO_CLOCK
     assert bench.ask(SCHEDULE) is None
     assert bench.next_charge == NOTHING
 

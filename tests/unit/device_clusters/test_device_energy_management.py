@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evse_pi.charging.demand_arbiter import Lapse
+from evse_pi.charging.demand_arbiter import ExpiryPolicy
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
 from evse_pi.core.limits import Limit
@@ -147,7 +147,7 @@ async def test_the_box_is_asked_for_the_current_that_gives_the_power(power_mw: i
     bench.adjust(power_mw, 60)
     ask = bench.ask(ADJUSTMENT)
     assert ask is not None
-    assert (ask.permitted, ask.limit_ma, ask.lapse) == (True, limit_ma, Lapse.STOPPED)
+    assert (ask.permitted, ask.limit_ma, ask.lapse) == (True, limit_ma, ExpiryPolicy.STOPPED)
     assert ask.until_ns == bench.charger.view().now_ns + 60 * SECOND
 
 

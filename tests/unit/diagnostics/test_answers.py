@@ -19,7 +19,7 @@ from evse_pi.core.faults import Clear, Fault
 from evse_pi.core.states import Reason
 from evse_pi.diagnostics.counters import Counters, recalled, saved, view
 from evse_pi.diagnostics.image import HEIGHT, WIDTH, picture
-from evse_pi.diagnostics.node_unreachable import orphaned
+from evse_pi.diagnostics.node_unreachable import explain_without_node
 from evse_pi.diagnostics.scope import scope_view
 from evse_pi.diagnostics.timing_report import timing_view
 from evse_pi.node.status import fault_view
@@ -46,7 +46,9 @@ def test_all_that_is_shown_of_a_fault_fits_80_columns(tmp_path: Path) -> None:
     scoped = scope_lines(scope_view(ring.frames(64), ring.windows(), ring.header()))
     box.do("remove_diode")
     box.wait(4)
-    faults = [{**fault_view(record), "recording": "000001-pilot_diode.json.gz"} for record in box.box.chronicle.faults]
+    faults = [
+        {**fault_view(record), "recording": "000001-pilot_diode.json.gz"} for record in box.box.event_recorder.faults
+    ]
     shown = [
         *charging,
         *scoped,
@@ -99,13 +101,13 @@ def test_without_a_node_the_ring_tells_who_is_missing(tmp_path: Path) -> None:
     box = DiagnosedBox(tmp_path).charging()
     ring = Ring(lambda: memoryview(box.world.black_box))
     now_ns = box.world.clock.now_ns
-    told = orphaned(ring.frames(2), ring.header(), now_ns)
+    told = explain_without_node(ring.frames(2), ring.header(), now_ns)
     assert told is not None
     assert told["findings"][0]["name"] == "NODE_SILENT"
     assert "charges" in told["findings"][0]["what"]
-    dead = orphaned(ring.frames(2), ring.header(), now_ns + 60_000_000_000)
+    dead = explain_without_node(ring.frames(2), ring.header(), now_ns + 60_000_000_000)
     assert dead is not None
     assert "ended without a word 60 s ago" in dead["paragraph"]
-    assert orphaned([], ring.header(), now_ns) is None
+    assert explain_without_node([], ring.header(), now_ns) is None
     with pytest.raises(FileNotFoundError):
         Ring(RingFile(tmp_path / "none")).frames(1)

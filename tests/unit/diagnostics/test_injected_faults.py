@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource
-from evse_pi.diagnostics.node_unreachable import orphaned
+from evse_pi.diagnostics.node_unreachable import explain_without_node
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.recorder.reader import Ring
 from evse_pi.recorder.recording import load
@@ -105,7 +105,7 @@ def low_limit(box: DiagnosedBox) -> None:
 
 def delayed(box: DiagnosedBox) -> None:
     until_ns = box.world.clock.now_ns + 600 * SECOND
-    box.box.book.put(Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
+    box.box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
     box.world.node.permit(box.world.clock.now_ns, permitted=False)
 
 
@@ -246,7 +246,7 @@ def test_a_node_that_hangs_is_named_as_such_by_what_the_safety_process_recorded(
     gone(box)
     box.wait(3)
     ring = Ring(lambda: memoryview(box.world.black_box))
-    told = orphaned(ring.frames(2), ring.header(), box.world.clock.now_ns, hangs=True)
+    told = explain_without_node(ring.frames(2), ring.header(), box.world.clock.now_ns, hangs=True)
     assert told is not None
     (found,) = told["findings"]
     assert (told["verdict"], found["name"]) == ("FAULT", "NODE_HANGS")
@@ -261,7 +261,7 @@ def test_a_fault_leaves_a_recording_that_replays_to_the_same_decisions(name: str
     case.inject(box)
     box.wait(case.seconds + 4)
     box.save()
-    (file,) = box.shelf.names()
+    (file,) = box.archive.names()
     recording = load(tmp_path / file)
     assert recording.about["fault"] == case.name
     replayed = list(steps(recording))

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from evse_pi.core.faults import Fault
-from evse_pi.recorder.archive import KEPT, MAX_FILE_BYTES, Shelf
-from evse_pi.recorder.keyframe import PortraitError, portrait, restore
+from evse_pi.recorder.archive import KEPT, MAX_FILE_BYTES, RecordingArchive
+from evse_pi.recorder.keyframe import KeyframeError, from_plain, to_plain
 from evse_pi.recorder.recording import Recording, RecordingError, encoded, load, recording_of
 from evse_pi.recorder.replay import decisions, differences, steps
 from evse_pi.recorder.ring import RING_BYTES, RingError, contents_of, header_of
-from evse_pi.sim.harness.virtual_box import World, WorldSettings
+from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from tests.support.diagnosed_box import DiagnosedBox
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "data" / "recordings").glob("*.json.gz"))
@@ -71,13 +71,13 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
 
 def test_a_portrait_of_another_version_is_refused_by_name() -> None:
     state = load(RECORDINGS[0]).state()
-    drawn = portrait(state)
-    assert restore(json.loads(json.dumps(drawn))) == state
+    drawn = to_plain(state)
+    assert from_plain(json.loads(json.dumps(drawn))) == state
     drawn["watch"]["pilot"]["colour"] = 3
-    with pytest.raises(PortraitError, match="colour"):
-        restore(drawn)
-    with pytest.raises(PortraitError, match="Painter"):
-        restore({"is": "Painter"})
+    with pytest.raises(KeyframeError, match="colour"):
+        from_plain(drawn)
+    with pytest.raises(KeyframeError, match="Painter"):
+        from_plain({"is": "Painter"})
 
 
 def test_a_slot_that_is_half_written_counts_as_absent(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_slot_that_is_half_written_counts_as_absent(tmp_path: Path) -> None:
 
 
 def test_a_new_life_of_the_process_keeps_the_last_seconds_of_the_old_one(tmp_path: Path) -> None:
-    world = World(WorldSettings(DiagnosedBox(tmp_path).world.settings.board, records=True))
+    world = VirtualBox(VirtualBoxSettings(DiagnosedBox(tmp_path).world.settings.board, records=True))
     world.wait(3_000_000_000)
     world.kill()
     world.wait(2_000_000_000)  # dead, then started again
@@ -112,13 +112,13 @@ def test_bytes_that_are_no_ring_are_refused() -> None:
 
 
 def test_the_shelf_keeps_the_newest_and_gives_up_what_is_too_long(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "recordings")
+    archive = RecordingArchive(tmp_path / "recordings")
     for number in range(KEPT + 3):
-        assert shelf.put(f"{number:06}-x.json.gz", b"x")
-    assert len(shelf.names()) == KEPT
-    assert shelf.names()[0] == "000003-x.json.gz"
-    assert shelf.put("999999-y.json.gz", bytes(MAX_FILE_BYTES + 1))
-    assert "999999-y.json.gz" not in shelf.names()
+        assert archive.put(f"{number:06}-x.json.gz", b"x")
+    assert len(archive.names()) == KEPT
+    assert archive.names()[0] == "000003-x.json.gz"
+    assert archive.put("999999-y.json.gz", bytes(MAX_FILE_BYTES + 1))
+    assert "999999-y.json.gz" not in archive.names()
 
 
 def test_a_disk_that_takes_nothing_leaves_the_recording_waiting(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_disk_that_takes_nothing_leaves_the_recording_waiting(tmp_path: Path) 
     assert "RECORDINGS" in {finding["name"] for finding in box.why()["findings"]}
     (tmp_path / "recordings").unlink()
     box.save()
-    assert len(box.shelf.names()) == 1
+    assert len(box.archive.names()) == 1
     assert box.diagnosis.notices == []
 
 
@@ -145,5 +145,5 @@ def test_a_fault_that_comes_and_goes_fills_no_shelf_and_hides_no_other(tmp_path:
     box.do("press_stop")
     box.wait(4)
     box.save()
-    assert len([name for name in box.shelf.names() if "ventilation" in name]) == 1
-    assert [name for name in box.shelf.names() if "emergency_stop" in name]
+    assert len([name for name in box.archive.names() if "ventilation" in name]) == 1
+    assert [name for name in box.archive.names() if "emergency_stop" in name]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from evse_pi.charging.history_rows import Row, setting_row
-from evse_pi.charging.write_queue import BURST, Journal
+from evse_pi.charging.write_queue import BURST, WriteQueue
 from hal.units import SECOND
 
 
@@ -10,7 +10,7 @@ def row(value: int, name: str = "n") -> Row:
 
 
 def test_an_urgent_row_is_due_at_once_and_takes_the_others_along() -> None:
-    journal = Journal(0)
+    journal = WriteQueue(0)
     journal.note(row(1))
     assert journal.take(10 * SECOND) == []
     journal.note(row(2, "m"), urgent=True)
@@ -19,21 +19,21 @@ def test_an_urgent_row_is_due_at_once_and_takes_the_others_along() -> None:
 
 
 def test_what_is_not_urgent_waits_five_minutes() -> None:
-    journal = Journal(0)
+    journal = WriteQueue(0)
     journal.note(row(1))
     assert journal.take(300 * SECOND - 1) == []
     assert journal.take(300 * SECOND) == [row(1)]
 
 
 def test_only_the_newest_version_of_a_row_is_written() -> None:
-    journal = Journal(0)
+    journal = WriteQueue(0)
     journal.note(row(1), urgent=True)
     journal.note(row(2))
     assert journal.take(0) == [row(2)]
 
 
 def test_a_box_that_flaps_all_day_writes_once_a_minute() -> None:
-    journal, writes = Journal(0), 0
+    journal, writes = WriteQueue(0), 0
     for second in range(86_400):
         journal.note(row(second), urgent=True)
         writes += bool(journal.take(second * SECOND))
@@ -41,7 +41,7 @@ def test_a_box_that_flaps_all_day_writes_once_a_minute() -> None:
 
 
 def test_everything_can_be_taken_at_the_end() -> None:
-    journal = Journal(0)
+    journal = WriteQueue(0)
     journal.note(row(1))
     assert journal.take(0, all_rows=True) == [row(1)]
     assert journal.take(0, all_rows=True) == []

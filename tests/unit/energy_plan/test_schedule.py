@@ -9,11 +9,11 @@ import pytest
 from evse_pi.charging.schedule import (
     LOOK_AHEAD_S,
     SLACK_S,
-    Prospect,
-    Standing,
+    PlanningInput,
+    PlanStatus,
     available_power_mw,
     goes_by_soc,
-    pursue,
+    plan_charging,
 )
 from evse_pi.charging.targets import Due, Target
 from hal.units import Millivolts, MilliwattHours, Milliwatts
@@ -33,153 +33,169 @@ def soc(percent: int, hours: float, kwh: float | None = None) -> Due:
     return Due(NOW_S + int(hours * HOUR), Target(0, percent, energy_mwh))
 
 
-def prospect(*dues: Due, **changes: object) -> Prospect:
-    return replace(Prospect(NOW_S, dues, 1, 0, NINE_KW, 600), **changes)  # type: ignore[arg-type]
+def planning_input(*dues: Due, **changes: object) -> PlanningInput:
+    return replace(PlanningInput(NOW_S, dues, 1, 0, NINE_KW, 600), **changes)  # type: ignore[arg-type]
 
 
 TABLE = {
-    "8.1 kWh in the battery are 9 kWh from the socket, one hour": (prospect(added(8.1, 5)), Standing.WAITING, 4 * HOUR),
+    "8.1 kWh in the battery are 9 kWh from the socket, one hour": (
+        planning_input(added(8.1, 5)),
+        PlanStatus.WAITING,
+        4 * HOUR,
+    ),
     "half the power takes twice as long": (
-        prospect(added(8.1, 5), power_mw=NINE_KW // 2),
-        Standing.WAITING,
+        planning_input(added(8.1, 5), power_mw=NINE_KW // 2),
+        PlanStatus.WAITING,
         3 * HOUR,
     ),
-    "a wider window starts earlier": (prospect(added(8.1, 5), window_s=4_200), Standing.WAITING, 4 * HOUR - 3_600),
-    "without a window only the slack is kept": (prospect(added(8.1, 5), window_s=0), Standing.WAITING, 4 * HOUR + 600),
+    "a wider window starts earlier": (
+        planning_input(added(8.1, 5), window_s=4_200),
+        PlanStatus.WAITING,
+        4 * HOUR - 3_600,
+    ),
+    "without a window only the slack is kept": (
+        planning_input(added(8.1, 5), window_s=0),
+        PlanStatus.WAITING,
+        4 * HOUR + 600,
+    ),
     "what is missing to a state of charge": (
-        prospect(soc(80, 5), soc_percent=60, capacity_mwh=40_500_000),
-        Standing.WAITING,
+        planning_input(soc(80, 5), soc_percent=60, capacity_mwh=40_500_000),
+        PlanStatus.WAITING,
         4 * HOUR,
     ),
     "a known state of charge goes before the energy": (
-        prospect(soc(80, 5, 30), soc_percent=60, capacity_mwh=40_500_000),
-        Standing.WAITING,
+        planning_input(soc(80, 5, 30), soc_percent=60, capacity_mwh=40_500_000),
+        PlanStatus.WAITING,
         4 * HOUR,
     ),
-    "an unknown state of charge falls back on the energy": (prospect(soc(80, 5, 8.1)), Standing.WAITING, 4 * HOUR),
+    "an unknown state of charge falls back on the energy": (
+        planning_input(soc(80, 5, 8.1)),
+        PlanStatus.WAITING,
+        4 * HOUR,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_charging_starts_as_late_as_possible(name: str) -> None:
-    given, standing, before_slack_s = TABLE[name]
-    _, plan = pursue(None, given)
-    assert (plan.standing, plan.start_s) == (standing, NOW_S + before_slack_s - SLACK_S - 600)
+    given, status, before_slack_s = TABLE[name]
+    _, plan = plan_charging(None, given)
+    assert (plan.status, plan.start_s) == (status, NOW_S + before_slack_s - SLACK_S - 600)
     assert plan.holds
 
 
 def test_with_the_usual_window_the_start_is_900_s_before_the_duration_alone_would_have_it() -> None:
-    _, plan = pursue(None, prospect(added(8.1, 5)))
+    _, plan = plan_charging(None, planning_input(added(8.1, 5)))
     assert plan.start_s == NOW_S + 4 * HOUR - 900
 
 
 def test_a_target_that_cannot_be_reached_starts_at_once_and_says_so() -> None:
-    _, plan = pursue(None, prospect(added(50, 2)))
-    assert (plan.standing, plan.start_s, plan.delay_below_s) == (Standing.LATE, NOW_S, 0)
+    _, plan = plan_charging(None, planning_input(added(50, 2)))
+    assert (plan.status, plan.start_s, plan.delay_below_s) == (PlanStatus.LATE, NOW_S, 0)
 
 
 def test_a_full_vehicle_whose_charge_nobody_knows_starts_at_once() -> None:
-    _, plan = pursue(None, prospect(soc(100, 20)))
-    assert (plan.standing, plan.start_s, plan.delay_below_s) == (Standing.BEGUN, NOW_S, 0)
+    _, plan = plan_charging(None, planning_input(soc(100, 20)))
+    assert (plan.status, plan.start_s, plan.delay_below_s) == (PlanStatus.BEGUN, NOW_S, 0)
 
 
 @pytest.mark.parametrize("due", [added(0, 5), soc(80, 5)])
 def test_what_needs_no_energy_has_no_start_and_waits_for_the_next_target(due: Due) -> None:
-    _, plan = pursue(None, prospect(due, soc_percent=80, capacity_mwh=50_000_000))
-    assert (plan.standing, plan.start_s, plan.due) == (Standing.REACHED, None, due)
+    _, plan = plan_charging(None, planning_input(due, soc_percent=80, capacity_mwh=50_000_000))
+    assert (plan.status, plan.start_s, plan.due) == (PlanStatus.REACHED, None, due)
     assert plan.holds
 
 
 def test_without_current_there_is_no_start_and_nothing_is_held() -> None:
-    _, plan = pursue(None, prospect(added(8.1, 5), power_mw=Milliwatts(0)))
-    assert (plan.standing, plan.start_s, plan.holds) == (Standing.NO_POWER, None, False)
+    _, plan = plan_charging(None, planning_input(added(8.1, 5), power_mw=Milliwatts(0)))
+    assert (plan.status, plan.start_s, plan.holds) == (PlanStatus.NO_POWER, None, False)
 
 
 def test_without_targets_nothing_is_planned() -> None:
-    pursuit, plan = pursue(None, prospect())
-    assert pursuit is None
-    assert plan.standing is Standing.NOTHING
+    progress, plan = plan_charging(None, planning_input())
+    assert progress is None
+    assert plan.status is PlanStatus.NOTHING
 
 
 def test_less_current_while_waiting_starts_earlier() -> None:
-    pursuit, first = pursue(None, prospect(added(8.1, 5)))
-    _, second = pursue(pursuit, prospect(added(8.1, 5), power_mw=NINE_KW // 2))
+    progress, first = plan_charging(None, planning_input(added(8.1, 5)))
+    _, second = plan_charging(progress, planning_input(added(8.1, 5), power_mw=NINE_KW // 2))
     assert first.start_s is not None
     assert second.start_s == first.start_s - HOUR
 
 
 def test_a_charge_that_has_begun_goes_on_and_keeps_its_start() -> None:
-    pursuit, waiting = pursue(None, prospect(added(8.1, 5)))
+    progress, waiting = plan_charging(None, planning_input(added(8.1, 5)))
     assert waiting.start_s is not None
-    pursuit, begun = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s))
-    assert (begun.standing, begun.start_s, begun.delay_below_s) == (Standing.BEGUN, waiting.start_s, 600)
+    progress, begun = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s))
+    assert (begun.status, begun.start_s, begun.delay_below_s) == (PlanStatus.BEGUN, waiting.start_s, 600)
     for power_mw in (NINE_KW, NINE_KW * 2):
-        later = prospect(added(8.1, 5), now_s=waiting.start_s + 60, energy_mwh=100_000, power_mw=power_mw)
-        pursuit, plan = pursue(pursuit, later)
-        assert (plan.standing, plan.start_s, plan.delay_below_s) == (Standing.BEGUN, waiting.start_s, 0)
+        later = planning_input(added(8.1, 5), now_s=waiting.start_s + 60, energy_mwh=100_000, power_mw=power_mw)
+        progress, plan = plan_charging(progress, later)
+        assert (plan.status, plan.start_s, plan.delay_below_s) == (PlanStatus.BEGUN, waiting.start_s, 0)
 
 
 def test_a_charge_that_has_begun_says_when_less_current_makes_it_late() -> None:
-    pursuit, waiting = pursue(None, prospect(added(8.1, 5)))
-    pursuit, _ = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s))
-    _, plan = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, power_mw=NINE_KW // 4))
-    assert plan.standing is Standing.LATE
+    progress, waiting = plan_charging(None, planning_input(added(8.1, 5)))
+    progress, _ = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s))
+    _, plan = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, power_mw=NINE_KW // 4))
+    assert plan.status is PlanStatus.LATE
 
 
 def test_a_full_vehicle_is_asked_for_until_the_vehicle_itself_stops() -> None:
-    full = prospect(soc(100, 5), soc_percent=90, capacity_mwh=40_500_000)
-    pursuit, waiting = pursue(None, full)
+    full = planning_input(soc(100, 5), soc_percent=90, capacity_mwh=40_500_000)
+    progress, waiting = plan_charging(None, full)
     assert waiting.start_s is not None
     later = replace(full, now_s=waiting.start_s)
-    pursuit, _ = pursue(pursuit, later)
+    progress, _ = plan_charging(progress, later)
     for percent, now_s in ((99, waiting.start_s + 1_800), (100, NOW_S + 5 * HOUR - 1)):
-        pursuit, plan = pursue(pursuit, replace(later, now_s=now_s, soc_percent=percent))
+        progress, plan = plan_charging(progress, replace(later, now_s=now_s, soc_percent=percent))
         assert not plan.holds
-    _, other = pursue(None, prospect(soc(90, 5), soc_percent=90, capacity_mwh=40_500_000))
-    assert other.standing is Standing.REACHED
+    _, other = plan_charging(None, planning_input(soc(90, 5), soc_percent=90, capacity_mwh=40_500_000))
+    assert other.status is PlanStatus.REACHED
 
 
 def test_energy_stands_for_a_full_vehicle_whose_charge_nobody_knows() -> None:
-    _, plan = pursue(None, prospect(soc(100, 5, 8.1)))
-    assert (plan.standing, plan.start_s) == (Standing.WAITING, NOW_S + 4 * HOUR - 900)
+    _, plan = plan_charging(None, planning_input(soc(100, 5, 8.1)))
+    assert (plan.status, plan.start_s) == (PlanStatus.WAITING, NOW_S + 4 * HOUR - 900)
 
 
 def test_a_begun_charge_ends_when_the_energy_is_in() -> None:
-    pursuit, waiting = pursue(None, prospect(added(8.1, 5), energy_mwh=3 * KWH))
-    pursuit, _ = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, energy_mwh=3 * KWH))
-    _, almost = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, energy_mwh=12 * KWH - 1))
-    _, done = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, energy_mwh=12 * KWH))
-    assert (almost.standing, done.standing) == (Standing.BEGUN, Standing.REACHED)
+    progress, waiting = plan_charging(None, planning_input(added(8.1, 5), energy_mwh=3 * KWH))
+    progress, _ = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, energy_mwh=3 * KWH))
+    _, almost = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, energy_mwh=12 * KWH - 1))
+    _, done = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, energy_mwh=12 * KWH))
+    assert (almost.status, done.status) == (PlanStatus.BEGUN, PlanStatus.REACHED)
 
 
 def test_another_target_or_vehicle_is_planned_anew() -> None:
-    pursuit, waiting = pursue(None, prospect(added(8.1, 5)))
-    pursuit, _ = pursue(pursuit, prospect(added(8.1, 5), now_s=waiting.start_s, energy_mwh=KWH))
+    progress, waiting = plan_charging(None, planning_input(added(8.1, 5)))
+    progress, _ = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, energy_mwh=KWH))
     later = {"now_s": waiting.start_s, "energy_mwh": KWH}
-    assert pursue(pursuit, prospect(added(4.5, 5), **later))[1].standing is Standing.WAITING
-    assert pursue(pursuit, prospect(added(8.1, 9), **later))[1].standing is Standing.WAITING
-    other, _ = pursue(pursuit, prospect(added(8.1, 5), session=2, **later))
+    assert plan_charging(progress, planning_input(added(4.5, 5), **later))[1].status is PlanStatus.WAITING
+    assert plan_charging(progress, planning_input(added(8.1, 9), **later))[1].status is PlanStatus.WAITING
+    other, _ = plan_charging(progress, planning_input(added(8.1, 5), session=2, **later))
     assert other is not None
     assert (other.session, other.base_mwh) == (2, KWH)
 
 
 def test_a_second_target_close_by_starts_the_charge_earlier() -> None:
-    _, plan = pursue(None, prospect(added(8.1, 5), added(16.2, 6)))
+    _, plan = plan_charging(None, planning_input(added(8.1, 5), added(16.2, 6)))
     assert plan.start_s == NOW_S + 6 * HOUR - 3 * HOUR - 900
     assert plan.due == added(8.1, 5)
 
 
 def test_a_target_a_day_later_does_not() -> None:
-    _, plan = pursue(None, prospect(added(8.1, 5), added(200, 5 + LOOK_AHEAD_S / HOUR)))
+    _, plan = plan_charging(None, planning_input(added(8.1, 5), added(200, 5 + LOOK_AHEAD_S / HOUR)))
     assert plan.start_s == NOW_S + 4 * HOUR - 900
 
 
 def test_energy_for_a_second_target_is_not_charged_before_its_time() -> None:
     dues = (added(8.1, 5), added(8.1, 12))
-    pursuit, waiting = pursue(None, prospect(*dues))
-    pursuit, _ = pursue(pursuit, prospect(*dues, now_s=waiting.start_s))
-    _, plan = pursue(pursuit, prospect(*dues, now_s=waiting.start_s + HOUR, energy_mwh=9 * KWH))
-    assert (plan.standing, plan.start_s) == (Standing.REACHED, None)
+    progress, waiting = plan_charging(None, planning_input(*dues))
+    progress, _ = plan_charging(progress, planning_input(*dues, now_s=waiting.start_s))
+    _, plan = plan_charging(progress, planning_input(*dues, now_s=waiting.start_s + HOUR, energy_mwh=9 * KWH))
+    assert (plan.status, plan.start_s) == (PlanStatus.REACHED, None)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +203,7 @@ def test_energy_for_a_second_target_is_not_charged_before_its_time() -> None:
 )
 def test_the_delay_never_makes_a_charge_late(late_s: int, below_s: int) -> None:
     start_s = NOW_S + 4 * HOUR - 900
-    _, plan = pursue(None, prospect(added(8.1, 5), now_s=start_s + late_s))
+    _, plan = plan_charging(None, planning_input(added(8.1, 5), now_s=start_s + late_s))
     assert plan.delay_below_s == below_s
 
 

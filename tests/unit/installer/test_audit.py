@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.installer.audit import Mark, append, read_trail
+from evse_pi.installer.audit import AuditRef, append, read_trail
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_a_line_that_somebody_computed_anew_does_not_follow(three: Path) -> None
 def test_lines_cut_off_at_the_end_are_missed_by_the_mark(three: Path) -> None:
     mark = read_trail(three).newest
     assert mark is not None
-    assert Mark.of(str(mark)) == mark
+    assert AuditRef.of(str(mark)) == mark
     three.write_bytes(b"".join(lines_of(three)[:2]))
     assert read_trail(three).intact
     assert read_trail(three, [mark]).problems == ("entry 3, named in an installer's file, is missing",)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.installer.commissioning_report import MAX_VALUE, Page, Section, markdown, web_page
+from evse_pi.installer.commissioning_report import MAX_VALUE, ReportPage, ReportSection, markdown, web_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,12 @@ WORDY = ("Control pilot", "Record of changes")
 """Where names and reasons stand; the other values are of a few words."""
 
 
-def page(value: str, result: str = "PASSED: fit for service") -> Page:
-    return Page(
+def page(value: str, result: str = "PASSED: fit for service") -> ReportPage:
+    return ReportPage(
         result,
         result.startswith("PASSED"),
         tuple(
-            Section(
+            ReportSection(
                 heading, tuple((f"row {number}", value if heading in WORDY else value[:60]) for number in range(rows))
             )
             for heading, rows in SHAPE.items()

@@ -13,7 +13,7 @@ from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     NO_SHARED_TRUST_ROOTS,
     SESSION_ESTABLISHED,
-    Opcode,
+    SecureChannelOpcode,
     busy,
 )
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
@@ -58,7 +58,7 @@ def open_handshake(client: MatterInitiator) -> Exchange:
     return client.stack.initiate(client.handshake_session(), PROTOCOL_SECURE_CHANNEL)
 
 
-async def ask(exchange: Exchange, opcode: Opcode, fields: dict[int, Any]) -> Message:
+async def ask(exchange: Exchange, opcode: SecureChannelOpcode, fields: dict[int, Any]) -> Message:
     await exchange.send(opcode, tlv.encode(fields))
     return await exchange.receive()
 
@@ -123,8 +123,16 @@ async def test_resumption_needs_three_messages_and_keeps_the_peers_tags() -> Non
             before = len(network.sent)
             session = await client.case(MEMBER, NODE_ID)
             assert client.was_resumed
-            handshake = [opcode_of(sent) for sent in network.sent[before:] if opcode_of(sent) != Opcode.STANDALONE_ACK]
-            assert handshake == [Opcode.SIGMA1, Opcode.SIGMA2_RESUME, Opcode.STATUS_REPORT]
+            handshake = [
+                opcode_of(sent)
+                for sent in network.sent[before:]
+                if opcode_of(sent) != SecureChannelOpcode.STANDALONE_ACK
+            ]
+            assert handshake == [
+                SecureChannelOpcode.SIGMA1,
+                SecureChannelOpcode.SIGMA2_RESUME,
+                SecureChannelOpcode.STATUS_REPORT,
+            ]
             assert (await client.request(session, 2, b"hello")).payload == b"hello"
         assert len({established.accessor for established in device.established}) == 1
         assert len({established.attestation_challenge for established in device.established}) == 4
@@ -170,7 +178,7 @@ async def test_an_unconfirmed_resumption_makes_no_session_and_keeps_the_record()
     async with device_of(network) as device, client_of(network) as client:
         device.join(PLAIN)
         await client.case(MEMBER, NODE_ID)
-        network.passes = lambda sent: opcode_of(sent) != Opcode.STATUS_REPORT
+        network.passes = lambda sent: opcode_of(sent) != SecureChannelOpcode.STATUS_REPORT
         saved = dict(client.resumptions)
         with pytest.raises(Exception, match="none of 5"):
             await client.case(MEMBER, NODE_ID)
@@ -192,9 +200,9 @@ async def test_a_refused_resumption_makes_no_session() -> None:
         random = bytes(32)
         mic = case.resume_mic(secret, random, resumption_id, b"Sigma1_Resume", b"NCASE_SigmaS1")
         async with open_handshake(client) as exchange:
-            answer = await ask(exchange, Opcode.SIGMA1, sigma1(tag1=random, tag6=resumption_id, tag7=mic))
-            assert answer.opcode == Opcode.SIGMA2_RESUME
-            await exchange.send(Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+            answer = await ask(exchange, SecureChannelOpcode.SIGMA1, sigma1(tag1=random, tag6=resumption_id, tag7=mic))
+            assert answer.opcode == SecureChannelOpcode.SIGMA2_RESUME
+            await exchange.send(SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         await asyncio.sleep(1)
         assert len(device.established) == 1
 
@@ -206,7 +214,7 @@ async def test_a_fabric_removed_during_the_handshake_fails_it() -> None:
         fabric = device.join(PLAIN)
 
         def remove_at_sigma3(sent: Sent) -> bool:
-            if opcode_of(sent) == Opcode.SIGMA3 and device.fabrics.get(fabric.index):
+            if opcode_of(sent) == SecureChannelOpcode.SIGMA3 and device.fabrics.get(fabric.index):
                 device.fabrics.remove(fabric.index)
             return True
 
@@ -259,7 +267,7 @@ async def refusal_of_impostor(client: MatterInitiator, member: Member, destinati
     fields = sigma1(tag4=public_octets(key))
     async with open_handshake(client) as exchange:
         sent = tlv.encode(fields)
-        await exchange.send(Opcode.SIGMA1, sent)
+        await exchange.send(SecureChannelOpcode.SIGMA1, sent)
         answer = await exchange.receive()
         with pytest.raises(HandshakeError) as refused:
             await client._authenticate(exchange, sent, answer, key, Impostor(member), NODE_ID)
@@ -319,8 +327,8 @@ async def test_a_malformed_sigma1_is_refused(change: dict[str, Any]) -> None:
     async with device_of(network) as device, client_of(network) as client:
         device.join(PLAIN)
         async with open_handshake(client) as exchange:
-            answer = await ask(exchange, Opcode.SIGMA1, sigma1(**change))
-            assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+            answer = await ask(exchange, SecureChannelOpcode.SIGMA1, sigma1(**change))
+            assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         assert device.stack.sessions._reserved == set()
 
 
@@ -335,9 +343,9 @@ async def test_a_malformed_sigma3_is_refused(fields: dict[int, Any]) -> None:
     async with device_of(network) as device, client_of(network) as client:
         device.join(PLAIN)
         async with open_handshake(client) as exchange:
-            assert (await ask(exchange, Opcode.SIGMA1, sigma1())).opcode == Opcode.SIGMA2
-            answer = await ask(exchange, Opcode.SIGMA3, fields)
-            assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+            assert (await ask(exchange, SecureChannelOpcode.SIGMA1, sigma1())).opcode == SecureChannelOpcode.SIGMA2
+            answer = await ask(exchange, SecureChannelOpcode.SIGMA3, fields)
+            assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
 
 
 @virtual_time
@@ -347,7 +355,7 @@ async def test_more_handshakes_than_slots_are_told_to_wait() -> None:
         device.join(PLAIN)
         waiting = [open_handshake(client) for _ in range(case.MAX_HANDSHAKES)]
         for exchange in waiting:
-            assert (await ask(exchange, Opcode.SIGMA1, sigma1())).opcode == Opcode.SIGMA2
+            assert (await ask(exchange, SecureChannelOpcode.SIGMA1, sigma1())).opcode == SecureChannelOpcode.SIGMA2
         assert await refusal(client, MEMBER) == busy(case.BUSY_WAIT_MS)
         for exchange in waiting:
             await exchange.close()
@@ -363,7 +371,7 @@ async def test_an_initiator_that_dawdles_is_aborted_after_60_seconds() -> None:
         device.join(PLAIN)
         sleepy = {1: uint(3_600_000), 2: uint(3_600_000)}
         async with open_handshake(client) as exchange:
-            exchange.post(Opcode.SIGMA1, tlv.encode(sigma1(tag5=sleepy)))
+            exchange.post(SecureChannelOpcode.SIGMA1, tlv.encode(sigma1(tag5=sleepy)))
             await asyncio.sleep(0.0005)
             network.detach("client")
         await asyncio.sleep(59)
@@ -381,14 +389,14 @@ async def test_a_retransmitted_sigma2_is_the_same_bytes() -> None:
         lost: list[Sent] = []
 
         def lose_sigma2_twice(sent: Sent) -> bool:
-            if opcode_of(sent) == Opcode.SIGMA2 and len(lost) < 2:
+            if opcode_of(sent) == SecureChannelOpcode.SIGMA2 and len(lost) < 2:
                 lost.append(sent)
                 return False
             return True
 
         network.passes = lose_sigma2_twice
         assert (await client.case(MEMBER, NODE_ID)).is_secure
-        assert len({sent.datagram for sent in network.sent if opcode_of(sent) == Opcode.SIGMA2}) == 1
+        assert len({sent.datagram for sent in network.sent if opcode_of(sent) == SecureChannelOpcode.SIGMA2}) == 1
 
 
 @virtual_time

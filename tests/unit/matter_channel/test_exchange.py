@@ -14,8 +14,8 @@ from evse_pi.matter.channel.exchange import (
     Message,
     retransmission_delay_ms,
 )
-from evse_pi.matter.channel.secure_channel import Opcode
-from evse_pi.matter.channel.secure_session import Session, SessionParameters
+from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
+from evse_pi.matter.channel.secure_session import SecureSession, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
 from tests.support.channel_device import pair
@@ -67,14 +67,14 @@ class Bench:
 
     def headers(self, source: str) -> list[ProtocolHeader]:
         """Return the protocol headers of all that `source` sent."""
-        receiver: Session = self.there if source == "client" else self.here
+        receiver: SecureSession = self.there if source == "client" else self.here
         return [header_of(receiver, sent) for sent in self.network.sent if sent.source == source]
 
     def acks(self, source: str) -> list[ProtocolHeader]:
-        return [header for header in self.headers(source) if header.opcode == Opcode.STANDALONE_ACK]
+        return [header for header in self.headers(source) if header.opcode == SecureChannelOpcode.STANDALONE_ACK]
 
 
-def header_of(receiver: Session, sent: Sent) -> ProtocolHeader:
+def header_of(receiver: SecureSession, sent: Sent) -> ProtocolHeader:
     _, offset = MessageHeader.decode(sent.datagram)
     return ProtocolHeader.decode(receiver.open(sent.datagram, offset))[0]
 
@@ -90,7 +90,7 @@ async def test_request_and_answer_take_three_datagrams_for_the_answer_carries_th
             await exchange.send(REQUEST, b"ping")
             assert await exchange.receive() == Message(PROTOCOL_INTERACTION_MODEL, ANSWER, b"ping")
         await settle()
-        assert [header.opcode for header in bench.headers("client")] == [REQUEST, Opcode.STANDALONE_ACK]
+        assert [header.opcode for header in bench.headers("client")] == [REQUEST, SecureChannelOpcode.STANDALONE_ACK]
         (answer,) = bench.headers("server")
         request, _ = (MessageHeader.decode(sent.datagram)[0] for sent in bench.network.sent if sent.source == "client")
         assert (answer.acknowledged_counter, answer.needs_ack, answer.is_initiator) == (request.counter, True, False)

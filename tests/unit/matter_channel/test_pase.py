@@ -9,7 +9,7 @@ import pytest
 from evse_pi.matter.channel import pase, spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER
 from evse_pi.matter.channel.pase import PaseVerifier
-from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, Opcode, busy
+from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, SecureChannelOpcode, busy
 from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
@@ -49,7 +49,7 @@ def open_handshake(client: MatterInitiator) -> Exchange:
     return client.stack.initiate(client.handshake_session(), PROTOCOL_SECURE_CHANNEL)
 
 
-async def ask(exchange: Exchange, opcode: Opcode, fields: dict[int, Any]) -> Message:
+async def ask(exchange: Exchange, opcode: SecureChannelOpcode, fields: dict[int, Any]) -> Message:
     await exchange.send(opcode, tlv.encode(fields))
     return await exchange.receive()
 
@@ -99,7 +99,7 @@ async def test_a_window_that_closes_during_the_handshake_fails_it() -> None:
     async with device_of(network) as device, client_of(network) as client:
 
         def close_at_pake3(sent: Sent) -> bool:
-            if opcode_of(sent) == Opcode.PAKE3:
+            if opcode_of(sent) == SecureChannelOpcode.PAKE3:
                 device.pase.close()
             return True
 
@@ -137,9 +137,9 @@ async def test_a_guess_counts_even_if_the_guesser_leaves_once_it_has_seen_our_co
     async with device_of(network) as device, client_of(network) as client:
         for _ in range(20):
             async with open_handshake(client) as exchange:
-                await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+                await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
                 share = spake2p.encode_point(spake2p.generator())
-                assert (await ask(exchange, Opcode.PAKE1, {1: share})).opcode == Opcode.PAKE2
+                assert (await ask(exchange, SecureChannelOpcode.PAKE1, {1: share})).opcode == SecureChannelOpcode.PAKE2
             await asyncio.sleep(20)
         assert not device.pase.is_open
 
@@ -150,8 +150,10 @@ async def test_handshakes_that_reveal_nothing_do_not_close_the_window() -> None:
     async with device_of(network), client_of(network) as client:
         for _ in range(25):
             async with open_handshake(client) as exchange:
-                await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-                assert (await ask(exchange, Opcode.PAKE1, {1: bytes(65)})).opcode == Opcode.STATUS_REPORT
+                await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+                assert (
+                    await ask(exchange, SecureChannelOpcode.PAKE1, {1: bytes(65)})
+                ).opcode == SecureChannelOpcode.STATUS_REPORT
             await asyncio.sleep(1)
         assert (await client.pase(PASSCODE)).is_secure
 
@@ -184,13 +186,13 @@ async def test_a_second_commissioner_is_told_to_wait_during_a_handshake_and_a_se
     network = Network()
     async with device_of(network) as device, client_of(network) as first, client_of(network, "second") as second:
         async with open_handshake(first) as exchange:
-            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-            await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
+            await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            await ask(exchange, SecureChannelOpcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
             assert await refusal(second) == busy(pase.BUSY_WAIT_MS)
         await asyncio.sleep(20)
         await first.pase(PASSCODE)
         async with open_handshake(second) as exchange:
-            answer = await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            answer = await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
             assert answer.payload == busy(pase.BUSY_WAIT_MS).encode()
         device.stack.sessions.close(device.established[0], notify=True)
         assert (await second.pase(PASSCODE)).is_secure
@@ -203,9 +205,11 @@ async def test_of_two_handshakes_in_step_the_second_is_told_to_wait() -> None:
         share = {1: spake2p.encode_point(spake2p.generator())}
         async with open_handshake(client) as first, open_handshake(client) as second:
             for exchange in (first, second):
-                assert (await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)).opcode != Opcode.STATUS_REPORT
-            assert (await ask(first, Opcode.PAKE1, share)).opcode == Opcode.PAKE2
-            assert (await ask(second, Opcode.PAKE1, share)).payload == busy(pase.BUSY_WAIT_MS).encode()
+                assert (
+                    await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+                ).opcode != SecureChannelOpcode.STATUS_REPORT
+            assert (await ask(first, SecureChannelOpcode.PAKE1, share)).opcode == SecureChannelOpcode.PAKE2
+            assert (await ask(second, SecureChannelOpcode.PAKE1, share)).payload == busy(pase.BUSY_WAIT_MS).encode()
         assert device.pase._guesses == 1
 
 
@@ -217,7 +221,7 @@ async def test_forged_openers_keep_nobody_out() -> None:
         forger = client_of(network, "forger")
         for _ in range(3 * MAX_UNSECURED_SESSIONS):
             async with forger:
-                open_handshake(forger).post(Opcode.PBKDF_PARAM_REQUEST, tlv.encode(REQUEST_FIELDS))
+                open_handshake(forger).post(SecureChannelOpcode.PBKDF_PARAM_REQUEST, tlv.encode(REQUEST_FIELDS))
                 await asyncio.sleep(0.0005)
         assert len(device.stack.unsecured) == MAX_UNSECURED_SESSIONS
         started = asyncio.get_running_loop().time()
@@ -232,19 +236,23 @@ async def test_forged_openers_keep_nobody_out() -> None:
 async def test_a_handshake_that_has_begun_outlives_any_number_of_forged_openers() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
-        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
         await asyncio.sleep(0.5)
         for number in range(3 * MAX_UNSECURED_SESSIONS):
             forged = (
                 MessageHeader(0, 1, source_node_id=1000 + number).encode()
                 + ProtocolHeader(
-                    is_initiator=True, opcode=Opcode.PBKDF_PARAM_REQUEST, exchange_id=1, protocol_id=0, needs_ack=True
+                    is_initiator=True,
+                    opcode=SecureChannelOpcode.PBKDF_PARAM_REQUEST,
+                    exchange_id=1,
+                    protocol_id=0,
+                    needs_ack=True,
                 ).encode()
             )
             device.stack.receive(forged + tlv.encode(REQUEST_FIELDS), "nobody")
             await asyncio.sleep(0.001)
         share = {1: spake2p.encode_point(spake2p.generator())}
-        assert (await ask(exchange, Opcode.PAKE1, share)).opcode == Opcode.PAKE2
+        assert (await ask(exchange, SecureChannelOpcode.PAKE1, share)).opcode == SecureChannelOpcode.PAKE2
 
 
 @virtual_time
@@ -252,8 +260,8 @@ async def test_a_silent_commissioner_is_given_up_and_the_next_one_served() -> No
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         exchange = open_handshake(client)
-        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-        await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
+        await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, SecureChannelOpcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
         await exchange.close()
         assert await refusal(client) == busy(pase.BUSY_WAIT_MS)
         await asyncio.sleep(16)
@@ -268,8 +276,8 @@ async def test_a_commissioner_that_dawdles_is_aborted_after_60_seconds() -> None
     async with device_of(network), client_of(network) as client:
         async with open_handshake(client) as exchange:
             sleepy = {1: uint(3_600_000), 2: uint(3_600_000)}
-            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, 5: sleepy})
-            exchange.post(Opcode.PAKE1, tlv.encode({1: spake2p.encode_point(spake2p.generator())}))
+            await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, 5: sleepy})
+            exchange.post(SecureChannelOpcode.PAKE1, tlv.encode({1: spake2p.encode_point(spake2p.generator())}))
             await asyncio.sleep(0.0005)
             network.detach("client")
         await asyncio.sleep(59)
@@ -284,11 +292,11 @@ async def test_a_status_report_of_the_commissioner_ends_the_handshake_without_an
     network = Network()
     async with device_of(network), client_of(network) as client:
         async with open_handshake(client) as exchange:
-            await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-            await exchange.send(Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+            await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            await exchange.send(SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         await asyncio.sleep(1)
         answers = [opcode_of(sent) for sent in network.sent if sent.source == "device"]
-        assert answers == [Opcode.PBKDF_PARAM_RESPONSE, Opcode.STANDALONE_ACK]
+        assert answers == [SecureChannelOpcode.PBKDF_PARAM_RESPONSE, SecureChannelOpcode.STANDALONE_ACK]
         assert (await client.pase(PASSCODE)).is_secure
 
 
@@ -311,8 +319,8 @@ async def test_a_malformed_request_is_refused(change: dict[int, Any]) -> None:
     network = Network()
     async with device_of(network), client_of(network) as client:
         async with open_handshake(client) as exchange:
-            answer = await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, **change})
-            assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+            answer = await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, {**REQUEST_FIELDS, **change})
+            assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         assert (await client.pase(PASSCODE)).is_secure
 
 
@@ -322,7 +330,9 @@ async def test_unknown_fields_are_ignored() -> None:
     network = Network()
     async with device_of(network), client_of(network) as client, open_handshake(client) as exchange:
         fields = {**REQUEST_FIELDS, 5: {1: uint(300), 8: uint(1), 9: uint(64000)}, 77: "new"}
-        assert (await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, fields)).opcode == Opcode.PBKDF_PARAM_RESPONSE
+        assert (
+            await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, fields)
+        ).opcode == SecureChannelOpcode.PBKDF_PARAM_RESPONSE
 
 
 OFF_CURVE = b"\x04" + bytes(31) + b"\x01" + bytes(31) + b"\x01"
@@ -345,20 +355,22 @@ def test_the_point_that_is_not_reduced_would_be_on_the_curve() -> None:
 async def test_a_dishonest_share_is_refused(share: bytes) -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
-        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-        answer = await ask(exchange, Opcode.PAKE1, {1: share})
-        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        answer = await ask(exchange, SecureChannelOpcode.PAKE1, {1: share})
+        assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         assert device.stack.drops.counts == {}
 
 
-@pytest.mark.parametrize("opcode", [Opcode.PAKE3, Opcode.SIGMA1, Opcode.PBKDF_PARAM_REQUEST])
+@pytest.mark.parametrize(
+    "opcode", [SecureChannelOpcode.PAKE3, SecureChannelOpcode.SIGMA1, SecureChannelOpcode.PBKDF_PARAM_REQUEST]
+)
 @virtual_time
-async def test_a_message_out_of_turn_is_refused(opcode: Opcode) -> None:
+async def test_a_message_out_of_turn_is_refused(opcode: SecureChannelOpcode) -> None:
     network = Network()
     async with device_of(network), client_of(network) as client, open_handshake(client) as exchange:
-        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
         answer = await ask(exchange, opcode, {1: bytes(32)})
-        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
 
 
 @pytest.mark.parametrize("confirmation", [bytes(32), b"", bytes(31)], ids=["wrong", "empty", "short"])
@@ -366,10 +378,10 @@ async def test_a_message_out_of_turn_is_refused(opcode: Opcode) -> None:
 async def test_a_wrong_confirmation_is_refused(confirmation: bytes) -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client, open_handshake(client) as exchange:
-        await ask(exchange, Opcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
-        await ask(exchange, Opcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
-        answer = await ask(exchange, Opcode.PAKE3, {1: confirmation})
-        assert (answer.opcode, answer.payload) == (Opcode.STATUS_REPORT, INVALID_PARAMETER.encode())
+        await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+        await ask(exchange, SecureChannelOpcode.PAKE1, {1: spake2p.encode_point(spake2p.generator())})
+        answer = await ask(exchange, SecureChannelOpcode.PAKE3, {1: confirmation})
+        assert (answer.opcode, answer.payload) == (SecureChannelOpcode.STATUS_REPORT, INVALID_PARAMETER.encode())
         assert device.established == []
 
 

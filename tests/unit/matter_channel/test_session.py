@@ -9,7 +9,7 @@ from evse_pi.matter.channel.secure_session import (
     MessageCounter,
     PeerTiming,
     ReceptionWindow,
-    Session,
+    SecureSession,
     SessionKeys,
     SessionParameters,
     SessionTable,
@@ -84,9 +84,9 @@ def test_an_exhausted_counter_says_so_before_a_nonce_repeats() -> None:
 
 def session(
     number: int, *, fabric: int = 1, mode: AuthMode = AuthMode.CASE, node: int = 1, used: float = 0.0
-) -> Session:
+) -> SecureSession:
     key = Aead(bytes(16))
-    return Session(
+    return SecureSession(
         accessor=Accessor(mode, fabric, node),
         address="peer",
         counter=MessageCounter(CountingEntropy(str(number))),
@@ -101,16 +101,16 @@ def session(
 
 class Farewells:
     def __init__(self) -> None:
-        self.sent: list[Session] = []
+        self.sent: list[SecureSession] = []
 
-    def __call__(self, session: Session) -> None:
+    def __call__(self, session: SecureSession) -> None:
         self.sent.append(session)
 
 
-def table(capacity: int = 56) -> tuple[SessionTable, Farewells, list[Session]]:
+def table(capacity: int = 56) -> tuple[SessionTable, Farewells, list[SecureSession]]:
     farewells = Farewells()
     sessions = SessionTable(entropy=CountingEntropy(), farewell=farewells, capacity=capacity)
-    closed: list[Session] = []
+    closed: list[SecureSession] = []
     sessions.closed.append(closed.append)
     return sessions, farewells, closed
 

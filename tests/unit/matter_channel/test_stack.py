@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
-from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, INVALID_PARAMETER, Opcode, StatusReport, busy
+from evse_pi.matter.channel.secure_channel import (
+    CLOSE_SESSION,
+    INVALID_PARAMETER,
+    SecureChannelOpcode,
+    StatusReport,
+    busy,
+)
 from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS, SessionParameters
 from evse_pi.matter.channel.stack import MAX_EXCHANGES_PER_SESSION, MessageStack
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
@@ -28,7 +34,7 @@ from tests.support.matter_initiator import MatterInitiator
 from tests.support.virtual_loop import run, virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import Session
+    from evse_pi.matter.channel.secure_session import SecureSession
 
 REQUEST = 0x02
 
@@ -37,7 +43,7 @@ def client_of(network: Network, address: str = "client") -> MatterInitiator:
     return MatterInitiator(network.endpoint(address), "device", entropy=CountingEntropy(address))
 
 
-def paired(client: MatterInitiator, device: ChannelDevice) -> Session:
+def paired(client: MatterInitiator, device: ChannelDevice) -> SecureSession:
     return pair(client.stack, "client", device.stack, "device")[0]
 
 
@@ -59,7 +65,7 @@ async def test_a_failing_handler_is_answered_and_the_stack_goes_on(caplog: pytes
 
         device.stack.serve(PROTOCOL_INTERACTION_MODEL, fail)
         answer = await client.request(session, REQUEST, b"")
-        assert (answer.protocol, answer.opcode) == (PROTOCOL_SECURE_CHANNEL, Opcode.STATUS_REPORT)
+        assert (answer.protocol, answer.opcode) == (PROTOCOL_SECURE_CHANNEL, SecureChannelOpcode.STATUS_REPORT)
         assert StatusReport.decode(answer.payload) == StatusReport(1, 0xFFFF, PROTOCOL_INTERACTION_MODEL)
         assert "broken handler" in caplog.text
         device.stack.serve(PROTOCOL_INTERACTION_MODEL, device.echo)
@@ -97,7 +103,7 @@ async def test_each_session_has_a_bounded_number_of_exchanges_and_the_rest_are_t
         wanted = [bytes((number,)) for number in range(2 * MAX_EXCHANGES_PER_SESSION)]
         answers = await asyncio.gather(*(client.request(session, REQUEST, payload) for payload in wanted))
         handled = [answer.payload for answer in answers if answer.protocol == PROTOCOL_INTERACTION_MODEL]
-        refused = [answer.payload for answer in answers if answer.opcode == Opcode.STATUS_REPORT]
+        refused = [answer.payload for answer in answers if answer.opcode == SecureChannelOpcode.STATUS_REPORT]
         assert set(handled) <= set(wanted)
         assert len(handled) == len(set(handled)) == most == MAX_EXCHANGES_PER_SESSION
         assert len([sent for sent in network.sent if sent.source == "client"]) <= 4 * MAX_EXCHANGES_PER_SESSION
@@ -110,7 +116,7 @@ async def test_interactions_without_a_session_are_ignored() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device:
         device.stack.receive(unsecured(REQUEST, node=5, protocol_id=PROTOCOL_INTERACTION_MODEL), "client")
-        device.stack.receive(unsecured(Opcode.SIGMA1, node=5, vendor_id=0xFFF1), "client")
+        device.stack.receive(unsecured(SecureChannelOpcode.SIGMA1, node=5, vendor_id=0xFFF1), "client")
         await asyncio.sleep(1)
         assert (device.handled, network.sent) == ([], [])
         assert device.stack.drops.counts == {Drop.UNKNOWN_PROTOCOL: 2}
@@ -122,10 +128,10 @@ async def test_only_the_first_message_of_a_handshake_makes_an_unsecured_session(
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device:
         strays = [
-            unsecured(Opcode.PAKE1, node=1),
-            unsecured(Opcode.STATUS_REPORT, node=2, payload=CLOSE_SESSION.encode()),
-            unsecured(Opcode.STANDALONE_ACK, node=3, needs_ack=False, acknowledged_counter=9),
-            unsecured(Opcode.SIGMA1, node=4, is_initiator=False),
+            unsecured(SecureChannelOpcode.PAKE1, node=1),
+            unsecured(SecureChannelOpcode.STATUS_REPORT, node=2, payload=CLOSE_SESSION.encode()),
+            unsecured(SecureChannelOpcode.STANDALONE_ACK, node=3, needs_ack=False, acknowledged_counter=9),
+            unsecured(SecureChannelOpcode.SIGMA1, node=4, is_initiator=False),
         ]
         for stray in strays:
             device.stack.receive(stray, "client")
@@ -140,7 +146,7 @@ async def test_unknown_protocols_and_stray_messages_of_a_peer_are_acked_and_drop
     async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
         session = paired(client, device)
         await client.stack.initiate(session, 0x0002).send(1, b"")
-        await client.stack.initiate(session, PROTOCOL_SECURE_CHANNEL).send(Opcode.STATUS_REPORT, b"short")
+        await client.stack.initiate(session, PROTOCOL_SECURE_CHANNEL).send(SecureChannelOpcode.STATUS_REPORT, b"short")
         answer = client.stack._add_exchange(session, 0x99, PROTOCOL_INTERACTION_MODEL, is_initiator=False)
         await answer.send(REQUEST, b"")
         assert device.handled == []
@@ -151,17 +157,19 @@ async def test_unknown_protocols_and_stray_messages_of_a_peer_are_acked_and_drop
 async def test_a_known_initiator_that_opens_an_exchange_with_anything_else_is_only_acked() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device:
-        device.stack.receive(unsecured(Opcode.SIGMA1, node=5, counter=1), "client")
+        device.stack.receive(unsecured(SecureChannelOpcode.SIGMA1, node=5, counter=1), "client")
         await asyncio.sleep(30)
         network.sent.clear()
-        for counter, opcode in enumerate((Opcode.PAKE1, Opcode.STATUS_REPORT, Opcode.SIGMA3), start=2):
+        for counter, opcode in enumerate(
+            (SecureChannelOpcode.PAKE1, SecureChannelOpcode.STATUS_REPORT, SecureChannelOpcode.SIGMA3), start=2
+        ):
             device.stack.receive(unsecured(opcode, node=5, counter=counter, exchange_id=counter), "client")
             await asyncio.sleep(1)
         opcodes = []
         for sent in network.sent:
             _, offset = MessageHeader.decode(sent.datagram)
             opcodes.append(ProtocolHeader.decode(sent.datagram[offset:])[0].opcode)
-        assert opcodes == [Opcode.STANDALONE_ACK] * 3
+        assert opcodes == [SecureChannelOpcode.STANDALONE_ACK] * 3
 
 
 @virtual_time
@@ -181,7 +189,7 @@ async def test_close_session_forgets_the_session_silently() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
         session = paired(client, device)
-        closed: list[Session] = []
+        closed: list[SecureSession] = []
         device.stack.sessions.closed.append(closed.append)
         client.stack.sessions.close(session, notify=True)
         await asyncio.sleep(1)
@@ -195,7 +203,9 @@ async def test_an_unsecured_close_session_closes_nothing() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
         paired(client, device)
-        device.stack.receive(unsecured(Opcode.STATUS_REPORT, node=2, payload=CLOSE_SESSION.encode()), "client")
+        device.stack.receive(
+            unsecured(SecureChannelOpcode.STATUS_REPORT, node=2, payload=CLOSE_SESSION.encode()), "client"
+        )
         await asyncio.sleep(1)
         assert len(device.stack.sessions) == 1
 
@@ -258,7 +268,9 @@ def junk(seed: int, count: int) -> list[bytes]:
     datagrams = []
     for number in range(count):
         noise = chance.randbytes(chance.randrange(0, 120))
-        opener = chance.choice([Opcode.PBKDF_PARAM_REQUEST, Opcode.SIGMA1, Opcode.PAKE1, 0x99])
+        opener = chance.choice(
+            [SecureChannelOpcode.PBKDF_PARAM_REQUEST, SecureChannelOpcode.SIGMA1, SecureChannelOpcode.PAKE1, 0x99]
+        )
         formed = unsecured(opener, node=chance.getrandbits(64), counter=number, payload=noise)
         cut = formed[: chance.randrange(len(formed))] + noise
         datagrams.append(chance.choice([noise, formed, cut]))
@@ -401,13 +413,13 @@ async def test_a_malformed_handshake_is_told_so() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device:
         device.pase.open(VERIFIER)
-        for node, opcode in enumerate((Opcode.PBKDF_PARAM_REQUEST, Opcode.SIGMA1), start=1):
+        for node, opcode in enumerate((SecureChannelOpcode.PBKDF_PARAM_REQUEST, SecureChannelOpcode.SIGMA1), start=1):
             device.stack.receive(unsecured(opcode, node=node, payload=b"\x15\x18"), "client")
         await asyncio.sleep(0.001)
         reports = []
         for sent in network.sent:
             header, offset = MessageHeader.decode(sent.datagram)
             protocol, length = ProtocolHeader.decode(sent.datagram[offset:])
-            assert (header.source_node_id, protocol.opcode) == (None, Opcode.STATUS_REPORT)
+            assert (header.source_node_id, protocol.opcode) == (None, SecureChannelOpcode.STATUS_REPORT)
             reports.append((header.destination_node_id, StatusReport.decode(sent.datagram[offset + length :])))
         assert reports == [(1, INVALID_PARAMETER), (2, INVALID_PARAMETER)]

@@ -12,14 +12,14 @@ import pytest
 from zeroconf import DNSIncoming, DNSOutgoing, DNSQuestion
 
 from evse_pi.matter.channel.secure_session import SessionParameters
-from evse_pi.matter.discovery.host_interfaces import Interface, network_interfaces
+from evse_pi.matter.discovery.host_interfaces import HostInterface, network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser, CommissionableService, OperationalService
 from tests.support.matter_authority import CountingEntropy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LOOPBACK = Interface("lo", 1, bytes.fromhex("0a0b0c0d0e0f"), (socket.inet_aton("127.0.0.1"),))
+LOOPBACK = HostInterface("lo", 1, bytes.fromhex("0a0b0c0d0e0f"), (socket.inet_aton("127.0.0.1"),))
 GROUP, PORT = "224.0.0.251", 5353
 PTR, TXT, SRV, A = 12, 16, 33, 1
 
@@ -182,7 +182,7 @@ async def test_announcements_are_repeated(listener: Listener, advertiser: Advert
 
 
 async def test_a_new_address_is_announced_without_being_asked(listener: Listener) -> None:
-    present: list[Interface] = []
+    present: list[HostInterface] = []
     one = Advertiser(
         port=5540, parameters=SessionParameters(), entropy=CountingEntropy("late"), interfaces=lambda: present
     )
@@ -214,7 +214,7 @@ def test_loopback_is_no_interface_to_be_found_on() -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_address_that_is_not_there_yet_is_tried_again(listener: Listener) -> None:
     """Zeroconf leaves the socket that it could not use to the garbage collector."""
-    absent = Interface("eth9", 1, b"", (socket.inet_aton("192.0.2.1"),))
+    absent = HostInterface("eth9", 1, b"", (socket.inet_aton("192.0.2.1"),))
     present = [absent]
     one = Advertiser(
         port=5540, parameters=SessionParameters(), entropy=CountingEntropy("absent"), interfaces=lambda: present
@@ -229,7 +229,7 @@ async def test_an_address_that_is_not_there_yet_is_tried_again(listener: Listene
 
 
 async def test_a_node_without_a_hardware_address_has_a_random_host_name(listener: Listener) -> None:
-    nameless = Interface("lo", 1, bytes(6), LOOPBACK.addresses)
+    nameless = HostInterface("lo", 1, bytes(6), LOOPBACK.addresses)
     one = Advertiser(
         port=5540, parameters=SessionParameters(), entropy=CountingEntropy("nameless"), interfaces=lambda: [nameless]
     )

@@ -57,11 +57,11 @@ def test_an_unknown_cluster_is_named() -> None:
         _ = chip_objects.Toaster
 
 
-def chip_lies_in(monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
+def chip_lies_in(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
     """Let `chip` be found as a namespace package, as it is where nothing but its clusters is installed."""
     spec = ModuleSpec("chip", None, is_package=True)
-    spec.submodule_search_locations = [str(place) for place in places]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if places else None)
+    spec.submodule_search_locations = [str(place) for place in paths]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec if paths else None)
 
 
 def test_the_clusters_are_found_where_chip_has_no_file_of_its_own(

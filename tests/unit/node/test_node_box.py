@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.api.texts.reason_texts import LIMITS, REASONS
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.demand_arbiter import Ask
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
 from evse_pi.node.status import status
 from evse_pi.storage.database import Store
-from evse_pi.storage.recall import recall
+from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
 from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
 
@@ -39,22 +39,22 @@ class Life:
         self.start()
 
     def start(self) -> None:
-        memory = recall(self.store, self.clock.unix_s())
-        self.box = Box(self.clock, self.ratings, HOUSE, memory)  # type: ignore[arg-type]
+        memory = load_startup_state(self.store, self.clock.unix_s())
+        self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory)  # type: ignore[arg-type]
 
     def become(self, state: str, *, faults: frozenset[Fault] = NOTHING, after_s: int = 0) -> None:
         self.clock.advance(after_s)
-        self.box.hear(self.safety.become(state, faults))
+        self.box.on_snapshot(self.safety.become(state, faults))
 
     def pass_time(self, seconds: int, power_mw: int = 0) -> None:
         for _ in range(seconds):
             self.clock.advance(1)
-            self.box.hear(self.safety.snapshot())
+            self.box.on_snapshot(self.safety.snapshot())
             self.box.tick()
             self.write()
 
     def write(self) -> None:
-        rows = self.box.chronicle.journal.take(self.clock.now_ns)
+        rows = self.box.event_recorder.write_queue.take(self.clock.now_ns)
         if rows:
             assert self.store.write(rows)
 
@@ -83,7 +83,7 @@ def test_a_session_is_counted_by_the_meter(life: Life) -> None:
     life.clock.advance(3600)
     measure(life, 8_000_000)
     life.become("A")
-    last = life.box.chronicle.last_session
+    last = life.box.event_recorder.last_session
     assert (last.energy_mwh, last.estimated, last.closed_ns(0)) == (7_000_000, False, 3600 * SECOND)
 
 
@@ -98,7 +98,7 @@ def test_energy_read_just_after_unplugging_still_belongs_to_the_session(life: Li
     assert life.store.sessions(1)[0].session.energy_mwh == 5_000
     life.clock.advance(5)
     measure(life, 9_000)
-    assert life.box.chronicle.last_session.energy_mwh == 5_000
+    assert life.box.event_recorder.last_session.energy_mwh == 5_000
 
 
 def test_without_a_meter_the_offer_is_the_estimate_and_says_so(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_without_a_meter_the_offer_is_the_estimate_and_says_so(tmp_path: Path) -
     life.pass_time(3600)
     life.become("B")
     life.pass_time(600)
-    session = life.box.chronicle.session
+    session = life.box.event_recorder.session
     assert session.estimated
     assert session.energy_mwh == 32 * 230 * 1_000  # 32 A on one phase for one hour
     assert life.box.power_mw() == (0, True)
@@ -117,12 +117,12 @@ def test_a_silent_safety_process_ends_the_estimate(tmp_path: Path) -> None:
     life = Life(tmp_path / "evse.db", NO_METER)
     life.become("C")
     life.pass_time(10)
-    before = life.box.chronicle.session.energy_mwh
+    before = life.box.event_recorder.session.energy_mwh
     life.clock.advance(7200)
     life.box.tick()
     assert life.box.power_mw() == (None, True)
-    life.box.hear(life.safety.snapshot())
-    assert life.box.chronicle.session.energy_mwh == before
+    life.box.on_snapshot(life.safety.snapshot())
+    assert life.box.event_recorder.session.energy_mwh == before
 
 
 @pytest.mark.hazard("H-18")
@@ -133,11 +133,11 @@ def test_a_second_power_cut_before_the_meter_is_read_loses_no_energy(life: Life)
     measure(life, 1_400_000)
     life.power_cut(outage_s=60)
     life.become("B")
-    life.box.chronicle.save()
+    life.box.event_recorder.save()
     life.write()
     life.power_cut(outage_s=60)
     measure(life, 1_400_000)
-    assert life.box.chronicle.session.energy_mwh == 400_000
+    assert life.box.event_recorder.session.energy_mwh == 400_000
 
 
 @pytest.mark.hazard("H-18")
@@ -154,7 +154,7 @@ def test_a_charging_session_survives_a_power_cut_with_its_energy(life: Life) -> 
     life.power_cut(outage_s=1_800)
     measure(life, register)
     life.become("C")
-    session = life.box.chronicle.session
+    session = life.box.event_recorder.session
     assert (session.number, session.energy_mwh) == (1, register - 1_000_000)
     assert session.duration_ns(life.clock.now_ns) == 2_500 * SECOND
     assert [saved.session.number for saved in life.store.sessions()] == [1]
@@ -165,8 +165,8 @@ def test_a_car_that_left_during_the_power_cut_ends_its_session(life: Life) -> No
     life.write()
     life.power_cut(outage_s=60)
     life.become("A")
-    assert life.box.chronicle.session is None
-    assert life.box.chronicle.last_session.number == 1
+    assert life.box.event_recorder.session is None
+    assert life.box.event_recorder.last_session.number == 1
 
 
 def test_a_restart_of_the_node_alone_changes_no_figure(life: Life) -> None:
@@ -176,7 +176,7 @@ def test_a_restart_of_the_node_alone_changes_no_figure(life: Life) -> None:
     life.clock.advance(3)
     life.start()
     life.become("B", after_s=7)
-    session = life.box.chronicle.session
+    session = life.box.event_recorder.session
     assert (session.number, session.closed_ns(0)) == (1, 10 * SECOND)
     assert session.duration_ns(life.clock.now_ns) == 20 * SECOND
 
@@ -207,7 +207,7 @@ def test_only_transitions_of_substance_are_kept(life: Life) -> None:
     for _ in range(5):
         life.become("B", after_s=1)
     life.become("C")
-    life.store.write(life.box.chronicle.journal.take(life.clock.now_ns, all_rows=True))
+    life.store.write(life.box.event_recorder.write_queue.take(life.clock.now_ns, all_rows=True))
     assert [record.evse_state.name for record in life.store.transitions()] == ["C2", "B2"]
 
 
@@ -216,7 +216,7 @@ def test_the_owner_is_remembered(life: Life) -> None:
     assert not life.box.set_owner(permitted=False, limit_ma=Milliamps(10_000))
     life.write()
     life.power_cut(outage_s=5)
-    assert life.box.owner == Ask(LimitSource.OWNER, False, Milliamps(10_000))
+    assert life.box.owner == LimitRequest(LimitSource.OWNER, False, Milliamps(10_000))
     assert not life.box.demand().permitted
 
 
@@ -237,7 +237,7 @@ def test_an_old_reading_is_no_power(life: Life) -> None:
 
 
 def test_a_status_is_json_and_complete(life: Life) -> None:
-    life.box.hear(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
+    life.box.on_snapshot(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
     measure(life, 5, power_mw=7_000_000)
     shown = json.loads(json.dumps(status(life.box)))
     assert [fault["fault"] for fault in shown["faults"]] == ["RCD_TRIPPED", "METER_STALE"]
@@ -268,12 +268,15 @@ def test_a_silent_safety_process_is_shown_as_unknown_not_as_it_last_was(life: Li
 
 
 def test_a_box_that_heard_nothing_yet_has_a_status(life: Life) -> None:
-    assert status(Box(life.clock, RATINGS, None, Memory()))["safety"] == {"connected": False, "age_ms": None}
+    assert status(ChargePoint(life.clock, RATINGS, None, StartupState()))["safety"] == {
+        "connected": False,
+        "age_ms": None,
+    }
 
 
 def test_a_reason_with_an_end_counts_down(life: Life) -> None:
     until_ns = life.clock.now_ns + 7 * SECOND
-    life.box.hear(replace(life.safety.snapshot(), reason=Reason.MINIMUM_OFF_TIME, reason_until_ns=until_ns))
+    life.box.on_snapshot(replace(life.safety.snapshot(), reason=Reason.MINIMUM_OFF_TIME, reason_until_ns=until_ns))
     assert status(life.box)["reason"]["in_s"] == 7
 
 

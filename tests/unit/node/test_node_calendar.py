@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.charging.charge_point import Box
+from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.history_rows import transition_row
-from evse_pi.charging.startup_state import Memory
-from evse_pi.charging.wall_clock import TOLD_NS, Calendar
+from evse_pi.charging.startup_state import StartupState
+from evse_pi.charging.wall_clock import TOLD_NS, WallClockWatch
 from evse_pi.core.faults import Fault
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before
@@ -28,7 +28,7 @@ EPOCH_S = UNIX_S - 1_000  # the hand clock has run for 1,000 s
 
 def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> None:
     clock = HandClock(unix_s=None)
-    calendar = Calendar(clock)
+    calendar = WallClockWatch(clock)
     assert calendar.look() is None
     assert "not known" in str(calendar.notice)
     clock.tell(UNIX_S)
@@ -40,7 +40,7 @@ def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> 
 @pytest.mark.parametrize(("by_s", "words"), [(7_200, "set forward by 7200 s"), (-90, "set back by 90 s")])
 def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s: int, words: str) -> None:
     clock = HandClock()
-    calendar = Calendar(clock)
+    calendar = WallClockWatch(clock)
     calendar.look()
     clock.unix = UNIX_S + by_s
     assert calendar.look() == EPOCH_S + by_s
@@ -51,7 +51,7 @@ def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s:
 
 def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
     clock = HandClock()
-    calendar = Calendar(clock)
+    calendar = WallClockWatch(clock)
     calendar.look()
     for _ in range(3):
         clock.unix = UNIX_S + 4
@@ -60,7 +60,7 @@ def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
 
 def test_what_happened_while_the_clock_was_lost_is_dated_once_it_is_back() -> None:
     clock = HandClock()
-    calendar = Calendar(clock)
+    calendar = WallClockWatch(clock)
     calendar.look()
     clock.unix = None
     assert calendar.look() is None
@@ -74,7 +74,7 @@ def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: P
     store.write([transition_row(1, changes[0], UNIX_S, "former"), transition_row(2, changes[1], 99, "this")])
     assert latest_before(store, "this") == UNIX_S
     clock = HandClock(unix_s=UNIX_S - 86_400)
-    calendar = Calendar(clock, latest_before(store, "this"))
+    calendar = WallClockWatch(clock, latest_before(store, "this"))
     then = datetime.fromtimestamp(UNIX_S - 86_400, UTC)
     assert f"the clock shows {then:%Y-%m-%d %H:%M} UTC and is wrong" in str(calendar.notice)
     clock.unix = UNIX_S
@@ -83,44 +83,44 @@ def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: P
 
 def test_session_and_fault_that_last_are_dated_anew() -> None:
     clock = HandClock(unix_s=UNIX_S - 1_000_000)
-    safety, box = FakeSafety(clock), Box(clock, RATINGS, None, Memory())
-    box.hear(safety.become("B"))
-    box.hear(safety.become("E", frozenset({Fault.PILOT_SHORT})))
+    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState())
+    box.on_snapshot(safety.become("B"))
+    box.on_snapshot(safety.become("E", frozenset({Fault.PILOT_SHORT})))
     clock.unix = UNIX_S
-    box.chronicle.redate(EPOCH_S)
-    assert box.chronicle.session is not None
-    assert box.chronicle.session.started_unix_s == UNIX_S
-    assert [record.set_unix_s for record in box.chronicle.faults] == [UNIX_S]
+    box.event_recorder.redate(EPOCH_S)
+    assert box.event_recorder.session is not None
+    assert box.event_recorder.session.started_unix_s == UNIX_S
+    assert [record.set_unix_s for record in box.event_recorder.faults] == [UNIX_S]
 
 
 def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_clock_is_right() -> None:
     clock = HandClock()
-    safety, box = FakeSafety(clock), Box(clock, RATINGS, None, Memory())
-    box.hear(safety.become("B"))
+    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState())
+    box.on_snapshot(safety.become("B"))
     clock.advance(600)
     box.tick()
     (saved,) = (row for row in _written(box) if row.session.number == 1)
     clock.boot(outage_s=0)  # the clock was kept on the card: it shows when the power went
-    again = Box(clock, RATINGS, None, Memory(session=saved))
-    again.hear(FakeSafety(clock, boot_id=8).become("B"))
+    again = ChargePoint(clock, RATINGS, None, StartupState(session=saved))
+    again.on_snapshot(FakeSafety(clock, boot_id=8).become("B"))
     assert _lasts_s(again, clock) == 600
     clock.unix = UNIX_S + 600 + 7_200
-    again.chronicle.redate(clock.unix - clock.now_ns // SECOND)
+    again.event_recorder.redate(clock.unix - clock.now_ns // SECOND)
     again.tick()
     assert _lasts_s(again, clock) == pytest.approx(600 + 7_200, abs=30)
 
 
-def _written(box: Box) -> list[object]:
+def _written(box: ChargePoint) -> list[object]:
     from evse_pi.charging.history_rows import session_of
 
-    box.chronicle.save()
-    rows = box.chronicle.journal.take(box.clock.monotonic_ns(), all_rows=True)
+    box.event_recorder.save()
+    rows = box.event_recorder.write_queue.take(box.clock.monotonic_ns(), all_rows=True)
     return [session_of(row.values) for row in rows if row.table == "session"]
 
 
-def _lasts_s(box: Box, clock: HandClock) -> int:
-    assert box.chronicle.session is not None
-    return box.chronicle.session.duration_ns(clock.now_ns) // SECOND
+def _lasts_s(box: ChargePoint, clock: HandClock) -> int:
+    assert box.event_recorder.session is not None
+    return box.event_recorder.session.duration_ns(clock.now_ns) // SECOND
 
 
 def test_the_systems_clock_goes_before_what_somebody_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,30 +9,38 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.demand_arbiter import Ask
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.modes import ChargeMode
-from evse_pi.charging.schedule import Pursuit
+from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.session import SavedSession, Session
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.targets import Target
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charging_plan_memory import KeptPlan
-from evse_pi.device.energy_evse_memory import NOTHING_TOLD, Grant, Kept, Told, Transfer, encode, record_key
+from evse_pi.device.energy_evse_memory import (
+    NOTHING_TOLD,
+    ChargingSettings,
+    PersistedState,
+    ReportedState,
+    Transfer,
+    encode,
+    record_key,
+)
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.charge_point_adapter import NOTHING_RECALLED, BoxCharger, Recalled, recall_cluster
+from evse_pi.node.charge_point_adapter import NOTHING_RECALLED, ChargePointAdapter, Recalled, recall_cluster
 from hal.units import CentiCelsius, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.device.charge_point_view import ChargerView
+    from evse_pi.device.charge_point_view import ChargePointView
 
 
 class Bench:
@@ -41,17 +49,17 @@ class Bench:
     def __init__(self, **memory: Any) -> None:
         self.clock = HandClock()
         self.safety = FakeSafety(self.clock)
-        self.box = Box(self.clock, RATINGS, SIMULATED_INSTALLATION, Memory(**memory))
+        self.box = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(**memory))
         self.renewals = 0
-        self.charger = BoxCharger(self.box, self._renew)
-        self.heard: list[ChargerView] = []
+        self.charger = ChargePointAdapter(self.box, self._renew)
+        self.heard: list[ChargePointView] = []
         self.charger.changed.on(self.heard.append)
 
     def _renew(self) -> None:
         self.renewals += 1
 
     def rows(self) -> dict[str, Any]:
-        rows = self.box.chronicle.journal.take(self.clock.monotonic_ns(), all_rows=True)
+        rows = self.box.event_recorder.write_queue.take(self.clock.monotonic_ns(), all_rows=True)
         settings = [row.values for row in rows if row.table == "setting"]
         return {str(one["name"]): json.loads(str(one["value"])) for one in settings}
 
@@ -66,9 +74,9 @@ def test_before_the_safety_process_speaks_nothing_is_known() -> None:
 def test_a_contactor_that_was_told_to_close_is_closed_once_its_contacts_are() -> None:
     bench = Bench()
     bench.safety.become("B")
-    bench.box.hear(bench.safety.become("closing"))
+    bench.box.on_snapshot(bench.safety.become("closing"))
     assert not bench.charger.view().contactor_closed
-    bench.box.hear(bench.safety.become("C"))
+    bench.box.on_snapshot(bench.safety.become("C"))
     assert bench.charger.view().contactor_closed
     assert [one.contactor_closed for one in bench.heard] == [False, False, True]
 
@@ -78,7 +86,7 @@ def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session(
     bench.safety.become("B")
     bench.safety.become("C")
     bench.safety.become("E", frozenset({Fault.PILOT_SHORT}))
-    bench.box.hear(bench.safety.become("A"))
+    bench.box.on_snapshot(bench.safety.become("A"))
     bench.charger.refresh()
     told = [
         (one.pilot.name, one.contactor_closed, set(one.faults), one.session.number if one.session else None)
@@ -96,10 +104,10 @@ def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session(
 
 def test_limits_are_all_that_count_each_with_its_owner() -> None:
     bench = Bench()
-    bench.box.book.put(Ask(LimitSource.OWNER, limit_ma=Milliamps(20_000)))
-    bench.box.book.put(Ask(LimitSource.POWER_ADJUSTMENT, limit_ma=Milliamps(7_000), until_ns=1))
+    bench.box.arbiter.put(LimitRequest(LimitSource.OWNER, limit_ma=Milliamps(20_000)))
+    bench.box.arbiter.put(LimitRequest(LimitSource.POWER_ADJUSTMENT, limit_ma=Milliamps(7_000), until_ns=1))
     hot = bench.safety.snapshot(limit_source=LimitSource.TEMPERATURE, limit_ma=Milliamps(16_000))
-    bench.box.hear(replace(hot, cable_ma=Milliamps(13_000)))
+    bench.box.on_snapshot(replace(hot, cable_ma=Milliamps(13_000)))
     assert {limit.source.name: limit.current_ma for limit in bench.charger.view().limits} == {
         "BOARD": 32_000,
         "CIRCUIT_CAPACITY": 32_000,
@@ -130,8 +138,8 @@ def test_old_readings_are_not_shown() -> None:
 
 async def test_an_ask_is_sent_and_told() -> None:
     bench = Bench()
-    bench.charger.ask(Ask(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
-    bench.charger.ask(Ask(LimitSource.USER_MAXIMUM, True))
+    bench.charger.ask(LimitRequest(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
+    bench.charger.ask(LimitRequest(LimitSource.USER_MAXIMUM, True))
     assert bench.renewals == 2
     await asyncio.sleep(0)
     assert len(bench.heard) == 1, "two asks at once are one change"
@@ -142,16 +150,16 @@ async def test_an_ask_is_sent_and_told() -> None:
 NOW_S = UNIX_S - MATTER_EPOCH_UNIX_S
 
 
-def held(grant: Grant, *, governed: bool = True, unix_s: int | None = UNIX_S) -> Bench:
+def held(grant: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:
     """Return a box at the start of a life, before the cluster has come up."""
     bench = Bench()
     bench.clock.unix = unix_s
-    bench.charger.hold(Recalled(Kept(grant), governed))
+    bench.charger.apply_recalled(Recalled(PersistedState(grant), commissioned))
     return bench
 
 
 def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_loads_it() -> None:
-    bench = held(Grant(charging_until=NOW_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
+    bench = held(ChargingSettings(charging_until=NOW_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
     demand = bench.box.demand()
     assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
     bench.clock.advance(61)
@@ -159,12 +167,12 @@ def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_l
 
 
 def test_a_box_that_starts_forbids_what_was_not_granted() -> None:
-    assert not held(Grant()).box.demand().permitted
-    assert not held(Grant(charging_until=NOW_S - 1, maximum_ma=10_000)).box.demand().permitted
-    assert held(Grant(charging_until=None, maximum_ma=10_000)).box.demand().permitted
+    assert not held(ChargingSettings()).box.demand().permitted
+    assert not held(ChargingSettings(charging_until=NOW_S - 1, maximum_ma=10_000)).box.demand().permitted
+    assert held(ChargingSettings(charging_until=None, maximum_ma=10_000)).box.demand().permitted
 
 
-WAITING = Pursuit(1, 0, Target(0), 0)
+WAITING = TargetProgress(1, 0, Target(0), 0)
 
 
 @pytest.mark.parametrize(
@@ -179,51 +187,53 @@ WAITING = Pursuit(1, 0, Target(0), 0)
         (KeptPlan("another life", 0, mode=ChargeMode.SOLAR), False),
     ],
 )
-@pytest.mark.parametrize("governed", [True, False])
+@pytest.mark.parametrize("commissioned", [True, False])
 def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
-    plan: KeptPlan, permitted: bool, governed: bool
+    plan: KeptPlan, permitted: bool, commissioned: bool
 ) -> None:
     bench = Bench()
     bench.clock.machine_boot = "here"
-    bench.charger.hold(Recalled(Kept(Grant(charging_until=None, maximum_ma=10_000)), governed, plan))
+    bench.charger.apply_recalled(
+        Recalled(PersistedState(ChargingSettings(charging_until=None, maximum_ma=10_000)), commissioned, plan)
+    )
     assert bench.box.demand().permitted is permitted
     bench.clock.advance(31)
     assert bench.box.demand().permitted, "but not for ever"
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
-    bench = held(Grant(charging_until=NOW_S - 1, maximum_ma=10_000), unix_s=None)
+    bench = held(ChargingSettings(charging_until=NOW_S - 1, maximum_ma=10_000), unix_s=None)
     bench.clock.advance(3_600)
     assert bench.box.demand().permitted
 
 
 def test_a_box_that_nobody_owns_starts_by_its_owners_word() -> None:
-    assert held(Grant(), governed=False).box.demand().permitted
+    assert held(ChargingSettings(), commissioned=False).box.demand().permitted
 
 
 async def test_what_the_owner_had_forbidden_is_released_with_the_limit_kept() -> None:
-    bench = Bench(owner=Ask(LimitSource.OWNER, False, Milliamps(9_000)))
+    bench = Bench(owner=LimitRequest(LimitSource.OWNER, False, Milliamps(9_000)))
     bench.charger.release_owner()
     assert (bench.box.owner.permitted, bench.box.owner.limit_ma) == (True, 9_000)
 
 
 def test_a_self_test_that_was_ordered_leaves_its_evidence() -> None:
     bench = Bench()
-    bench.box.hear(bench.safety.snapshot())
+    bench.box.on_snapshot(bench.safety.snapshot())
     bench.charger.start_self_test()
     assert bench.charger.view().self_test.ordered is True
-    bench.safety.request_number = bench.box.orders.number
-    bench.box.hear(bench.safety.snapshot())
-    assert bench.box.orders.request is Request.SELF_TEST
+    bench.safety.request_number = bench.box.requests.number
+    bench.box.on_snapshot(bench.safety.snapshot())
+    assert bench.box.requests.request is Request.SELF_TEST
     assert bench.charger.view().self_test.ordered is True
     bench.charger.refresh()
     assert "self_test" not in bench.rows()
-    bench.safety.request_number = bench.box.orders.number
-    bench.box.hear(replace(bench.safety.snapshot(), self_test_running=True, self_test_passed=False))
+    bench.safety.request_number = bench.box.requests.number
+    bench.box.on_snapshot(replace(bench.safety.snapshot(), self_test_running=True, self_test_passed=False))
     bench.charger.refresh()
     assert "self_test" not in bench.rows()
     evidence = (Evidence(Check.PILOT_LOW_RAIL, 1, -12_000, -13_000, -11_000),)
-    bench.box.hear(replace(bench.safety.snapshot(), evidence=evidence))
+    bench.box.on_snapshot(replace(bench.safety.snapshot(), evidence=evidence))
     bench.charger.refresh()
     kept = bench.rows()["self_test"]
     assert kept["passed"] is True
@@ -244,13 +254,13 @@ def test_identifying_is_demanded_at_once_and_only_when_it_changes() -> None:
 # What peers were told, and what the box had not written yet.
 
 
-def restarted(told: Told, *states: str, **memory: Any) -> Bench:
+def restarted(told: ReportedState, *states: str, **memory: Any) -> Bench:
     """Return a box that peers were told `told` of, once it has heard of `states`."""
     bench = Bench(**memory)
-    bench.charger.hold(Recalled(Kept(told=told)))
+    bench.charger.apply_recalled(Recalled(PersistedState(told=told)))
     for state in states:
         snapshot = bench.safety.become(state)
-    bench.box.hear(snapshot)
+    bench.box.on_snapshot(snapshot)
     bench.charger.refresh()
     return bench
 
@@ -259,81 +269,83 @@ STALE = SavedSession(Session(3, 0), "first", 7)
 
 
 def number(bench: Bench) -> int | None:
-    session = bench.box.chronicle.session
+    session = bench.box.event_recorder.session
     return None if session is None else session.number
 
 
 def test_sessions_that_were_missed_are_heard_again_and_keep_their_numbers() -> None:
-    bench = restarted(Told(session=4, latest=4), "A", "B", session=STALE, next_session=4)
+    bench = restarted(ReportedState(session=4, latest=4), "A", "B", session=STALE, next_session=4)
     assert number(bench) == 4
     assert [one.session.number for one in bench.heard if one.session] == [4]
 
 
 def test_a_session_that_peers_know_and_nobody_wrote_goes_on_with_what_is_left_of_it() -> None:
-    bench = restarted(Told(session=4, transfer=Transfer(5_000), latest=4), "B", session=STALE, next_session=4)
-    session = bench.box.chronicle.session
+    bench = restarted(ReportedState(session=4, transfer=Transfer(5_000), latest=4), "B", session=STALE, next_session=4)
+    session = bench.box.event_recorder.session
     assert session is not None
     assert (session.number, session.energy_mwh) == (4, 5_000)
-    bench.box.hear(bench.safety.become("A"))
-    bench.box.hear(bench.safety.become("B"))
+    bench.box.on_snapshot(bench.safety.become("A"))
+    bench.box.on_snapshot(bench.safety.become("B"))
     assert number(bench) == 5
 
 
 def test_a_session_that_peers_know_goes_on_though_none_was_written_and_no_pilot_is_seen_yet() -> None:
-    bench = restarted(Told(session=4, transfer=Transfer(5_000), latest=4), "?", next_session=4)
-    bench.box.hear(bench.safety.become("B"))
-    session = bench.box.chronicle.session
+    bench = restarted(ReportedState(session=4, transfer=Transfer(5_000), latest=4), "?", next_session=4)
+    bench.box.on_snapshot(bench.safety.become("B"))
+    session = bench.box.event_recorder.session
     assert session is not None
     assert (session.number, session.energy_mwh) == (4, 5_000)
-    bench = restarted(Told(session=4, latest=4), "A", next_session=4)
+    bench = restarted(ReportedState(session=4, latest=4), "A", next_session=4)
     assert number(bench) is None
-    bench.box.hear(bench.safety.become("B"))
+    bench.box.on_snapshot(bench.safety.become("B"))
     assert number(bench) == 5
 
 
 def test_a_session_that_ended_for_peers_is_not_gone_on_with() -> None:
-    bench = restarted(Told(latest=4), "B", session=STALE, next_session=4)
+    bench = restarted(ReportedState(latest=4), "B", session=STALE, next_session=4)
     assert number(bench) == 5
     assert [one.session.number for one in bench.heard if one.session] == [5]
 
 
 def test_a_session_that_ended_for_peers_is_followed_by_none_before_a_vehicle_is_seen() -> None:
     spent = SavedSession(Session(3, 0, energy_mwh=MilliwattHours(7_000)), "first", 7)
-    bench = restarted(Told(latest=4), "?", session=spent, next_session=4)
+    bench = restarted(ReportedState(latest=4), "?", session=spent, next_session=4)
     assert number(bench) is None
-    bench.box.hear(bench.safety.become("B"))
-    session = bench.box.chronicle.session
+    bench.box.on_snapshot(bench.safety.become("B"))
+    session = bench.box.event_recorder.session
     assert session is not None
     assert (session.number, session.energy_mwh) == (5, 0), "nothing is counted in two sessions"
 
 
 def test_a_number_that_peers_know_is_not_given_again() -> None:
-    assert number(restarted(Told(latest=6), "B", next_session=4)) == 7
-    bench = restarted(Told(latest=6), "A", next_session=4)
-    bench.box.hear(bench.safety.become("B"))
+    assert number(restarted(ReportedState(latest=6), "B", next_session=4)) == 7
+    bench = restarted(ReportedState(latest=6), "A", next_session=4)
+    bench.box.on_snapshot(bench.safety.become("B"))
     assert number(bench) == 7
 
 
 def test_a_box_that_knows_more_than_its_peers_goes_on_as_it_is() -> None:
-    assert number(restarted(Told(latest=2), "B", session=STALE, next_session=4)) == 3
-    assert number(restarted(Told(session=3, latest=3), "B", session=STALE, next_session=4)) == 3
+    assert number(restarted(ReportedState(latest=2), "B", session=STALE, next_session=4)) == 3
+    assert number(restarted(ReportedState(session=3, latest=3), "B", session=STALE, next_session=4)) == 3
     assert number(restarted(NOTHING_TOLD, "B")) == 1
 
 
 def test_what_the_cluster_kept_is_read_from_the_store(tmp_path: Path) -> None:
     database = tmp_path / "evse.db"
     assert recall_cluster(database) == NOTHING_RECALLED
-    kept = Kept(Grant(charging_until=None), Told(session=4, transfer=Transfer(5_000), latest=4))
+    kept = PersistedState(
+        ChargingSettings(charging_until=None), ReportedState(session=4, transfer=Transfer(5_000), latest=4)
+    )
     store = SqliteStore(database)
     with store.transaction() as changes:
         changes.put(record_key(1), encode(kept))
-    assert recall_cluster(database) == Recalled(kept, governed=False)
+    assert recall_cluster(database) == Recalled(kept, commissioned=False)
     with store.transaction() as changes:
         changes.put("fabric/1/acl", b"")
-    assert not recall_cluster(database).governed, "a commissioning that was cut off"
+    assert not recall_cluster(database).commissioned, "a commissioning that was cut off"
     with store.transaction() as changes:
         changes.put("fabric/1/record", b"")
-    assert recall_cluster(database) == Recalled(kept, governed=True)
+    assert recall_cluster(database) == Recalled(kept, commissioned=True)
     with store.transaction() as changes:
         changes.put(record_key(1), b"nonsense")
     store.close()

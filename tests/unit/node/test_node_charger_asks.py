@@ -6,35 +6,37 @@ import json
 
 import pytest
 
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.demand_arbiter import Ask, Lapse
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.states import LimitSource
-from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, BoxCharger
+from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, ChargePointAdapter
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, HandClock
 
-GRANT = Ask(LimitSource.ENABLE_CHARGING, permitted=True, limit_ma=Milliamps(16_000), lapse=Lapse.STOPPED)
+GRANT = LimitRequest(
+    LimitSource.ENABLE_CHARGING, permitted=True, limit_ma=Milliamps(16_000), lapse=ExpiryPolicy.STOPPED
+)
 HOUR_NS = 3_600 * SECOND
 
 
-def box(clock: HandClock) -> tuple[Box, BoxCharger]:
-    made = Box(clock, RATINGS, None, Memory())
-    return made, BoxCharger(made, lambda: None)
+def box(clock: HandClock) -> tuple[ChargePoint, ChargePointAdapter]:
+    made = ChargePoint(clock, RATINGS, None, StartupState())
+    return made, ChargePointAdapter(made, lambda: None)
 
 
-def restarted(clock: HandClock, *asks: Ask) -> Box:
+def restarted(clock: HandClock, *asks: LimitRequest) -> ChargePoint:
     """Return the box of the next life of the process, in which nobody has asked for anything yet."""
     before, charger = box(clock)
     for ask in asks:
         charger.ask(ask)
-    rows = before.chronicle.journal.take(clock.monotonic_ns(), all_rows=True)
+    rows = before.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True)
     stored = next(json.loads(str(row.values["value"])) for row in rows if row.values["name"] == ASKS)
     clock.advance(5)
     if clock.machine_boot == "cut":
         clock.machine_boot = "back"
     after, charger = box(clock)
-    charger.resume(stored)
+    charger.restore_requests(stored)
     return after
 
 
@@ -43,29 +45,31 @@ async def test_what_a_mode_holds_back_is_held_back_until_the_planner_speaks_but_
     source: LimitSource,
 ) -> None:
     clock = HandClock()
-    held = Ask(source, permitted=False, until_ns=clock.monotonic_ns() + HOUR_NS, lapse=Lapse.STOPPED)
-    for hold in (held, Ask(source, permitted=False)):
+    held = LimitRequest(source, permitted=False, until_ns=clock.monotonic_ns() + HOUR_NS, lapse=ExpiryPolicy.STOPPED)
+    for hold in (held, LimitRequest(source, permitted=False)):
         after = restarted(clock, GRANT, hold)
-        assert not after.book.compose(clock.monotonic_ns()).permitted
-        assert after.book.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
+        assert not after.arbiter.compose(clock.monotonic_ns()).permitted
+        assert after.arbiter.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
 
 
 async def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
     clock = HandClock()
     after = restarted(
-        clock, GRANT, Ask(LimitSource.RANDOM_DELAY, permitted=False, until_ns=clock.monotonic_ns() + 8 * SECOND)
+        clock,
+        GRANT,
+        LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=clock.monotonic_ns() + 8 * SECOND),
     )
-    assert not after.book.compose(clock.monotonic_ns()).permitted
-    assert after.book.compose(clock.monotonic_ns() + 3 * SECOND).permitted
+    assert not after.arbiter.compose(clock.monotonic_ns()).permitted
+    assert after.arbiter.compose(clock.monotonic_ns() + 3 * SECOND).permitted
 
 
 async def test_a_restart_of_the_process_alone_holds_nothing_back() -> None:
     clock = HandClock()
-    assert restarted(clock, GRANT).book.compose(clock.monotonic_ns()).permitted
+    assert restarted(clock, GRANT).arbiter.compose(clock.monotonic_ns()).permitted
 
 
 async def test_after_a_power_cut_nothing_starts_before_the_planner_could_speak() -> None:
     clock = HandClock(machine_boot="cut")
     after = restarted(clock, GRANT)
-    assert not after.book.compose(clock.monotonic_ns()).permitted
-    assert after.book.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
+    assert not after.arbiter.compose(clock.monotonic_ns()).permitted
+    assert after.arbiter.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.server import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlServer, Refusal, Request
+from evse_pi.api.server import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlRequest, ControlServer, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 
-async def echo(request: Request) -> Any:
+async def echo(request: ControlRequest) -> Any:
     return request.only("text").get("text")
 
 
-async def refuse(request: Request) -> Any:
+async def refuse(request: ControlRequest) -> Any:
     raise Refusal("text: 3 is not allowed; 1 or 2")
 
 
-async def fail(request: Request) -> Any:
+async def fail(request: ControlRequest) -> Any:
     raise ZeroDivisionError("oops")
 
 
-async def count(request: Request) -> AsyncIterator[Any]:
+async def count(request: ControlRequest) -> AsyncIterator[Any]:
     request.only()
     for number in range(3):
         yield number
     await asyncio.Event().wait()
 
 
-async def flood(request: Request) -> AsyncIterator[Any]:
+async def flood(request: ControlRequest) -> AsyncIterator[Any]:
     while True:
         yield "x" * 10_000
 
@@ -166,7 +166,7 @@ async def test_the_socket_is_for_the_group_and_takes_the_place_of_a_stale_one(tm
 async def test_the_user_of_the_process_counts_as_installer(tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    async def who(request: Request) -> Any:
+    async def who(request: ControlRequest) -> Any:
         seen.append(request.installer)
 
     server = ControlServer(tmp_path / "control.sock", {"who": who}, {})

@@ -14,22 +14,22 @@ import pytest
 
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
+from evse_pi.api.server import ControlRequest as Asked
 from evse_pi.api.server import Refusal
-from evse_pi.api.server import Request as Asked
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.demand_arbiter import Ask
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.node import daemon
 from evse_pi.node.commands import Commands
-from evse_pi.node.daemon import Daemon, Places, serve
-from evse_pi.node.field_devices import Field
+from evse_pi.node.daemon import Daemon, NodePaths, serve
+from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import Equipment, MatterOptions
 from evse_pi.storage.database import Store
-from evse_pi.storage.writer_thread import Storage
+from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 from tests.support.virtual_loop import virtual_time
@@ -111,15 +111,17 @@ class Running:
         self.link = FakeLink(self.clock)
         self.safety = FakeSafety(self.clock)
         write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
-        self.box = Box(self.clock, replace(RATINGS, meter_fitted=hardware.meter is not None), None, Memory())
-        self.storage = Storage(AtOnce())
-        self.places = Places(tmp_path, tmp_path, tmp_path / "installation.toml")
-        self.node = Daemon(load_board("simulated"), self.box, self.link, self.storage, self.places)
-        self.field = Field(hardware, self.clock.monotonic_ns, wake=self.node.wake)
+        self.box = ChargePoint(
+            self.clock, replace(RATINGS, meter_fitted=hardware.meter is not None), None, StartupState()
+        )
+        self.storage = WriterThread(AtOnce())
+        self.paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
+        self.node = Daemon(load_board("simulated"), self.box, self.link, self.storage, self.paths)
+        self.field = FieldDevices(hardware, self.clock.monotonic_ns, wake=self.node.wake)
         self.stopping = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self.store = await self.storage.open(self.places.state_dir / "evse.db")
+        self.store = await self.storage.open(self.paths.state_dir / "evse.db")
         self.task = asyncio.create_task(self.node.run(self.field, self.stopping))
         await asyncio.sleep(0.001)
         self.commands = Commands(self.box, self.storage, self.store, self.node)
@@ -165,7 +167,9 @@ async def test_a_demand_goes_out_every_two_seconds(tmp_path: Path) -> None:
 async def test_an_ask_that_runs_out_is_told_in_that_very_moment(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         until_ns = running.clock.monotonic_ns() + 4_700_000_000
-        running.box.book.put(Ask(LimitSource.POWER_ADJUSTMENT, limit_ma=Milliamps(8_000), until_ns=until_ns))
+        running.box.arbiter.put(
+            LimitRequest(LimitSource.POWER_ADJUSTMENT, limit_ma=Milliamps(8_000), until_ns=until_ns)
+        )
         running.node.renew()
         await asyncio.sleep(4.6)
         assert running.link.last.offered_current_ma == 8_000
@@ -227,7 +231,7 @@ async def test_the_owner_stops_the_box_at_once(tmp_path: Path) -> None:
         await asyncio.sleep(0.01)
         assert (running.link.last.permitted, running.link.last.offered_current_ma) == (True, 10_000)
 
-        assert Store(running.places.state_dir / "evse.db").setting("owner") == {"permitted": True, "limit_ma": 10_000}
+        assert Store(running.paths.state_dir / "evse.db").setting("owner") == {"permitted": True, "limit_ma": 10_000}
 
 
 class Waits:
@@ -235,9 +239,9 @@ class Waits:
 
     def __init__(self, running: Running) -> None:
         self.charger = running.node.charger
-        self.governs, self.ready, self.trouble, self.plan_notice = False, True, None, None
+        self.commissioned, self.ready, self.trouble, self.plan_notice = False, True, None, None
         for source in (LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT):
-            self.charger.ask(Ask(source, permitted=False))
+            self.charger.ask(LimitRequest(source, permitted=False))
 
     def begin_charging(self) -> None:
         self.charger.withdraw(LimitSource.RANDOM_DELAY)
@@ -326,7 +330,7 @@ async def test_a_clear_that_came_to_nothing_is_repeated_until_the_fault_is_gone(
 
         talking = asyncio.create_task(busy_at_the_first())
         await asyncio.sleep(0.2)
-        assert [record.fault for record in running.box.chronicle.faults] == [Fault.RCD_TRIPPED]
+        assert [record.fault for record in running.box.event_recorder.faults] == [Fault.RCD_TRIPPED]
         assert await running.ask("clear") == {"faults": []}
         talking.cancel()
 
@@ -336,7 +340,7 @@ async def test_an_order_that_nobody_hears_is_withdrawn_and_said(tmp_path: Path) 
     async with Running(tmp_path) as running:
         with pytest.raises(Refusal, match="the safety process does not answer; the order was withdrawn"):
             await running.ask("selftest")
-        assert not running.box.orders.outstanding
+        assert not running.box.requests.outstanding
 
 
 @virtual_time
@@ -355,7 +359,7 @@ async def test_without_a_matter_device_the_true_reason_is_told(tmp_path: Path) -
     async with Running(tmp_path) as running:
         with pytest.raises(Refusal, match="no Matter device: it is still being loaded"):
             await running.ask("commission")
-        await running.node.be_matter_device(None, Equipment())
+        await running.node.run_matter_device(None, Equipment())
         with pytest.raises(Refusal, match="no Matter device: it was started with --no-matter"):
             await running.ask("commission")
         assert not any("Matter" in text for text in running.node.extras()["warnings"])
@@ -370,7 +374,7 @@ async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missin
 
     monkeypatch.setattr(daemon, "import_module", missing)
     async with Running(tmp_path) as running:
-        device = asyncio.create_task(running.node.be_matter_device(MatterOptions(), Equipment()))
+        device = asyncio.create_task(running.node.run_matter_device(MatterOptions(), Equipment()))
         device.add_done_callback(running.node.matter_ended)
         await asyncio.wait({device})
         await asyncio.sleep(0)
@@ -385,13 +389,13 @@ async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missin
 async def test_a_new_installation_is_read_and_the_safety_process_told(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         lower = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(10_000))
-        write_installation(running.places.installation, lower)
+        write_installation(running.paths.installation, lower)
         talking = asyncio.create_task(answering(running))
         await running.ask("reload")
         assert running.link.last.request == Request.RELOAD_INSTALLATION
         talking.cancel()
         assert running.box.installation == lower
-        running.places.installation.write_text("phases = 9")
+        running.paths.installation.write_text("phases = 9")
         running.node.reload()
         assert any("installation.toml" in warning for warning in (await running.ask("status"))["warnings"])
 
@@ -474,8 +478,8 @@ def _no_more_pages(connection: Any) -> None:
 async def test_a_node_that_ends_has_written_what_it_knew(tmp_path: Path) -> None:
     clock = LoopClock()
     link, stopping = FakeLink(clock), asyncio.Event()
-    places = Places(tmp_path, tmp_path, tmp_path / "installation.toml")
-    serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, places, clock, stopping))
+    paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
+    serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, paths, clock, stopping))
     while not link.sent:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     link.deliver(replace(FakeSafety(clock).become("B"), at_ns=clock.monotonic_ns()))

@@ -16,7 +16,7 @@ from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 from evse_pi.node.event_triggers import Code, EventTriggers, code_of
-from evse_pi.node.simulator_control import Simulator
+from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -58,9 +58,9 @@ class Plant:
 async def listening(tmp_path: Path) -> AsyncIterator[Callable[[Plant], Any]]:
     servers = []
 
-    async def listen(plant: Plant) -> Simulator:
+    async def listen(plant: Plant) -> SimulatorControl:
         servers.append(await asyncio.start_unix_server(plant.serve, tmp_path / "plant.sock"))
-        return Simulator(tmp_path / "plant.sock")
+        return SimulatorControl(tmp_path / "plant.sock")
 
     yield listen
     for server in servers:
@@ -68,7 +68,7 @@ async def listening(tmp_path: Path) -> AsyncIterator[Callable[[Plant], Any]]:
         await server.wait_closed()
 
 
-def triggers(simulator: Simulator, settle_s: float = 9.0) -> tuple[EventTriggers, Observable[Change]]:
+def triggers(simulator: SimulatorControl, settle_s: float = 9.0) -> tuple[EventTriggers, Observable[Change]]:
     """Return triggers at an EVSE that never moves, and its SupplyState."""
     supply: Observable[Change] = Observable("supply")
     nothing: Any = SimpleNamespace(faults=frozenset(), temperature=None)
@@ -97,11 +97,11 @@ async def test_a_simulator_that_hangs_up_or_is_not_there_is_an_os_error(listenin
     with pytest.raises(ConnectionResetError, match="hung up"):
         await simulator.state()
     with pytest.raises(FileNotFoundError):
-        await Simulator(tmp_path / "nowhere").state()
+        await SimulatorControl(tmp_path / "nowhere").state()
 
 
 async def test_what_is_not_the_evses_is_left_to_others(tmp_path: Path) -> None:
-    one, _ = triggers(Simulator(tmp_path / "nowhere"))
+    one, _ = triggers(SimulatorControl(tmp_path / "nowhere"))
     assert await one.handle(0x0098_0000_0000_0000) is False
 
 
@@ -124,7 +124,7 @@ async def test_a_trigger_that_cannot_be_done_fails_and_says_why(
 
 
 async def test_without_its_simulator_a_trigger_fails(tmp_path: Path) -> None:
-    one, _ = triggers(Simulator(tmp_path / "nowhere"))
+    one, _ = triggers(SimulatorControl(tmp_path / "nowhere"))
     with pytest.raises(MatterStatus, match=r"PLUGGED_IN: .*No such file") as caught:
         await one.handle(PLUG_IN)
     assert caught.value.status is Status.FAILURE

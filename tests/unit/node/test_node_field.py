@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.build_field import FieldHardware, MeterSlot, Thermometer
-from evse_pi.node.field_devices import Field, Probe
+from evse_pi.node.field_devices import FieldDevices, Probe
 from hal.errors import BusTimeout, DeviceNotFound
 from hal.units import SECOND
 from tests.support.node_box import meter_reading
@@ -90,10 +90,10 @@ def test_a_mistake_in_one_driver_is_named_and_goes_no_further() -> None:
     assert device.poll(Ticks())
 
 
-def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] = lambda: None) -> Field:
+def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] = lambda: None) -> FieldDevices:
     slots = [Thermometer(f"place {n}", "/dev/i2c-1", script.open) for n, script in enumerate(thermometers)]
     slot = MeterSlot("/dev/ttyUSB0", meter.open) if meter else None
-    return Field(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)  # type: ignore[arg-type]
+    return FieldDevices(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)  # type: ignore[arg-type]
 
 
 def test_the_hottest_place_is_as_old_as_the_most_silent_thermometer() -> None:

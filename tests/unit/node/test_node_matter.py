@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.charging.charge_point import Box
-from evse_pi.charging.startup_state import Memory
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.startup_state import StartupState
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
-from evse_pi.node.charge_point_adapter import BoxCharger
+from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
 from evse_pi.node.product import read_product, software_number
@@ -30,9 +30,9 @@ def free_port() -> int:
 
 def device(folder: Path, **options: Any) -> MatterDevice:
     clock = HandClock()
-    box = Box(clock, RATINGS, SIMULATED_INSTALLATION, Memory())
-    box.hear(FakeSafety(clock).snapshot())
-    charger = BoxCharger(box, lambda: None)
+    box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState())
+    box.on_snapshot(FakeSafety(clock).snapshot())
+    charger = ChargePointAdapter(box, lambda: None)
     chosen = MatterOptions(**{"port": free_port(), "interfaces": ("no-such-interface",), **options})
     return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), folder / "evse.db", charger, retry_s=0.05)
 
@@ -104,7 +104,7 @@ async def test_a_fresh_device_is_open_and_governs_nothing(tmp_path: Path) -> Non
         "basic",
         True,
     )
-    assert not one.governs
+    assert not one.commissioned
     with pytest.raises(LookupError, match="fabric: 3 is unknown; there are none"):
         one.remove(3)
     await end(task)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.charging.demand_arbiter import DemandBook
-from evse_pi.charging.one_shot_requests import Orders
+from evse_pi.charging.demand_arbiter import DemandArbiter
+from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.core.lease import Lease
 from evse_pi.core.records import Request
 from tests.support.node_box import IDLE
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Heard:
     """A safety process that keeps its lease by the product's own rule, and what it carried out."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.orders = orders
-        self.book = DemandBook()
+    def __init__(self, orders: OneShotRequests) -> None:
+        self.requests = orders
+        self.arbiter = DemandArbiter()
         self.boot_id = 0
         self.carried_out: list[Request] = []
         self.restart()
@@ -31,7 +31,7 @@ class Heard:
         self.lease = Lease()
 
     def send(self, *, arrives: bool = True) -> None:
-        demand = replace(self.book.compose(0), request=self.orders.request, request_number=self.orders.number)
+        demand = replace(self.arbiter.compose(0), request=self.requests.request, request_number=self.requests.number)
         if arrives:
             self.lease = self.lease.advance(0, demand)
             if self.lease.orders:
@@ -40,7 +40,7 @@ class Heard:
     def answer(self, *, arrives: bool = True) -> Snapshot:
         snapshot = replace(IDLE, boot_id=self.boot_id, request_number=self.lease.order_number or 0)
         if arrives:
-            self.orders.hear(snapshot)
+            self.requests.on_snapshot(snapshot)
         return snapshot
 
 
@@ -51,39 +51,39 @@ def talk(box: Heard, times: int = 4) -> None:
 
 
 def test_an_order_is_carried_out_once() -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     talk(box)
-    box.orders.ask(Request.SELF_TEST)
-    assert box.orders.outstanding == Request.SELF_TEST
+    box.requests.ask(Request.SELF_TEST)
+    assert box.requests.outstanding == Request.SELF_TEST
     talk(box)
     assert box.carried_out == [Request.SELF_TEST]
-    assert not box.orders.outstanding
+    assert not box.requests.outstanding
 
 
 def test_an_order_before_the_first_word_waits_for_it() -> None:
-    box = Heard(Orders())
-    box.orders.ask(Request.CLEAR_USER)
+    box = Heard(OneShotRequests())
+    box.requests.ask(Request.CLEAR_USER)
     talk(box)
     assert box.carried_out == [Request.CLEAR_USER]
 
 
 def test_a_node_that_starts_anew_repeats_no_order_of_its_former_life() -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     talk(box)
-    box.orders.ask(Request.SELF_TEST)
+    box.requests.ask(Request.SELF_TEST)
     talk(box)
-    box.orders = Orders()
+    box.requests = OneShotRequests()
     talk(box)
     assert box.carried_out == [Request.SELF_TEST]
-    box.orders.ask(Request.SELF_TEST)
+    box.requests.ask(Request.SELF_TEST)
     talk(box)
     assert box.carried_out == [Request.SELF_TEST] * 2
 
 
 def test_an_order_that_a_restart_of_the_safety_process_swallowed_is_given_again() -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     talk(box)
-    box.orders.ask(Request.CLEAR_INSTALLER)
+    box.requests.ask(Request.CLEAR_INSTALLER)
     box.send(arrives=False)
     box.restart()
     talk(box)
@@ -91,30 +91,30 @@ def test_an_order_that_a_restart_of_the_safety_process_swallowed_is_given_again(
 
 
 def test_orders_asked_one_after_the_other_are_both_carried_out() -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     talk(box)
-    box.orders.ask(Request.CLEAR_USER)
-    box.orders.ask(Request.SELF_TEST)
+    box.requests.ask(Request.CLEAR_USER)
+    box.requests.ask(Request.SELF_TEST)
     talk(box)
     assert box.carried_out == [Request.CLEAR_USER, Request.SELF_TEST]
 
 
 def test_a_withdrawn_order_is_not_given() -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     talk(box)
-    box.orders.ask(Request.SELF_TEST)
-    box.orders.withdraw()
+    box.requests.ask(Request.SELF_TEST)
+    box.requests.withdraw()
     talk(box)
     assert box.carried_out == []
 
 
 @given(st.lists(st.sampled_from(["ask", "send", "lose", "answer", "deaf", "restart"]), max_size=40))
 def test_an_order_is_never_lost_and_carried_out_twice_only_over_a_restart(made: list[str]) -> None:
-    box = Heard(Orders())
+    box = Heard(OneShotRequests())
     asked = restarts = 0
     for step in made:
-        if step == "ask" and not box.orders.outstanding:
-            box.orders.ask(Request.SELF_TEST)
+        if step == "ask" and not box.requests.outstanding:
+            box.requests.ask(Request.SELF_TEST)
             asked += 1
         elif step in ("send", "lose"):
             box.send(arrives=step == "send")

@@ -11,9 +11,9 @@ import pytest
 
 from evse_pi.api.server import Refusal
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
-from evse_pi.node.commands import Bell
+from evse_pi.node.commands import ChangeNotifier
 from evse_pi.node.matter_options import OptionError
-from evse_pi.node.web import BoxAnswers, OwnPin, PinDesk, PinService, WebServer
+from evse_pi.node.web import BoxAnswers, OwnPin, PinChecker, PinService, WebServer
 from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
 from evse_pi.web.answers import Refused
 from evse_pi.web.http_server import listen
@@ -22,7 +22,7 @@ from tests.support.node_box import HandClock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.api.server import Request
+    from evse_pi.api.server import ControlRequest
 
 PIN = "480213"
 
@@ -33,25 +33,27 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, clock: HandClock) -> PinDesk:
+def installer(tmp_path: Path, clock: HandClock) -> PinChecker:
     Pin(tmp_path, clock).choose(PIN)
-    return PinDesk(OwnPin(tmp_path, clock), clock)
+    return PinChecker(OwnPin(tmp_path, clock), clock)
 
 
-async def refused(desk: PinDesk, pin: str) -> str:
+async def refused(installer: PinChecker, pin: str) -> str:
     with pytest.raises(Refused) as refusal:
-        await desk.check(pin, "a phone")
+        await installer.check(pin, "a phone")
     return str(refusal.value)
 
 
-async def test_the_right_pin_is_taken_and_wrong_ones_make_everybody_wait(desk: PinDesk, clock: HandClock) -> None:
-    await desk.check(PIN, "a phone")
+async def test_the_right_pin_is_taken_and_wrong_ones_make_everybody_wait(
+    installer: PinChecker, clock: HandClock
+) -> None:
+    await installer.check(PIN, "a phone")
     for _ in range(FREE_FAILURES):
-        assert "the PIN is wrong" in await refused(desk, "111222")
-    assert f"try again in {FIRST_DELAY_S} s" in await refused(desk, PIN)
+        assert "the PIN is wrong" in await refused(installer, "111222")
+    assert f"try again in {FIRST_DELAY_S} s" in await refused(installer, PIN)
     clock.advance(FIRST_DELAY_S)
-    await desk.check(PIN, "a phone")
-    assert "the PIN is wrong" in await refused(desk, "111222")
+    await installer.check(PIN, "a phone")
+    assert "the PIN is wrong" in await refused(installer, "111222")
 
 
 async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandClock) -> None:
@@ -61,9 +63,9 @@ async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandCloc
         asked.append(pin)
         raise Refused("the PIN is wrong")
 
-    desk = PinDesk(never, clock)
+    installer = PinChecker(never, clock)
     for _ in range(50):
-        await refused(desk, "111222")
+        await refused(installer, "111222")
     assert len(asked) == FREE_FAILURES
 
 
@@ -73,10 +75,10 @@ async def test_pins_are_compared_one_at_a_time(clock: HandClock) -> None:
     async def slow(_pin: str, _who: str) -> None:
         await going_on.wait()
 
-    desk = PinDesk(slow, clock)
-    first = asyncio.create_task(desk.check(PIN, "a phone"))
+    installer = PinChecker(slow, clock)
+    first = asyncio.create_task(installer.check(PIN, "a phone"))
     await asyncio.sleep(0)
-    assert "another PIN is being checked" in await refused(desk, PIN)
+    assert "another PIN is being checked" in await refused(installer, PIN)
     going_on.set()
     await first
 
@@ -110,12 +112,12 @@ async def test_an_installed_box_has_its_service_compare(tmp_path: Path, answer: 
 
 
 async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: HandClock) -> None:
-    async def tell(request: Request) -> Any:
+    async def tell(request: ControlRequest) -> Any:
         if request.fields.get("limit"):
             raise Refusal("limit: too much")
         return [request.installer, dict(request.fields)]
 
-    answers = BoxAnswers({"tell": tell}, Bell(), tmp_path, clock)
+    answers = BoxAnswers({"tell": tell}, ChangeNotifier(), tmp_path, clock)
     assert await answers.ask("tell", before=1) == [False, {"command": "tell", "before": 1}]
     with pytest.raises(Refused, match="too much"):
         await answers.ask("tell", limit=1)
@@ -125,7 +127,7 @@ async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, 
 async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: HandClock) -> None:
     with listen("127.0.0.1", 0) as first:
         port = int(first.getsockname()[1])
-        answers = BoxAnswers({}, Bell(), tmp_path, clock)
+        answers = BoxAnswers({}, ChangeNotifier(), tmp_path, clock)
         server = WebServer(WebOptions(port, "127.0.0.1"), answers, retry_s=0.02)
         task = asyncio.create_task(server.run())
         while server.trouble is None:  # noqa: ASYNC110 (it rings no bell)

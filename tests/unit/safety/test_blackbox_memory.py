@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from boards.loader import load_board
 from evse_pi.recorder.ring import RING_BYTES, header_of
-from evse_pi.safety.recorder import BlackBox, RingMemory
+from evse_pi.safety.recorder import BlackBoxWriter, RingMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SCALE = load_board("simulated").pilot_adc.scale
 
 
-def begin(former: bytes, write: Callable[[int, bytes], None]) -> BlackBox:
-    return BlackBox(former, write, boot_id=1, scale=SCALE, budget_ns=1, started_ns=2)
+def begin(former: bytes, write: Callable[[int, bytes], None]) -> BlackBoxWriter:
+    return BlackBoxWriter(former, write, boot_id=1, scale=SCALE, budget_ns=1, started_ns=2)
 
 
 def test_a_life_that_did_not_end_is_counted_by_the_next(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from evse_pi.recorder.recording import recording_of
 from evse_pi.recorder.ring import contents_of
 from evse_pi.safety.loop import Installed
 from evse_pi.sim.harness.faulty_drivers import Break
-from evse_pi.sim.harness.virtual_box import QuietHost, World, WorldSettings
+from evse_pi.sim.harness.virtual_box import QuietServices, VirtualBox, VirtualBoxSettings
 from evse_pi.sim.signals import Drive
 from hal.linear_scale import LinearScale
 from hal.units import Milliamps
@@ -34,7 +34,7 @@ SECOND = 1_000 * MS
 BOARD = load_board("simulated")
 
 
-class CountingHost(QuietHost):
+class CountingHost(QuietServices):
     """Counts what the loop asks of its process."""
 
     def __init__(self) -> None:
@@ -49,21 +49,21 @@ class CountingHost(QuietHost):
 
 
 @pytest.fixture
-def host() -> CountingHost:
+def services() -> CountingHost:
     return CountingHost()
 
 
 @pytest.fixture
-def world(host: CountingHost) -> World:
+def world(services: CountingHost) -> VirtualBox:
     """A box in state A whose contacts are cool."""
-    made = World(WorldSettings(BOARD, host=host))
+    made = VirtualBox(VirtualBoxSettings(BOARD, services=services))
     made.wait_for_state(EvseState.A, 3 * SECOND)
     made.wait(5 * SECOND)
     return made
 
 
 @pytest.fixture
-def charging(world: World) -> World:
+def charging(world: VirtualBox) -> VirtualBox:
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
     world.wait_for(lambda: world.plant.vehicle.drawing, 10 * SECOND)
@@ -80,7 +80,7 @@ def raise_this(error: Exception) -> Callable[[object], object]:
 @pytest.mark.hazard("H-08")
 @pytest.mark.parametrize("error", [RuntimeError("unforeseen"), MemoryError(), RecursionError(), ZeroDivisionError()])
 def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_process(
-    charging: World, error: Exception
+    charging: VirtualBox, error: Exception
 ) -> None:
     charging.may_crash = True
     charging.breakage.drifts["voltage_sense.read_live"] = raise_this(error)
@@ -96,7 +96,7 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
 
 
 @pytest.mark.hazard("H-15")
-def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: World) -> None:
+def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: VirtualBox) -> None:
     charging.may_crash = True
     charging.breakage.drifts["voltage_sense.read_live"] = raise_this(RuntimeError())
     charging.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
@@ -109,7 +109,7 @@ def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: Wor
 
 @pytest.mark.hazard("H-08")
 def test_kernel_that_keeps_outputs_leaves_it_to_gate_and_safe_off() -> None:
-    world = World(WorldSettings(BOARD, persist=True))
+    world = VirtualBox(VirtualBoxSettings(BOARD, persist=True))
     world.wait(6 * SECOND)
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
@@ -125,7 +125,7 @@ def test_kernel_that_keeps_outputs_leaves_it_to_gate_and_safe_off() -> None:
 
 @pytest.mark.hazard("H-08")
 def test_start_that_found_persisting_outputs_never_closes() -> None:
-    world = World(WorldSettings(BOARD, alarms=frozenset({Fault.OUTPUTS_PERSIST})))
+    world = VirtualBox(VirtualBoxSettings(BOARD, alarms=frozenset({Fault.OUTPUTS_PERSIST})))
     world.wait(6 * SECOND)
     world.do("plug_in", cable_ma=32_000)
     world.do("close_s2")
@@ -134,7 +134,7 @@ def test_start_that_found_persisting_outputs_never_closes() -> None:
     assert Fault.OUTPUTS_PERSIST in world.faults
 
 
-def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: World) -> None:
+def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: VirtualBox) -> None:
     loop = charging.loop
     assert loop is not None
     loop.request_stop()
@@ -144,7 +144,7 @@ def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: 
 
 
 @pytest.mark.hazard("H-08")
-def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(charging: World) -> None:
+def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(charging: VirtualBox) -> None:
     loop = charging.loop
     assert loop is not None
     charging.breakage.broken["contactor.open"] = Break.RAISE
@@ -153,7 +153,7 @@ def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(chargi
     assert not charging.energised  # the gate has opened, as nobody feeds it
 
 
-def test_soft_stop_without_a_vehicle_is_immediate(world: World) -> None:
+def test_soft_stop_without_a_vehicle_is_immediate(world: VirtualBox) -> None:
     loop = world.loop
     assert loop is not None
     loop.request_stop()
@@ -161,7 +161,7 @@ def test_soft_stop_without_a_vehicle_is_immediate(world: World) -> None:
     assert loop.stopped
 
 
-def test_snapshots_come_on_change_and_else_every_second(world: World) -> None:
+def test_snapshots_come_on_change_and_else_every_second(world: VirtualBox) -> None:
     before = len(world.node.snapshots)
     world.wait(10 * SECOND)
     assert 9 <= len(world.node.snapshots) - before <= 11
@@ -171,7 +171,7 @@ def test_snapshots_come_on_change_and_else_every_second(world: World) -> None:
     assert len(world.node.snapshots) > before
 
 
-def test_node_that_was_deaf_for_a_while_misses_no_transition(world: World) -> None:
+def test_node_that_was_deaf_for_a_while_misses_no_transition(world: VirtualBox) -> None:
     world.node.deaf = True
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
@@ -186,7 +186,7 @@ def test_node_that_was_deaf_for_a_while_misses_no_transition(world: World) -> No
 
 
 @pytest.mark.hazard("H-09")
-def test_ticks_leave_nothing_to_the_garbage_collector(charging: World) -> None:
+def test_ticks_leave_nothing_to_the_garbage_collector(charging: VirtualBox) -> None:
     charging.wait(100 * MS)
     gc.collect()
     gc.disable()
@@ -201,7 +201,7 @@ def test_ticks_leave_nothing_to_the_garbage_collector(charging: World) -> None:
 
 
 @pytest.mark.hazard("H-09")
-def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: World) -> None:
+def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: VirtualBox) -> None:
     charging.breakage.broken["contactor.open"] = Break.STUCK
     charging.do("open_s2")
     charging.wait_for(lambda: Fault.CONTACTOR_WELDED in charging.faults, SECOND)
@@ -210,14 +210,14 @@ def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: Worl
 
 
 @pytest.mark.hazard("H-17")
-def test_reload_that_finds_no_valid_file_opens_at_once(charging: World) -> None:
+def test_reload_that_finds_no_valid_file_opens_at_once(charging: VirtualBox) -> None:
     charging.node.order(charging.clock.now_ns, Request.RELOAD_INSTALLATION)
     charging.wait(100 * MS)
     assert Fault.INSTALLATION_INVALID in charging.faults
     assert not charging.energised
 
 
-class InstallerHost(QuietHost):
+class InstallerHost(QuietServices):
     """Its installer writes `installation` and, if `unsaid`, tells nobody."""
 
     def __init__(self, **changes: Any) -> None:
@@ -233,8 +233,10 @@ class InstallerHost(QuietHost):
         return Installed(MachineSettings(ratings(BOARD), replace(SIMULATED_INSTALLATION, **self.changes)), self.scale)
 
 
-def charging_at(host: InstallerHost, **house: Any) -> World:
-    world = World(WorldSettings(BOARD, host=host, installation=replace(SIMULATED_INSTALLATION, **house)))
+def charging_at(services: InstallerHost, **house: Any) -> VirtualBox:
+    world = VirtualBox(
+        VirtualBoxSettings(BOARD, services=services, installation=replace(SIMULATED_INSTALLATION, **house))
+    )
     world.wait_for_state(EvseState.A, 3 * SECOND)
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
@@ -242,7 +244,7 @@ def charging_at(host: InstallerHost, **house: Any) -> World:
     return world
 
 
-def offered(world: World) -> int:
+def offered(world: VirtualBox) -> int:
     return world.node.snapshots[-1].offered_current_ma
 
 
@@ -284,9 +286,9 @@ def test_a_higher_capacity_is_there_for_the_next_vehicle() -> None:
 
 
 def test_nothing_but_the_capacity_changes_under_a_closed_contactor() -> None:
-    host = InstallerHost(circuit_capacity_ma=Milliamps(10_000), phases=1)
-    host.scale = LinearScale(host.scale.gain_uv_per_code * 97 // 100, host.scale.offset_mv)
-    world = charging_at(host)
+    services = InstallerHost(circuit_capacity_ma=Milliamps(10_000), phases=1)
+    services.scale = LinearScale(services.scale.gain_uv_per_code * 97 // 100, services.scale.offset_mv)
+    world = charging_at(services)
     before = world.node.snapshots[-1]
     world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
     world.wait(2 * SECOND)
@@ -294,35 +296,35 @@ def test_nothing_but_the_capacity_changes_under_a_closed_contactor() -> None:
     assert (now.gain_uv_per_code, now.offset_mv) == (before.gain_uv_per_code, before.offset_mv)
     world.do("unplug")
     world.wait(3 * SECOND)
-    assert world.node.snapshots[-1].gain_uv_per_code == host.scale.gain_uv_per_code
+    assert world.node.snapshots[-1].gain_uv_per_code == services.scale.gain_uv_per_code
 
 
 def test_raw_windows_of_the_black_box_fit_the_scale_that_it_names() -> None:
-    host = InstallerHost()
-    host.scale = LinearScale(host.scale.gain_uv_per_code * 97 // 100, host.scale.offset_mv)
-    world = World(WorldSettings(BOARD, host=host, records=True))
+    services = InstallerHost()
+    services.scale = LinearScale(services.scale.gain_uv_per_code * 97 // 100, services.scale.offset_mv)
+    world = VirtualBox(VirtualBoxSettings(BOARD, services=services, records=True))
     world.wait_for_state(EvseState.A, 3 * SECOND)
     first = contents_of(bytes(world.black_box))
     world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
     world.wait(100 * MS)
     contents = contents_of(bytes(world.black_box))
-    assert (first.header.scale, contents.header.scale) == (BOARD.pilot_adc.scale, host.scale)
-    assert recording_of(contents, {}).about["scale"]["gain_uv_per_code"] == host.scale.gain_uv_per_code
+    assert (first.header.scale, contents.header.scale) == (BOARD.pilot_adc.scale, services.scale)
+    assert recording_of(contents, {}).about["scale"]["gain_uv_per_code"] == services.scale.gain_uv_per_code
     ticks = {frame[0]: frame_of(frame) for frame in contents.frames}
     assert len(contents.windows) >= 5
     for window in contents.windows:
         pilot = ticks[window.number].inputs.pilot
         assert pilot is not None
-        assert pilot.high_mv == pytest.approx(max(map(host.scale.millivolts, window.codes)), abs=150)
+        assert pilot.high_mv == pytest.approx(max(map(services.scale.millivolts, window.codes)), abs=150)
 
 
 def test_a_fixed_cable_is_told_with_its_rating() -> None:
-    world = World(WorldSettings(replace(BOARD, proximity=None)))
+    world = VirtualBox(VirtualBoxSettings(replace(BOARD, proximity=None)))
     world.wait_for_state(EvseState.A, 3 * SECOND)
     assert world.node.snapshots[-1].cable_ma == BOARD.rated_current_ma
 
 
-def test_no_limit_is_blamed_while_the_plugged_cable_is_being_read(world: World) -> None:
+def test_no_limit_is_blamed_while_the_plugged_cable_is_being_read(world: VirtualBox) -> None:
     world.do("plug_in", cable_ma=32_000)
     world.wait(10 * SECOND)
     reasons = [change.reason for change in world.node.snapshots[-1].transitions]
@@ -332,16 +334,16 @@ def test_no_limit_is_blamed_while_the_plugged_cable_is_being_read(world: World) 
 
 @pytest.mark.hazard("H-17")
 def test_files_that_somebody_changed_unsaid_are_read_within_a_minute_of_idling() -> None:
-    host = InstallerHost(circuit_capacity_ma=Milliamps(10_000))
-    world = World(WorldSettings(BOARD, host=host))
+    services = InstallerHost(circuit_capacity_ma=Milliamps(10_000))
+    world = VirtualBox(VirtualBoxSettings(BOARD, services=services))
     world.wait_for_state(EvseState.A, 3 * SECOND)
-    host.unsaid = True
+    services.unsaid = True
     world.wait(61 * SECOND)
-    assert not host.unsaid
+    assert not services.unsaid
 
 
 @pytest.mark.hazard("H-10")
-def test_demand_without_a_bound_still_ends_with_the_lease(charging: World) -> None:
+def test_demand_without_a_bound_still_ends_with_the_lease(charging: VirtualBox) -> None:
     charging.node.lease_ns = 10**18
     charging.node.permit(charging.clock.now_ns)
     charging.node.alive = False
@@ -349,36 +351,36 @@ def test_demand_without_a_bound_still_ends_with_the_lease(charging: World) -> No
 
 
 @pytest.mark.hazard("H-09")
-def test_garbage_is_collected_once_a_minute_and_only_in_state_a(world: World, host: CountingHost) -> None:
-    assert host.collections == 1
+def test_garbage_is_collected_once_a_minute_and_only_in_state_a(world: VirtualBox, services: CountingHost) -> None:
+    assert services.collections == 1
     world.wait(70 * SECOND)
-    assert host.collections == 2
+    assert services.collections == 2
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
     world.wait(130 * SECOND)
-    assert host.collections == 2
+    assert services.collections == 2
     world.do("unplug")
     world.wait(SECOND)
-    assert host.collections == 3
+    assert services.collections == 3
 
 
 @pytest.mark.hazard("H-09")
 def test_heart_beats_five_times_a_second_and_stops_when_the_contactor_does_not_obey(
-    charging: World, host: CountingHost
+    charging: VirtualBox, services: CountingHost
 ) -> None:
-    before = host.heartbeats
+    before = services.heartbeats
     charging.wait(SECOND)
-    assert 4 <= host.heartbeats - before <= 6
+    assert 4 <= services.heartbeats - before <= 6
     charging.breakage.broken["contactor.open"] = Break.RAISE
     charging.do("unplug")
     charging.wait(100 * MS)
-    before = host.heartbeats
+    before = services.heartbeats
     charging.wait(SECOND)
-    assert host.heartbeats == before
+    assert services.heartbeats == before
 
 
 @pytest.mark.hazard("H-09")
-def test_run_ticks_on_absolute_deadlines_until_stopped(world: World) -> None:
+def test_run_ticks_on_absolute_deadlines_until_stopped(world: VirtualBox) -> None:
     loop = world.loop
     assert loop is not None
     deadlines: list[int] = []
@@ -398,7 +400,7 @@ def test_run_ticks_on_absolute_deadlines_until_stopped(world: World) -> None:
 
 @pytest.mark.hazard("H-08")
 @pytest.mark.parametrize("method", ["pilot_pwm.set_low", "watchdog.pulse", "contactor.maintain"])
-def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: World, method: str) -> None:
+def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: VirtualBox, method: str) -> None:
     charging.breakage.broken[method] = Break.RAISE
     charging.breakage.broken["rcd.read_tripped"] = Break.RAISE  # makes the box want state F
     charging.wait(11 * MS)
@@ -411,7 +413,9 @@ def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: World, 
 @pytest.mark.hazard("H-11")
 def test_reloaded_installation_is_in_force_at_once() -> None:
     alarms = frozenset({Fault.INSTALLATION_INVALID})
-    world = World(WorldSettings(BOARD, host=InstallerHost(circuit_capacity_ma=Milliamps(10_000)), alarms=alarms))
+    world = VirtualBox(
+        VirtualBoxSettings(BOARD, services=InstallerHost(circuit_capacity_ma=Milliamps(10_000)), alarms=alarms)
+    )
     world.wait_for_state(EvseState.A, 3 * SECOND)
     assert Fault.INSTALLATION_INVALID in world.faults
     world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
@@ -423,7 +427,7 @@ def test_reloaded_installation_is_in_force_at_once() -> None:
 
 
 @pytest.mark.hazard("H-08")
-def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: World) -> None:
+def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: VirtualBox) -> None:
     charging.breakage.broken["pilot_pwm.set_duty"] = Break.RAISE
     charging.node.permit(charging.clock.now_ns, offered_ma=10_000)
     hits = charging.breakage.hits
@@ -433,7 +437,7 @@ def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: World) -> 
     assert not last.contactor_closed
 
 
-def led_changes(world: World, for_ns: int = 2 * SECOND) -> int:
+def led_changes(world: VirtualBox, for_ns: int = 2 * SECOND) -> int:
     """Return how often the light of the box changes in the time from here on."""
     seen = [world.plant.drives[Drive.LED]]
     for _ in range(for_ns // (50 * MS)):
@@ -442,7 +446,7 @@ def led_changes(world: World, for_ns: int = 2 * SECOND) -> int:
     return sum(before is not after for before, after in pairwise(seen))
 
 
-def test_light_is_dark_when_idle_steady_while_charging_and_blinks_with_a_fault(world: World) -> None:
+def test_light_is_dark_when_idle_steady_while_charging_and_blinks_with_a_fault(world: VirtualBox) -> None:
     assert (led_changes(world), world.plant.drives[Drive.LED]) == (0, False)
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
@@ -454,7 +458,7 @@ def test_light_is_dark_when_idle_steady_while_charging_and_blinks_with_a_fault(w
     assert led_changes(world) == 4
 
 
-def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than_the_lease(world: World) -> None:
+def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than_the_lease(world: VirtualBox) -> None:
     world.node.identifying = True
     world.wait(3 * SECOND)
     assert led_changes(world) == 8
@@ -463,7 +467,7 @@ def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than
     assert (led_changes(world), world.plant.drives[Drive.LED]) == (0, False)
 
 
-def test_light_that_fails_is_no_fault_and_is_told_again(charging: World) -> None:
+def test_light_that_fails_is_no_fault_and_is_told_again(charging: VirtualBox) -> None:
     charging.breakage.broken["status_led.set"] = Break.RAISE
     charging.node.identifying = True
     charging.wait(3 * SECOND)

@@ -12,7 +12,7 @@ import pytest
 from evse_pi.core.faults import Fault
 from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.notify import ServiceManager
-from evse_pi.safety.process_services import SystemHost, sleep_until
+from evse_pi.safety.process_services import SystemServices, sleep_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_first_heartbeat_says_ready_and_the_next_only_that_it_lives(manager: socket.socket, tmp_path: Path) -> None:
     with closing(ServiceManager(str(tmp_path / "notify"))) as notify:
-        host = SystemHost(notify, FaultMemory(tmp_path / "former"), lambda: None)
+        host = SystemServices(notify, FaultMemory(tmp_path / "former"), lambda: None)
         host.heartbeat()
         host.heartbeat()
     assert manager.recv(100) == b"READY=1\nWATCHDOG=1"
@@ -57,7 +57,7 @@ def test_abstract_address_is_understood() -> None:
 def test_host_remembers_collects_and_reloads(tmp_path: Path) -> None:
     memory = FaultMemory(tmp_path / "former")
     with closing(memory), closing(ServiceManager(None)) as notify:
-        host = SystemHost(notify, memory, lambda: None)
+        host = SystemServices(notify, memory, lambda: None)
         host.remember(frozenset({Fault.RCD_TRIPPED}))
         host.collect_garbage()
         assert host.pauses.total == 1

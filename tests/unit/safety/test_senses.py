@@ -9,7 +9,7 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from evse_pi.core.faults import Fault
-from evse_pi.safety.input_reader import MAX_REPEATS, Senses
+from evse_pi.safety.input_reader import MAX_REPEATS, InputReader
 from evse_pi.safety.loop_timing import Timing
 from hal.interfaces import PilotWindow
 from hal.linear_scale import LinearScale
@@ -29,44 +29,44 @@ class Device:
         return lambda *args: self.answer
 
 
-def looking_at(codes: list[int]) -> tuple[Senses, Device]:
+def looking_at(codes: list[int]) -> tuple[InputReader, Device]:
     converter = Device(PilotWindow(array("H", codes), 0, 4_000_000))
     hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=converter)  # type: ignore[arg-type]
-    return Senses(hardware, SCALE, Timing(25_000_000)), converter
+    return InputReader(hardware, SCALE, Timing(25_000_000)), converter
 
 
-def failures(senses: Senses) -> frozenset[Fault]:
-    return senses.read(0, None, NONE, NONE).failures
+def failures(input_reader: InputReader) -> frozenset[Fault]:
+    return input_reader.read(0, None, NONE, NONE).failures
 
 
 @pytest.mark.hazard("H-16")
 def test_windows_that_repeat_their_noise_are_a_dead_converter() -> None:
-    senses, _ = looking_at([3680, 3681] * 48)
+    input_reader, _ = looking_at([3680, 3681] * 48)
     for _ in range(MAX_REPEATS):
-        assert not failures(senses)
+        assert not failures(input_reader)
     for _ in range(3):
-        seen = senses.read(0, None, NONE, NONE)
+        seen = input_reader.read(0, None, NONE, NONE)
         assert seen.failures == {Fault.PILOT_ADC_FAILED}
         assert seen.pilot is None
 
 
 def test_converter_that_moves_again_is_believed_again() -> None:
-    senses, converter = looking_at([3680, 3681] * 48)
+    input_reader, converter = looking_at([3680, 3681] * 48)
     for _ in range(MAX_REPEATS + 1):
-        failures(senses)
+        failures(input_reader)
     converter.answer = PilotWindow(array("H", [3681, 3680] * 48), 0, 4_000_000)
-    assert not failures(senses)
+    assert not failures(input_reader)
 
 
 def test_line_without_any_noise_is_no_proof_of_a_dead_converter() -> None:
-    senses, _ = looking_at([3680] * 96)
+    input_reader, _ = looking_at([3680] * 96)
     for _ in range(100):
-        assert not failures(senses)
+        assert not failures(input_reader)
 
 
 def test_board_with_nothing_optional_reads_nothing_of_it() -> None:
-    senses, _ = looking_at([3680, 3681] * 48)
-    seen = senses.read(0, None, frozenset({Fault.PILOT_PWM_FAILED}), frozenset({Fault.TIMING_BUDGET}))
+    input_reader, _ = looking_at([3680, 3681] * 48)
+    seen = input_reader.read(0, None, frozenset({Fault.PILOT_PWM_FAILED}), frozenset({Fault.TIMING_BUDGET}))
     assert (seen.load_live, seen.proximity_ohms, seen.locked) == (None, None, None)
     assert not seen.rcd_tripped
     assert not seen.emergency_stop

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evse_pi.sim.contactor_model import ContactorSettings
-from evse_pi.sim.converter import AdcInput, Range, codes
+from evse_pi.sim.converter import AdcInput, ConverterRange, codes
 from evse_pi.sim.plant import Plant, PlantSettings, WatchdogSettings
 from evse_pi.sim.plant_settings import build
 from evse_pi.sim.residual import Injection, RcdSettings
@@ -279,7 +279,7 @@ def test_energy_is_power_times_time():
 def test_the_converter_scales_drifts_sticks_and_clips():
     plant = Plant(replace(STIFF, disturbance=replace(STIFF.disturbance, noise_v=0.0)))
     pilot = AdcInput(Analog.PILOT, zero_mv=1650, gain_ppm=120_000)
-    read = lambda: codes(plant, pilot, Range(3300, 4096), [0])[0]  # noqa: E731
+    read = lambda: codes(plant, pilot, ConverterRange(3300, 4096), [0])[0]  # noqa: E731
     assert read() == 260
     plant.set_pilot(1_000_000, 0)
     assert read() == 3835

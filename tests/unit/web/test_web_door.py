@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from microdot import Microdot, Request, Response
 
-from evse_pi.web.http_server import Door, Limits, listen
+from evse_pi.web.http_server import HttpServer, Limits, listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ QUICK = Limits(connections=6, per_address=4, pace_s=0.001, request_within_s=0.3,
 async def served(application: Microdot, limits: Limits = QUICK) -> AsyncIterator[int]:
     listener = listen(HOST, 0)
     port = int(listener.getsockname()[1])
-    door = asyncio.create_task(Door(listener, application, limits).serve())
+    door = asyncio.create_task(HttpServer(listener, application, limits).serve())
     try:
         yield port
     finally:

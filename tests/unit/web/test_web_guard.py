@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from evse_pi.web.admission import MAX_SESSIONS, SESSION_NS, Sessions, is_own_name
+from evse_pi.web.admission import MAX_SESSIONS, SESSION_NS, PinSessions, is_own_name
 
 NAMES = frozenset({"wallbox", "wallbox.home.arpa"})
 
@@ -38,8 +38,8 @@ class Counter:
         self.now_ns = 0
         self._texts = itertools.count()
 
-    def sessions(self) -> Sessions:
-        return Sessions(lambda: self.now_ns, lambda: f"text{next(self._texts)}")
+    def sessions(self) -> PinSessions:
+        return PinSessions(lambda: self.now_ns, lambda: f"text{next(self._texts)}")
 
 
 def test_a_session_ends_by_time_and_by_leaving() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from evse_pi.diagnostics.why import why
 from evse_pi.web import layout
-from evse_pi.web.admission import Session
+from evse_pi.web.admission import PinSession
 from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 from tests.support.diagnosed_box import DiagnosedBox
 
-SESSION = Session("the-token", 1)
+SESSION = PinSession("the-token", 1)
 MATTER: dict[str, Any] = {
     "running": True, "trouble": None, "commissioned": False, "window": "basic", "fabrics": [], "port": 5540,
     "test_credentials": True,
@@ -20,7 +20,7 @@ MATTER: dict[str, Any] = {
 CODES = {"qr": "MT:Y.K9042C00KA0648G00", "manual": "34970112332"}
 
 
-def shown(page: layout.Page, session: Session | None = None) -> str:
+def shown(page: layout.Page, session: PinSession | None = None) -> str:
     return layout.document(page, "<b>box</b>", session, "1").replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -71,7 +71,7 @@ def test_every_limit_says_what_it_allows_and_until_when(limit: dict[str, Any], w
 
 
 def test_codes_need_the_pin_and_a_box_that_lets_somebody_in() -> None:
-    def page(session: Session | None = SESSION, *, pin_set: bool = True, **changes: Any) -> str:
+    def page(session: PinSession | None = SESSION, *, pin_set: bool = True, **changes: Any) -> str:
         codes = CODES if session else None
         return shown(protected_pages.codes_page({"matter": {**MATTER, **changes}}, codes, session, pin_set=pin_set))
 
