@@ -10,10 +10,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 
+from tests.support.kept import FAILED
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
 
 TESTS = Path(__file__).parent
 PARALLEL = frozenset({"architecture", "conformance", "fault", "fuzz", "property", "scenario", "timing", "unit"})
@@ -48,6 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if not _is_elsewhere(item.path, config)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep with each test whether it has failed: what it was lent may be broken then."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
 
 
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -59,9 +59,9 @@ class Worker:
         chip.logging.SetLogFilter(3 if verbose else 1)
         stack = ChipStack(persistentStoragePath=str(storage / "chip.json"), enableServerInteractions=False)
         self.authorities = CertificateAuthorityManager(stack, stack.GetStorageManager())
-        self.authorities.LoadAuthoritiesFromStorage()
-        authority = self.authorities.NewCertificateAuthority()
-        admin = authority.NewFabricAdmin(vendorId=VENDOR_ID, fabricId=fabric_id)
+        self.authorities.LoadAuthoritiesFromStorage()  # a controller that is started again keeps its fabric
+        authority = next(iter(self.authorities.activeCaList), None) or self.authorities.NewCertificateAuthority()
+        admin = next(iter(authority.adminList), None) or authority.NewFabricAdmin(VENDOR_ID, fabric_id)
         self.controller = admin.NewController(
             nodeId=112233, paaTrustStorePath=str(paa_folder), useTestCommissioner=False
         )
@@ -88,6 +88,10 @@ class Worker:
         if isinstance(value, list):
             return [self._build(one) for one in value]
         return NullValue if value is None else value
+
+    async def ping(self):
+        """Answer, and that the library's own thread does as well."""
+        return self.controller.nodeId
 
     async def commission(self, node_id: int, passcode: int, discriminator: int):
         from chip.discovery import FilterType

@@ -7,10 +7,12 @@ import json
 import os
 import queue
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 MATTERJS = Path(__file__).parent / "matterjs"
 HOME_ASSISTANT = Path(__file__).parent / "home_assistant"
 ANSWER_TIMEOUT_S = 60.0
+PING_TIMEOUT_S = 10.0
+COMMISSIONING = frozenset({"commission", "commission_with_code", "pase"})
 
 # "Matter Test PAA", the public test root of attestation: Chip-Test-PAA-NoVID-Cert.pem of the CSA's SDK connectedhomeip.
 TEST_PAA = """
@@ -70,15 +74,38 @@ class ChipController:
         )
         theirs.close()
         self._connection = Connection(ours.detach())
+        self._doubt: str | None = None
+        self._owes = False
         self._answer(ANSWER_TIMEOUT_S)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
 
     def call(self, order: str, *arguments: Any, timeout_s: float = ANSWER_TIMEOUT_S, **named: Any) -> Any:
         """Carry out one order and return its result.
 
         Raises: ControllerError, TimeoutError.
         """
+        if self._owes:
+            raise ControllerError("Doubtful", "an answer is outstanding", None)
         self._connection.send((order, arguments, named))
-        return self._answer(timeout_s)
+        try:
+            return self._answer(timeout_s)
+        except ControllerError:
+            if order in COMMISSIONING:
+                self._doubt = f"{order} has failed"
+            raise
+
+    def check(self) -> None:
+        """Raise unless it answers and nothing has happened that leaves the library in a state of its own.
+
+        A commissioning that failed does: on a busy machine the next one is an "Incorrect state" for a while.
+        """
+        if self._doubt is not None:
+            raise ControllerError("Doubtful", self._doubt, None)
+        self.call("ping", timeout_s=PING_TIMEOUT_S)
 
     def begin(self, order: str, *arguments: Any, **named: Any) -> None:
         """Start an order; `finish` waits for it."""
@@ -90,6 +117,7 @@ class ChipController:
 
     def _answer(self, timeout_s: float) -> Any:
         if not self._connection.poll(timeout_s):
+            self._owes = True
             raise TimeoutError(f"CHIP controller gave no answer in {timeout_s} s")
         try:
             kind, *content = self._connection.recv()
@@ -98,6 +126,13 @@ class ChipController:
         if kind == "error":
             raise ControllerError(*content)
         return content[0]
+
+    def abandon(self) -> None:
+        """End the process by force."""
+        self._process.kill()
+        self._connection.close()
+        self._process.wait()
+        self._log.close()
 
     def close(self) -> None:
         """End the process."""
@@ -140,8 +175,14 @@ class JsonProgram:
         self.log = folder / "program.log"
         self._log = self.log.open("wb")
         self._process = subprocess.Popen(
-            command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+            command,
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,  # it may have processes of its own
         )
+        self._owes = False
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -167,14 +208,21 @@ class JsonProgram:
         Raises: ControllerError, TimeoutError.
         """
         assert self._process.stdin is not None
+        if self._owes:
+            raise ControllerError("Doubtful", "an answer is outstanding", None)
         self._process.stdin.write(json.dumps({"order": order, **named}).encode() + b"\n")
         self._process.stdin.flush()
         return self._answer(timeout_s)
+
+    def check(self) -> None:
+        """Raise unless it answers."""
+        self.call("ping", PING_TIMEOUT_S)
 
     def _answer(self, timeout_s: float) -> Any:
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
+            self._owes = True
             raise TimeoutError(f"no answer in {timeout_s} s") from None
         if not line:
             raise ControllerError("Died", f"exit code {self._process.wait()}, see {self.log}", None)
@@ -183,10 +231,16 @@ class JsonProgram:
             raise ControllerError(answer["kind"], answer["error"], answer.get("code"))
         return answer.get("value")
 
+    def abandon(self) -> None:
+        """End the process and its own ones by force."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self.close()
+
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -175,10 +175,15 @@ class Peer:
             self.event(-1, seconds)
 
 
-@contextmanager
-def subscribed(chip: ChipController, node_id: int, log: Callable[[], str]) -> Iterator[Peer]:
-    """Give the controller's view while it subscribes to all that the wallbox has, at its pace."""
+def subscribe(chip: ChipController, node_id: int, log: Callable[[], str]) -> Peer:
+    """Return the controller's view, subscribed to all that the wallbox has, at its pace."""
     chip.call("subscribe", node_id, 0, 30, keep=False)  # the node learns of an ended one only when it next reports
     chip.call("forget_updates")
-    yield Peer(chip, node_id, log)
+    return Peer(chip, node_id, log)
+
+
+@contextmanager
+def subscribed(chip: ChipController, node_id: int, log: Callable[[], str]) -> Iterator[Peer]:
+    """Give the controller's view while it subscribes to all that the wallbox has."""
+    yield subscribe(chip, node_id, log)
     chip.call("unsubscribe")

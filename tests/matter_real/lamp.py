@@ -35,6 +35,7 @@ class Lamp:
         self.options: list[str] = ["--verbose"]
         self._module = module
         self._store = folder / "lamp.db"
+        self._judged = 0  # characters of its log
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
 
@@ -120,13 +121,25 @@ class Lamp:
                 self._process.wait()
             self._process = None
 
+    def end(self) -> None:
+        """Ask it to end, which it must do without a complaint."""
+        code, complaints = self.stop(), self.complaints()
+        assert (code, complaints) == (0, []), self.log()[-3000:]
+
+    def abandon(self) -> None:
+        """End a broken one by force."""
+        if self._process is not None:
+            self.kill()
+
     def log(self) -> str:
         """Return everything it logged so far."""
         return self.log_path.read_text(errors="replace")
 
     def complaints(self) -> list[str]:
-        """Return the lines of its log that should not be there."""
-        return [line for line in self.log().splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
+        """Return what it logged since the last look and should not."""
+        fresh = self.log()[self._judged :]
+        self._judged += len(fresh)
+        return [line for line in fresh.splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
 
     def resident_bytes(self) -> int:
         """Return the memory it occupies."""

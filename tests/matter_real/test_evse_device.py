@@ -12,14 +12,17 @@ import pytest
 
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from tests.matter_real.controllers import ControllerError
+from tests.matter_real.shared import kept_wallbox, lent_node
 from tests.matter_real.wallbox import PASSCODE
 from tests.support.matter_certification import findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.matter_real.controllers import ChipController
+    from tests.matter_real.namespaces import Namespaces
     from tests.matter_real.wallbox import Wallbox
+    from tests.support.kept import Kept
 
 EVSE = "EnergyEvse.Attributes"
 SUPPLY, UNTIL = (1, f"{EVSE}.SupplyState"), (1, f"{EVSE}.ChargingEnabledUntil")
@@ -81,10 +84,17 @@ class Bidirectional:
 
 
 @pytest.fixture(scope="module")
-def bidirectional(chip: ChipController, wallboxes: Callable[..., Wallbox]) -> tuple[Bidirectional, Wallbox]:
-    box = wallboxes("--features=pref,soc,pnc,rfid,v2x")
-    chip.call("commission", Bidirectional.NODE, PASSCODE, box.discriminator)
-    return Bidirectional(chip), box
+def bidirectional_boxes(namespaces: Namespaces, chips: Kept[ChipController]) -> Iterator[Kept[Wallbox]]:
+    with kept_wallbox(namespaces, chips, Bidirectional.NODE, "pref,soc,pnc,rfid,v2x") as kept:
+        yield kept
+
+
+@pytest.fixture
+def bidirectional(
+    bidirectional_boxes: Kept[Wallbox], chip: ChipController, request: pytest.FixtureRequest
+) -> Iterator[tuple[Bidirectional, Wallbox]]:
+    with lent_node(bidirectional_boxes, chip, request) as box:
+        yield Bidirectional(chip), box
 
 
 def test_all_features_together_are_objected_to_for_being_provisional_alone(

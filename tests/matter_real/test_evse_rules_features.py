@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,13 +36,6 @@ from tests.matter_real.evse_peer import (
     schedule,
     target,
 )
-from tests.matter_real.lamp import PASSCODE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.matter_real.controllers import ChipController
-    from tests.matter_real.wallbox import Wallbox
 
 DISCHARGING_ENABLED, ENABLED = 2, 5
 SHORT_OF_MIDNIGHT = 1_439
@@ -52,11 +44,8 @@ ADDED = 25_000_000
 
 
 @pytest.fixture(scope="module")
-def wallbox(wallboxes: Callable[..., Wallbox], chip: ChipController, node_id: int) -> Iterator[Wallbox]:
-    box = wallboxes("--features=pref,soc,pnc,rfid,v2x")
-    chip.call("commission", node_id, PASSCODE, box.discriminator)
-    yield box
-    chip.call("unsubscribe")
+def features() -> str:
+    return "pref,soc,pnc,rfid,v2x"
 
 
 def discharge(peer: Peer, until: int | None, maximum_ma: int, timed_ms: int | None = 2_000) -> int:

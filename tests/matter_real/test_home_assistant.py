@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.matter_real.controllers import HOME_ASSISTANT, TEST_PAA, JsonProgram, home_assistant_missing
+from tests.matter_real.shared import make_wallbox, remove_wallbox
+from tests.support.kept import Kept, has_failed, lent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.matter_real.namespaces import Namespaces
     from tests.matter_real.wallbox import Wallbox
@@ -26,10 +29,32 @@ SWITCH_ON = {"chargingEnabledUntil": None, "minimumChargeCurrent": 0, "maximumCh
 class HomeAssistant:
     """The server and its client inside the controller's namespace, and the node that it commissioned."""
 
-    def __init__(self, program: JsonProgram, code: str) -> None:
+    def __init__(self, program: JsonProgram, box: Wallbox) -> None:
         self._program = program
-        self.commissioned = program.call("commission", code=code)
+        self.box = box
+        try:
+            self.commissioned = program.call(
+                "commission", code=box.ask("commission", action="codes")["codes"]["manual"]
+            )
+        except BaseException:
+            self.abandon()
+            raise
         self.node = self.commissioned["node"]
+
+    def check(self) -> None:
+        """Raise unless both work."""
+        self._program.check()
+        self.box.check()
+
+    def end(self) -> None:
+        """End both, which they must do cleanly."""
+        self._program.close()
+        self.box.end()
+
+    def abandon(self) -> None:
+        """End both by force."""
+        self._program.abandon()
+        self.box.abandon()
 
     def invoke(self, cluster: str, command: str, **fields: Any) -> None:
         """Send a timed command."""
@@ -54,23 +79,47 @@ class HomeAssistant:
 
 
 @pytest.fixture(scope="module")
-def box(wallboxes: Callable[..., Wallbox]) -> Wallbox:
-    return wallboxes("--features=pref,rfid")
-
-
-@pytest.fixture(scope="module")
-def home(namespaces: Namespaces, box: Wallbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HomeAssistant]:
+def homes(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[HomeAssistant]]:
+    """Home Assistant with a box that it has commissioned, both others where one of them is broken."""
     if reason := home_assistant_missing():
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("home-assistant")
+    made: list[Wallbox] = []
+
+    def start() -> HomeAssistant:
+        made.append(make_wallbox(namespaces, "--features=pref,rfid"))
+        made[-1].start()
+        return HomeAssistant(start_server(namespaces, tmp_path_factory.mktemp("home-assistant")), made[-1])
+
+    kept = Kept(start, check=HomeAssistant.check, stop=HomeAssistant.end, abandon=HomeAssistant.abandon)
+    yield kept
+    try:
+        kept.close()
+    finally:
+        for box in made:
+            box.abandon()
+            remove_wallbox(box)
+
+
+def start_server(namespaces: Namespaces, folder: Path) -> JsonProgram:
     root = folder / "root.der"
     root.write_bytes(base64.b64decode(TEST_PAA))
     python = str(HOME_ASSISTANT / ".venv/bin/python")
     private = 'mkdir -p /data && mount -t tmpfs none /data && exec "$@"'  # the SDK writes there
     program = ["unshare", "--mount", "sh", "-c", private, "sh", python, "server.py", str(folder / "store"), str(root)]
-    command = namespaces.inside(namespaces.controller, *program)
-    with JsonProgram(command, folder, HOME_ASSISTANT) as started:
-        yield HomeAssistant(started, box.ask("commission", action="codes")["codes"]["manual"])
+    return JsonProgram(namespaces.inside(namespaces.controller, *program), folder, HOME_ASSISTANT)
+
+
+@pytest.fixture
+def home(homes: Kept[HomeAssistant], request: pytest.FixtureRequest) -> Iterator[HomeAssistant]:
+    with lent(homes, request) as one:
+        yield one
+        assert has_failed(request) or one.box.complaints() == []
+
+
+@pytest.fixture
+def box(home: HomeAssistant) -> Wallbox:
+    """Home Assistant's box, which has no car when a test begins."""
+    return home.box
 
 
 def test_it_commissions_the_box_by_its_code_and_reads_all_of_it(home: HomeAssistant) -> None:
@@ -95,11 +144,14 @@ def test_its_switch_starts_and_stops_a_car(home: HomeAssistant, box: Wallbox) ->
 
 
 def test_its_number_limits_the_current(home: HomeAssistant, box: Wallbox) -> None:
+    box.car("plug_in", cable_ma=32_000)
+    box.car("auto")
     home.invoke("EnergyEvse", "EnableCharging", **SWITCH_ON)
     home.until(EVSE, a_0=3)
     home.write(f"1/{EVSE}/{USER_MAXIMUM}", 10_000)
     home.until(EVSE, a_7=10_000, a_9=10_000)
     box.await_plant(lambda plant: plant["duty_ppm"] == 166_666)
+    home.invoke("EnergyEvse", "Disable")
 
 
 def test_its_select_chooses_the_mode(home: HomeAssistant, box: Wallbox) -> None:

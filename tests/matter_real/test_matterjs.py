@@ -9,12 +9,14 @@ import pytest
 
 from tests.matter_real.controllers import ControllerError
 from tests.matter_real.lamp import PASSCODE
+from tests.matter_real.shared import lent_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.matter_real.controllers import ChipController, JsonProgram
     from tests.matter_real.lamp import Lamp
+    from tests.support.kept import Kept
 
 ON_OFF = "OnOff.attributes.onOff"
 FABRICS = "OperationalCredentials.Attributes.CommissionedFabrics"
@@ -22,10 +24,41 @@ WINDOW = "AdministratorCommissioning.Attributes.WindowStatus"
 
 
 @pytest.fixture(scope="module")
-def peer(chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int) -> int:
+def commissioned() -> dict[tuple[int, int], int]:
+    """The lamp's node id for matter.js, by the process of matter.js and the lamp's discriminator."""
+    return {}
+
+
+@pytest.fixture
+def lamp(
+    lamps_of_module: Kept[Lamp],
+    chip: ChipController,
+    matterjs: JsonProgram,
+    commissioned: dict[tuple[int, int], int],
+    request: pytest.FixtureRequest,
+) -> Iterator[Lamp]:
+    """A lamp that no other process of matter.js has known: its fabric would still be there."""
+    if any(process != matterjs.pid for process, _ in commissioned):
+        lamps_of_module.discard()
+        commissioned.clear()
+    with lent_node(lamps_of_module, chip, request) as one:
+        yield one
+
+
+@pytest.fixture
+def peer(
+    chip: ChipController,
+    matterjs: JsonProgram,
+    lamp: Lamp,
+    node_id: int,
+    commissioned: dict[tuple[int, int], int],
+) -> int:
     """The lamp's node id for matter.js, which came in through a window that the first administrator opened."""
-    opened = chip.call("open_window", node_id, lamp.discriminator + 1000)
-    return matterjs.call("commission", code=opened["manual"])
+    key = (matterjs.pid, lamp.discriminator)
+    if key not in commissioned:
+        opened = chip.call("open_window", node_id, lamp.discriminator + 1000)
+        commissioned[key] = matterjs.call("commission", code=opened["manual"])
+    return commissioned[key]
 
 
 def test_both_administrators_see_both_fabrics(
@@ -71,13 +104,16 @@ def test_each_administrator_is_told_what_the_other_does(
     chip.call("unsubscribe")
 
 
-def test_it_goes_on_after_a_power_cut(matterjs: JsonProgram, lamp: Lamp, peer: int) -> None:
+def test_it_goes_on_after_a_power_cut(
+    chip: ChipController, matterjs: JsonProgram, lamp: Lamp, node_id: int, peer: int
+) -> None:
     lamp.kill()
     lamp.start()
     with suppress(ControllerError):  # it finds out that its session is gone
         matterjs.call("invoke", node=peer, endpoint=1, name="OnOff.commands.on")
     matterjs.call("invoke", node=peer, endpoint=1, name="OnOff.commands.on")
     assert matterjs.call("read", node=peer, endpoint=1, name=ON_OFF) is True
+    chip.call("expire_sessions", node_id)
 
 
 def test_it_can_let_another_administrator_in(

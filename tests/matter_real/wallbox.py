@@ -42,6 +42,7 @@ class Wallbox:
         self.log_path = folder / "wallbox.log"
         self.namespaces = namespaces
         self._options = options
+        self._judged = 0  # characters of its log
         self._process: subprocess.Popen[bytes] | None = None
         self._plant: SimulatorClient | None = None
 
@@ -114,6 +115,20 @@ class Wallbox:
             time.sleep(POLL_S)
         return now
 
+    def check(self) -> None:
+        """Raise unless it runs, can be talked to and has no fault; a car that was left is unplugged.
+
+        A fault of a machine that was too busy between two tests is waited for, as after the start.
+        """
+        assert self._process is not None
+        assert self._process.poll() is None
+        if self.plant["vehicle"]["plugged"]:
+            self.car("auto", on=False)
+            self.car("unplug")
+        if self.ask("status")["faults"]:
+            self.ask("clear", role="installer")
+        self.until(_rests, FORGIVEN_WITHIN_S)
+
     def kill_node(self) -> None:
         """Kill the node process alone and wait until the next one can be talked to."""
         (pid,) = self._processes("evse_pi.node")
@@ -129,6 +144,11 @@ class Wallbox:
                 if word.encode() in words and any(str(self.paths.run_dir).encode() in each for each in words):
                     found.append(int(entry.parent.name))
         return found
+
+    def abandon(self) -> None:
+        """End a broken one by force."""
+        if self._process is not None:
+            self.cut_power()
 
     def cut_power(self) -> None:
         """Kill everything at once, as a power cut does."""
@@ -154,6 +174,11 @@ class Wallbox:
                 self._process.wait()
             self._hang_up()
 
+    def end(self) -> None:
+        """Ask it to end, which it must do without a complaint."""
+        code, complaints = self.stop(), self.complaints()
+        assert (code, complaints) == (0, []), self.log()[-3000:]
+
     def _hang_up(self) -> None:
         self._process = None
         if self._plant is not None:
@@ -165,13 +190,19 @@ class Wallbox:
         return self.log_path.read_text(errors="replace")
 
     def complaints(self) -> list[str]:
-        """Return the lines of its log that should not be there; a fault that a test sets is an error to people."""
-        lines = [line for line in self.log().splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
+        """Return what it logged since the last look and should not; a fault that a test sets is an error to people."""
+        fresh = self.log()[self._judged :]
+        self._judged += len(fresh)
+        lines = [line for line in fresh.splitlines() if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
         return [line for line in lines if "fault set" not in line]
 
 
 def _tested(now: dict[str, Any]) -> bool:
     return now["reason"] is not None and now["reason"]["reason"] != "SELF_TEST"
+
+
+def _rests(now: dict[str, Any]) -> bool:
+    return _tested(now) and _serves(now) and not now["faults"] and now["pilot"]["state"] == "A"
 
 
 def _serves(now: dict[str, Any]) -> bool:

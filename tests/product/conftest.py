@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.matter_real.conftest import chip_controller
 from tests.matter_real.namespaces import Namespaces, NamespacesUnavailable, make_namespaces, remove_namespaces
+from tests.matter_real.shared import kept_chip
 from tests.product.installation import Installation, install
 from tests.product.installed_box import InstalledBox
 
@@ -40,7 +40,8 @@ def namespaces() -> Iterator[Namespaces]:
 @pytest.fixture(scope="module")
 def chip(namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChipController]:
     """The CHIP SDK's controller."""
-    yield from chip_controller(namespaces, tmp_path_factory)
+    with kept_chip(namespaces, tmp_path_factory.mktemp("chip")) as chips:
+        yield chips.get()
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,10 @@ class Orders:
     def __init__(self, client: MatterClient) -> None:
         self._client = client
 
+    async def ping(self) -> bool:
+        """Answer."""
+        return True
+
     async def commission(self, code: str) -> dict[str, Any]:
         """Add the device that a pairing code names, as the companion app does."""
         node = await self._client.commission_with_code(code, network_only=True)

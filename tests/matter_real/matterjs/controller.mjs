@@ -48,6 +48,9 @@ async function client(node) {
 }
 
 const orders = {
+    async ping() {
+        return true;
+    },
     async commission({ code, passcode, discriminator }) {
         const parsed = code === undefined ? undefined : ManualPairingCodeCodec.decode(code);
         const identifierData =
