@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ ROWS = [
 ]
 
 
+@cache
 def marked_hazards(path: Path) -> dict[str, set[str]]:
     """Return for each test of a file, methods included, the hazards it is marked with."""
     found: dict[str, set[str]] = {}
@@ -66,6 +68,12 @@ def test_the_test_of_a_hazard_exists_and_carries_its_mark(row: list[str]) -> Non
         marks = marked_hazards(ROOT / file)
         assert name in marks, f"{row[0]}: {file} has no {name}"
         assert row[0] in marks[name], f"{file}::{name} is not marked hazard({row[0]!r})"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_no_hazard_has_more_promises_than_tests(row: list[str]) -> None:
+    promises, tests = row[2].split(";"), re.findall(r"`tests/[^`]+`", row[4])
+    assert len(tests) >= len(promises), f"{row[0]}: {promises}"
 
 
 def test_no_test_marks_a_hazard_that_the_table_does_not_have() -> None:

@@ -130,6 +130,7 @@ def test_node_that_is_gone_loses_its_lease(charging: ProcessBox) -> None:
 
 @pytest.mark.hazard("H-09")
 @pytest.mark.hazard("H-10")
+@pytest.mark.hazard("H-18")
 def test_deaf_node_hostile_datagrams_and_wrong_clock_change_nothing(tmp_path: Path) -> None:
     jump = tmp_path / "jump"
     jump.write_bytes(struct.pack("q", 0))
@@ -195,6 +196,7 @@ def test_terminated_process_lets_the_vehicle_let_go_first(charging: ProcessBox) 
     assert "ends with status 0" in charging.log
 
 
+@pytest.mark.hazard("H-11")
 @pytest.mark.hazard("H-17")
 def test_invalid_installation_keeps_open_until_it_is_corrected_and_reloaded(tmp_path: Path) -> None:
     with ProcessBox(tmp_path, CACHE, BOARD) as box:

@@ -126,6 +126,7 @@ def test_a_new_offer_waits_5_s_after_the_last_one_ended():
     assert box.now_ns - ended_ns >= 5 * S
 
 
+@pytest.mark.hazard("H-12")
 @pytest.mark.hazard("H-16")
 @pytest.mark.parametrize(
     ("sensor", "fault"), [("meter_alive", Fault.METER_STALE), ("thermometer_alive", Fault.TEMPERATURE_STALE)]

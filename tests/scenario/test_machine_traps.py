@@ -128,6 +128,30 @@ def test_nothing_closes_for_a_resistor_without_a_diode():
     assert box.faults == {Fault.PILOT_DIODE}
 
 
+@pytest.mark.hazard("H-02")
+@pytest.mark.parametrize("vehicle", ["A", "B", "D", "E", "C garbled"])
+def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle):
+    box = box_in(EvseState.A, PLAIN)
+    box.plug_in(vehicle[0])
+    box.garbled = vehicle.endswith("garbled")
+    box.run(30 * S)
+    assert box.state.watch.contactor.cycles == 0
+    box.garbled = False
+    box.vehicle = "C"
+    box.run(40 * S)
+    assert box.closed is (vehicle != "E"), "a short is latched until the plug is out"
+
+
+@pytest.mark.hazard("H-02")
+def test_nothing_closes_before_the_self_test_has_passed():
+    box = IdealBox(FULL, rcd_works=False)
+    box.plug_in("C")
+    box.run(60 * S)
+    assert not box.state.watch.tests.passed
+    assert box.state.watch.contactor.cycles == 0
+
+
+@pytest.mark.hazard("H-13")
 @pytest.mark.hazard("H-03")
 @pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["mirror", "mirror and sense"])
 def test_a_welded_contactor_is_seen_kept_locked_and_never_closed_again(settings):

@@ -88,6 +88,7 @@ def test_sequence_9_a_refusal_while_the_vehicle_waits_ends_the_offer_at_once(set
 
 @pytest.mark.hazard("H-15")
 @BOARDS
+@pytest.mark.hazard("H-15")
 def test_sequence_10_1_a_vehicle_that_lets_go_after_the_offer_ended_is_opened_without_load(settings):
     box = box_in(EvseState.C2, settings)
     loaded = box.state.watch.contactor.openings_under_load
