@@ -184,7 +184,9 @@ def test_broken_driver_leaves_nothing_live_and_is_named(state: EvseState, method
     prepared(state)
     for kind in [kind for each, kind in CASES if each == method]:
         hits, seen = in_a_fork(lambda kind=kind: broken_day(state, method, kind))
-        if hits and kind is Break.RAISE:
+        if not hits:
+            return  # nothing calls it on such a day, so it makes no difference how it is broken
+        if kind is Break.RAISE:
             assert DRIVER_FAULT[method.split(".")[0]] in seen, f"{kind}: {seen}"
 
 

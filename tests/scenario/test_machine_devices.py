@@ -407,7 +407,8 @@ def test_a_sleeping_vehicle_is_woken_by_a_finite_ladder():
     )
     box = box_in(EvseState.B2, settings_for(PLAIN_BOARD, wake_up=ladder))
     offered_ns = box.state.since_ns
-    box.run(600 * S)
+    box.run(140 * S)
+    box.idle(460 * S)
     told = [(round((at - offered_ns) / S), outputs.pilot.mode) for at, outputs in box.trace]
     assert told == [
         (90, PilotMode.HIGH),

@@ -85,13 +85,13 @@ class DiagnosedBox:
         self.wait(8)
         return self
 
-    def charging(self) -> DiagnosedBox:
-        """Let a vehicle come and charge."""
+    def charging(self, seconds: float = 1) -> DiagnosedBox:
+        """Let a vehicle come and charge for so long."""
         self.ready()
         self.do("plug_in", cable_ma=32_000)
         self.do("auto")
-        self.wait(12)
-        assert self.world.energised, self.world.describe()
+        self.world.wait_for(lambda: self.world.energised, 12 * SECOND)
+        self.wait(seconds)
         return self
 
     def save(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
 from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from tests.support.forked import in_a_fork
 
 if TYPE_CHECKING:
     import random
@@ -33,6 +35,14 @@ def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> V
     return world
 
 
+@lru_cache(maxsize=1)
+def charging_since(latest_ms: int, phase_ms: int) -> VirtualBox:
+    """Return a box that charges on a machine that is late by up to `latest_ms`, to be used in forks only."""
+    world = charging_world(lambda rng: rng.randrange(latest_ms * MS + 1), seed=phase_ms)
+    world.wait((500 + phase_ms) * MS)
+    return world
+
+
 def opening_ms(world: VirtualBox, verb: str) -> float:
     """Return how long after the verb no pole conducted any more."""
     left_ns = world.clock.now_ns
@@ -47,9 +57,8 @@ def opening_ms(world: VirtualBox, verb: str) -> float:
 @pytest.mark.parametrize("latest_ms", [0, 5, 20])
 @pytest.mark.parametrize("phase_ms", range(10))
 def test_contacts_part_within_100_ms_of_the_change(verb: str, latest_ms: int, phase_ms: int) -> None:
-    world = charging_world(lambda rng: rng.randrange(latest_ms * MS + 1), seed=phase_ms)
-    world.wait((500 + phase_ms) * MS)
-    assert opening_ms(world, verb) <= 100
+    world = charging_since(latest_ms, phase_ms)
+    assert in_a_fork(lambda: opening_ms(world, verb)) <= 100
 
 
 def test_tick_that_is_60_ms_late_opens_in_that_very_tick() -> None:

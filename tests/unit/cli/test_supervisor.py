@@ -9,11 +9,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from evse_pi.run import process_supervisor
 from evse_pi.run.process_supervisor import ProcessSupervisor, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 NOTIFYING = """
 import os, socket, sys, time
@@ -97,7 +100,8 @@ def test_a_stopped_process_counts_as_silent(tmp_path: Path) -> None:
     assert not alive(stopped[0])
 
 
-def test_stopping_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_stopping_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_supervisor, "STOP_WITHIN_S", 0.5)
     log = tmp_path / "pids"
     stubborn = (
         "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

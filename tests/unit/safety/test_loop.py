@@ -353,11 +353,11 @@ def test_demand_without_a_bound_still_ends_with_the_lease(charging: VirtualBox) 
 @pytest.mark.hazard("H-09")
 def test_garbage_is_collected_once_a_minute_and_only_in_state_a(world: VirtualBox, services: CountingHost) -> None:
     assert services.collections == 1
-    world.wait(70 * SECOND)
+    world.wait(61 * SECOND)
     assert services.collections == 2
     world.do("plug_in", cable_ma=32_000)
     world.do("auto")
-    world.wait(130 * SECOND)
+    world.wait(65 * SECOND)
     assert services.collections == 2
     world.do("unplug")
     world.wait(SECOND)
