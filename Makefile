@@ -34,8 +34,9 @@ lint: ## format, ruff, mypy, import layers
 coverage: ## the suite with branch coverage
 	.venv/bin/coverage run -m pytest $(ARGS) && .venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered
 
-commands: ## write docs/COMMANDS.md from the commands
+commands: ## write docs/COMMANDS.md and docs/API.md from commands and records
 	$(PYTHON) -m evse_pi.cli.reference markdown > docs/COMMANDS.md
+	$(PYTHON) -m evse_pi.api.reference > docs/API.md
 
 walk: ## write the installer's walk in docs/INSTALLING.md anew
 	$(PYTHON) -m tests.support.installer_walk

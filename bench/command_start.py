@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, call
 from evse_pi.cli.main import COMMANDS
 from evse_pi.paths import resolve_paths
 
@@ -74,8 +74,8 @@ def box_in(folder: Path) -> Iterator[dict[str, str]]:
 def ready(folder: Path) -> bool:
     address = resolve_paths(folder).control_socket
     with contextlib.suppress(BoxError):
-        started = ask(address, "commission", action="show")["running"]
-        return bool(started and ask(address, "status")["reason"])
+        started = call(address, "commission", action="SHOW")["running"]
+        return bool(started and call(address, "status")["reason"])
     return False
 
 

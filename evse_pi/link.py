@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SAFETY_SOCKET = "safety/safety.sock"
-NODE_SOCKET = "node/node.sock"
 SOCKET_MODE = 0o660  # the peer is in the socket's group; the folder keeps out everybody else in that group
 FOLDER_MODE = 0o700  # where no service manager made it, both processes are one user's
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

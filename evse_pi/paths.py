@@ -1,4 +1,4 @@
-"""Where a box keeps its state and its sockets."""
+"""Where a box keeps its files and its sockets: each folder and file name that more than one process must know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from pathlib import Path
 SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_RUN = Path("/run/evse-pi")
 SYSTEM_SETTINGS = Path("/etc/evse-pi")
+INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")
+"""Root's own folder, in which no other user can put a socket in its place; systemd/evse-pi-installer.socket."""
+
 INSTALLATION_NAME = "installation.toml"
+CONTROL_SOCKET = "control.sock"
+SAFETY_SOCKET = "safety/safety.sock"
+NODE_SOCKET = "node/node.sock"
+"""Each in a folder of its own, which only its process may write."""
+RING_FILE = "black-box"
+REFUSAL_FILE = "safety/refusal"
+"""What the safety process leaves in the run directory when it cannot start: the reason as one line of text."""
+DATABASE = "evse.db"
+
+SIMULATOR_SOCKET = "simulator.sock"
+DEVICE_SOCKET = "nodes.sock"
+DEVICE_TREE = "simulator-tree"
+"""The simulator's control socket, and the socket and the folder behind the device nodes that it emulates."""
 
 MAX_SOCKET_PATH_BYTES = 107
 """Linux's limit for the path of a UNIX socket. Source: unix(7), sun_path."""
@@ -25,12 +41,17 @@ class Paths:
     @property
     def control_socket(self) -> Path:
         """Return where the node process takes requests."""
-        return self.run_dir / "control.sock"
+        return self.run_dir / CONTROL_SOCKET
 
     @property
     def simulator_socket(self) -> Path:
         """Return where the simulated plant takes requests."""
-        return self.run_dir / "simulator.sock"
+        return self.run_dir / SIMULATOR_SOCKET
+
+    @property
+    def settings_dir(self) -> Path:
+        """Return where the installer's files lie: of the system, or in a state folder of one's own."""
+        return SYSTEM_SETTINGS if self.state_dir == SYSTEM_STATE else self.state_dir
 
 
 def resolve_paths(state_dir: Path | None = None, run_dir: Path | None = None) -> Paths:
@@ -46,18 +67,13 @@ def resolve_paths(state_dir: Path | None = None, run_dir: Path | None = None) ->
         state = SYSTEM_STATE if SYSTEM_RUN.is_dir() else _own_state()
         run = run or (SYSTEM_RUN if state == SYSTEM_STATE else None)
     chosen = Paths(state.absolute(), (run or state / "run").absolute())
-    longest = len(bytes(chosen.run_dir / "control.sock")) + len("simulator")
+    longest = len(bytes(chosen.control_socket)) + len("simulator")
     if longest > MAX_SOCKET_PATH_BYTES:
         raise ValueError(
             f"run-dir: {chosen.run_dir} is too long for a socket: "
             f"at most {MAX_SOCKET_PATH_BYTES - len('/simulator.sock') - len('simulator')} bytes; choose --run-dir"
         )
     return chosen
-
-
-def folder_of(box: Paths) -> Path:
-    """Return where the installer's files of a box lie: of the system, or in a state folder of one's own."""
-    return SYSTEM_SETTINGS if box.state_dir == SYSTEM_STATE else box.state_dir
 
 
 def start_hint(run_dir: Path) -> str:

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.client import BoxError, ask, stream
+from evse_pi.api.client import BoxError, ask, stream
+from evse_pi.api.orders import PERMIT, STOP
+from evse_pi.api.status import STATUS, WATCH
 from evse_pi.cli.installer_client import installer_client_of, installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
 from evse_pi.cli.quantities import VOLTS
+from evse_pi.core.evidence import Check
+from evse_pi.core.states import PilotMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evse_pi.api.status import Pilot
     from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.installer.calibration import Point
     from evse_pi.paths import Paths
 
 DRAFT = "calibration.draft.json"
 READINGS = 4
-MODE_STEADY = "+12 V"
 STEADY_WITHIN_S = 20.0
 NAMES = ("open", "9V", "6V", "3V", "-12V")
 
@@ -166,11 +170,10 @@ def _measured(installer: InstallerClient, name: str, true_mv: int | None) -> tup
     """Measure one reference and keep it. Raises: BoxError."""
     from evse_pi.installer.calibration import REFERENCES, CalibrationError, point
     from hal.linear_scale import LinearScale
-    from hal.units import Millivolts
 
     read = _low_rail if name == "-12V" else _plateau
-    read_mv, now = read(installer)
-    scale = LinearScale(now["pilot"]["gain_uv_per_code"], Millivolts(now["pilot"]["offset_mv"]))
+    read_mv, pilot = read(installer)
+    scale = LinearScale(pilot.gain_uv_per_code, pilot.offset_mv)
     true_mv = REFERENCES[name].nominal_mv if true_mv is None else true_mv
     try:
         found = point(name, true_mv, read_mv, scale)
@@ -180,55 +183,55 @@ def _measured(installer: InstallerClient, name: str, true_mv: int | None) -> tup
     return found, round(sum(read_mv) / len(read_mv))
 
 
-def _plateau(installer: InstallerClient) -> tuple[list[int], dict[str, Any]]:
+def _plateau(installer: InstallerClient) -> tuple[list[int], Pilot]:
     """Return the level of a steady line, read several times. Raises: BoxError."""
-    now = wait_until(
+    wait_until(
         installer.paths.control_socket,
-        lambda now: now["pilot"] is not None and now["pilot"]["mode"] == MODE_STEADY,
+        lambda now: now.pilot is not None and now.pilot.mode is PilotMode.HIGH,
         STEADY_WITHIN_S,
         "the pilot does not become steady",
     )
     read: list[int] = []
     seen = None
-    with closing(stream(installer.paths.control_socket, "watch")) as changes:
+    with closing(stream(installer.paths.control_socket, WATCH)) as changes:
         for now in changes:
-            pilot = now["pilot"]
-            if pilot is None or pilot["mode"] != MODE_STEADY:
+            pilot = now.pilot
+            if pilot is None or pilot.mode is not PilotMode.HIGH:
                 raise BoxError("the pilot did not stay steady while it was read; try again")
-            if (stamp := now["safety"]["ticks"]) != seen:
+            if (stamp := now.safety.ticks) != seen:
                 seen = stamp
-                read.append(pilot["high_mv"])
+                read.append(pilot.high_mv)
             if len(read) > READINGS:
-                return read[1:], now  # the first may be older than the reference
+                return read[1:], pilot  # the first may be older than the reference
     raise BoxError("the box closed the connection")
 
 
-def _low_rail(installer: InstallerClient) -> tuple[list[int], dict[str, Any]]:
+def _low_rail(installer: InstallerClient) -> tuple[list[int], Pilot]:
     """Return what a self-test sees of −12 V, which is all there is to see of it. Raises: BoxError."""
     now = self_tested(installer.paths.control_socket)
-    read = [each["measured"] for each in now["safety"]["evidence"] if each["check"] == "PILOT_LOW_RAIL"]
-    if not read:
+    read = [each.measured for each in now.safety.evidence if each.check is Check.PILOT_LOW_RAIL]
+    if not read or now.pilot is None:
         raise BoxError("the self-test could not read the pilot; see: evse-pi status")
-    return read, now
+    return read, now.pilot
 
 
 @contextmanager
 def _stopped(installer: InstallerClient) -> Iterator[None]:
     """Let the box offer nothing meanwhile, so that the pilot is steady. Raises: BoxError while a vehicle charges."""
     address = installer.paths.control_socket
-    before = ask(address, "status")
-    if before["contactor"] is None:
+    before = ask(address, STATUS)
+    if before.contactor is None:
         raise BoxError("the safety process does not answer")
-    if before["contactor"]["closed"]:
+    if before.contactor.close_ordered:
         raise BoxError("a vehicle charges; end that first")
-    permitted = before["owner"]["permitted"]
+    permitted = before.owner.permitted
     if permitted:
-        ask(address, "stop")
+        ask(address, STOP)
     try:
         yield
     finally:
         if permitted:
-            ask(address, "permit")
+            ask(address, PERMIT)
 
 
 def _row(name: str, true_mv: int, read_mv: int) -> tuple[str, str]:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.status import STATUS
+from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.installer_client import installer_client_of, installer_options, show
 from evse_pi.cli.options import chosen, json_option, path_options
-from evse_pi.cli.quantities import AMPERES, amps, in_whole_units
+from evse_pi.cli.quantities import AMPERES
+from evse_pi.core.installation_limits import InstallationError
 
 if TYPE_CHECKING:
     from evse_pi.cli.installer_client import InstallerClient
+    from evse_pi.installer.box_settings import ChangeRefused
 
 
 @click.group("capacity", invoke_without_command=True)
@@ -56,9 +60,12 @@ def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: A
         "set_by": _entry(changes[-1]) if changes else None,
     }
     rows = [
-        ("circuit capacity", f"{amps(installation.circuit_capacity_ma)}, {installation.phases} phase(s)"),
-        ("the board carries", amps(board.rated_current_ma)),
-        ("the cable carries", amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else "as coded"),
+        ("circuit capacity", f"{exact_amps(installation.circuit_capacity_ma)}, {installation.phases} phase(s)"),
+        ("the board carries", exact_amps(board.rated_current_ma)),
+        (
+            "the cable carries",
+            exact_amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else "as coded",
+        ),
         ("set by", told(changes[-1]) if changes else "nobody on record"),
         ("seal", seal),
         ("record of changes", trail.state()),
@@ -83,26 +90,32 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
     board = installer.board()
     try:
         if options["pin_stdin"] and not installer.may_write:
-            facts = installer.ask_installer(current, phases, options["name"])
+            facts = installer.ask_installer(Milliamps(current), phases, options["name"])
         else:
-            who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"capacity {amps(current)}")
+            who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish=f"capacity {exact_amps(current)}")
             facts = installer.set_capacity(board, Milliamps(current), phases, who)
     except (ChangeRefused, BoxError, OSError) as error:
-        raise BoxError(_as_typed(str(error))) from error
-    if current > facts["former_ma"] and _charging(installer):
-        facts["state"] += "; the vehicle that charges now gets more when its offer changes next"
+        raise BoxError(_as_typed(error)) from error
+    if current > facts.former_ma and _charging(installer):
+        more = f"{facts.state}; the vehicle that charges now gets more when its offer changes next"
+        facts = facts._replace(state=more)
     rows = [
-        ("circuit capacity", f"{amps(facts['circuit_capacity_ma'])}, before {amps(facts['former_ma'])}"),
-        ("by", f"{facts['by']} ({facts['right']})"),
-        ("state", facts["state"]),
+        (
+            "circuit capacity",
+            f"{exact_amps(facts.circuit_capacity_ma)}, before {exact_amps(facts.former_ma)}",
+        ),
+        ("by", f"{facts.by} ({facts.right})"),
+        ("state", facts.state),
     ]
     show(facts, rows, as_json=options["as_json"])
 
 
-def _as_typed(refusal: str) -> str:
+def _as_typed(refusal: ChangeRefused | BoxError | OSError) -> str:
     """Return the refusal of a current in the words and units of the command line."""
-    key, text = refusal.partition(":")[::2]
-    return f"capacity:{in_whole_units(text, 'A')}" if key == "circuit_capacity_ma" else refusal
+    if isinstance(refusal.__cause__, InstallationError) and refusal.__cause__.entry == "circuit_capacity_ma":
+        return f"capacity: {refusal.__cause__.told(exact_amps)}"
+    at = None if isinstance(refusal, OSError) else refusal.at
+    return current_refused("capacity", at) or str(refusal)
 
 
 def told(entry: Any) -> str:
@@ -125,7 +138,7 @@ def _entry(entry: Any) -> dict[str, Any]:
 
 def _charging(installer: InstallerClient) -> bool:
     try:
-        contactor = ask(installer.paths.control_socket, "status")["contactor"]
+        contactor = ask(installer.paths.control_socket, STATUS).contactor
     except BoxError:
         return False
-    return bool(contactor and contactor["closed"])
+    return contactor is not None and contactor.close_ordered

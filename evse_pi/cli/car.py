@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.cli.choices import verbs
-from evse_pi.cli.client import BoxError, BoxNotRunning
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.codec import to_plain
 from evse_pi.api.exits import Exit
+from evse_pi.api.status import STATUS, SelfTest
+from evse_pi.api.texts.quantities import exact_amps, volts
 from evse_pi.cli.capacity import instant, told
-from evse_pi.cli.client import BoxError, ask
 from evse_pi.cli.installer_client import installer_client_of, self_tested, wait_until
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
+from evse_pi.core.states import PilotState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boards.spec import BoardSpec
+    from evse_pi.api.status import Evidence, Pilot, Status
     from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.audit import AuditLog
     from evse_pi.installer.commissioning_report import ReportPage
     from evse_pi.paths import Paths
 
-UNITS = {"RCD_TRIPS": "ms", "RCD_RESETS": "ms", "PILOT_LOW_RAIL": "mV", "PILOT_HIGH_RAIL": "mV", "PROXIMITY": "mA"}
 KEPT_CHANGES = 5  # the page is one page
-SHOWN = ("A", "B", "C", "D")
+SHOWN = (PilotState.A, PilotState.B, PilotState.C, PilotState.D)
 SETTLED_WITHIN_S = 5.0
 
 
@@ -52,10 +55,10 @@ def command(*, box: Paths, out: str | None, as_json: bool) -> None:
     try:
         board = installer.board()
         installation = installer.box_settings.installation(board)
-        now = ask(installer.paths.control_socket, "status")
-        if now["pilot"] is None:
+        now = ask(installer.paths.control_socket, STATUS)
+        if now.pilot is None or now.contactor is None:
             raise BoxError("the safety process does not answer: there is nothing to certify")
-        if now["contactor"]["closed"]:
+        if now.contactor.close_ordered:
             raise BoxError("a vehicle charges; the self-test of the report needs an open contactor")
         now = _settled(installer)
         trail, seal = installer.box_settings.trail(), installer.box_settings.seal_state(board)
@@ -68,14 +71,14 @@ def command(*, box: Paths, out: str | None, as_json: bool) -> None:
         sys.exit(Exit.UNWELL)
 
 
-def _settled(installer: InstallerClient) -> dict[str, Any]:
+def _settled(installer: InstallerClient) -> Status:
     """Return the status after a self-test of this very moment, once the pilot shows what is plugged in again."""
     tested = self_tested(installer.paths.control_socket)
-    if tested["safety"]["self_test"] != "passed" or tested["faults"]:
+    if tested.safety.self_test is not SelfTest.PASSED or tested.faults:
         return tested
     return wait_until(
         installer.paths.control_socket,
-        lambda now: bool(now["faults"]) or (now["pilot"] is not None and now["pilot"]["state"] in SHOWN),
+        lambda now: bool(now.faults) or (now.pilot is not None and now.pilot.state in SHOWN),
         SETTLED_WITHIN_S,
         "the pilot shows no vehicle state",
     )
@@ -90,7 +93,7 @@ def _put(page: ReportPage, out: str | None, *, as_json: bool, facts: dict[str, A
         writer = markdown if out.endswith(".md") else web_page
         Path(out).write_text(writer(page), encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps(to_plain(facts)))
     elif out is None:
         click.echo(markdown(page), nl=False)
     else:
@@ -104,11 +107,11 @@ def _out(path: str | None) -> str | None:
     return path
 
 
-def _problems(board: BoardSpec, now: Mapping[str, Any], trail: AuditLog, seal: str) -> list[str]:
+def _problems(board: BoardSpec, now: Status, trail: AuditLog, seal: str) -> list[str]:
     """Return everything that keeps the box from going into service."""
-    problems = [f"fault {fault['fault']}" for fault in now["faults"]]
-    if now["safety"]["self_test"] != "passed":
-        problems.append(f"self-test {now['safety']['self_test']}")
+    problems = [f"fault {each.fault.name}" for each in now.faults]
+    if now.safety.self_test is not SelfTest.PASSED:
+        problems.append(f"self-test {'not known' if now.safety.self_test is None else now.safety.self_test.value}")
     if not trail.intact:
         problems.append("record of changes broken")
     elif not trail.entries:
@@ -120,36 +123,29 @@ def _problems(board: BoardSpec, now: Mapping[str, Any], trail: AuditLog, seal: s
     return problems
 
 
-def _page(
-    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: AuditLog, seal: str
-) -> ReportPage:
+def _page(board: BoardSpec, installation: Installation, now: Status, trail: AuditLog, seal: str) -> ReportPage:
     from evse_pi.charging.clock import SystemClock
     from evse_pi.installer.commissioning_report import ReportPage, ReportSection
 
     problems = _problems(board, now, trail, seal)
     result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"
-    pilot, clock = now["pilot"], SystemClock()
+    clock = SystemClock()
     made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
             "machine_boot": clock.machine_boot}  # fmt: skip
-    levels = f"high {pilot['high_mv'] / 1000:.2f} V, low {pilot['low_mv'] / 1000:.2f} V"
     return ReportPage(
         result,
         not problems,
         (
             ReportSection("Settings", tuple(rows_of(board, installation))),
-            ReportSection("Self-test", tuple(_evidence_row(each) for each in now["safety"]["evidence"])),
+            ReportSection("Self-test", tuple(_evidence_row(each) for each in now.safety.evidence)),
             ReportSection(
                 "Control pilot",
-                (
-                    ("now", f"state {pilot['state']}, {levels}, {pilot['mode']}"),
-                    ("scale", f"{pilot['gain_uv_per_code']} uV per code, {pilot['offset_mv']} mV at code 0"),
-                    ("calibration", _calibration(trail)),
-                ),
+                (*_pilot(now.pilot), ("calibration", _calibration(trail))),
             ),
             ReportSection(
                 "Versions",
                 (
-                    ("software", f"evse-pi {now.get('version', version('evse-pi'))}"),
+                    ("software", f"evse-pi {now.version}"),
                     ("board file", _board_file(board)),
                     ("report made", instant(made)),
                 ),
@@ -160,17 +156,17 @@ def _page(
 
 
 def _facts(
-    board: BoardSpec, installation: Installation, now: Mapping[str, Any], trail: AuditLog, seal: str, page: ReportPage
+    board: BoardSpec, installation: Installation, now: Status, trail: AuditLog, seal: str, page: ReportPage
 ) -> dict[str, Any]:
     return {
         "passed": page.passed,
         "result": page.result,
         "board": board.name,
         "installation": values_of(installation),
-        "evidence": now["safety"]["evidence"],
-        "pilot": now["pilot"],
-        "faults": [fault["fault"] for fault in now["faults"]],
-        "version": now.get("version"),
+        "evidence": now.safety.evidence,
+        "pilot": now.pilot,
+        "faults": [each.fault for each in now.faults],
+        "version": now.version,
         "seal": seal,
         "audit": {
             "intact": trail.intact,
@@ -180,12 +176,24 @@ def _facts(
     }
 
 
-def _evidence_row(evidence: Mapping[str, Any]) -> tuple[str, str]:
-    unit = UNITS.get(evidence["check"], "")
-    band = f"{evidence['lowest']} to {evidence['highest']} {unit}".rstrip()
-    label = evidence["check"].replace("_", " ").lower().replace("rcd", "RCD")
-    verdict = "passed" if evidence["passed"] else "FAILED"
-    return label, f"{evidence['measured']} {unit}".rstrip() + f" (allowed {band}), {verdict}"
+def _evidence_row(evidence: Evidence) -> tuple[str, str]:
+    from evse_pi.api.texts import english as words
+
+    unit = words.CHECKS[evidence.check][1]
+    band = f"{evidence.lowest} to {evidence.highest} {unit}".rstrip()
+    label = evidence.check.name.replace("_", " ").lower().replace("rcd", "RCD")
+    verdict = "passed" if evidence.passed else "FAILED"
+    return label, f"{evidence.measured} {unit}".rstrip() + f" (allowed {band}), {verdict}"
+
+
+def _pilot(pilot: Pilot | None) -> tuple[tuple[str, str], ...]:
+    if pilot is None:
+        return (("now", "the safety process does not answer"),)
+    levels = f"high {volts(pilot.high_mv)}, low {volts(pilot.low_mv)}"
+    return (
+        ("now", f"state {pilot.state.name}, {levels}, {pilot.mode.value}"),
+        ("scale", f"{pilot.gain_uv_per_code} uV per code, {pilot.offset_mv} mV at code 0"),
+    )
 
 
 def _calibration(trail: AuditLog) -> str:
@@ -198,7 +206,9 @@ def _calibration(trail: AuditLog) -> str:
 
 def _changes(trail: AuditLog) -> list[tuple[str, str]]:
     def row(entry: Mapping[str, Any]) -> tuple[str, str]:
-        change = f": {entry['from_ma']} mA to {entry['to_ma']} mA" if entry["what"] == "capacity" else ""
+        change = (
+            f": {exact_amps(entry['from_ma'])} to {exact_amps(entry['to_ma'])}" if entry["what"] == "capacity" else ""
+        )
         return f"{entry['number']}. {entry['what']}", f"{told(entry)}{change}"
 
     return [row(entry) for entry in trail.entries[-KEPT_CHANGES:]]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.matter import COMMISSION
 from evse_pi.cli.options import named
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def recordings(context: click.Context, _: click.Parameter, typed: str) -> Items:
 def controllers(context: click.Context, _: click.Parameter, typed: str) -> Items:
     """Propose the controllers that own this box, by number."""
     with suppress(click.UsageError, BoxError):
-        now = ask(named(context).control_socket, "commission", action="show")
-        return _items(((str(each["fabric"]), each["label"]) for each in now["fabrics"]), typed)
+        now = ask(named(context).control_socket, COMMISSION)
+        return _items(((str(each.fabric), each.label) for each in now.fabrics), typed)
     return []
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.client import ask
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import ask
+from evse_pi.api.orders import CLEAR, ClearFaults, Role
+from evse_pi.api.status import STATUS
 from evse_pi.cli.installer_client import installer_client_of
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
+    from evse_pi.api.status import ActiveFault
     from evse_pi.paths import Paths
 
 SETTLES_S = 0.5  # the next snapshot tells what is left
@@ -32,19 +35,19 @@ def command(*, box: Paths, installer: bool, pin_stdin: bool, name: str | None, a
     if installer:
         installer_client_of(box).clear(name, pin_stdin=pin_stdin)
     else:
-        ask(address, "clear", role="user")
+        ask(address, CLEAR, ClearFaults(Role.USER))
     time.sleep(SETTLES_S)
-    faults = ask(address, "status")["faults"]
-    show({"faults": [fault["fault"] for fault in faults]}, lines(faults), as_json=as_json)
+    faults = ask(address, STATUS).faults
+    show({"faults": [each.fault for each in faults]}, lines(faults), as_json=as_json)
     if faults:
         sys.exit(Exit.UNWELL)
 
 
-def lines(faults: list[dict[str, Any]]) -> list[str]:
+def lines(faults: tuple[ActiveFault, ...]) -> list[str]:
     """Return what is left and how it ends."""
     from evse_pi.api.texts.fault_texts import clearing
 
     text = []
-    for fault in faults:
-        text += row("left", f"{fault['fault']}: {fault['hint']} It ends {clearing(fault['clears'])}.")
+    for each in faults:
+        text += row("left", f"{each.title} ({each.fault.name}): {each.hint} It ends {clearing(each.clears)}.")
     return text or ["no fault is active"]

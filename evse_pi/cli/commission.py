@@ -6,12 +6,15 @@ import io
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.codec import to_plain
+from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
 from evse_pi.cli.choices import controllers
-from evse_pi.cli.client import BoxError, BoxNotRunning, ask
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph, row
 
@@ -19,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from evse_pi.api.matter import Codes, CommissionAnswer
     from evse_pi.paths import Paths
 
 COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5
 FABRIC_INDENT = 5
+ACTIONS = {"list": CommissionAction.SHOW, **{action.value: action for action in CommissionAction}}
 _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 
 
@@ -54,58 +59,55 @@ def command(
     if len(wanted) > 1:
         raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
     action = wanted[0] if wanted else "show"
-    fields: dict[str, Any] = {"fabric": remove} if action == "remove" else {}
-    fields["action"] = "show" if action == "list" else action
-    now = ask(box.control_socket, "commission", **fields)
+    request = Commission(ACTIONS[action], remove if action == "remove" else None)
+    now = ask(box.control_socket, COMMISSION, request)
     if action == "list":
-        now["codes"] = None
-    click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))
+        now = now._replace(codes=None)
+    click.echo(json.dumps(to_plain(now)) if as_json else "\n".join(lines(now)))
 
 
-def lines(now: dict[str, Any]) -> list[str]:
+def lines(now: CommissionAnswer) -> list[str]:
     """Return the answer to `commission` as lines of text."""
-    told = [] if now["running"] else paragraph(f"Matter does not run: {now['trouble'] or 'it is starting'}")
-    for fabric in now["fabrics"]:
-        label = fabric["label"] or f"vendor 0x{fabric['vendor_id']:04X}"
-        about = f"{label}  fabric {fabric['fabric_id']}  node {fabric['node_id']}"
-        told += row(f"{fabric['fabric']:>3}", about, FABRIC_INDENT)
-    if not now["fabrics"]:
+    told = [] if now.running else paragraph(f"Matter does not run: {now.trouble or 'it is starting'}")
+    for fabric in now.fabrics:
+        label = fabric.label or f"vendor 0x{fabric.vendor_id:04X}"
+        about = f"{label}  fabric {fabric.fabric_id}  node {fabric.node_id}"
+        told += row(f"{fabric.fabric:>3}", about, FABRIC_INDENT)
+    if not now.fabrics:
         told += paragraph("no controller owns the box; its owner alone permits charging")
-    if now["window"] is not None:
+    if now.window is not None:
         told += paragraph("a controller with the code is let in now")
-    elif now["running"]:
+    elif now.running:
         told += paragraph("nobody is let in; open the door with: evse-pi commission --open")
-    if now["test_credentials"]:
+    if now.test_credentials:
         told += paragraph("the credentials are for tests: they prove nothing, and phones want a developer setting")
-    return [*told, *(code_lines(now["codes"]) if now["codes"] else [])]
+    return [*told, *(code_lines(now.codes) if now.codes else [])]
 
 
-def code_lines(codes: dict[str, Any]) -> list[str]:
+def code_lines(codes: Codes) -> list[str]:
     """Return the QR code, drawn, and the code to type."""
     import segno
 
     drawn = io.StringIO()
-    segno.make(codes["qr"], micro=False).terminal(drawn, compact=True)
-    digits = codes["manual"]
-    return [*drawn.getvalue().splitlines(), f"{codes['qr']}   {digits[:4]}-{digits[4:7]}-{digits[7:]}"]
+    segno.make(codes.qr, micro=False).terminal(drawn, compact=True)
+    digits = codes.manual
+    return [*drawn.getvalue().splitlines(), f"{codes.qr}   {digits[:4]}-{digits[4:7]}-{digits[7:]}"]
 
 
 def invite(address: Path, say: Callable[[str], None]) -> None:
     """Once the box's Matter device runs and nobody owns it, show the codes on a terminal, elsewhere how to get them."""
     deadline = time.monotonic() + COMES_UP_WITHIN_S
-    while time.monotonic() < deadline:
-        try:
-            now = ask(address, "commission", action="show")
-        except (BoxError, BoxNotRunning, OSError):
-            now = {"running": False}
-        if now["running"]:
-            break
-        time.sleep(POLL_S)
-    else:
+    now: CommissionAnswer | None = None
+    while now is None or not now.running:
+        if time.monotonic() > deadline:
+            return
+        with suppress(BoxError, OSError):
+            now = ask(address, COMMISSION)
+        if now is None or not now.running:
+            time.sleep(POLL_S)
+    if now.commissioned:
         return
-    if now["commissioned"]:
-        return
-    if sys.stdout.isatty():
-        click.echo("\n".join(code_lines(now["codes"])))
+    if sys.stdout.isatty() and now.codes is not None:
+        click.echo("\n".join(code_lines(now.codes)))
     else:
         say(_ADVICE)

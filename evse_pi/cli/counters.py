@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask
+from evse_pi.api.client import ask
+from evse_pi.api.diagnosis import COUNTERS
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
+    from evse_pi.api.diagnosis import Counters
     from evse_pi.paths import Paths
 
 NAMES = {
     "contactor_cycles": "closings of the contactor",
     "openings_under_load": "openings while the vehicle still asked for power",
     "safety_starts": "starts of the safety process",
-    "safety_unclean_ends": "lives of it that ended without a word: killed, hung, or by an error",
+    "safety_unclean_ends": "ends of it without notice: killed, hung, or by an error",
     "node_starts": "starts of the node process",
     "machine_starts": "starts of the machine",
 }
@@ -28,23 +30,23 @@ NAMES = {
 @of_a_box
 def command(*, box: Paths, as_json: bool) -> None:
     """Show what wears out and how often the processes had to start."""
-    counters = ask(box.control_socket, "counters")
+    counters = ask(box.control_socket, COUNTERS)
     show(counters, lines(counters), as_json=as_json)
 
 
-def lines(counters: dict[str, Any]) -> list[str]:
+def lines(counters: Counters) -> list[str]:
     """Return one line a counter, and the trend of the release time."""
     text = []
     for name, meaning in NAMES.items():
-        text += row(str(counters[name]), meaning)
-    release = counters["release"]
+        text += row(str(getattr(counters, name)), meaning)
+    release = counters.release
     if release is None:
         return [*text, *row("release", "no opening has been measured by the mirror contact yet")]
-    first, last, longest = (f"{release[name] / 1000:.0f} ms" for name in ("first_us", "last_us", "longest_us"))
-    promised = "" if release["promised_us"] is None else f"; the board promises {release['promised_us'] // 1000} ms"
-    resolution = release["resolution_us"] // 1000
+    first, last, longest = (f"{us / 1000:.0f} ms" for us in (release.first_us, release.last_us, release.longest_us))
+    promised = "" if release.promised_us is None else f"; the board promises {release.promised_us // 1000} ms"
+    resolution = release.resolution_us // 1000
     return [
         *text,
-        *row("release", f"first {first}, now {last}, longest {longest} of {release['measured']} openings{promised}"),
+        *row("release", f"first {first}, now {last}, longest {longest} of {release.measured} openings{promised}"),
         *row("", f"from the driven output to the mirror contact, seen every {resolution} ms, so up to that much less"),
     ]

@@ -18,17 +18,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.client import BoxError, BoxNotRunning, ask, stream
+from evse_pi.api.client import BoxError, BoxNotRunning, ask, stream
+from evse_pi.api.codec import to_plain
+from evse_pi.api.orders import SET, SetOwner
+from evse_pi.api.session import SESSIONS, Page
+from evse_pi.api.status import STATUS, WATCH
+from evse_pi.api.texts.quantities import energy
 from evse_pi.cli.options import json_option
 from evse_pi.cli.status import show
 from evse_pi.cli.status_text import line
+from evse_pi.core.states import Reason
 from evse_pi.paths import Paths, resolve_paths
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evse_pi.api.status import Status
+
 STARTED_WITHIN_S = 60.0
 STEP_WITHIN_S = 60.0
+LIMIT_MA = Milliamps(10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Scene:
 
     told: str
     act: Callable[[Paths], object]
-    until: Callable[[dict[str, Any]], bool]
+    until: Callable[[Status], bool]
     stay_s: float
 
 
@@ -56,26 +66,33 @@ def _stop_drawing(box: Paths) -> None:
     _car("open_s2")(box)
 
 
-def _owner(limit_ma: int | None) -> Callable[[Paths], object]:
-    return lambda box: ask(box.control_socket, "set", limit_ma=limit_ma)
+def _owner(limit_ma: Milliamps | None) -> Callable[[Paths], object]:
+    return lambda box: ask(box.control_socket, SET, SetOwner(limit_ma=limit_ma))
 
 
 def _scenes() -> list[Scene]:
+    plugged = _car("plug_in", cable_ma=32_000)
     return [
-        Scene("the box starts and tests itself", lambda _: None, _reason("NO_VEHICLE"), 1),
-        Scene(
-            "a car is plugged in with a 32 A cable", _car("plug_in", cable_ma=32_000), _reason("VEHICLE_NOT_READY"), 2
-        ),
-        Scene("the car asks for power", _car("auto"), _reason("CHARGING"), 6),
-        Scene("the owner limits it to 10 A", _owner(10_000), lambda now: 0 < now["offered_current_ma"] <= 10_000, 8),
-        Scene("the owner takes the limit away", _owner(None), lambda now: now["offered_current_ma"] > 10_000, 6),
-        Scene("the car is full", _stop_drawing, lambda now: not now["contactor"]["closed"], 3),
-        Scene("the car leaves", _car("unplug"), _reason("NO_VEHICLE"), 1),
+        Scene("the box starts and tests itself", lambda _: None, _reason(Reason.NO_VEHICLE), 1),
+        Scene("a car is plugged in with a 32 A cable", plugged, _reason(Reason.VEHICLE_NOT_READY), 2),
+        Scene("the car asks for power", _car("auto"), _reason(Reason.CHARGING), 6),
+        Scene("the owner limits it to 10 A", _owner(LIMIT_MA), lambda now: 0 < _offered(now) <= LIMIT_MA, 8),
+        Scene("the owner takes the limit away", _owner(None), lambda now: _offered(now) > LIMIT_MA, 6),
+        Scene("the car is full", _stop_drawing, _opened, 3),
+        Scene("the car leaves", _car("unplug"), _reason(Reason.NO_VEHICLE), 1),
     ]
 
 
-def _reason(name: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda now: bool(now["reason"]["reason"] == name)
+def _offered(now: Status) -> int:
+    return now.offered_current_ma or 0
+
+
+def _reason(reason: Reason) -> Callable[[Status], bool]:
+    return lambda now: now.reason is not None and now.reason.reason is reason
+
+
+def _opened(now: Status) -> bool:
+    return now.contactor is not None and not now.contactor.close_ordered
 
 
 @click.command("demo")
@@ -115,7 +132,7 @@ def _await_answer(box: Paths, child: subprocess.Popen[bytes], log: Path) -> None
     deadline = time.monotonic() + STARTED_WITHIN_S
     while child.poll() is None and time.monotonic() < deadline:
         try:
-            ask(box.control_socket, "status")
+            ask(box.control_socket, STATUS)
         except BoxNotRunning:
             time.sleep(0.1)
         else:
@@ -132,42 +149,42 @@ def _play(box: Paths, tell: Callable[[str], None]) -> None:
         tell(scene.told)
         scene.act(box)
         deadline = time.monotonic() + STEP_WITHIN_S
-        while not _is_so(scene, ask(box.control_socket, "status")):
+        while not _is_so(scene, ask(box.control_socket, STATUS)):
             if time.monotonic() > deadline:
-                now = line(ask(box.control_socket, "status"))
+                now = line(ask(box.control_socket, STATUS))
                 raise BoxError(f"{scene.told}: nothing came of it within {STEP_WITHIN_S:.0f} s: {now}")
             time.sleep(0.1)
         time.sleep(scene.stay_s)
 
 
-def _is_so(scene: Scene, now: dict[str, Any]) -> bool:
-    return now["reason"] is not None and now["contactor"] is not None and scene.until(now)
+def _is_so(scene: Scene, now: Status) -> bool:
+    return now.reason is not None and now.contactor is not None and scene.until(now)
 
 
 def _in_log(box: Paths, *, as_json: bool) -> None:
     """Print what happens, one line per transition, and end when the car has left."""
 
     def tell(key: str, value: Any, text: str) -> None:
-        click.echo(json.dumps({key: value}) if as_json else text)
+        click.echo(json.dumps({key: to_plain(value)}) if as_json else text)
 
     watcher = threading.Thread(
         target=_print_transitions, args=(box, lambda now: tell("status", now, line(now))), daemon=True
     )
     watcher.start()
     _play(box, lambda told: tell("scene", told, f"-- {told}"))
-    session = ask(box.control_socket, "sessions", limit=1)[0]
-    told = f"-- charged {session['energy_mwh'] / 1_000_000:.3f} kWh in {session['charging_s']} s"
+    session = ask(box.control_socket, SESSIONS, Page(1))[0]
+    told = f"-- charged {energy(session.energy_mwh)} in {session.charging_s} s"
     tell("session", session, told)
 
 
-def _print_transitions(box: Paths, tell: Callable[[dict[str, Any]], None]) -> None:
+def _print_transitions(box: Paths, tell: Callable[[Status], None]) -> None:
     last: object = None
     with contextlib.suppress(BoxError, OSError):
-        for now in stream(box.control_socket, "watch"):
-            if now["pilot"] is None:
+        for now in stream(box.control_socket, WATCH):
+            if now.pilot is None or now.contactor is None:
                 continue
-            faults = [fault["fault"] for fault in now["faults"]]
-            key = (now["pilot"]["evse_state"], now["contactor"]["closed"], now["offered_current_ma"], faults)
+            faults = [each.fault for each in now.faults]
+            key = (now.pilot.evse_state, now.contactor.close_ordered, now.offered_current_ma, faults)
             if key != last:
                 tell(now)
             last = key
@@ -179,7 +196,7 @@ def _on_terminal(box: Paths) -> None:
     player = threading.Thread(target=_play_quietly, args=(box, told), daemon=True)
     player.start()
     with contextlib.suppress(KeyboardInterrupt):
-        show(stream(box.control_socket, "watch"), lambda: told[0])
+        show(stream(box.control_socket, WATCH), lambda: told[0])
     if told[1]:
         raise BoxError(told[1])
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask
+from evse_pi.api.client import ask
+from evse_pi.api.history import TRANSITIONS
+from evse_pi.api.session import Page
+from evse_pi.api.texts.quantities import amps
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import fitting, moment, show
 
 if TYPE_CHECKING:
+    from evse_pi.api.history import TransitionEvent
     from evse_pi.paths import Paths
 
 
@@ -20,17 +24,17 @@ if TYPE_CHECKING:
 @of_a_box
 def command(*, box: Paths, as_json: bool, limit: int) -> None:
     """Show the last changes of state, contactor and faults, the newest last."""
-    changes = ask(box.control_socket, "transitions", limit=limit)[::-1]
+    changes = ask(box.control_socket, TRANSITIONS, Page(limit))[::-1]
     show(changes, lines(changes), as_json=as_json)
 
 
-def lines(changes: list[dict[str, Any]]) -> list[str]:
+def lines(changes: tuple[TransitionEvent, ...]) -> list[str]:
     """Return one line a change."""
     text = []
     for change in changes:
-        contactor = "closed" if change["contactor_closed"] else "open"
-        told = " ".join((change["reason"], *change["faults"]))
-        line = f"{moment(change['unix_s'])}  {change['state']:<2} {contactor:<6} "
-        line += f"{change['offered_current_ma'] / 1000:>5.1f} A  {told}"
+        contactor = "closed" if change.close_ordered else "open"
+        told = " ".join((change.reason.name, *sorted(fault.name for fault in change.faults)))
+        line = f"{moment(change.unix_s)}  {change.state.name:<2} {contactor:<6} "
+        line += f"{amps(change.offered_current_ma):>7}  {told}"
         text.append(fitting(line))
     return text or ["nothing has happened so far"]

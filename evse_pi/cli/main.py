@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxError
 from evse_pi.cli.options import path_options, resolve
 from evse_pi.cli.text_layout import paragraph, width
 
@@ -117,7 +117,7 @@ def main() -> None:
         evse_pi(prog_name="evse-pi", terminal_width=width())
     except BoxError as error:
         click.echo(_for_reading(f"evse-pi: {error}"), err=True)
-        sys.exit(error.status)
+        sys.exit(Exit.NOT_RUNNING if isinstance(error, BoxNotRunning) else Exit.REFUSED)
     except Exception:  # noqa: BLE001 (the edge: whatever it is, the person is told what to do with it)
         import traceback
 

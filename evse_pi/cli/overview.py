@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.api.client import BoxError, BoxNotRunning, ask
+from evse_pi.api.status import STATUS
 from evse_pi.cli.text_layout import rows
-from evse_pi.paths import INSTALLATION_NAME, SYSTEM_STATE, folder_of
+from evse_pi.paths import INSTALLATION_NAME, SYSTEM_STATE
 
 if TYPE_CHECKING:
-    from typing import Any
-
+    from evse_pi.api.status import Status
     from evse_pi.paths import Paths
 
 SUDO = "sudo "
@@ -19,9 +19,9 @@ ONWARD_INDENT = 25
 
 def overview(box: Paths) -> list[str]:
     """Return the box in a line or two, and the commands that lead on from there."""
-    is_set_up = (folder_of(box) / INSTALLATION_NAME).exists()
+    is_set_up = (box.settings_dir / INSTALLATION_NAME).exists()
     try:
-        now = ask(box.control_socket, "status")
+        now = ask(box.control_socket, STATUS)
     except BoxNotRunning:
         told, onward = _idle(box, is_set_up=is_set_up)
     except BoxError as error:
@@ -42,7 +42,7 @@ def _idle(box: Paths, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
     return "set up, and not running", [(start, "start it")]
 
 
-def _running(now: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+def _running(now: Status) -> tuple[str, list[tuple[str, str]]]:
     from evse_pi.cli.status_text import why
 
     onward = [

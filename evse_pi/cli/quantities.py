@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,13 +63,3 @@ def _is_number(text: str, *, negative: bool) -> bool:
 
 
 AMPERES, VOLTS, LIMIT = Quantity("A"), Quantity("V"), Quantity("A", may_be_none=True)
-
-
-def amps(current_ma: int) -> str:
-    """Return a current as people write it."""
-    return f"{current_ma / 1000:g} A"
-
-
-def in_whole_units(text: str, unit: str) -> str:
-    """Return a sentence of the safety half of this software, which counts in thousandths, as people write it."""
-    return re.sub(rf"\b(\d{{4,}})(?: m{unit})?\b", lambda found: f"{int(found[1]) / 1000:g} {unit}", text)

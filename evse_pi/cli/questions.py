@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import countries
-from evse_pi.cli.quantities import AMPERES, VOLTS, in_whole_units
+from evse_pi.cli.quantities import AMPERES, VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,14 +164,21 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     try:
         check_house(Installation(**{**unasked, **entries(known)}), ratings(board))
     except InstallationError as error:
-        entry, text = str(error).split(":", 1)
-        return f"{key}:{_as_typed(key, text)}" if entry == ENTRIES.get(key) else None
+        return f"{key}: {error.told(SHOWN.get(key, str))}" if error.entry == ENTRIES.get(key) else None
     return None
 
 
-def _as_typed(key: str, text: str) -> str:
-    units = {"capacity": "A", "cable_rating": "A", "voltage": "V"}
-    return in_whole_units(text, units[key]) if key in units else text
+def whole_volts(millivolts: int) -> str:
+    """Return a supply voltage."""
+    return f"{millivolts / 1000:g} V"
+
+
+SHOWN: dict[str, Callable[[int], str]] = {
+    "capacity": exact_amps,
+    "cable_rating": exact_amps,
+    "voltage": whole_volts,
+}
+"""How a value of a question is written."""
 
 
 def entries(known: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.client import BoxError
 from evse_pi.api.exits import Exit
 from evse_pi.cli.choices import recordings
-from evse_pi.cli.client import BoxError
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 

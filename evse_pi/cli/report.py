@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.api.client import BoxError, BoxNotRunning, call
 from evse_pi.cli.options import json_option, of_a_box
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
     missing: dict[str, str] = {}
     for command_name, (about, fields) in QUESTIONS.items():
         try:
-            parts.append(data_part(command_name, about, ask(paths.control_socket, command_name, **fields), names))
+            parts.append(data_part(command_name, about, call(paths.control_socket, command_name, **fields), names))
         except BoxError as error:
             missing[command_name] = "no box is running" if isinstance(error, BoxNotRunning) else str(error)
     parts.append(data_part("machine", "software, kernel, Python", _machine(), names))

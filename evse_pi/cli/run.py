@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.status import STATUS
 from evse_pi.cli.commission import invite
 from evse_pi.cli.installer_client import SIMULATED, installer_client_of
 from evse_pi.cli.options import chosen, path_options
-from evse_pi.paths import SYSTEM_STATE, folder_of
+from evse_pi.paths import SYSTEM_STATE
 from evse_pi.run.process_supervisor import ProcessSupervisor, Service
 
 if TYPE_CHECKING:
@@ -163,9 +164,9 @@ def _welcome(box: BoxLaunch) -> None:
     deadline = time.monotonic() + PAGE_WITHIN_S
     while "--no-web" not in box.arguments and time.monotonic() < deadline:
         with suppress(BoxError, OSError):
-            page = ask(box.paths.control_socket, "status").get("web")
-            if page and (page["serving"] or page["trouble"]):
-                _say(f"web page: {page['address'] if page['serving'] else page['trouble']}")
+            page = ask(box.paths.control_socket, STATUS).web
+            if page is not None and (page.serving or page.trouble):
+                _say(f"web page: {page.address if page.serving else page.trouble}")
                 return
         time.sleep(PAGE_POLL_S)
 
@@ -214,7 +215,7 @@ def _installation(board: BoardSpec, paths: Paths, *, simulate: bool) -> Path:
     """Return the installer's file: of the system, or in a state folder of one's own; a simulated box writes its own."""
     from evse_pi.installation.files import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
 
-    path = folder_of(paths) / INSTALLATION.name
+    path = paths.settings_dir / INSTALLATION.name
     if simulate and paths.state_dir != SYSTEM_STATE and not path.exists():
         rated = ratings(board)
         capacity = min(SIMULATED_INSTALLATION.circuit_capacity_ma, rated.rated_current_ma)

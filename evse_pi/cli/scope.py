@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import BoxError, BoxNotRunning, ask
+from evse_pi.api.client import BoxError, BoxNotRunning, ask
+from evse_pi.api.diagnosis import SCOPE
+from evse_pi.api.texts.quantities import percent, volts
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 from evse_pi.paths import start_hint
 
 if TYPE_CHECKING:
+    from evse_pi.api.diagnosis import Scope
     from evse_pi.paths import Paths
 
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 def command(*, box: Paths, as_json: bool, png: Path | None) -> None:
     """Show the pilot's waveform as the converter saw it: plateaus, duty, bands, diode."""
     try:
-        view = ask(box.control_socket, "scope")
+        view = ask(box.control_socket, SCOPE)
     except BoxNotRunning:
         view = _from_ring(box.run_dir)
     if png is not None:
@@ -36,38 +39,40 @@ def command(*, box: Paths, as_json: bool, png: Path | None) -> None:
     show(view, lines(view), as_json=as_json)
 
 
-def lines(view: dict[str, Any]) -> list[str]:
+def lines(view: Scope) -> list[str]:
     """Return the plot and what it means."""
+    from evse_pi.api.texts import english as words
     from evse_pi.diagnostics.scope import plot
 
-    share = "" if view["high_ppm"] is None else f", seen high {view['high_ppm'] / 10_000:.1f} % of the window"
-    driven = view["driven"] + ("" if view["driven_ppm"] is None else f" at {view['driven_ppm'] / 10_000:.2f} %")
-    faults = ", ".join(view["faults"]) or "none"
+    share = "" if view.high_ppm is None else f", seen high {percent(view.high_ppm)} of the window"
+    driven = words.PILOT_MODES[view.driven] + ("" if view.driven_ppm is None else f" at {percent(view.driven_ppm)}")
     bands = "  ".join(
-        f"{band['state']} {band['from_mv'] / 1000:.1f} to {band['to_mv'] / 1000:.1f} V" for band in view["bands"]
+        f"{band.state.name} {band.from_mv / 1000:.1f} to {band.to_mv / 1000:.1f} V" for band in view.bands
     )
+    band = "between two bands" if view.band is None else view.band.name
     return [
         *plot(view),
-        f"     {view['span_us'] / 1000:.1f} ms, {len(view['samples_mv'])} samples in their order, volts at the left",
+        f"     {view.span_us / 1000:.1f} ms, {len(view.samples_mv)} samples in their order, volts at the left",
         "",
         *row("driven", driven + share),
-        *row("high", f"{_volts(view['high_mv'])}, scatter {_volts(view['spread_mv'])}"),
-        *row("low", _volts(view["low_mv"])),
-        *row("band", f"{view['band'] or 'between two bands'}; accepted: state {view['state']} ({view['evse_state']})"),
+        *row("high", f"{_seen(view.high_mv)}, scatter {_seen(view.spread_mv)}"),
+        *row("low", _seen(view.low_mv)),
+        *row("band", f"{band}; accepted: state {view.state.name} ({view.evse_state.name})"),
         *row("bands", bands),
-        *row("diode", view["diode"]),
-        *row("faults", faults),
+        *row("diode", words.DIODES[view.diode]),
+        *row("faults", ", ".join(words.FAULT_TITLES[fault] for fault in sorted(view.faults)) or "none"),
     ]
 
 
-def _volts(millivolts: int | None) -> str:
-    return "not seen" if millivolts is None else f"{millivolts / 1000:.2f} V"
+def _seen(millivolts: int | None) -> str:
+    return "not seen" if millivolts is None else volts(millivolts)
 
 
-def _from_ring(run_dir: Path) -> dict[str, Any]:
+def _from_ring(run_dir: Path) -> Scope:
     """Return the view from the safety process's own record. Raises: BoxNotRunning."""
     from evse_pi.diagnostics.scope import scope_view
-    from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+    from evse_pi.paths import RING_FILE
+    from evse_pi.recorder.reader import Ring, RingFile
     from evse_pi.recorder.ring import RingError
 
     try:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.client import BoxError, ask
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.orders import SELF_TEST
+from evse_pi.api.status import STATUS, SelfTest
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.api.status import ActiveFault, Evidence, Status
     from evse_pi.paths import Paths
 
 WITHIN_S = 20.0
@@ -29,47 +32,47 @@ POLL_S = 0.1
 def command(*, box: Paths, as_json: bool, last: bool) -> None:
     """Let the box test itself and show what it measured; status 3 when the test failed."""
     address = box.control_socket
-    status = ask(address, "status") if last else _run(address)
-    safety = status["safety"]
-    if not safety["connected"]:
+    status = ask(address, STATUS) if last else _run(address)
+    safety = status.safety
+    if not safety.connected:
         raise BoxError("the safety process does not answer; ask: evse-pi why")
-    passed = safety["self_test"] == "passed"
-    faults = [] if passed else status["faults"]
-    answer = {"passed": passed, "evidence": safety["evidence"], "faults": [fault["fault"] for fault in faults]}
-    show(answer, lines(passed, safety["evidence"], faults), as_json=as_json)
+    passed = safety.self_test is SelfTest.PASSED
+    faults = () if passed else status.faults
+    answer = {"passed": passed, "evidence": safety.evidence, "faults": [each.fault for each in faults]}
+    show(answer, lines(passed, safety.evidence, faults), as_json=as_json)
     if not passed:
         sys.exit(Exit.UNWELL)
 
 
-def lines(passed: bool, evidence: list[dict[str, Any]], faults: list[dict[str, Any]]) -> list[str]:
+def lines(passed: bool, evidence: tuple[Evidence, ...], faults: tuple[ActiveFault, ...]) -> list[str]:
     """Return one line of evidence each, and the verdict."""
-    from evse_pi.diagnostics.why import evidence_text
+    from evse_pi.api.texts.self_test_texts import evidence_text
 
     text = []
     for each in evidence:
-        text += row("passed" if each["passed"] else "FAILED", evidence_text(each))
+        text += row("passed" if each.passed else "FAILED", evidence_text(each))
     text += row("self-test", "passed" if passed else "not passed")
     for fault in faults:
-        text += row("fault", f"{fault['fault']}: {fault['hint']}")
+        text += row("fault", f"{fault.title} ({fault.fault.name}): {fault.hint}")
     return text
 
 
-def _run(address: Path) -> dict[str, Any]:
+def _run(address: Path) -> Status:
     """Return the status after a new run. Raises: BoxError when it cannot begin or does not end."""
-    before = ask(address, "status")
-    if before["contactor"] is not None and before["contactor"]["closed"]:
+    before = ask(address, STATUS)
+    if before.contactor is not None and before.contactor.close_ordered:
         raise BoxError("the box is charging, and a self-test needs an open contactor; first: evse-pi stop")
     newest = _newest(before)
-    ask(address, "selftest")
+    ask(address, SELF_TEST)
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
-        status: dict[str, Any] = ask(address, "status")
-        if status["safety"].get("self_test") not in (None, "running") and _newest(status) > newest:
+        status = ask(address, STATUS)
+        if status.safety.self_test not in (None, SelfTest.RUNNING) and _newest(status) > newest:
             return status
         time.sleep(POLL_S)
     raise BoxError(f"the self-test did not end within {WITHIN_S:.0f} s; ask: evse-pi why")
 
 
-def _newest(status: dict[str, Any]) -> int:
+def _newest(status: Status) -> int:
     """Return when the newest evidence was measured, ns of the machine's clock."""
-    return max((each["at_ns"] for each in status["safety"].get("evidence", [])), default=0)
+    return max((each.at_ns for each in status.safety.evidence), default=0)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask
+from evse_pi.api.client import ask
+from evse_pi.api.session import MAX_PAGE, SESSIONS, Page, SessionSummary
+from evse_pi.api.texts.quantities import energy, hours
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.text_layout import hours, moment, show
+from evse_pi.cli.text_layout import moment, show
 
 if TYPE_CHECKING:
     from evse_pi.paths import Paths
-
-PAGE = 1000
-COLUMNS = (
-    "number", "started_unix_s", "ended_unix_s", "ended", "duration_s", "charging_s", "energy_mwh", "estimated"
-)  # fmt: skip
 
 
 @click.command("sessions")
@@ -31,10 +28,10 @@ def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int) -> None:
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     address = box.control_socket
-    sessions: list[dict[str, Any]] = []
+    sessions: list[SessionSummary] = []
     while len(sessions) < limit:
-        before = sessions[-1]["number"] if sessions else None
-        page = ask(address, "sessions", limit=min(PAGE, limit - len(sessions)), before=before)
+        before = sessions[-1].number if sessions else None
+        page = ask(address, SESSIONS, Page(min(MAX_PAGE, limit - len(sessions)), before))
         if not page:
             break
         sessions += page
@@ -44,25 +41,25 @@ def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int) -> None:
         show(sessions, lines(sessions), as_json=as_json)
 
 
-def lines(sessions: list[dict[str, Any]]) -> list[str]:
+def lines(sessions: list[SessionSummary]) -> list[str]:
     """Return one line a session."""
     if not sessions:
         return ["no sessions so far"]
     text = [f"{'number':>6}  {'plugged in':<19}  {'plugged':>9}  {'charging':>9}  {'energy':>12}"]
     for session in sessions:
-        energy = f"{'~' if session['estimated'] else ''}{session['energy_mwh'] / 1_000_000:.3f} kWh"
+        charged = energy(session.energy_mwh, estimated=session.estimated)
         text.append(
-            f"{session['number']:>6}  {moment(session['started_unix_s']):<19}  {hours(session['duration_s']):>9}  "
-            f"{hours(session['charging_s']):>9}  {energy:>12}{'' if session['ended'] else '  now'}"
+            f"{session.number:>6}  {moment(session.started_unix_s):<19}  {hours(session.duration_s):>9}  "
+            f"{hours(session.charging_s):>9}  {charged:>12}{'' if session.ended else '  now'}"
         )
-    if any(session["estimated"] for session in sessions):
+    if any(session.estimated for session in sessions):
         text.append("~ estimated from the offer: there is no meter")
     return text
 
 
-def _csv(sessions: list[dict[str, Any]]) -> str:
+def _csv(sessions: list[SessionSummary]) -> str:
     table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(SessionSummary._fields)
     writer.writerows(sessions)
     return table.getvalue()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask
+from evse_pi.api.client import BoxRefused, ask
+from evse_pi.api.orders import SET, SetOwner
+from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.quantities import LIMIT, NONE
+from evse_pi.cli.quantities import LIMIT
 from evse_pi.cli.text_layout import show
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
+    from evse_pi.api.orders import OwnerAnswer
     from evse_pi.paths import Paths
 
 
@@ -24,16 +28,20 @@ def command(*, box: Paths, limit: int | str, as_json: bool) -> None:
 
     It can only lower what installation, cable and controllers allow.
     """
-    answer = ask(box.control_socket, "set", limit_ma=None if limit == NONE else limit)
+    request = SetOwner(limit_ma=None if isinstance(limit, str) else Milliamps(limit))
+    try:
+        answer = ask(box.control_socket, SET, request)
+    except BoxRefused as refusal:
+        raise BoxRefused(current_refused("limit", refusal.at) or str(refusal)) from refusal
     show(answer, [told(answer)], as_json=as_json)
 
 
-def told(answer: dict[str, Any]) -> str:
-    """Return what the owner's word is now, and whether it will outlast a power cut."""
-    limit = "without a limit" if answer["limit_ma"] is None else f"up to {answer['limit_ma'] / 1000:.1f} A"
+def told(answer: OwnerAnswer) -> str:
+    """Return what the owner has set now, and whether that will outlast a power cut."""
+    limit = "without a limit" if answer.limit_ma is None else f"up to {exact_amps(answer.limit_ma)}"
     word = (
         f"charging is permitted, {limit}"
-        if answer["permitted"]
+        if answer.permitted
         else f"charging is stopped until: evse-pi permit; then {limit}"
     )
-    return word if answer["stored"] else f"{word}; not stored yet: the disk takes nothing"
+    return word if answer.stored else f"{word}; not stored yet: the disk takes nothing"

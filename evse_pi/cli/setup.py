@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.client import BoxError
+from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import boards, meters, rcd_types, serial_ports
-from evse_pi.cli.client import BoxError
 from evse_pi.cli.installer_client import SIMULATED, installer_client_of, installer_options, load, show
 from evse_pi.cli.options import chosen
-from evse_pi.cli.quantities import AMPERES, VOLTS, amps
+from evse_pi.cli.quantities import AMPERES, VOLTS
 from evse_pi.cli.questions import (
     CABLES,
     COUNTRY,
@@ -201,9 +202,10 @@ def values_of(installation: Installation) -> dict[str, Any]:
 
 def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str]]:
     """Return an installation as people read it."""
-    cable = f"fixed cable, {amps(installation.tethered_cable_ma)}" if installation.tethered_cable_ma else (
-        "socket; the cable says what it carries" if board.proximity else f"fixed cable, {amps(board.rated_current_ma)}"
-    )  # fmt: skip
+    tethered_ma = installation.tethered_cable_ma or (None if board.proximity else board.rated_current_ma)
+    cable = (
+        "socket; the cable says what it carries" if tethered_ma is None else f"fixed cable, {exact_amps(tethered_ma)}"
+    )
     retries = installation.rcd_reclosures
     meter = installation.meter_model
     if meter == "board":
@@ -213,7 +215,7 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
         meter = f"{model} at {port}, unit {unit}, {baud} baud, parity {parity}"
     return [
         ("board", f"{board.name}: {board.title}"),
-        ("circuit capacity", amps(installation.circuit_capacity_ma)),
+        ("circuit capacity", exact_amps(installation.circuit_capacity_ma)),
         ("supply", f"{installation.phases} phase(s), {installation.nominal_voltage_mv // 1000} V"),
         ("cable", cable),
         ("country", installation.country),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask, stream
+from evse_pi.api.client import ask, stream
+from evse_pi.api.codec import to_plain
+from evse_pi.api.status import STATUS, WATCH
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.status_text import line, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from evse_pi.api.status import Status
     from evse_pi.paths import Paths
 
 
@@ -27,19 +30,19 @@ def command(*, box: Paths, as_json: bool, watch: bool) -> None:
     """Show what the box does, and why."""
     address = box.control_socket
     if not watch:
-        now = ask(address, "status")
-        click.echo(json.dumps(now) if as_json else "\n".join(lines(now)))
+        now = ask(address, STATUS)
+        click.echo(json.dumps(to_plain(now)) if as_json else "\n".join(lines(now)))
         return
     with suppress(KeyboardInterrupt):
-        changes = stream(address, "watch")
+        changes = stream(address, WATCH)
         if as_json:
             for now in changes:
-                click.echo(json.dumps(now))
+                click.echo(json.dumps(to_plain(now)))
         else:
             show(changes)
 
 
-def show(changes: Iterable[dict[str, Any]], caption: Callable[[], str] = str) -> None:
+def show(changes: Iterable[Status], caption: Callable[[], str] = str) -> None:
     """Show a box live: in place on a terminal with a caption below, else one line per change of what the line says."""
     if not sys.stdout.isatty():
         last = ""

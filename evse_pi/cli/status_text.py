@@ -2,123 +2,118 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.quantities import amps, degrees, energy, hours, percent, power, volts
 from evse_pi.cli import text_layout
+from evse_pi.core.states import LimitSource, PilotMode, Reason
+
+if TYPE_CHECKING:
+    from evse_pi.api.status import Limit, Meter, Status
+
+MODES = {PilotMode.HIGH: "+12 V steady", PilotMode.LOW: "-12 V steady"}
 
 
-def lines(status: dict[str, Any]) -> list[str]:
-    """Return the whole status, one topic a line, the reason first.
-
-    Units: `status` is what the command socket answers to `status`.
-    """
+def lines(status: Status) -> list[str]:
+    """Return the whole status, one topic a line, the reason first."""
     rows = [("box", why(status)), *_plug(status), *_mains(status)]
-    rows += [("limit", text) for text in _limits(status)]
-    rows += [("fault", f"{fault['fault']}: {fault['hint']}") for fault in status["faults"]] or [("fault", "none")]
-    rows += [("warning", text) for text in status.get("warnings", ())]
-    absence = status.get("matter_absence")
-    if absence and not any(absence in warning for warning in status.get("warnings", ())):
+    rows += [("limit", limit_line(limit)) for limit in status.limits if _is_known(limit)]
+    rows += [("fault", f"{each.title} ({each.fault.name}): {each.hint}") for each in status.faults] or [
+        ("fault", "none")
+    ]
+    rows += [("warning", notice.text) for notice in status.notices]
+    absence = status.matter_absence
+    if absence and not any(absence in notice.text for notice in status.notices):
         rows.append(("matter", f"the box is no Matter device: {absence}"))
-    if (web := status.get("web")) and web["serving"]:
-        rows.append(("web page", web["address"]))
+    if status.web is not None and status.web.serving:
+        rows.append(("web page", status.web.address))
     return text_layout.rows(rows)
 
 
-def line(status: dict[str, Any]) -> str:
+def line(status: Status) -> str:
     """Return what matters most in one line of at most 80 columns, for a log or a narrow terminal."""
-    pilot, contactor = status["pilot"], status["contactor"]
+    pilot, contactor, limit = status.pilot, status.contactor, status.limit
     if pilot is None or contactor is None:
         return text_layout.fitting(why(status))
-    reason = status["reason"]
-    told = f"charging, {status['limit']['text']}" if reason["reason"] == "CHARGING" else why(status)
+    charging = status.reason is not None and status.reason.reason is Reason.CHARGING and limit is not None
     parts = (
-        f"{pilot['evse_state']:<2}",
-        f"{_volts(pilot['high_mv']):>8}",
-        f"{_amps(status['offered_current_ma']):>6}",
-        f"{'closed' if contactor['closed'] else 'open':<6}",
-        f"{_power(status['meter']):>8}",
-        f"{_energy(status['session'])}",
-        told,
+        f"{pilot.evse_state.name:<2}",
+        f"{volts(pilot.high_mv):>8}",
+        f"{amps(status.offered_current_ma):>6}",
+        f"{_position(closed=contactor.close_ordered):<6}",
+        f"{_power(status.meter):>8}",
+        _energy(status),
+        f"charging, {limit.text}" if charging and limit is not None else why(status),
     )
     return text_layout.fitting(" ".join(parts))
 
 
-def why(status: dict[str, Any]) -> str:
+def why(status: Status) -> str:
     """Return in one sentence what the box does and what it waits for."""
-    reason = status["reason"]
-    if reason is None:
+    wait = status.reason
+    if wait is None:
         return "the safety process does not answer: nothing is energised"
-    faults = ", ".join(fault["fault"] for fault in status["faults"])
-    if reason["reason"] == "FAULT" and faults:
-        return f"a fault forbids charging: {faults}"
-    if reason["reason"] == "CHARGING":
-        return f"charging; the current is limited by {status['limit']['text']}"
-    ends = f", {reason['in_s']} s left" if reason["in_s"] else ""
-    return f"{reason['text']}{ends}"
+    if wait.reason is Reason.FAULT and status.faults:
+        return f"a fault forbids charging: {', '.join(each.title for each in status.faults)}"
+    if wait.reason is Reason.CHARGING and status.limit is not None:
+        return f"charging; the current is limited by {status.limit.text}"
+    return f"{wait.text}, {wait.in_s} s left" if wait.in_s else wait.text
 
 
-def _plug(status: dict[str, Any]) -> list[tuple[str, str]]:
-    pilot, contactor = status["pilot"], status["contactor"]
+def limit_line(limit: Limit) -> str:
+    """Return one limit with its owner and its end."""
+    value = "no limit" if limit.limit_ma is None else amps(limit.limit_ma)
+    mark = " <- this one" if limit.wins else ""
+    forbids = "" if limit.permitted else ", does not permit"
+    ends = f", ends in {limit.in_s} s" if limit.in_s is not None else ""
+    return f"{value:<9}{limit.text}{forbids}{ends}{mark}"
+
+
+def _is_known(limit: Limit) -> bool:
+    """Return false for the cable's while none is plugged in, or its coding has not been read yet."""
+    return limit.source is not LimitSource.CABLE or bool(limit.limit_ma)
+
+
+def _plug(status: Status) -> list[tuple[str, str]]:
+    pilot, contactor = status.pilot, status.contactor
     if pilot is None or contactor is None:
         return []
-    signal = f"{pilot['duty_ppm'] / 10_000:.2f} %" if pilot["mode"] == "1 kHz" else "steady"
-    level = f"{_volts(pilot['high_mv'])} / {_volts(pilot['low_mv'])}"
-    lock = {True: ", locked", False: ", not locked", None: ""}[status["locked"]]
-    plug = [("cable", f"{_amps(status['cable_ma'])}{lock}")] if status["cable_ma"] else []
-    seen = {True: "closed", False: "open", None: "not fitted"}
+    levels = f"{volts(pilot.high_mv)} / {volts(pilot.low_mv)}"
+    signal = MODES.get(pilot.mode, f"1 kHz {percent(pilot.duty_ppm)}")
+    lock = {True: ", locked", False: ", not locked", None: ""}[status.locked]
+    plug = [("cable", f"{amps(status.cable_ma)}{lock}")] if status.cable_ma else []
+    mirror = "not fitted" if contactor.mirror_closed is None else _position(closed=contactor.mirror_closed)
     return [
-        ("pilot", f"state {pilot['state']} ({pilot['evse_state']}), {level}, {pilot['mode']} {signal}"),
+        ("pilot", f"state {pilot.state.name} ({pilot.evse_state.name}), {levels}, {signal}"),
         *plug,
-        ("offer", f"{_amps(status['offered_current_ma'])}"),
-        (
-            "contactor",
-            f"{'closed' if contactor['closed'] else 'open'}, mirror contact {seen[contactor['mirror_closed']]}",
-        ),
+        ("offer", amps(status.offered_current_ma)),
+        ("contactor", f"{_position(closed=contactor.close_ordered)}, mirror contact {mirror}"),
     ]
 
 
-def _mains(status: dict[str, Any]) -> list[tuple[str, str]]:
-    meter, session = status["meter"], status["session"]
-    rows = [("power", _power(meter) + (" (estimated, there is no meter)" if meter["estimated"] else ""))]
-    if meter.get("current_ma"):
-        phases = zip(meter["voltage_mv"], meter["current_ma"], strict=False)
-        stale = ", stale" if meter["stale"] else ""
-        rows.append(("meter", "  ".join(f"{mv / 1000:.1f} V {ma / 1000:.2f} A" for mv, ma in phases) + stale))
+def _mains(status: Status) -> list[tuple[str, str]]:
+    meter, session = status.meter, status.session
+    rows = [("power", _power(meter) + (" (estimated, there is no meter)" if meter.estimated else ""))]
+    if meter.voltage_mv and meter.current_ma:
+        phases = zip(meter.voltage_mv, meter.current_ma, strict=False)
+        stale = ", stale" if meter.stale else ""
+        rows.append(("meter", "  ".join(f"{mv / 1000:.1f} V {amps(ma)}" for mv, ma in phases) + stale))
     if session is not None:
-        minutes, seconds = divmod(session["duration_s"], 60)
-        ended = "ended, " if session["ended"] else ""
-        rows.append(("session", f"{ended}{minutes // 60}:{minutes % 60:02}:{seconds:02}, {_energy(session)}"))
-    if status["temperature_centi_celsius"] is not None:
-        rows.append(("temperature", f"{status['temperature_centi_celsius'] / 100:.1f} °C"))
+        ended = "ended, " if session.ended else ""
+        rows.append(("session", f"{ended}{hours(session.duration_s)}, {_energy(status)}"))
+    if status.temperature_centi_celsius is not None:
+        rows.append(("temperature", degrees(status.temperature_centi_celsius)))
     return rows
 
 
-def _limits(status: dict[str, Any]) -> list[str]:
-    told = []
-    for limit in status["limits"]:
-        if limit["source"] == "CABLE" and not limit["limit_ma"]:
-            continue  # nothing is plugged in, or its coding has not been read yet
-        value = "no limit" if limit["limit_ma"] is None else _amps(limit["limit_ma"])
-        mark = " <- this one" if limit["wins"] else ""
-        forbids = "" if limit["permitted"] else ", does not permit"
-        ends = f", ends in {limit['in_s']} s" if limit.get("in_s") is not None else ""
-        told.append(f"{value:<9}{limit['text']}{forbids}{ends}{mark}")
-    return told
+def _position(*, closed: bool) -> str:
+    return "closed" if closed else "open"
 
 
-def _volts(millivolts: int) -> str:
-    return f"{millivolts / 1000:.2f} V"
+def _power(meter: Meter) -> str:
+    return "power unknown" if meter.power_mw is None else power(meter.power_mw)
 
 
-def _amps(milliamps: int | None) -> str:
-    return "-" if milliamps is None else f"{milliamps / 1000:.1f} A"
-
-
-def _power(meter: dict[str, Any]) -> str:
-    return "power unknown" if meter["power_mw"] is None else f"{meter['power_mw'] / 1_000_000:.2f} kW"
-
-
-def _energy(session: dict[str, Any] | None) -> str:
-    if session is None:
-        return "0.000 kWh"
-    return f"{session['energy_mwh'] / 1_000_000:.3f} kWh"
+def _energy(status: Status) -> str:
+    session = status.session
+    return energy(0) if session is None else energy(session.energy_mwh, estimated=session.estimated)

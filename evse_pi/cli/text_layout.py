@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.codec import to_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -64,14 +66,9 @@ def moment(unix_s: int | None) -> str:
     return "time unknown" if unix_s is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
 
 
-def hours(seconds: int) -> str:
-    """Return a duration as h:mm:ss."""
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
 def show(answer: Any, lines: list[str], *, as_json: bool) -> None:
     """Print the answer for scripts, or the lines for people."""
-    click.echo(json.dumps(answer) if as_json else "\n".join(lines))
+    click.echo(json.dumps(to_plain(answer)) if as_json else "\n".join(lines))
 
 
 def _wrapped(text: str, head: str = "", indent: str = "") -> list[str]:

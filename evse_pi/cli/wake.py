@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evse_pi.cli.client import ask
+from evse_pi.api.client import ask
+from evse_pi.api.orders import WAKE
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
@@ -19,5 +20,5 @@ if TYPE_CHECKING:
 @of_a_box
 def command(*, box: Paths, as_json: bool) -> None:
     """Try to wake a vehicle that ignores the offer, from the first step on."""
-    answer = ask(box.control_socket, "wake")
+    answer = ask(box.control_socket, WAKE)
     show(answer, ["the box begins to wake the vehicle, if one is plugged in and sleeps"], as_json=as_json)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from evse_pi.api.client import BoxNotRunning, BoxSilent, ask
+from evse_pi.api.diagnosis import WHY, FindingKind
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxNotRunning, BoxSilent, ask
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.text_layout import paragraph, row, show
+from evse_pi.cli.status_text import limit_line
+from evse_pi.cli.text_layout import paragraph, row, rows, show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.api.diagnosis import Why
     from evse_pi.paths import Paths
 
 
+NOTHING = "Nothing."
 ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by then hangs
 
 
@@ -27,42 +31,36 @@ ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by
 def command(*, box: Paths, as_json: bool) -> None:
     """Say why the box does not charge, or charges at this current, and what to do."""
     try:
-        told = ask(box.control_socket, "why", within_s=ANSWER_WITHIN_S)
+        told = ask(box.control_socket, WHY, within_s=ANSWER_WITHIN_S)
     except BoxNotRunning as error:
-        told = _without_node(box.run_dir, hangs=isinstance(error, BoxSilent))
-        if told is None:
+        known = _without_node(box.run_dir, hangs=isinstance(error, BoxSilent))
+        if known is None:
             raise
-        show(told, lines(told), as_json=as_json)
+        show(known, lines(known), as_json=as_json)
         sys.exit(Exit.NOT_RUNNING)
     show(told, lines(told), as_json=as_json)
 
 
-def lines(told: dict[str, Any]) -> list[str]:
+def lines(told: Why) -> list[str]:
     """Return the paragraph, the findings and the limits."""
-    text = [*paragraph(told["paragraph"]), ""]
-    for finding in told["findings"]:
-        text += row(finding["kind"].lower(), f"{finding['name']}: {finding['what']}")
-        if finding["do"] and finding["do"] != "Nothing.":
-            text += row("  do", finding["do"])
-        if finding["clears"]:
-            text += row("  clears", finding["clears"])
-    label = "limit"
-    for limit in told["limits"]:
-        value = "no limit" if limit["limit_ma"] is None else f"{limit['limit_ma'] / 1000:.1f} A"
-        forbids = "" if limit["permitted"] else ", does not permit"
-        ends = f", ends in {limit['in_s']} s" if limit.get("in_s") is not None else ""
-        mark = " <- this one" if limit["wins"] else ""
-        text += row(label, f"{value:<9}{limit['text']}{forbids}{ends}{mark}")
-        label = ""
-    return text
+    text = [*paragraph(told.paragraph), ""]
+    for finding in told.findings:
+        named = f" ({finding.name})" if finding.kind is FindingKind.FAULT else ""
+        text += row(finding.kind.name.lower(), f"{finding.title}{named}: {finding.what}")
+        if finding.do and finding.do != NOTHING:
+            text += row("  do", finding.do)
+        if finding.clears:
+            text += row("  clears", finding.clears)
+    return [*text, *rows(("limit", limit_line(limit)) for limit in told.limits)]
 
 
-def _without_node(run_dir: Path, *, hangs: bool) -> dict[str, Any] | None:
+def _without_node(run_dir: Path, *, hangs: bool) -> Why | None:
     """Return what the safety process's own record says while no node process answers, None when there is none."""
     import time
 
     from evse_pi.diagnostics.node_unreachable import explain_without_node
-    from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+    from evse_pi.paths import RING_FILE
+    from evse_pi.recorder.reader import Ring, RingFile
     from evse_pi.recorder.ring import RingError
 
     try:

@@ -10,7 +10,7 @@ from evse_pi.core.country import MAXIMUM_RANDOM_DELAY_S, MAXIMUM_RECLOSURES, USU
 from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from evse_pi.core.machine_settings import BoardRatings
 
@@ -24,7 +24,28 @@ MAX_PORT_LENGTH = 100
 
 
 class InstallationError(ValueError):
-    """An entry is missing, unknown, of the wrong type or outside what is allowed; the text names it."""
+    """An entry is missing, unknown, of the wrong type or outside what is allowed; the text names it.
+
+    `problem` has a `{}` for each of `values`, which are in the unit of the entry's name, so that a command can say it
+    in its own words and units. `lowest` and `highest` are what is allowed, where that is a range.
+    """
+
+    def __init__(
+        self, entry: str, problem: str, *values: int, lowest: int | None = None, highest: int | None = None
+    ) -> None:
+        self.entry = entry
+        self.problem = problem
+        self.values = values
+        self.lowest, self.highest = lowest, highest
+        unit = next((unit for end, unit in _UNITS.items() if entry.endswith(end)), "")
+        super().__init__(f"{entry}: {self.told(lambda value: f'{value}{unit}')}")
+
+    def told(self, shown: Callable[[int], str]) -> str:
+        """Return what is wrong, without the name of the entry, with its values as `shown` writes them."""
+        return self.problem.format(*map(shown, self.values))
+
+
+_UNITS = {"_ma": " mA", "_mv": " mV", "_s": " s"}
 
 
 class RcdType(Enum):
@@ -93,7 +114,7 @@ def parse_installation(values: Mapping[str, object], board: BoardRatings) -> Ins
     """
     unknown = sorted(set(values) - set(_KEYS))
     if unknown:
-        raise InstallationError(f"{unknown[0]}: unknown key; allowed are {', '.join(_KEYS)}")
+        raise InstallationError(unknown[0], f"unknown key; allowed are {', '.join(_KEYS)}")
     entries = {key: _entry(values, key, _KINDS.get(key, int)) for key in _KEYS if key in values or key in _REQUIRED}
     installation = Installation(**entries)
     check_installation(installation, board)
@@ -104,14 +125,17 @@ def check_installation(installation: Installation, board: BoardRatings) -> None:
     """Compare with the board's ratings and the country's rule. Raises: InstallationError for the first violation."""
     country = installation.country
     if len(country) != 2 or not (country.isascii() and country.isalpha() and country.isupper()):
-        raise InstallationError(f"country: {country!r} is not allowed; two capital letters of ISO 3166-1")
+        raise InstallationError("country", f"{_quoted(country)} is not allowed; two capital letters of ISO 3166-1")
     profile = profile_of(country)
     _check_currents(installation, board)
     _within("phases", installation.phases, 1, board.phases)
     if installation.nominal_voltage_mv not in SUPPLY_VOLTAGES_MV:
-        allowed = ", ".join(map(str, SUPPLY_VOLTAGES_MV))
+        allowed = ", ".join("{}" for _ in SUPPLY_VOLTAGES_MV)
         raise InstallationError(
-            f"nominal_voltage_mv: {installation.nominal_voltage_mv} is not allowed; one of {allowed}"
+            "nominal_voltage_mv",
+            f"{{}} is not allowed; one of {allowed}",
+            installation.nominal_voltage_mv,
+            *SUPPLY_VOLTAGES_MV,
         )
     reclosures = MAXIMUM_RECLOSURES if profile.reclosing else 0
     _within("rcd_reclosures", installation.rcd_reclosures, 0, reclosures, f" in {country}")
@@ -133,26 +157,30 @@ def _check_currents(installation: Installation, board: BoardRatings) -> None:
     if cable_ma:
         _within("tethered_cable_ma", cable_ma, MINIMUM_CAPACITY_MA, 80_000)
     if cable_ma and cable_ma < rated_ma:
-        text = f" with a fixed cable of {cable_ma} mA"
-        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, cable_ma, text)
+        text = " with a fixed cable of {}"
+        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, cable_ma, text, cable_ma)
     else:
-        text = f" with a board of {rated_ma} mA"
-        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, rated_ma, text)
+        text = " with a board of {}"
+        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, rated_ma, text, rated_ma)
 
 
 def _check_rcd(installation: Installation, board: BoardRatings, *, upstream: bool) -> None:
     kinds = [kind.value for kind in RcdType if kind is not RcdType.UNSTATED]
     if installation.rcd_type not in ("", *kinds):
-        raise InstallationError(f"rcd_type: {installation.rcd_type!r} is not allowed; one of {', '.join(kinds)}")
+        raise InstallationError(
+            "rcd_type", f"{_quoted(installation.rcd_type)} is not allowed; one of {', '.join(kinds)}"
+        )
     kind = RcdType(installation.rcd_type)
     if kind is RcdType.NONE and (upstream or not board.rcd_fitted):
         raise InstallationError(
-            f"rcd_type: 'none' is not allowed in {installation.country} on this board; one of {', '.join(kinds[:-1])}"
+            "rcd_type",
+            f"'none' is not allowed in {installation.country} on this board; one of {', '.join(kinds[:-1])}",
         )
     if kind not in (*DETECTS_DC, RcdType.UNSTATED) and not board.rcd_fitted:
         raise InstallationError(
-            f"rcd_type: {kind.value!r} is not allowed with a board that detects no residual current; "
-            f"one of {', '.join(kind.value for kind in DETECTS_DC)}"
+            "rcd_type",
+            f"{kind.value!r} is not allowed with a board that detects no residual current; "
+            f"one of {', '.join(kind.value for kind in DETECTS_DC)}",
         )
 
 
@@ -160,25 +188,32 @@ def _check_meter(installation: Installation) -> None:
     model, port = installation.meter_model, installation.meter_port
     if model in (BOARD_METER, NO_METER):
         if port:
-            raise InstallationError(f"meter_port: {port!r} is not allowed without a meter_model")
+            raise InstallationError("meter_port", f"{_quoted(port)} is not allowed without a meter_model")
         return
     if not port.startswith("/dev/") or len(port) > MAX_PORT_LENGTH or not port.isprintable() or set(port) & {'"', "\\"}:
-        raise InstallationError(f"meter_port: {port!r} is not allowed; a device, such as /dev/serial0")
+        raise InstallationError("meter_port", f"{_quoted(port)} is not allowed; a device, such as /dev/serial0")
     _within("meter_unit", installation.meter_unit, 1, 247)
     _within("meter_baud", installation.meter_baud, 1_200, 115_200)
     if installation.meter_parity not in PARITIES:
-        raise InstallationError(f"meter_parity: {installation.meter_parity!r} is not allowed; one of N, E, O")
+        raise InstallationError("meter_parity", f"{_quoted(installation.meter_parity)} is not allowed; one of N, E, O")
 
 
-def _within(key: str, value: int, lowest: int, highest: int, where: str = "") -> None:
+def _within(key: str, value: int, lowest: int, highest: int, where: str = "", *more: int) -> None:
+    """Check a range; `where` says why it is so narrow, with a `{}` for each of `more`. Raises: InstallationError."""
     if not lowest <= value <= highest:
-        raise InstallationError(f"{key}: {value} is not allowed{where}; {lowest} to {highest}")
+        problem = f"{{}} is not allowed{where}; {{}} to {{}}"
+        raise InstallationError(key, problem, value, *more, lowest, highest, lowest=lowest, highest=highest)
+
+
+def _quoted(value: object) -> str:
+    """Return what the installer wrote as it may stand in a problem, whose braces are its own."""
+    return repr(value).replace("{", "{{").replace("}", "}}")
 
 
 def _entry(values: Mapping[str, object], key: str, kind: type) -> Any:
     value = values.get(key)
     if value is None:
-        raise InstallationError(f"{key}: missing; a value of type {kind.__name__} is required")
+        raise InstallationError(key, f"missing; a value of type {kind.__name__} is required")
     if type(value) is not kind:
-        raise InstallationError(f"{key}: {value!r} is not allowed; a value of type {kind.__name__}")
+        raise InstallationError(key, f"{_quoted(value)} is not allowed; a value of type {kind.__name__}")
     return value

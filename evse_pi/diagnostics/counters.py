@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api import diagnosis as api
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 KEPT_RELEASES = 200
 TREND_OF = 10  # releases at either end of the trend
+RESOLUTION_US = 10_000  # one tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +97,30 @@ def recalled(values: Mapping[str, Any] | None) -> Counters:
     return Counters(**known)
 
 
-def view(counters: Counters, promised_ms: int | None) -> dict[str, Any]:
+def view(counters: Counters, promised_ms: int | None) -> api.Counters:
     """Return the counters for people and scripts; `promised_ms` is the release time that the board file states."""
-    first, last = counters.releases[:TREND_OF], counters.releases[-TREND_OF:]
-    trend = None
-    if counters.releases:
-        trend = {
-            "measured": len(counters.releases),
-            "first_us": _middle([each.took_us for each in first]),
-            "last_us": _middle([each.took_us for each in last]),
-            "longest_us": max(each.took_us for each in counters.releases),
-            "resolution_us": 10_000,
-            "promised_us": None if promised_ms is None else promised_ms * 1000,
-        }
-    return {
-        "contactor_cycles": counters.contactor_cycles,
-        "openings_under_load": counters.openings_under_load,
-        "release": trend,
-        "safety_starts": counters.safety_starts,
-        "safety_unclean_ends": counters.safety_unclean_ends,
-        "node_starts": counters.node_starts,
-        "machine_starts": counters.machine_starts,
-    }
+    return api.Counters(
+        contactor_cycles=counters.contactor_cycles,
+        openings_under_load=counters.openings_under_load,
+        release=_trend(counters.releases, promised_ms),
+        safety_starts=counters.safety_starts,
+        safety_unclean_ends=counters.safety_unclean_ends,
+        node_starts=counters.node_starts,
+        machine_starts=counters.machine_starts,
+    )
+
+
+def _trend(releases: tuple[Release, ...], promised_ms: int | None) -> api.ReleaseTrend | None:
+    if not releases:
+        return None
+    return api.ReleaseTrend(
+        measured=len(releases),
+        first_us=_middle([each.took_us for each in releases[:TREND_OF]]),
+        last_us=_middle([each.took_us for each in releases[-TREND_OF:]]),
+        longest_us=max(each.took_us for each in releases),
+        resolution_us=RESOLUTION_US,
+        promised_us=None if promised_ms is None else promised_ms * 1000,
+    )
 
 
 def release_us(frames: Sequence[Frame], after_ns: int) -> tuple[int, int] | None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from evse_pi.diagnostics.scope import BANDS, TOP_MV
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evse_pi.api.diagnosis import Scope
 
 WIDTH, HEIGHT, BORDER = 960, 480, 24
 PALETTE = bytes((255, 255, 255, 205, 205, 205, 236, 241, 248, 20, 20, 20, 200, 40, 30))
@@ -14,7 +19,7 @@ WHITE, GREY, BAND, BLACK, RED = range(5)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def picture(view: dict[str, Any]) -> bytes:
+def picture(view: Scope) -> bytes:
     """Return the PNG of a scope view: bands shaded, grid of 3 V, samples joined in black, medians in red.
 
     Source: PNG, ISO/IEC 15948: signature, IHDR, PLTE, IDAT, IEND.
@@ -25,17 +30,17 @@ def picture(view: dict[str, Any]) -> bytes:
             rows[y][BORDER : WIDTH - BORDER] = bytes([BAND]) * (WIDTH - 2 * BORDER)
     for level in range(-12_000, 12_001, 3_000):
         rows[_y(level)][BORDER : WIDTH - BORDER] = bytes([GREY]) * (WIDTH - 2 * BORDER)
-    for plateau in (view["high_mv"], view["low_mv"]):
+    for plateau in (view.high_mv, view.low_mv):
         if plateau is not None:
             rows[_y(plateau)][BORDER : WIDTH - BORDER] = bytes([RED]) * (WIDTH - 2 * BORDER)
-    _trace(rows, view["samples_mv"])
+    _trace(rows, view.samples_mv)
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 3, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + bytes(row) for row in rows), 9)
     chunks = ((b"IHDR", header), (b"PLTE", PALETTE), (b"IDAT", data), (b"IEND", b""))
     return SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)
 
 
-def _trace(rows: list[bytearray], samples: list[int]) -> None:
+def _trace(rows: list[bytearray], samples: Sequence[int]) -> None:
     before: int | None = None
     for place, millivolts in enumerate(samples):
         x = BORDER + place * (WIDTH - 2 * BORDER - 1) // max(len(samples) - 1, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evse_pi.api.texts.fault_texts import amps, clearing, happened
+from evse_pi.api.diagnosis import Finding, FindingKind, Verdict, Why
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.fault_texts import clearing, happened
+from evse_pi.api.texts.quantities import amps, sentence
 from evse_pi.core.faults import FAULTS, Clear
 from evse_pi.diagnostics.readings import readings
-from evse_pi.diagnostics.why import finding
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _RESTART = "Restart it: sudo systemctl restart evse-pi-node; read what it did la
 
 def explain_without_node(
     frames: Sequence[Frame], header: RingHeader, now_ns: int, *, hangs: bool = False
-) -> dict[str, Any] | None:
+) -> Why | None:
     """Return what `why` returns, None when the safety process has never run here.
 
     `hangs` says that the node process listens and does not answer, so that it is there.
@@ -38,18 +40,24 @@ def explain_without_node(
             f"Neither process of the box runs; the safety process {ended} {max(age_s, 0)} s ago. Nothing is energised."
         )
         findings = [
-            finding("FAULT", "BOX_NOT_RUNNING", what, "Start both: sudo systemctl start evse-pi-safety evse-pi-node.")
+            Finding(
+                FindingKind.FAULT,
+                "BOX_NOT_RUNNING",
+                "the box does not run",
+                what,
+                "Start both: sudo systemctl start evse-pi-safety evse-pi-node.",
+            )
         ]
     else:
-        name, do = ("NODE_HANGS", _RESTART) if hangs else ("NODE_SILENT", _START)
-        findings = [finding("FAULT", name, _node_silent(last, hangs=hangs), do), *_faults(frames)]
+        name, title, do = (
+            ("NODE_HANGS", "the node process hangs", _RESTART)
+            if hangs
+            else ("NODE_SILENT", "the node process does not answer", _START)
+        )
+        findings = [Finding(FindingKind.FAULT, name, title, _node_silent(last, hangs=hangs), do), *_faults(frames)]
     first = findings[0]
-    return {
-        "verdict": "FAULT",
-        "paragraph": f"{first['name']}. {first['what']} {first['do']}",
-        "findings": findings,
-        "limits": [],
-    }
+    paragraph = f"{sentence(first.title)}. {first.what} {first.do}"
+    return Why(Verdict.FAULT, paragraph, tuple(findings), ())
 
 
 def _node_silent(last: Frame, *, hangs: bool) -> str:
@@ -64,12 +72,18 @@ def _node_silent(last: Frame, *, hangs: bool) -> str:
     )
 
 
-def _faults(frames: Sequence[Frame]) -> list[dict[str, Any]]:
+def _faults(frames: Sequence[Frame]) -> list[Finding]:
     last, before = frames[-1], frames[-2] if len(frames) > 1 else None
     seen = readings(last, before)
-    found = []
-    for fault in FAULTS:
-        if fault in last.outcome.faults:
-            rules = [rule.name for rule in Clear if rule in FAULTS[fault].clear and rule.name]
-            found.append(finding("FAULT", fault.name, happened(fault.name, seen), FAULTS[fault].hint, clearing(rules)))
-    return found
+    return [
+        Finding(
+            FindingKind.FAULT,
+            fault.name,
+            words.FAULT_TITLES[fault],
+            happened(fault, seen),
+            words.FAULT_HINTS[fault],
+            clearing(rule for rule in Clear if rule in row.clear),
+        )
+        for fault, row in FAULTS.items()
+        if fault in last.outcome.faults
+    ]

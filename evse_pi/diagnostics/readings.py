@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evse_pi.api.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from evse_pi.recorder.frame import Frame
 
 
-def readings(frame: Frame, before: Frame | None = None) -> dict[str, Any]:
+def readings(frame: Frame, before: Frame | None = None) -> Readings:
     """Return the readings of a tick; None is what is not fitted, not seen or not known.
 
     What was driven and offered while it was read was decided in the tick `before`.
@@ -20,36 +22,36 @@ def readings(frame: Frame, before: Frame | None = None) -> dict[str, Any]:
     pilot, demand = inputs.pilot, inputs.demand
     meter = demand.meter if demand else None
     heat = demand.temperature if demand else None
-    return {
-        "at_ns": inputs.now_ns,
-        "high_mv": pilot.high_mv if pilot else None,
-        "low_mv": pilot.low_mv if pilot else None,
-        "spread_mv": pilot.spread_mv if pilot else None,
-        "high_ppm": pilot.high_ppm if pilot else None,
-        "driven": before.outcome.pilot_mode.value if before else None,
-        "driven_ppm": before.outcome.duty_ppm if before else None,
-        "driven_ma": before.outcome.offered_ma if before else None,
-        "pilot_state": outcome.pilot_state.name,
-        "contactor_closed": outcome.contactor_closed,
-        "mirror_closed": inputs.contactor_closed,
-        "load_live": inputs.load_live,
-        "rcd_tripped": inputs.rcd_tripped,
-        "emergency_stop": inputs.emergency_stop,
-        "locked": inputs.locked,
-        "proximity_ohms": inputs.proximity_ohms,
-        "voltage_mv": list(meter.voltage_mv) if meter else None,
-        "current_ma": list(meter.current_ma) if meter else None,
-        "meter_age_ms": (inputs.now_ns - meter.at_ns) // 1_000_000 if meter else None,
-        "centi_celsius": heat.centi_celsius if heat else None,
-        "temperature_age_ms": (inputs.now_ns - heat.at_ns) // 1_000_000 if heat else None,
-        "limit_ma": outcome.limit_ma,
-        "limit_source": outcome.limit_source.name,
-        "late_us": frame.late_us,
-        "took_us": frame.took_us,
-    }
+    return Readings(
+        at_ns=inputs.now_ns,
+        high_mv=pilot.high_mv if pilot else None,
+        low_mv=pilot.low_mv if pilot else None,
+        spread_mv=pilot.spread_mv if pilot else None,
+        high_ppm=pilot.high_ppm if pilot else None,
+        driven=before.outcome.pilot_mode if before else None,
+        driven_ppm=before.outcome.duty_ppm if before else None,
+        driven_ma=before.outcome.offered_ma if before else None,
+        pilot_state=outcome.pilot_state,
+        close_ordered=outcome.contactor_closed,
+        mirror_closed=inputs.contactor_closed,
+        load_live=inputs.load_live,
+        rcd_tripped=inputs.rcd_tripped,
+        emergency_stop=inputs.emergency_stop,
+        locked=inputs.locked,
+        proximity_ohms=inputs.proximity_ohms,
+        voltage_mv=meter.voltage_mv if meter else None,
+        current_ma=meter.current_ma if meter else None,
+        meter_age_ms=(inputs.now_ns - meter.at_ns) // 1_000_000 if meter else None,
+        centi_celsius=heat.centi_celsius if heat else None,
+        temperature_age_ms=(inputs.now_ns - heat.at_ns) // 1_000_000 if heat else None,
+        limit_ma=outcome.limit_ma,
+        limit_source=outcome.limit_source,
+        late_us=frame.late_us,
+        took_us=frame.took_us,
+    )
 
 
-def at_fault(frames: Sequence[Frame], fault: Fault, at_ns: int) -> dict[str, Any] | None:
+def at_fault(frames: Sequence[Frame], fault: Fault, at_ns: int) -> Readings | None:
     """Return the readings of the tick that set `fault` at `at_ns`, None where no tick shows it."""
     for place, frame in enumerate(frames):
         if frame.inputs.now_ns >= at_ns and fault in frame.outcome.faults:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boards.rules import PILOT_SPAN_MV
@@ -22,15 +21,17 @@ from evse_pi.core.installation_limits import (
 )
 from evse_pi.core.machine_settings import BoardRatings, MachineSettings
 from evse_pi.installation.seal import SealError, check_seal, read_key, sealed
+from evse_pi.paths import INSTALLATION_NAME, SYSTEM_SETTINGS
 from hal.linear_scale import LinearScale
 from hal.units import MILLISECOND, Milliamps, Millivolts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from boards.spec import BoardSpec
 
-INSTALLATION = Path("/etc/evse-pi/installation.toml")
+INSTALLATION = SYSTEM_SETTINGS / INSTALLATION_NAME
 INSTALLATION_MODE = 0o644  # anybody may read what the installer decided, only root may change it
 CALIBRATION_FILE = "calibration.toml"
 SIMULATED_INSTALLATION = Installation(
@@ -108,10 +109,11 @@ def check_house(installation: Installation, board: BoardRatings) -> None:
     check_installation(installation, board)
     if not installation.rcd_type:
         kinds = ", ".join(kind.value for kind in RcdType if kind is not RcdType.UNSTATED)
-        raise InstallationError(f"rcd_type: missing; what is fitted in the distribution board, one of {kinds}")
+        raise InstallationError("rcd_type", f"missing; what is fitted in the distribution board, one of {kinds}")
     models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
     if installation.meter_model not in models:
-        raise InstallationError(f"meter_model: {installation.meter_model!r} is not allowed; one of {', '.join(models)}")
+        problem = f"{installation.meter_model!r} is not allowed; one of {', '.join(models)}"
+        raise InstallationError("meter_model", problem.replace("{", "{{").replace("}", "}}"))
 
 
 def equipped(board: BoardSpec, path: Path) -> BoardSpec:

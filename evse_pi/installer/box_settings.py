@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.refusal import Allowed, AtFault
 from evse_pi.clearance import make_clearance
 from evse_pi.core.installation_limits import InstallationError
 from evse_pi.installation.files import (
@@ -46,7 +47,11 @@ FOLDER_MODE = 0o755
 
 
 class ChangeRefused(Exception):  # noqa: N818 (it is an answer)
-    """The installer's wish is not carried out; the text says who or what limits it."""
+    """The installer's wish is not carried out; the text says who or what limits it, `at` which field is at fault."""
+
+    def __init__(self, text: str, at: AtFault | None = None) -> None:
+        super().__init__(text)
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +229,7 @@ class BoxSettings:
         try:
             check_house(installation, ratings(board))
         except InstallationError as error:
-            raise ChangeRefused(str(error)) from error
+            raise ChangeRefused(str(error), _at_fault(error)) from error
 
     def _calibration_survives(self, board: BoardSpec) -> None:
         """Take away a calibration that is another board's: its numbers mean nothing here."""
@@ -278,3 +283,8 @@ def _safety_uid(folder: Path) -> int | None:
 
 def _values(installation: Installation) -> dict[str, Any]:
     return {field.name: getattr(installation, field.name) for field in fields(installation)}
+
+
+def _at_fault(error: InstallationError) -> AtFault:
+    value = error.values[0] if error.values else None
+    return AtFault(error.entry, value, Allowed(error.lowest, error.highest))

@@ -16,11 +16,12 @@ from boards.loader import BoardError, load_board
 from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import decode_snapshot
 from evse_pi.installation.files import INSTALLATION, equipped
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd, uid_of
+from evse_pi.link import LinkEnd, uid_of
 from evse_pi.node.daemon import NodePaths, serve
 from evse_pi.node.matter_options import add_arguments, options_of
 from evse_pi.node.process_lock import ProcessLock
 from evse_pi.node.web_options import add_web_arguments, web_options_of
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET, SYSTEM_RUN, SYSTEM_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.core.records import Snapshot
 
-STATE_DIRECTORY = Path("/var/lib/evse-pi")
-RUN_DIRECTORY = Path("/run/evse-pi")
+
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 
@@ -73,8 +73,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evse-pi-node", description="The node process of an evse-pi wallbox.")
     parser.add_argument("--board", required=True, help="name of the board file")
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
-    parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY, help="folder of the database (%(default)s)")
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument("--state-dir", type=Path, default=SYSTEM_STATE, help="folder of the database (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=SYSTEM_RUN, help="folder of the sockets (%(default)s)")
     parser.add_argument("--safety-user", help="user of the safety process, whose snapshots count; else this one")
     parser.add_argument(
         "--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="(%(default)s)"

@@ -5,34 +5,65 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.api.server import ControlRequest, Refusal
+from evse_pi.api import API_VERSION
+from evse_pi.api.history import FAULTS, TRANSITIONS
+from evse_pi.api.matter import COMMISSION, CommissionAction, CommissionAnswer
+from evse_pi.api.orders import (
+    CLEAR,
+    PERMIT,
+    RELOAD,
+    SELF_TEST,
+    SET,
+    START,
+    STOP,
+    VERSION,
+    WAKE,
+    ClearAnswer,
+    Keep,
+    Ordered,
+    OwnerAnswer,
+    Role,
+    StartAnswer,
+    VersionAnswer,
+)
+from evse_pi.api.protocol import Offer
+from evse_pi.api.refusal import AtFault, Refusal, check_range
+from evse_pi.api.session import SESSIONS
+from evse_pi.api.status import LIMITS, STATUS, WATCH
 from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
-from evse_pi.core.records import Request as Order
-from evse_pi.node.status import fault_view, limits, session_view, status
+from evse_pi.core.records import Request
+from evse_pi.node.status import fault_event, limits, session_summary, status, transition_event
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
+    from evse_pi.api.history import FaultEvent, TransitionEvent
+    from evse_pi.api.matter import Commission
+    from evse_pi.api.orders import ClearFaults, SetOwner
+    from evse_pi.api.protocol import Caller, Nothing
+    from evse_pi.api.session import Page, SessionSummary
+    from evse_pi.api.status import Limit, Status
     from evse_pi.charging.charge_point import ChargePoint
+    from evse_pi.core.states import LimitSource
     from evse_pi.node.matter import MatterDevice
+    from evse_pi.node.status import Surroundings
     from evse_pi.storage.database import Store
     from evse_pi.storage.writer_thread import WriterThread
 
-MAX_PAGE = 1_000
 WATCH_AT_LEAST_S = 1.0
-WATCH_AT_MOST_S = 0.1  # a terminal shows ten changes a second; nobody reads more
+WATCH_AT_MOST_S = 0.1  # a terminal shows ten changes a second; no reader follows more
 CLEAR_TRIES = 4
 CLEAR_AGAIN_S = 0.5  # a reset of the residual current device, and the snapshot that tells of it
 HEARD_WITHIN_S = 3.0  # a snapshot comes every second
 
 
 class ChangeNotifier:
-    """Wakes everybody who waits for a change; nothing piles up for those who do not."""
+    """Wakes all who wait for a change; nothing piles up for those who do not."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
@@ -62,7 +93,7 @@ class NodeActions(Protocol):
         """Return whether charging is permitted as far as it is the owner's to say."""
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
-        """Carry out the owner's word at once."""
+        """Carry out what the owner sets at once."""
 
     def begin_charging(self) -> None:
         """Skip the random delay and the planned start at once."""
@@ -76,7 +107,7 @@ class NodeActions(Protocol):
     async def flush(self) -> bool:
         """Write what is urgent; return whether all that was noted is durable."""
 
-    def extras(self) -> dict[str, Any]:
+    def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""
 
 
@@ -90,41 +121,35 @@ class Commands:
         self._node = node
 
     @property
-    def answers(self) -> dict[str, Callable[[ControlRequest], Awaitable[Any]]]:
-        """The commands with one answer."""
-        return {
-            "status": self._status,
-            "limits": self._limits,
-            "sessions": self._sessions,
-            "faults": self._faults,
-            "transitions": self._transitions,
-            "set": self._set,
-            "permit": self._permit,
-            "stop": self._stop,
-            "start": self._start,
-            "clear": self._clear,
-            "selftest": self._self_test,
-            "wake": self._wake,
-            "commission": self._commission,
-            "reload": self._reload_installation,
-            "version": self._version,
-        }
+    def offers(self) -> tuple[Offer, ...]:
+        """The commands with what answers them."""
+        return (
+            Offer(STATUS, self._status),
+            Offer(WATCH, self._watch),
+            Offer(LIMITS, self._limits),
+            Offer(SESSIONS, self._sessions),
+            Offer(FAULTS, self._faults),
+            Offer(TRANSITIONS, self._transitions),
+            Offer(SET, self._set),
+            Offer(PERMIT, self._permit),
+            Offer(STOP, self._stop),
+            Offer(START, self._start),
+            Offer(CLEAR, self._clear),
+            Offer(SELF_TEST, self._self_test),
+            Offer(WAKE, self._wake),
+            Offer(COMMISSION, self._commission),
+            Offer(RELOAD, self._reload_installation),
+            Offer(VERSION, self._version),
+        )
 
-    @property
-    def streams(self) -> dict[str, Callable[[ControlRequest], AsyncIterator[Any]]]:
-        """The commands that answer for ever."""
-        return {"watch": self._watch}
-
-    def view(self) -> dict[str, Any]:
+    def view(self) -> Status:
         """Return the whole status."""
-        return {**status(self._box), **self._node.extras()}
+        return status(self._box, self._node.surroundings())
 
-    async def _status(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _status(self, _request: Nothing, _caller: Caller) -> Status:
         return self.view()
 
-    async def _watch(self, request: ControlRequest) -> AsyncIterator[Any]:
-        request.only()
+    async def _watch(self, _request: Nothing, _caller: Caller) -> AsyncIterator[Status]:
         while True:
             changed = self._node.notifier.next_change()
             yield self.view()
@@ -133,122 +158,99 @@ class Commands:
                 async with asyncio.timeout(WATCH_AT_LEAST_S - WATCH_AT_MOST_S):
                     await changed.wait()
 
-    async def _limits(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _limits(self, _request: Nothing, _caller: Caller) -> tuple[Limit, ...]:
         return limits(self._box)
 
-    async def _sessions(self, request: ControlRequest) -> Any:
-        limit, before = _page(request)
+    async def _sessions(self, request: Page, _caller: Caller) -> tuple[SessionSummary, ...]:
+        limit, before = request
         now_ns = self._box.clock.monotonic_ns()
         saved = await self._storage.call(self._store.sessions, limit, before)
-        views = {record.session.number: session_view(record.session, record.saved_ns) for record in saved}
+        summaries = {record.session.number: session_summary(record.session, record.saved_ns) for record in saved}
         present = self._box.event_recorder.session
         if present is not None and (before is None or present.number < before):
-            views[present.number] = session_view(present, now_ns)
-        return [views[number] for number in sorted(views, reverse=True)[:limit]]
+            summaries[present.number] = session_summary(present, now_ns)
+        return tuple(summaries[number] for number in sorted(summaries, reverse=True)[:limit])
 
-    async def _faults(self, request: ControlRequest) -> Any:
-        limit, before = _page(request)
+    async def _faults(self, request: Page, _caller: Caller) -> tuple[FaultEvent, ...]:
+        limit, before = request
         saved = await self._storage.call(self._store.faults, limit, before)
         records = {record.number: record for record in saved}
         records |= {record.number: record for record in self._box.event_recorder.faults}
-        return [fault_view(records[number]) for number in sorted(records, reverse=True)[:limit]]
+        return tuple(fault_event(records[number]) for number in sorted(records, reverse=True)[:limit])
 
-    async def _transitions(self, request: ControlRequest) -> Any:
-        limit, before = _page(request)
-        return [
-            {
-                "number": record.number,
-                "unix_s": record.unix_s,
-                "at_ns": record.at_ns,
-                "state": record.evse_state.name,
-                "contactor_closed": record.contactor_closed,
-                "offered_current_ma": record.offered_ma,
-                "faults": sorted(fault.name for fault in record.faults),
-                "reason": record.reason.name,
-            }
-            for record in await self._storage.call(self._store.transitions, limit, before)
-        ]
+    async def _transitions(self, request: Page, _caller: Caller) -> tuple[TransitionEvent, ...]:
+        records = await self._storage.call(self._store.transitions, *request)
+        return tuple(transition_event(record) for record in records)
 
-    async def _set(self, request: ControlRequest) -> Any:
-        fields = request.only("limit_ma", "permitted")
-        permitted, limit_ma = fields.get("permitted", self._node.owner_permits), self._box.owner.limit_ma
-        if not isinstance(permitted, bool):
-            raise Refusal(f"permitted: {permitted!r} is not allowed; true or false")
-        if "limit_ma" in fields:
-            limit_ma = None if fields["limit_ma"] is None else self._offerable(request)
+    async def _set(self, request: SetOwner, _caller: Caller) -> OwnerAnswer:
+        permitted, limit_ma = request.permitted, request.limit_ma
+        if isinstance(permitted, Keep):
+            permitted = self._node.owner_permits
+        if isinstance(limit_ma, Keep):
+            limit_ma = self._box.owner.limit_ma
+        elif limit_ma is not None:
+            rated_ma = self._box.ratings.rated_current_ma
+            limit_ma = Milliamps(check_range("limit_ma", limit_ma, MIN_OFFER_MA, rated_ma, "mA"))
         return await self._set_owner_permission(permitted, limit_ma)
 
-    async def _permit(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _permit(self, _request: Nothing, _caller: Caller) -> OwnerAnswer:
         return await self._set_owner_permission(True, self._box.owner.limit_ma)
 
-    async def _stop(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _stop(self, _request: Nothing, _caller: Caller) -> OwnerAnswer:
         return await self._set_owner_permission(False, self._box.owner.limit_ma)
 
-    async def _start(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _start(self, _request: Nothing, _caller: Caller) -> StartAnswer:
         if not self._node.owner_permits:
             raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
         before = self._held_up()
         self._node.begin_charging()
         await self._node.flush()
         after = self._held_up()
-        return {"skipped": sorted(before - after), "held_up_by": sorted(after)}
+        return StartAnswer(skipped=before - after, held_up_by=after)
 
-    def _held_up(self) -> set[str]:
+    def _held_up(self) -> frozenset[LimitSource]:
         """Return who lets a permitted charge wait."""
         waiting = (ask for ask in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not ask.permitted)
-        return {ask.source.name for ask in waiting if ask.source in MODE_SOURCES}
+        return frozenset(ask.source for ask in waiting if ask.source in MODE_SOURCES)
 
-    def _offerable(self, request: ControlRequest) -> Milliamps:
-        return Milliamps(request.integer("limit_ma", MIN_OFFER_MA, self._box.ratings.rated_current_ma, 0))
-
-    async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> Any:
-        """Carry out the owner's word at once, and say whether it will outlast a power cut."""
+    async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> OwnerAnswer:
+        """Carry out what the owner sets at once, and say whether it will outlast a power cut."""
         self._node.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
         stored = await self._node.flush()
-        return {"permitted": permitted, "limit_ma": limit_ma, "stored": stored}
+        return OwnerAnswer(permitted, limit_ma, stored)
 
-    async def _commission(self, request: ControlRequest) -> Any:
-        fields = request.only("action", "fabric")
-        matter, action = self._node.matter, fields.get("action", "show")
+    async def _commission(self, request: Commission, _caller: Caller) -> CommissionAnswer:
+        matter, action = self._node.matter, request.action
         if matter is None:
             raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
-        actions: dict[Any, Callable[[], None]] = {
-            "show": lambda: None,
-            "codes": lambda: None,
-            "open": matter.open_window,
-            "remove": lambda: matter.remove(request.integer("fabric", 1, 254, 0)),
-            "factory-reset": matter.factory_reset,
+        acts: dict[CommissionAction, Callable[[], None]] = {
+            CommissionAction.OPEN: matter.open_window,
+            CommissionAction.REMOVE: lambda: matter.remove(_named(request.fabric)),
+            CommissionAction.FACTORY_RESET: matter.factory_reset,
         }
-        if action not in actions:
-            raise Refusal(f"action: {action!r} is not allowed; one of {', '.join(actions)}")
         try:
-            actions[action]()
+            if action in acts:
+                acts[action]()
             told = matter.describe()
-            wanted = action in ("codes", "open", "factory-reset") or (action == "show" and not told["commissioned"])
-            return {**told, "codes": matter.codes() if wanted and matter.ready else None}
+            wanted = action in SHOWS_CODES or (action is CommissionAction.SHOW and not told.commissioned)
+            return CommissionAnswer(*told, codes=matter.codes() if wanted and matter.ready else None)
         except LookupError as error:
             raise Refusal(str(error)) from error
 
-    async def _clear(self, request: ControlRequest) -> Any:
-        fields = request.only("role", "clearance")
-        role, told = fields.get("role", "user"), fields.get("clearance")
-        if role not in ("user", "installer"):
-            raise Refusal(f"role: {role!r} is not allowed; user or installer")
-        if role == "installer" and not request.installer:
-            raise Refusal("role: only root may clear as installer; use sudo")
-        order = Order.CLEAR_USER | (Order.CLEAR_INSTALLER if role == "installer" else Order.NONE)
-        await self._acknowledge(order, None if told is None else _clearance(told))
-        return {"faults": [record.fault.name for record in self._box.event_recorder.faults]}
+    async def _clear(self, request: ClearFaults, caller: Caller) -> ClearAnswer:
+        order, told = Request.CLEAR_USER, request.clearance
+        if request.role is Role.INSTALLER:
+            if not caller.installer:
+                raise Refusal("role: only root may clear as installer; use sudo")
+            order |= Request.CLEAR_INSTALLER
+        await self._acknowledge(order, None if told is None else Clearance(told.at_ns, told.digest))
+        return ClearAnswer(tuple(record.fault for record in self._box.event_recorder.faults))
 
-    async def _acknowledge(self, order: Order, clearance: Clearance | None) -> None:
+    async def _acknowledge(self, order: Request, clearance: Clearance | None) -> None:
         """Order it until the faults of this moment are gone, or it seems to be of no use.
 
         The box carries an order out in the tick that hears it or not at all, and while contacts settle or the residual
-        current device tests itself it cannot. It ends with those faults, so that later ones need a word of their own.
+        current device tests itself it cannot. It ends with those faults, so that later ones need an order of their own.
         """
         known = {record.number for record in self._box.event_recorder.faults}
         for _ in range(CLEAR_TRIES):
@@ -259,25 +261,17 @@ class Commands:
                         await self._node.notifier.next_change().wait()
                     return
 
-    async def _self_test(self, request: ControlRequest) -> Any:
-        request.only()
-        await self._order(Order.SELF_TEST)
-        return {"ordered": True}
+    async def _self_test(self, _request: Nothing, _caller: Caller) -> Ordered:
+        return await self._order(Request.SELF_TEST)
 
-    async def _wake(self, request: ControlRequest) -> Any:
-        request.only()
-        await self._order(Order.RESTART_WAKE_UP)
-        return {"ordered": True}
+    async def _wake(self, _request: Nothing, _caller: Caller) -> Ordered:
+        return await self._order(Request.RESTART_WAKE_UP)
 
-    async def _reload_installation(self, request: ControlRequest) -> Any:
-        request.only()
-        if not request.installer:
-            raise Refusal("reload: only root may change the installation; use sudo")
+    async def _reload_installation(self, _request: Nothing, _caller: Caller) -> Ordered:
         self._node.reload()
-        await self._order(Order.RELOAD_INSTALLATION)
-        return {"ordered": True}
+        return await self._order(Request.RELOAD_INSTALLATION)
 
-    async def _order(self, order: Order, clearance: Clearance | None = None) -> None:
+    async def _order(self, order: Request, clearance: Clearance | None = None) -> Ordered:
         """Return once the safety process has heard `order`. Raises: Refusal when it does not."""
         self._box.order(order, clearance)
         self._node.renew()
@@ -288,24 +282,17 @@ class Commands:
         except TimeoutError:
             self._box.requests.withdraw()
             raise Refusal("the safety process does not answer; the order was withdrawn") from None
+        return Ordered()
 
-    async def _version(self, request: ControlRequest) -> Any:
-        request.only()
-        return {"version": version("evse-pi")}
-
-
-def _clearance(told: Any) -> Clearance:
-    """Return the proof in a request. Raises: Refusal naming what is wrong with it."""
-    names = ("at_ns", "digest")
-    if not isinstance(told, dict) or set(told) != set(names) or any(type(told[name]) is not int for name in names):
-        raise Refusal(f"clearance: must have {' and '.join(names)}, whole numbers, and nothing else")
-    try:
-        return Clearance(told["at_ns"], told["digest"])
-    except ValueError as error:
-        raise Refusal(f"clearance: {error}") from error
+    async def _version(self, _request: Nothing, _caller: Caller) -> VersionAnswer:
+        return VersionAnswer(version("evse-pi"), API_VERSION)
 
 
-def _page(request: ControlRequest) -> tuple[int, int | None]:
-    fields = request.only("limit", "before")
-    before = None if fields.get("before") is None else request.integer("before", 1, 1 << 62, 1)
-    return request.integer("limit", 1, MAX_PAGE, 50), before
+SHOWS_CODES = (CommissionAction.CODES, CommissionAction.OPEN, CommissionAction.FACTORY_RESET)
+
+
+def _named(fabric: int | None) -> int:
+    """Return the fabric to remove. Raises: Refusal when none was named."""
+    if fabric is None:
+        raise Refusal("fabric: is missing; the number of the controller to remove", AtFault("fabric"))
+    return fabric

@@ -8,9 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.api.server import CONTROL_SOCKET, ControlServer
+from evse_pi.api.protocol import Service
+from evse_pi.api.server import Server
+from evse_pi.api.status import Board, Notice, NoticeKind
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.clearance import with_clearance
@@ -22,20 +24,21 @@ from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import Equipment
+from evse_pi.node.status import Surroundings
+from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
 from evse_pi.recorder.archive import RecordingArchive
-from evse_pi.recorder.reader import RING_FILE, Ring, RingFile
+from evse_pi.recorder.reader import Ring, RingFile
 from evse_pi.storage.recall import latest_before, load_startup_state
 from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
-    from evse_pi.api.server import ControlRequest
+    from evse_pi.api.status import Device
     from evse_pi.charging.clock import Clock
     from evse_pi.core.records import Snapshot
     from evse_pi.node.matter import MatterDevice
@@ -46,8 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DATABASE = "evse.db"
-REFUSAL_FILE = "safety/refusal"
 MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
@@ -109,15 +110,14 @@ async def serve(
         diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
         node.diagnosis = diagnosis
         commands = Commands(box, storage, store, node)
-        diagnosis.view = commands.view
-        answers = {**commands.answers, **diagnosis.answers}
-        server = ControlServer(paths.run_dir / CONTROL_SOCKET, answers, commands.streams)
+        service = Service(*commands.offers, *diagnosis.offers(commands.view))
+        server = Server(paths.run_dir / CONTROL_SOCKET, service)
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
         device = asyncio.create_task(node.run_matter_device(matter, _equipment(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
-        page = asyncio.create_task(node.serve_web_page(web, answers, device), name="web")
+        page = asyncio.create_task(node.serve_web_page(web, service, device), name="web")
         page.add_done_callback(node.page_ended)
         try:
             await node.run(field, stopping)
@@ -205,7 +205,7 @@ class Daemon:
     async def serve_web_page(
         self,
         options: WebOptions | None,
-        answers: Mapping[str, Callable[[ControlRequest], Awaitable[Any]]],
+        service: Service,
         device: asyncio.Task[None],
     ) -> None:
         """Load and serve the web page once the Matter device has come up, or cannot."""
@@ -216,7 +216,7 @@ class Daemon:
                 while not device.done() and not (self.matter and (self.matter.running or self.matter.trouble)):
                     await self.notifier.next_change().wait()
         module = await asyncio.to_thread(import_module, "evse_pi.node.web")
-        asked = module.BoxAnswers(answers, self.notifier, self._paths.installation.parent, self._box.clock)
+        asked = module.BoxAnswers(service, self.notifier, self._paths.installation.parent, self._box.clock)
         self._web = module.WebServer(options, asked)
         await self._web.run()
 
@@ -291,43 +291,41 @@ class Daemon:
         commissioned = matter is not None and matter.commissioned and matter.ready
         return matter.charging_permitted if matter is not None and commissioned else self._box.owner.permitted
 
-    def extras(self) -> dict[str, Any]:
+    def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""
-        now_ns = self._box.clock.monotonic_ns()
-        devices = self._field.state(now_ns) if self._field else []
-        notices = [{"kind": "STORAGE", "text": warning} for warning in self._storage.warnings]
-        if self.diagnosis is not None:
-            notices += self.diagnosis.notices
+        devices = self._field.state(self._box.clock.monotonic_ns()) if self._field else ()
+        return Surroundings(
+            board=Board(self._board.name, self._board.title),
+            version=version("evse-pi"),
+            owner_permits=self.owner_permits,
+            matter=self.matter.describe() if self.matter is not None else None,
+            matter_absence=self.matter_absence,
+            web=self._web.describe() if self._web is not None else None,
+            devices=devices,
+            notices=self._notices(devices),
+            safety_refusal=_refusal(self._paths.run_dir),
+        )
+
+    def _notices(self, devices: tuple[Device, ...]) -> tuple[Notice, ...]:
+        """Return what people must know and what stops no charge."""
         matter_trouble = self._matter_trouble and f"Matter does not run: {self._matter_trouble}"
         if self.matter is not None and self.matter.trouble:
             matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
         web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
         told = {
-            "INSTALLATION": self._installer_trouble,
-            "BENCH_ONLY": self._board.bench_only and f"for the bench only: {self._board.bench_only}",
-            "CLOCK": self.calendar.notice,
-            "MATTER": matter_trouble,
-            "CHARGING_PLAN": self.matter and self.matter.plan_notice,
-            "WEB": web_trouble and f"the web page is not served: {web_trouble}",
+            NoticeKind.INSTALLATION: self._installer_trouble,
+            NoticeKind.BENCH_ONLY: self._board.bench_only and f"for the bench only: {self._board.bench_only}",
+            NoticeKind.CLOCK: self.calendar.notice,
+            NoticeKind.MATTER: matter_trouble,
+            NoticeKind.CHARGING_PLAN: self.matter and self.matter.plan_notice,
+            NoticeKind.WEB: web_trouble and f"the web page is not served: {web_trouble}",
         }
-        notices += [{"kind": kind, "text": text} for kind, text in told.items() if text]
-        notices += [
-            {"kind": "DEVICE", "text": f"{device['device']}: {device['trouble']}"}
-            for device in devices
-            if device["trouble"]
-        ]
-        return {
-            "board": {"name": self._board.name, "title": self._board.title},
-            "version": version("evse-pi"),
-            "owner": {"permitted": self.owner_permits, "limit_ma": self._box.owner.limit_ma},
-            "matter": self.matter.describe() if self.matter is not None else None,
-            "matter_absence": self.matter_absence,
-            "web": self._web.describe() if self._web is not None else None,
-            "devices": devices,
-            "notices": notices,
-            "warnings": [notice["text"] for notice in notices],
-            "safety_refusal": _refusal(self._paths.run_dir),
-        }
+        return (
+            *(Notice(NoticeKind.STORAGE, warning) for warning in self._storage.warnings),
+            *(self.diagnosis.notices if self.diagnosis is not None else ()),
+            *(Notice(kind, text) for kind, text in told.items() if text),
+            *(Notice(NoticeKind.DEVICE, f"{each.device}: {each.trouble}") for each in devices if each.trouble),
+        )
 
     # The link.
 

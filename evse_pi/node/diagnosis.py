@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.api.server import Refusal
+from evse_pi.api.codec import to_plain
+from evse_pi.api.diagnosis import COUNTERS as COUNTERS_COMMAND
+from evse_pi.api.diagnosis import READINGS, RECORDINGS, SCOPE, TIMING, WHY
+from evse_pi.api.protocol import Offer
+from evse_pi.api.refusal import Refusal
+from evse_pi.api.status import Notice, NoticeKind
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
 from evse_pi.diagnostics.readings import at_fault, readings
@@ -20,10 +25,13 @@ from evse_pi.recorder.ring import RingError
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Iterator
 
     from boards.spec import BoardSpec
-    from evse_pi.api.server import ControlRequest
+    from evse_pi.api.diagnosis import Counters, Scope, Timing, Why
+    from evse_pi.api.protocol import Caller, Nothing
+    from evse_pi.api.readings import Readings
+    from evse_pi.api.status import Status
     from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import FaultRecord
     from evse_pi.core.faults import Fault
@@ -61,7 +69,6 @@ class Diagnosis:
         self, board: BoardSpec, box: ChargePoint, ring: Ring, archive: RecordingArchive, saved: dict[str, Any] | None
     ) -> None:
         self.counters = counting.recalled(saved).started(box.clock.machine_boot)
-        self.view: Callable[[], dict[str, Any]] = dict
         self._board = board
         self._box = box
         self._ring = ring
@@ -75,17 +82,20 @@ class Diagnosis:
         self._release_after_ns = box.clock.monotonic_ns()
         self._note_counters(self.counters, urgent=True)
 
-    @property
-    def answers(self) -> dict[str, Callable[[ControlRequest], Awaitable[Any]]]:
-        """The commands of diagnosis."""
-        return {
-            "why": self._why,
-            "scope": self._scope,
-            "counters": self._counters,
-            "timing": self._timing,
-            "recordings": self._recordings,
-            "readings": self._readings,
-        }
+    def offers(self, view: Callable[[], Status]) -> tuple[Offer, ...]:
+        """Return the commands of diagnosis with what answers them; `view` returns the whole status."""
+
+        async def explain(_request: Nothing, _caller: Caller) -> Why:
+            return why(view())
+
+        return (
+            Offer(WHY, explain),
+            Offer(SCOPE, self._scope),
+            Offer(COUNTERS_COMMAND, self._counters),
+            Offer(TIMING, self._timing),
+            Offer(RECORDINGS, self._recordings),
+            Offer(READINGS, self._readings),
+        )
 
     # What happens.
 
@@ -120,10 +130,10 @@ class Diagnosis:
                 self._waiting.popleft()
 
     @property
-    def notices(self) -> list[dict[str, str]]:
+    def notices(self) -> tuple[Notice, ...]:
         """What people must know of the diagnosis itself."""
         trouble = self._archive.trouble
-        return [{"kind": "RECORDINGS", "text": f"recordings cannot be stored: {trouble}"}] if trouble else []
+        return (Notice(NoticeKind.RECORDINGS, f"recordings cannot be stored: {trouble}"),) if trouble else ()
 
     def _describe(self, now_ns: int) -> None:
         due = [each for each in self._open if not each.described and now_ns - each.heard_ns >= DESCRIBE_AFTER_NS]
@@ -134,7 +144,7 @@ class Diagnosis:
             each.described = True
             seen = at_fault(frames, each.record.fault, each.record.set_ns)
             if seen is not None:
-                self._box.event_recorder.describe(each.record.number, seen)
+                self._box.event_recorder.describe(each.record.number, to_plain(seen))
 
     def _record(self, now_ns: int) -> None:
         due = [each for each in self._open if now_ns - each.heard_ns >= RECORD_AFTER_NS]
@@ -178,36 +188,30 @@ class Diagnosis:
 
     # Commands.
 
-    async def _why(self, request: ControlRequest) -> Any:
-        request.only()
-        return why(self.view())
-
-    async def _scope(self, request: ControlRequest) -> Any:
-        request.only()
-        try:
+    async def _scope(self, _request: Nothing, _caller: Caller) -> Scope:
+        with _black_box():
             return scope_view(self._ring.frames(64), self._ring.windows(), self._ring.header())
-        except (OSError, RingError) as error:
-            raise Refusal(f"the black box cannot be read: {error}") from error
 
-    async def _counters(self, request: ControlRequest) -> Any:
-        request.only()
+    async def _counters(self, _request: Nothing, _caller: Caller) -> Counters:
         return counting.view(self.counters, self._board.contactor.release_ms)
 
-    async def _timing(self, request: ControlRequest) -> Any:
-        request.only()
-        try:
+    async def _timing(self, _request: Nothing, _caller: Caller) -> Timing:
+        with _black_box():
             return timing_view(self._ring.contents())
-        except (OSError, RingError) as error:
-            raise Refusal(f"the black box cannot be read: {error}") from error
 
-    async def _recordings(self, request: ControlRequest) -> Any:
-        request.only()
-        return self._archive.names()
+    async def _recordings(self, _request: Nothing, _caller: Caller) -> tuple[str, ...]:
+        return tuple(self._archive.names())
 
-    async def _readings(self, request: ControlRequest) -> Any:
-        request.only()
-        try:
+    async def _readings(self, _request: Nothing, _caller: Caller) -> Readings | None:
+        with _black_box():
             frames = self._ring.frames(2)
-        except (OSError, RingError) as error:
-            raise Refusal(f"the black box cannot be read: {error}") from error
         return readings(frames[-1], frames[0] if len(frames) > 1 else None) if frames else None
+
+
+@contextmanager
+def _black_box() -> Iterator[None]:
+    """Raise a Refusal when the black box cannot be read."""
+    try:
+        yield
+    except (OSError, RingError) as error:
+        raise Refusal(f"the black box cannot be read: {error}") from error

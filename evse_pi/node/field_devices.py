@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from evse_pi.api.status import Device as DeviceStatus
 from evse_pi.core.records import TemperatureSample
 from hal.errors import HalError
 from hal.units import MILLISECOND, SECOND
@@ -92,13 +93,13 @@ class Probe(Generic[Device, Value]):
         self.due_ns = started_ns + min(self._period_ns << min(self._failures, 8), longest_ns)
         return self._failures == 0 and self.newest is not None and self.newest.value is not None
 
-    def state(self, now_ns: int) -> dict[str, Any]:
+    def state(self, now_ns: int) -> DeviceStatus:
         """Return what the status shows of the device."""
         trouble, started_ns, newest = self.trouble, self.started_ns, self.newest
         if started_ns is not None and now_ns - started_ns > HUNG_NS:
             trouble = f"no answer for {(now_ns - started_ns) // SECOND} s"
         age_ms = None if newest is None else (now_ns - newest.at_ns) // MILLISECOND
-        return {"device": self.name, "bus": self.bus, "trouble": trouble, "errors": self.errors, "age_ms": age_ms}
+        return DeviceStatus(self.name, self.bus, trouble, self.errors, age_ms)
 
     def close(self) -> None:
         """Let the device go; called by its bus thread only."""
@@ -219,6 +220,6 @@ class FieldDevices:
         """Whether every sensor has been read."""
         return all(probe.newest is not None for probe in self._probes)
 
-    def state(self, now_ns: int) -> list[dict[str, Any]]:
+    def state(self, now_ns: int) -> tuple[DeviceStatus, ...]:
         """Return what the status shows of every device."""
-        return [probe.state(now_ns) for probe in self._probes]
+        return tuple(probe.state(now_ns) for probe in self._probes)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from evse_pi.api.matter import Codes, Fabric, MatterStatus, Window
 from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
@@ -278,34 +279,33 @@ class MatterDevice:
 
     # Commissioning.
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> MatterStatus:
         """Return how the device stands with its controllers."""
         node = self._node
         window = None if node is None else node.window.current
-        fabrics = [] if node is None else [_fabric(fabric) for fabric in node.ownership.fabrics]
-        return {
-            "running": self.running,
-            "trouble": self.trouble,
-            "commissioned": self.commissioned,
-            "window": None if window is None else window.mode.name.lower(),
-            "fabrics": fabrics,
-            "port": self._options.port,
-            "test_credentials": self._test_credentials,
-        }
+        return MatterStatus(
+            running=self.running,
+            trouble=self.trouble,
+            commissioned=self.commissioned,
+            window=None if window is None else Window[window.mode.name],
+            fabrics=() if node is None else tuple(_fabric(fabric) for fabric in node.ownership.fabrics),
+            port=self._options.port,
+            test_credentials=self._test_credentials,
+        )
 
-    def codes(self) -> dict[str, Any]:
+    def codes(self) -> Codes:
         """Return what a person scans or types.
 
         Raises: LookupError while the device has not come up.
         """
         if self._payload is None:
             raise LookupError("the Matter device has not come up yet")
-        return {
-            "qr": qr_code(self._payload),
-            "manual": manual_code(self._payload),
-            "discriminator": self._payload.discriminator,
-            "passcode": self._payload.passcode,
-        }
+        return Codes(
+            qr=qr_code(self._payload),
+            manual=manual_code(self._payload),
+            discriminator=self._payload.discriminator,
+            passcode=self._payload.passcode,
+        )
 
     def open_window(self) -> None:
         """Let in whoever knows the passcode, for 15 minutes. Raises: LookupError while the device does not run."""
@@ -363,11 +363,11 @@ def _setup(
     return Setup(discriminator, verifier), payload
 
 
-def _fabric(fabric: Any) -> dict[str, Any]:
-    return {
-        "fabric": fabric.index,
-        "label": fabric.label,
-        "vendor_id": fabric.admin_vendor_id,
-        "fabric_id": f"{fabric.fabric_id:016X}",
-        "node_id": f"{fabric.node_id:016X}",
-    }
+def _fabric(fabric: Any) -> Fabric:
+    return Fabric(
+        fabric=fabric.index,
+        label=fabric.label,
+        vendor_id=fabric.admin_vendor_id,
+        fabric_id=f"{fabric.fabric_id:016X}",
+        node_id=f"{fabric.node_id:016X}",
+    )

@@ -1,57 +1,100 @@
-"""The box as one dictionary that a terminal, a web page or a script can show.
-
-Units stand in the names; `in_s` and `age_ms` are from now; enumerations by their names, with a `text` for people.
-"""
+"""The box as the records of the contract."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from evse_pi.api.texts.reason_texts import LIMITS, REASONS
+from evse_pi.api.codec import from_plain
+from evse_pi.api.history import FaultEvent, TransitionEvent
+from evse_pi.api.matter import MatterStatus
+from evse_pi.api.readings import Readings
+from evse_pi.api.session import SessionSummary
+from evse_pi.api.status import (
+    ActiveFault,
+    Board,
+    Contactor,
+    Device,
+    Evidence,
+    Limit,
+    Meter,
+    Notice,
+    Order,
+    Owner,
+    Pilot,
+    Safety,
+    SelfTest,
+    Status,
+    Wait,
+    WebPage,
+)
+from evse_pi.api.texts import english as words
 from evse_pi.charging.metering import fresh
 from evse_pi.core.faults import FAULTS, Clear, worst
 from evse_pi.core.states import LimitSource
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evse_pi.charging.charge_point import ChargePoint
-    from evse_pi.charging.history_rows import FaultRecord
+    from evse_pi.charging.history_rows import FaultRecord, TransitionRecord
     from evse_pi.charging.session import Session
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
+    from hal.units import CentiCelsius, Milliamps
 
 
-def status(box: ChargePoint) -> dict[str, Any]:
-    """Return what there is to know of the box now; what only the safety process knows is None while it is silent."""
+class Surroundings(NamedTuple):
+    """What the status shows beside the box itself."""
+
+    board: Board
+    version: str
+    owner_permits: bool
+    matter: MatterStatus | None = None
+    matter_absence: str | None = None
+    web: WebPage | None = None
+    devices: tuple[Device, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    safety_refusal: str | None = None
+
+
+def status(box: ChargePoint, beside: Surroundings) -> Status:
+    """Return what there is to know of the box now."""
     now_ns = box.clock.monotonic_ns()
     snapshot = box.snapshot if box.safety_online() else None
     session = box.event_recorder.session
-    return {
-        "unix_s": box.clock.unix_s(),
-        "safety": _safety(box, now_ns),
-        "pilot": _pilot(snapshot) if snapshot else None,
-        "contactor": _contactor(snapshot) if snapshot else None,
-        "offered_current_ma": snapshot.offered_current_ma if snapshot else None,
-        "permitted": snapshot.permitted if snapshot else None,
-        "cable_ma": (snapshot.cable_ma or None) if snapshot else None,
-        "locked": snapshot.locked if snapshot else None,
-        "reason": _reason(snapshot, now_ns) if snapshot else None,
-        "limit": _limit(snapshot.limit_source, snapshot.limit_ma) if snapshot else None,
-        "limits": limits(box),
-        "faults": [_fault(fault, box) for fault in _ranked(box)],
-        "meter": _meter(box, now_ns),
-        "session": session_view(session, now_ns) if session else None,
-        "temperature_centi_celsius": _temperature(box, now_ns),
-        "owner": {"permitted": box.owner.permitted, "limit_ma": box.owner.limit_ma},
-        "orders_outstanding": box.requests.outstanding.name if box.requests.outstanding else None,
-    }
+    shown = limits(box)
+    return Status(
+        unix_s=box.clock.unix_s(),
+        safety=_safety(box, now_ns),
+        pilot=_pilot(snapshot) if snapshot else None,
+        contactor=_contactor(snapshot) if snapshot else None,
+        offered_current_ma=snapshot.offered_current_ma if snapshot else None,
+        permitted=snapshot.permitted if snapshot else None,
+        cable_ma=(snapshot.cable_ma or None) if snapshot else None,
+        locked=snapshot.locked if snapshot else None,
+        reason=_wait(snapshot, now_ns) if snapshot else None,
+        limit=_value(snapshot.limit_source, snapshot.limit_ma, snapshot) if snapshot else None,
+        limits=shown,
+        faults=tuple(_active(fault, box) for fault in _ranked(box)),
+        meter=_meter(box, now_ns),
+        session=session_summary(session, now_ns) if session else None,
+        temperature_centi_celsius=_temperature(box, now_ns),
+        owner=Owner(beside.owner_permits, box.owner.limit_ma),
+        orders_outstanding=tuple(order for order in Order if order.name in _outstanding(box)),
+        board=beside.board,
+        version=beside.version,
+        matter=beside.matter,
+        matter_absence=beside.matter_absence,
+        web=beside.web,
+        devices=beside.devices,
+        notices=beside.notices,
+        safety_refusal=beside.safety_refusal,
+    )
 
 
-def limits(box: ChargePoint) -> list[dict[str, Any]]:
-    """Return every limit with its owner and its end; those that the safety process judges say so by `judged`.
-
-    `wins` marks the one that the box follows now, which only the safety process knows.
-    """
+def limits(box: ChargePoint) -> tuple[Limit, ...]:
+    """Return every limit with its owner and its end, those that the safety process judges first."""
     now_ns = box.clock.monotonic_ns()
     snapshot = box.snapshot if box.safety_online() else None
     fixed = {LimitSource.BOARD: box.ratings.rated_current_ma}
@@ -61,116 +104,131 @@ def limits(box: ChargePoint) -> list[dict[str, Any]]:
         fixed[LimitSource.CABLE] = snapshot.cable_ma
     if snapshot is not None and snapshot.limit_source < LimitSource.OWNER:
         fixed[snapshot.limit_source] = snapshot.limit_ma
-    judged = [{**_limit(source, limit_ma), "judged": True, "permitted": True} for source, limit_ma in fixed.items()]
+    judged = [_value(source, limit_ma, snapshot) for source, limit_ma in fixed.items()]
     asked = [
-        {
-            **_limit(ask.source, ask.limit_ma),
-            "judged": False,
-            "permitted": ask.permitted,
-            "in_s": None if ask.until_ns is None else max(ask.until_ns - now_ns, 0) // SECOND,
-            "counts": ask.counts,
-        }
+        Limit(
+            source=ask.source,
+            limit_ma=ask.limit_ma,
+            text=words.LIMITS[ask.source],
+            judged=False,
+            permitted=ask.permitted,
+            wins=snapshot is not None and snapshot.limit_source is ask.source,
+            in_s=None if ask.until_ns is None else max(ask.until_ns - now_ns, 0) // SECOND,
+            counts=ask.counts,
+        )
         for ask in box.arbiter.limits(now_ns)
     ]
-    winner = snapshot.limit_source.name if snapshot else None
-    return [{**limit, "wins": limit["source"] == winner} for limit in (*judged, *asked)]
+    return (*judged, *asked)
 
 
-def session_view(session: Session, now_ns: int) -> dict[str, Any]:
+def session_summary(session: Session, now_ns: int) -> SessionSummary:
     """Return one session, running or ended."""
-    return {
-        "number": session.number,
-        "started_unix_s": session.started_unix_s,
-        "ended_unix_s": session.ended_unix_s,
-        "ended": session.ended_ns is not None,
-        "duration_s": session.duration_ns(now_ns) // SECOND,
-        "charging_s": session.closed_ns(now_ns) // SECOND,
-        "energy_mwh": session.energy_mwh,
-        "estimated": session.estimated,
-    }
+    return SessionSummary(
+        number=session.number,
+        started_unix_s=session.started_unix_s,
+        ended_unix_s=session.ended_unix_s,
+        ended=session.ended_ns is not None,
+        duration_s=session.duration_ns(now_ns) // SECOND,
+        charging_s=session.closed_ns(now_ns) // SECOND,
+        energy_mwh=session.energy_mwh,
+        estimated=session.estimated,
+    )
 
 
-def fault_view(record: FaultRecord) -> dict[str, Any]:
+def fault_event(record: FaultRecord) -> FaultEvent:
     """Return one fault of the history, with what to do about it."""
-    return {
-        "number": record.number,
-        "fault": record.fault.name,
-        "set_unix_s": record.set_unix_s,
-        "cleared_unix_s": record.cleared_unix_s,
-        "active": record.cleared_ns is None,
-        "state": record.evse_state.name,
-        "contactor_closed": record.contactor_closed,
-        "high_mv": record.high_mv,
-        "low_mv": record.low_mv,
-        "current_ma": record.current_ma,
-        "hint": FAULTS[record.fault].hint,
-        "readings": record.readings,
-    }
+    return FaultEvent(
+        number=record.number,
+        fault=record.fault,
+        title=words.FAULT_TITLES[record.fault],
+        set_unix_s=record.set_unix_s,
+        cleared_unix_s=record.cleared_unix_s,
+        active=record.cleared_ns is None,
+        state=record.evse_state,
+        close_ordered=record.contactor_closed,
+        hint=words.FAULT_HINTS[record.fault],
+        readings=_readings(record),
+    )
 
 
-def _safety(box: ChargePoint, now_ns: int) -> dict[str, Any]:
+def transition_event(record: TransitionRecord) -> TransitionEvent:
+    """Return one change of the history."""
+    return TransitionEvent(
+        number=record.number,
+        unix_s=record.unix_s,
+        at_ns=record.at_ns,
+        state=record.evse_state,
+        close_ordered=record.contactor_closed,
+        offered_current_ma=record.offered_ma,
+        faults=record.faults,
+        reason=record.reason,
+    )
+
+
+def _safety(box: ChargePoint, now_ns: int) -> Safety:
     snapshot = box.snapshot
     if snapshot is None:
-        return {"connected": False, "age_ms": None}
-    return {
-        "connected": box.safety_online(),
-        "age_ms": (now_ns - snapshot.at_ns) // MILLISECOND,
-        "boot_id": snapshot.boot_id,
-        "self_test": "running"
-        if snapshot.self_test_running
-        else "passed"
-        if snapshot.self_test_passed
-        else "not passed",
-        "ticks": snapshot.ticks,
-        "lateness_p999_ns": snapshot.lateness_p999_ns,
-        "lateness_max_ns": snapshot.lateness_max_ns,
-        "reaction_p999_ns": snapshot.reaction_p999_ns,
-        "evidence": [
-            {
-                "check": evidence.check.name,
-                "at_ns": evidence.at_ns,
-                "measured": evidence.measured,
-                "lowest": evidence.lowest,
-                "highest": evidence.highest,
-                "passed": evidence.passed,
-            }
-            for evidence in snapshot.evidence
-        ],
-        "transitions_lost": box.event_recorder.cursor.lost,
-    }
+        return Safety(connected=False, age_ms=None)
+    tested = SelfTest.PASSED if snapshot.self_test_passed else SelfTest.NOT_PASSED
+    return Safety(
+        connected=box.safety_online(),
+        age_ms=(now_ns - snapshot.at_ns) // MILLISECOND,
+        safety_run_id=snapshot.boot_id,
+        self_test=SelfTest.RUNNING if snapshot.self_test_running else tested,
+        ticks=snapshot.ticks,
+        lateness_p999_ns=snapshot.lateness_p999_ns,
+        lateness_max_ns=snapshot.lateness_max_ns,
+        reaction_p999_ns=snapshot.reaction_p999_ns,
+        evidence=tuple(
+            Evidence(each.check, each.at_ns, each.measured, each.lowest, each.highest, each.passed)
+            for each in snapshot.evidence
+        ),
+        transitions_lost=box.event_recorder.cursor.lost,
+    )
 
 
-def _pilot(snapshot: Snapshot) -> dict[str, Any]:
-    return {
-        "state": snapshot.pilot_state.name,
-        "evse_state": snapshot.evse_state.name,
-        "high_mv": snapshot.high_mv,
-        "low_mv": snapshot.low_mv,
-        "mode": snapshot.pilot_mode.value,
-        "duty_ppm": snapshot.duty_ppm,
-        "gain_uv_per_code": snapshot.gain_uv_per_code,
-        "offset_mv": snapshot.offset_mv,
-    }
+def _pilot(snapshot: Snapshot) -> Pilot:
+    return Pilot(
+        state=snapshot.pilot_state,
+        evse_state=snapshot.evse_state,
+        high_mv=snapshot.high_mv,
+        low_mv=snapshot.low_mv,
+        mode=snapshot.pilot_mode,
+        duty_ppm=snapshot.duty_ppm,
+        gain_uv_per_code=snapshot.gain_uv_per_code,
+        offset_mv=snapshot.offset_mv,
+    )
 
 
-def _contactor(snapshot: Snapshot) -> dict[str, Any]:
-    return {
-        "closed": snapshot.contactor_closed,
-        "mirror_closed": snapshot.mirror_closed,
-        "load_live": snapshot.load_live,
-        "cycles": snapshot.contactor_cycles,
-        "openings_under_load": snapshot.openings_under_load,
-    }
+def _contactor(snapshot: Snapshot) -> Contactor:
+    return Contactor(
+        close_ordered=snapshot.contactor_closed,
+        mirror_closed=snapshot.mirror_closed,
+        load_live=snapshot.load_live,
+        cycles=snapshot.contactor_cycles,
+        openings_under_load=snapshot.openings_under_load,
+    )
 
 
-def _reason(snapshot: Snapshot, now_ns: int) -> dict[str, Any]:
+def _wait(snapshot: Snapshot, now_ns: int) -> Wait:
     until_ns = snapshot.reason_until_ns
     in_s = -(-max(until_ns - now_ns, 0) // SECOND) if until_ns else None
-    return {"reason": snapshot.reason.name, "text": REASONS[snapshot.reason], "in_s": in_s}
+    return Wait(snapshot.reason, words.REASONS[snapshot.reason], in_s)
 
 
-def _limit(source: LimitSource, limit_ma: int | None) -> dict[str, Any]:
-    return {"source": source.name, "limit_ma": limit_ma, "text": LIMITS[source]}
+def _value(source: LimitSource, limit_ma: Milliamps, snapshot: Snapshot | None) -> Limit:
+    return Limit(
+        source=source,
+        limit_ma=limit_ma,
+        text=words.LIMITS[source],
+        judged=source < LimitSource.OWNER,
+        permitted=True,
+        wins=snapshot is not None and snapshot.limit_source is source,
+    )
+
+
+def _outstanding(box: ChargePoint) -> frozenset[str | None]:
+    return frozenset(each.name for each in box.requests.outstanding)
 
 
 def _ranked(box: ChargePoint) -> list[Fault]:
@@ -183,44 +241,65 @@ def _ranked(box: ChargePoint) -> list[Fault]:
     return ranked
 
 
-def _fault(fault: Fault, box: ChargePoint) -> dict[str, Any]:
+def _active(fault: Fault, box: ChargePoint) -> ActiveFault:
     row = FAULTS[fault]
     record = next(record for record in box.event_recorder.faults if record.fault is fault)
-    return {
-        "fault": fault.name,
-        "severity": row.severity.name,
-        "hint": row.hint,
-        "clears": [rule.name for rule in Clear if rule in row.clear],
-        "since_unix_s": record.set_unix_s,
-        "number": record.number,
-        "readings": record.readings or _first_readings(record),
+    return ActiveFault(
+        fault=fault,
+        title=words.FAULT_TITLES[fault],
+        severity=row.severity,
+        hint=words.FAULT_HINTS[fault],
+        clears=tuple(rule for rule in Clear if rule in row.clear),
+        since_unix_s=record.set_unix_s,
+        number=record.number,
+        readings=_readings(record),
+    )
+
+
+def _readings(record: FaultRecord) -> Readings:
+    """Return what was read when a fault was set; the snapshot's own where the black box has not been read yet."""
+    if record.readings is not None:
+        return stored_readings(record.readings)
+    current_ma = None if record.current_ma is None else (record.current_ma,)
+    return Readings(high_mv=record.high_mv, low_mv=record.low_mv, current_ma=current_ma)
+
+
+def stored_readings(plain: Mapping[str, object]) -> Readings:
+    """Return readings as the history holds them; those of version 0.1.0 call two fields otherwise.
+
+    What it cannot read is not known any more: history never keeps the box from telling what it does.
+    """
+    modes = {mode.value: mode.name for mode in words.PILOT_MODES}
+    driven = plain.get("driven")
+    known = {
+        **{("close_ordered" if name == "contactor_closed" else name): value for name, value in plain.items()},
+        "driven": modes.get(driven, driven) if isinstance(driven, str) else None,
     }
+    try:
+        read: Readings = from_plain(Readings, known, "ignore")
+    except ValueError:
+        return Readings()
+    return read
 
 
-def _first_readings(record: FaultRecord) -> dict[str, Any]:
-    """Return the readings that the snapshot told, where the black box has not been read yet."""
-    current_ma = None if record.current_ma is None else [record.current_ma]
-    return {"high_mv": record.high_mv, "low_mv": record.low_mv, "current_ma": current_ma}
-
-
-def _meter(box: ChargePoint, now_ns: int) -> dict[str, Any]:
+def _meter(box: ChargePoint, now_ns: int) -> Meter:
     power_mw, estimated = box.power_mw()
     reading = box.reading
-    view: dict[str, Any] = {"fitted": box.ratings.meter_fitted, "power_mw": power_mw, "estimated": estimated}
-    if reading is not None:
-        view |= {
-            "age_ms": (now_ns - reading.read_ns) // MILLISECOND,
-            "stale": not fresh(reading.read_ns, now_ns),
-            "voltage_mv": list(reading.voltage_mv),
-            "current_ma": list(reading.current_ma),
-            "phase_power_mw": list(reading.power_mw),
-            "energy_mwh": reading.energy_mwh,
-            "frequency_mhz": reading.frequency_mhz,
-            "registers_replaced": box.counter.replaced,
-        }
-    return view
+    shown = Meter(fitted=box.ratings.meter_fitted, power_mw=power_mw, estimated=estimated)
+    if reading is None:
+        return shown
+    return shown._replace(
+        age_ms=(now_ns - reading.read_ns) // MILLISECOND,
+        stale=not fresh(reading.read_ns, now_ns),
+        voltage_mv=reading.voltage_mv,
+        current_ma=reading.current_ma,
+        phase_power_mw=reading.power_mw,
+        energy_mwh=reading.energy_mwh,
+        frequency_mhz=reading.frequency_mhz,
+        registers_replaced=box.counter.replaced,
+    )
 
 
-def _temperature(box: ChargePoint, now_ns: int) -> int | None:
+def _temperature(box: ChargePoint, now_ns: int) -> CentiCelsius | None:
     sample = box.temperature
     return sample.centi_celsius if sample is not None and fresh(sample.at_ns, now_ns) else None

@@ -6,34 +6,43 @@ Nothing that fails here reaches the box: `trouble` says what does.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import secrets
 import socket
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from evse_pi.api.server import ANSWER_WITHIN_S, ControlRequest, Refusal
+from evse_pi.api.client import BoxError, BoxRefused, ask_async
+from evse_pi.api.installer import CHECK_PIN, ByPin
+from evse_pi.api.protocol import Call, Caller
+from evse_pi.api.refusal import Refusal
+from evse_pi.api.server import answered
+from evse_pi.api.status import WebPage
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
+from evse_pi.paths import INSTALLER_SOCKET
 from evse_pi.web.admission import PinSessions
-from evse_pi.web.answers import Refused
 from evse_pi.web.application import Application
 from evse_pi.web.http_server import HttpServer, listen
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+    from evse_pi.api.protocol import Command, Service
     from evse_pi.charging.clock import Clock
     from evse_pi.node.commands import ChangeNotifier
     from evse_pi.node.web_options import WebOptions
 
 log = logging.getLogger(__name__)
 
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
+
+ANYBODY = Caller(uid=-1, installer=False)
+"""Whoever uses a browser: no user of this machine."""
 RETRY_S = 10.0
-INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")  # root's own folder: nobody else may put a socket in its place
 SERVICE_WITHIN_S = 15.0
 SECRET_BYTES = 24
 ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from which address it would be
@@ -46,11 +55,11 @@ class OwnPin:
         self._pin = Pin(folder, clock)
 
     async def __call__(self, pin: str, _who: str) -> None:
-        """Return if this is the PIN. Raises: Refused."""
+        """Return if this is the PIN. Raises: Refusal."""
         try:
             await asyncio.to_thread(self._pin.verify, pin)
         except (PinError, OSError) as error:
-            raise Refused(str(error)) from error
+            raise Refusal(str(error)) from error
 
 
 class PinService:
@@ -60,19 +69,13 @@ class PinService:
         self._address = address
 
     async def __call__(self, pin: str, who: str) -> None:
-        """Return if this is the PIN. Raises: Refused."""
+        """Return if this is the PIN. Raises: Refusal."""
         try:
-            async with asyncio.timeout(SERVICE_WITHIN_S):
-                reader, writer = await asyncio.open_unix_connection(self._address)
-                try:
-                    writer.write(json.dumps({"name": who, "pin": pin}).encode() + b"\n")
-                    answer = json.loads(await reader.readline())
-                finally:
-                    writer.close()
-        except (OSError, ValueError, TimeoutError) as error:
-            raise Refused(f"the PIN cannot be checked: {error or 'no answer'}") from error
-        if not answer["ok"]:
-            raise Refused(str(answer["error"]))
+            await ask_async(self._address, CHECK_PIN, ByPin(who, pin), within_s=SERVICE_WITHIN_S)
+        except BoxRefused as refusal:
+            raise Refusal(str(refusal)) from refusal
+        except BoxError as error:
+            raise Refusal(f"the PIN cannot be checked: {error}") from error
 
 
 class PinChecker:
@@ -89,13 +92,13 @@ class PinChecker:
         self._busy = asyncio.Lock()
 
     async def check(self, pin: str, who: str) -> None:
-        """Return if this is the PIN. Raises: Refused when it is not, or it is too early to try again."""
+        """Return if this is the PIN. Raises: Refusal when it is not, or it is too early to try again."""
         if self._busy.locked():
-            raise Refused("another PIN is being checked; try again")
+            raise Refusal("another PIN is being checked; try again")
         async with self._busy:
             left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
             if self._failures and left_ns > 0:
-                raise Refused(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
+                raise Refusal(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
             self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
             await self._verify(pin, who)
             self._failures = 0
@@ -104,33 +107,19 @@ class PinChecker:
 class BoxAnswers:
     """The box as its page asks it: without the rights of an installer."""
 
-    def __init__(
-        self,
-        commands: Mapping[str, Callable[[ControlRequest], Awaitable[Any]]],
-        notifier: ChangeNotifier,
-        folder: Path,
-        clock: Clock,
-    ) -> None:
-        """Answer by `commands`; `folder` holds the installer's files."""
-        self._commands = commands
+    def __init__(self, service: Service, notifier: ChangeNotifier, folder: Path, clock: Clock) -> None:
+        """Answer by `service`; `folder` holds the installer's files."""
+        self._service = service
         self._notifier = notifier
         self._pin_file = folder / PIN_FILE
         own = os.access(folder, os.W_OK)
         self._pin_desk = PinChecker(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
 
-    async def ask(self, command: str, **fields: Any) -> Any:
-        """Return what the command socket answers. Raises: Refused in the box's own words."""
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                return await self._commands[command](ControlRequest({"command": command, **fields}, installer=False))
-        except Refusal as refusal:
-            raise Refused(str(refusal)) from refusal
-        except TimeoutError:
-            raise Refused(f"{command}: no answer within {ANSWER_WITHIN_S:.0f} s") from None
-
-    def knows(self, command: str) -> bool:
-        """Return whether there is such a command."""
-        return command in self._commands
+    async def ask(self, command: Command[Asked, Answered], request: Asked | None = None) -> Answered:
+        """Return the answer to a command. Raises: Refusal in the box's own words."""
+        offer = self._service.offers[command.name]
+        found: Answered = await answered(Call(offer, command.request() if request is None else request, ANYBODY))
+        return found
 
     async def changed(self) -> None:
         """Return when there may be something new."""
@@ -142,7 +131,7 @@ class BoxAnswers:
         return self._pin_file.exists()
 
     async def check_pin(self, pin: str, who: str) -> None:
-        """Return if this is the installer PIN. Raises: Refused when it is not."""
+        """Return if this is the installer PIN. Raises: Refusal when it is not."""
         await self._pin_desk.check(pin, who)
 
 
@@ -180,9 +169,9 @@ class WebServer:
         host = self._options.address or _own_address()
         return f"http://{f'[{host}]' if ':' in host else host}:{self._options.port}/"
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> WebPage:
         """Return how the page stands."""
-        return {"serving": self.serving, "address": self.address, "trouble": self.trouble}
+        return WebPage(self.serving, self.address, self.trouble)
 
 
 def _own_address() -> str:

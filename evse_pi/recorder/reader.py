@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from evse_pi.recorder.frame import Frame
 
-RING_FILE = "black-box"
-
 
 class Ring:
     """The black box behind `memory`, which returns it as it is now. Raises: what `memory` raises, from every method."""

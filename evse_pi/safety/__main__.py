@@ -22,13 +22,14 @@ from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.files import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.installation.seal import KEY_FILE, SealError, read_key
-from evse_pi.link import FOLDER_MODE, NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError, uid_of
+from evse_pi.link import FOLDER_MODE, LinkEnd, LinkError, uid_of
+from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN
 from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
 from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
-from evse_pi.safety.recorder import RING_FILE, BlackBoxWriter, RingMemory
+from evse_pi.safety.recorder import BlackBoxWriter, RingMemory
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -39,9 +40,8 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.recorder.histogram import Histogram
 
-RUN_DIRECTORY = Path("/run/evse-pi")
+
 MEMORY_FILE = "safety/former-faults"
-REFUSAL_FILE = "safety/refusal"
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
@@ -169,7 +169,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evse-pi-safety", description="The safety process of an evse-pi wallbox.")
     parser.add_argument("--board", required=True, help="name of the board file")
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIRECTORY, help="folder of the sockets (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=SYSTEM_RUN, help="folder of the sockets (%(default)s)")
     parser.add_argument("--node-user", help="user of the node process, and nobody else's demands; else this one's")
     parser.add_argument("--cpu", type=int, action="append", default=[], help="run on this CPU only; may be repeated")
     return parser

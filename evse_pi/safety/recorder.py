@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hal.interfaces import PilotWindow
     from hal.linear_scale import LinearScale
 
-RING_FILE = "black-box"
+
 RING_MODE = 0o640
 _NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, boot_id 8
 _NEWEST = struct.Struct("<Q")

@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
+from evse_pi.paths import DEVICE_SOCKET, DEVICE_TREE, SIMULATOR_SOCKET
 from evse_pi.sim.plant_settings import build
 from evse_pi.sim.process import READY
 from evse_pi.sim.simulator import PlantSimulator
@@ -78,9 +78,9 @@ def _read(path: Path | None) -> dict[str, Any]:
 def _clear(folder: Path) -> None:
     """Make room for a new simulator where one has been before."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (NODE_SOCKET, CONTROL_SOCKET):
+    for name in (DEVICE_SOCKET, SIMULATOR_SOCKET):
         (folder / name).unlink(missing_ok=True)
-    tree = folder / TREE
+    tree = folder / DEVICE_TREE
     if tree.exists():
         for path in sorted(tree.rglob("*"), reverse=True):
             if path.is_dir() and not path.is_symlink():

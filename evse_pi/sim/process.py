@@ -9,8 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+from evse_pi.paths import SIMULATOR_SOCKET
 from evse_pi.sim import shim
-from evse_pi.sim.folder import CONTROL_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ class SimulatorProcess:
 
     def client(self) -> SimulatorClient:
         """Return a new connection to the control socket."""
-        return SimulatorClient(self.folder / CONTROL_SOCKET)
+        return SimulatorClient(self.folder / SIMULATOR_SOCKET)
 
     def stop(self) -> None:
         """End the process; its sockets and files stay for whoever owns the folder."""

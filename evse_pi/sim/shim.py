@@ -9,8 +9,8 @@ import subprocess
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from evse_pi.paths import DEVICE_SOCKET, DEVICE_TREE
 from evse_pi.sim.devices.tree import MODELS, REDIRECTED
-from evse_pi.sim.folder import NODE_SOCKET, TREE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,8 @@ def environment(library: Path, folder: Path, nodes: tuple[str, ...], inherited: 
     return {
         **inherited,
         "LD_PRELOAD": preload,
-        "EVSE_SIM_SOCKET": str(folder / NODE_SOCKET),
-        "EVSE_SIM_ROOT": str(folder / TREE),
+        "EVSE_SIM_SOCKET": str(folder / DEVICE_SOCKET),
+        "EVSE_SIM_ROOT": str(folder / DEVICE_TREE),
         "EVSE_SIM_NODES": ":".join(nodes),
         "EVSE_SIM_REDIRECT": ":".join(redirected),
         "LG_WD": str(folder),  # lgpio makes a FIFO in its working folder when it is imported

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from evse_pi.paths import DEVICE_SOCKET, DEVICE_TREE, SIMULATOR_SOCKET
 from evse_pi.sim.control import ControlSocket
 from evse_pi.sim.devices.gpio import GpioChip, KernelRelease
 from evse_pi.sim.devices.i2c import Chip, EmulatedAds1115, EmulatedThermometer, I2cBus
@@ -14,7 +15,6 @@ from evse_pi.sim.devices.serial import SerialPort
 from evse_pi.sim.devices.server import DeviceServer
 from evse_pi.sim.devices.spi import EmulatedMcp3xxx, SpiBus
 from evse_pi.sim.devices.tree import MODELS, plant_tree, show_release
-from evse_pi.sim.folder import CONTROL_SOCKET, NODE_SOCKET, TREE
 from evse_pi.sim.plant import Plant
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class PlantSimulator:
         if wiring.model not in MODELS:
             raise ValueError(f"wiring.model {wiring.model!r}: allowed are {', '.join(MODELS)}")
         self.model = MODELS[wiring.model]
-        self.root = folder / TREE
+        self.root = folder / DEVICE_TREE
         self.plant = Plant(settings.plant, clock())
-        self.server = DeviceServer(folder / NODE_SOCKET, self.plant, clock)
+        self.server = DeviceServer(folder / DEVICE_SOCKET, self.plant, clock)
         self.gpio = GpioChip(
             self.plant, self.model.pin_controller, wiring.drives, wiring.senses, wiring.release, self.server.adopt
         )
@@ -42,7 +42,7 @@ class PlantSimulator:
         self.meter: ModbusMeter | None = None
         self._build(wiring)
         plant_tree(self.root, self.model, wiring.release, self.server.prefixes())
-        self.control = ControlSocket(folder / CONTROL_SOCKET, self)
+        self.control = ControlSocket(folder / SIMULATOR_SOCKET, self)
 
     def run(self) -> None:
         """Serve until told to stop."""

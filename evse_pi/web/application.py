@@ -6,20 +6,30 @@ import re
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from microdot import Microdot, Request, Response
 
+from evse_pi.api.diagnosis import SCOPE, WHY
+from evse_pi.api.history import FAULTS
+from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
+from evse_pi.api.orders import PERMIT, SELF_TEST, SET, START, STOP, SetOwner
+from evse_pi.api.refusal import Refusal
+from evse_pi.api.session import SESSIONS
+from evse_pi.api.session import Page as Some
+from evse_pi.api.status import STATUS
+from evse_pi.api.texts.quantities import current_refused
 from evse_pi.web import layout
 from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, PinSession, PinSessions, is_own_name
-from evse_pi.web.answers import Refused
 from evse_pi.web.event_stream import EventStreams
 from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from evse_pi.api.protocol import Command, Nothing
     from evse_pi.web.answers import Answers
     from evse_pi.web.layout import Page
 
@@ -84,9 +94,9 @@ class Application:
         """What a form with the PIN's session does; each returns where to go on."""
         return {
             "/selftest": self._start_self_test,
-            "/permit": lambda _form: self._own("permit"),
-            "/stop": lambda _form: self._own("stop"),
-            "/start": lambda _form: self._own("start"),
+            "/permit": lambda _form: self._own(PERMIT),
+            "/stop": lambda _form: self._own(STOP),
+            "/start": lambda _form: self._own(START),
             "/limit": self._set_limit,
         }
 
@@ -112,7 +122,7 @@ class Application:
             session = self._session(request)
             try:
                 page = await build(session)
-            except Refused as refusal:
+            except Refusal as refusal:
                 return await self._document(protected_pages.refused_page("No answer", str(refusal)), session, 503)
             return await self._document(page, session)
 
@@ -127,7 +137,7 @@ class Application:
             async def render() -> str:
                 try:
                     return layout.fragments(await build(self._sessions.find(key)))
-                except Refused as refusal:
+                except Refusal as refusal:
                     return layout.fragments(protected_pages.refused_page("No answer", str(refusal)))
 
             news = self._streams.of(render)
@@ -138,44 +148,42 @@ class Application:
 
     async def _document(self, page: Page, session: PinSession | None, status: int = 200) -> Response:
         try:
-            box = (await self._answers.ask("status"))["board"]["title"]
-        except Refused:
+            box = (await self._answers.ask(STATUS)).board.title
+        except Refusal:
             box = "evse-pi"
         told = layout.document(page, box, session, self._version)
         return Response(told, status, {"Content-Type": HTML})
 
     async def _status(self, _session: PinSession | None) -> Page:
-        return status_page.status_page(await self._answers.ask("status"), await self._answers.ask("why"))
+        return status_page.status_page(await self._answers.ask(STATUS), await self._answers.ask(WHY))
 
     async def _why(self, _session: PinSession | None) -> Page:
-        return status_page.why_page(await self._answers.ask("why"))
+        return status_page.why_page(await self._answers.ask(WHY))
 
     async def _scope(self, _session: PinSession | None) -> Page:
         try:
-            return scope_page.scope_page(await self._answers.ask("scope"))
-        except Refused as refusal:
+            return scope_page.scope_page(await self._answers.ask(SCOPE))
+        except Refusal as refusal:
             return scope_page.no_scope_page(str(refusal))
 
     async def _history(self, _session: PinSession | None) -> Page:
-        return history_page.sessions_page(await self._answers.ask("sessions", limit=history_page.SESSIONS_SHOWN))
+        return history_page.sessions_page(await self._answers.ask(SESSIONS, Some(history_page.SESSIONS_SHOWN)))
 
     async def _faults(self, _session: PinSession | None) -> Page:
-        return history_page.faults_page(await self._answers.ask("faults", limit=history_page.FAULTS_SHOWN))
+        return history_page.faults_page(await self._answers.ask(FAULTS, Some(history_page.FAULTS_SHOWN)))
 
     async def _self_test(self, session: PinSession | None) -> Page:
-        return protected_pages.self_test_page(await self._answers.ask("status"), session)
+        return protected_pages.self_test_page(await self._answers.ask(STATUS), session)
 
     async def _codes(self, session: PinSession | None) -> Page:
-        status = await self._answers.ask("status")
-        matter, codes = status["matter"], None
+        status = await self._answers.ask(STATUS)
+        matter, codes = status.matter, None
         if matter is not None and session is not None and protected_pages.lets_in(matter):
-            codes = (await self._answers.ask("commission", action="codes"))["codes"]
+            codes = (await self._answers.ask(COMMISSION, Commission(CommissionAction.CODES))).codes
         return protected_pages.codes_page(status, codes, session, pin_set=self._answers.pin_set)
 
     async def _control(self, session: PinSession | None) -> Page:
-        return protected_pages.control_page(
-            await self._answers.ask("status"), session, skips=self._answers.knows("start")
-        )
+        return protected_pages.control_page(await self._answers.ask(STATUS), session)
 
     # Files.
 
@@ -186,8 +194,8 @@ class Application:
 
     async def _csv(self, _request: Request) -> Response:
         try:
-            sessions = await self._answers.ask("sessions", limit=history_page.CSV_ROWS)
-        except Refused as refusal:
+            sessions = await self._answers.ask(SESSIONS, Some(history_page.CSV_ROWS))
+        except Refusal as refusal:
             return Response(f"{refusal}\n", HTTPStatus.SERVICE_UNAVAILABLE)
         headers = {
             "Content-Type": "text/csv; charset=utf-8",
@@ -218,31 +226,32 @@ class Application:
                 return await self._document(page, session, HTTPStatus.FORBIDDEN)
             try:
                 return _see_other(await act(form))
-            except Refused as refusal:
+            except Refusal as refusal:
                 page = protected_pages.refused_page("Refused", str(refusal))
                 return await self._document(page, session, HTTPStatus.CONFLICT)
 
         return handler
 
     async def _start_self_test(self, _form: dict[str, str]) -> str:
-        contactor = (await self._answers.ask("status"))["contactor"]
-        if contactor is not None and contactor["closed"]:
-            raise Refused("The box is charging, and a self-test needs an open contactor: stop charging first.")
-        await self._answers.ask("selftest")
+        contactor = (await self._answers.ask(STATUS)).contactor
+        if contactor is not None and contactor.close_ordered:
+            raise Refusal("The box is charging, and a self-test needs an open contactor: stop charging first.")
+        await self._answers.ask(SELF_TEST)
         return "/selftest"
 
-    async def _own(self, command: str) -> str:
-        if not self._answers.knows(command):
-            raise Refused(f"command: {command!r} is not known to this box")
+    async def _own(self, command: Command[Nothing, Any]) -> str:
         await self._answers.ask(command)
         return "/control"
 
     async def _set_limit(self, form: dict[str, str]) -> str:
         amps = form.get("amps", "").strip()
         if amps and not _AMPS.fullmatch(amps):
-            raise Refused(f"limit: {amps!r} is not allowed; a number of A such as 16 or 10.5, or nothing for no limit")
-        limit_ma = round(float(amps.replace(",", ".")) * 1000) if amps else None
-        await self._answers.ask("set", limit_ma=limit_ma)
+            raise Refusal(f"limit: {amps!r} is not allowed; a number of A such as 16 or 10.5, or nothing for no limit")
+        limit_ma = Milliamps(round(float(amps.replace(",", ".")) * 1000)) if amps else None
+        try:
+            await self._answers.ask(SET, SetOwner(limit_ma=limit_ma))
+        except Refusal as refusal:
+            raise Refusal(current_refused("limit", refusal.at) or str(refusal)) from refusal
         return "/control"
 
     # The PIN.
@@ -256,7 +265,7 @@ class Application:
         to = form.get("to", "")
         try:
             await self._answers.check_pin(form.get("pin", ""), f"web page, {request.client_addr[0]}")
-        except Refused as refusal:
+        except Refusal as refusal:
             page = protected_pages.pin_page(str(refusal), pin_set=self._answers.pin_set, to=to)
             return await self._document(page, None, HTTPStatus.FORBIDDEN)
         key, lasts_s = self._sessions.open(), SESSION_NS // 1_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evse_pi.web.markup import Markup, element, joined
 
@@ -128,26 +128,6 @@ def moment(unix_s: int | None) -> Markup:
         return element("span", "time unknown")
     local = time.localtime(unix_s)
     return element("time", time.strftime("%Y-%m-%d %H:%M", local), datetime=time.strftime("%Y-%m-%dT%H:%M:%S%z", local))
-
-
-def duration(seconds: int) -> str:
-    """Return a duration as h:mm:ss."""
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def power(milliwatts: int | None) -> str:
-    """Return a power."""
-    return "not known" if milliwatts is None else f"{milliwatts / 1_000_000:.2f} kW"
-
-
-def energy(session: dict[str, Any]) -> str:
-    """Return the energy of a session, with `~` where no meter counted it."""
-    return f"{'~' if session['estimated'] else ''}{session['energy_mwh'] / 1_000_000:.3f} kWh"
-
-
-def sentence(told: str) -> str:
-    """Return a phrase as a sentence begins."""
-    return told[:1].upper() + told[1:]
 
 
 def fragments(page: Page) -> str:

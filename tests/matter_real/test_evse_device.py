@@ -191,7 +191,7 @@ def test_identify_blinks_the_status_led(chip: ChipController, wallbox: Wallbox, 
 def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wallboxes: Callable[..., Wallbox]) -> None:
     box = wallboxes()
     fresh = evse_pi(box, "commission")
-    assert (fresh["commissioned"], fresh["window"], fresh["fabrics"]) == (False, "basic", [])
+    assert (fresh["commissioned"], fresh["window"], fresh["fabrics"]) == (False, "BASIC", [])
     parsed = chip.call("parse_codes", fresh["codes"]["qr"], fresh["codes"]["manual"])
     assert parsed["scanned"] == (0xFFF1, 0x8000, box.discriminator, PASSCODE)
     assert parsed["typed"] == (box.discriminator >> 8, PASSCODE)
@@ -201,7 +201,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
     owned = evse_pi(box, "commission")
     assert (owned["commissioned"], owned["window"], len(owned["fabrics"]), owned["codes"]) == (True, None, 1, None)
     assert evse_pi(box, "commission", "--codes")["codes"] == fresh["codes"]
-    assert evse_pi(box, "commission", "--open")["window"] == "basic"
+    assert evse_pi(box, "commission", "--open")["window"] == "BASIC"
     assert chip.call("find_commissionable", box.discriminator)
     assert chip.call("read", 3200, FABRICS) == [1]
     (fabric,) = owned["fabrics"]
@@ -220,7 +220,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
     )
     box.until(lambda now: now["permitted"])  # what the owner had forbidden was forbidden until somebody permitted it
     gone = evse_pi(box, "commission", "--factory-reset")
-    assert (gone["commissioned"], gone["fabrics"], gone["window"]) == (False, [], "basic")
+    assert (gone["commissioned"], gone["fabrics"], gone["window"]) == (False, [], "BASIC")
     chip.call("commission", 3202, PASSCODE, box.discriminator)
     assert chip.call("read", 3202, SUPPLY, UNTIL) == [DISABLED, 0]
     assert str(PASSCODE) not in box.log().replace(f"--passcode={PASSCODE}", "")
@@ -228,7 +228,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
 
 def test_a_taken_port_is_a_warning_and_the_box_charges(wallboxes: Callable[..., Wallbox], wallbox: Wallbox) -> None:
     box = wallboxes(f"--port={wallbox.port}", wait=False)
-    now = box.until(lambda now: any("Address already in use" in text for text in now["warnings"]))
+    now = box.until(lambda now: any("Address already in use" in each["text"] for each in now["notices"]))
     assert now["matter"]["running"] is False
     box.until(lambda now: now["permitted"])
     box.car("plug_in", cable_ma=32_000)

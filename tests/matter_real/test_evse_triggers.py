@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, call
 from tests.matter_real.evse_peer import (
     ASK,
     ASK_NO_MORE,
@@ -172,7 +172,7 @@ def real_node(namespaces: Namespaces, tmp_path: Path) -> Iterator[int]:
     until = time.monotonic() + START_WITHIN_S
     while time.monotonic() < until:
         with suppress(BoxError, OSError):
-            if (ask(tmp_path / "control.sock", "status")["matter"] or {"running": False})["running"]:
+            if (call(tmp_path / "control.sock", "status")["matter"] or {"running": False})["running"]:
                 break
         time.sleep(POLL_S)
     yield 399

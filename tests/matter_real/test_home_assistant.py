@@ -34,7 +34,7 @@ class HomeAssistant:
         self.box = box
         try:
             self.commissioned = program.call(
-                "commission", code=box.ask("commission", action="codes")["codes"]["manual"]
+                "commission", code=box.ask("commission", action="CODES")["codes"]["manual"]
             )
         except BaseException:
             self.abandon()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, call
 from evse_pi.paths import Paths
 from evse_pi.sim.process import SimulatorClient
 
@@ -64,7 +64,7 @@ class Wallbox:
         if now["faults"]:
             # Only a machine that is too busy is forgiven, with what it has spoilt: a self-test must pass at once.
             assert "TIMING_BUDGET" in {each["fault"] for each in now["faults"]}, now["faults"]
-            self.ask("clear", role="installer")
+            self.ask("clear", role="INSTALLER")
             self.until(lambda now: _tested(now) and not now["faults"], FORGIVEN_WITHIN_S)
         if wait:
             self.until(_serves, START_WITHIN_S)
@@ -80,7 +80,7 @@ class Wallbox:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             with suppress(BoxError, OSError):
-                now: dict[str, Any] = ask(self.paths.control_socket, "status")
+                now: dict[str, Any] = call(self.paths.control_socket, "status")
                 if holds(now):
                     return now
             time.sleep(POLL_S)
@@ -88,7 +88,7 @@ class Wallbox:
 
     def ask(self, command: str, **fields: Any) -> Any:
         """Ask the node as its owner does."""
-        return ask(self.paths.control_socket, command, **fields)
+        return call(self.paths.control_socket, command, **fields)
 
     def car(self, verb: str, **arguments: Any) -> int:
         """Let something happen to the car or the plant, and return when it did, in ns of CLOCK_MONOTONIC."""
@@ -126,7 +126,7 @@ class Wallbox:
             self.car("auto", on=False)
             self.car("unplug")
         if self.ask("status")["faults"]:
-            self.ask("clear", role="installer")
+            self.ask("clear", role="INSTALLER")
         self.until(_rests, FORGIVEN_WITHIN_S)
 
     def kill_node(self) -> None:

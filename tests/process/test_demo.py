@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.client import BoxNotRunning, call
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxNotRunning, ask
 from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def eventually(box: Paths, holds: Callable[[dict[str, Any]], bool]) -> dict[str,
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         try:
-            now: dict[str, Any] = ask(box.control_socket, "status")
+            now: dict[str, Any] = call(box.control_socket, "status")
         except BoxNotRunning:
             time.sleep(0.1)
             continue
         if now["reason"] is not None and holds(now):
             return now
         time.sleep(0.1)
-    pytest.fail(f"never came about; the box says {ask(box.control_socket, 'status')}")
+    pytest.fail(f"never came about; the box says {call(box.control_socket, 'status')}")
 
 
 def reason(name: str) -> Callable[[dict[str, Any]], bool]:
@@ -93,7 +93,7 @@ def test_a_car_charges_and_leaves_and_the_box_tells_it(running: tuple[Paths, sub
     assert charging["limit"]["source"] == "CABLE"
     shown = evse_pi(box, "status").stdout
     assert "limited by the cable" in shown
-    assert json.loads(evse_pi(box, "status", "--json").stdout)["contactor"]["closed"] is True
+    assert json.loads(evse_pi(box, "status", "--json").stdout)["contactor"]["close_ordered"] is True
     evse_pi(box, "car", "unplug")
     eventually(box, reason("NO_VEHICLE"))
     child.send_signal(signal.SIGINT)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.client import BoxError, call
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxError, ask
 from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
 
@@ -111,7 +111,7 @@ def test_the_owner_needs_a_unit_and_stays_within_the_rating(box: Paths) -> None:
     assert evse_pi(box, "set", "16").returncode == 2
     assert "unit" in evse_pi(box, "set", "16").stderr
     refused = evse_pi(box, "set", "70A")
-    assert (refused.returncode, "6000 to 32000" in refused.stderr) == (1, True)
+    assert (refused.returncode, "6.0 A to 32.0 A" in refused.stderr) == (1, True)
     assert "up to 10.0 A" in evse_pi(box, "set", "10A").stdout
     assert "stopped" in evse_pi(box, "stop").stdout
     assert "without a limit" in evse_pi(box, "set", "none").stdout
@@ -142,7 +142,7 @@ def test_a_charge_is_a_session_a_cycle_and_a_release_time(box: Paths) -> None:
     found = eventually(box, "PILOT_DIODE")
     assert "-5.6" in found["PILOT_DIODE"]["what"]
     time.sleep(4)
-    (name,) = [each for each in ask(box.control_socket, "recordings") if "pilot_diode" in each]
+    (name,) = [each for each in call(box.control_socket, "recordings") if "pilot_diode" in each]
     replayed = evse_pi(box, "replay", name)
     assert replayed.returncode == 0, replayed.stdout
     assert "+PILOT_DIODE" in replayed.stdout
@@ -187,12 +187,12 @@ def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Paths) -> None:
     resource.prlimit(node, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     try:
         with suppress(BoxError):
-            ask(box.control_socket, "set", limit_ma=9_000)
+            call(box.control_socket, "set", limit_ma=9_000)
         found = eventually(box, "STORAGE")
         assert "df -h" in found["STORAGE"]["do"]
     finally:
         resource.prlimit(node, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        ask(box.control_socket, "set", limit_ma=None)
+        call(box.control_socket, "set", limit_ma=None)
 
 
 def test_a_torn_installers_file_is_named(box: Paths) -> None:
@@ -200,11 +200,11 @@ def test_a_torn_installers_file_is_named(box: Paths) -> None:
     whole = path.read_bytes()
     try:
         path.write_bytes(whole[: len(whole) // 2])
-        ask(box.control_socket, "reload")
+        call(box.control_socket, "reload")
         eventually(box, "INSTALLATION_INVALID")
     finally:
         path.write_bytes(whole)
-        ask(box.control_socket, "reload")
+        call(box.control_socket, "reload")
     eventually(box, "NO_VEHICLE")
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.client import BoxError
+from evse_pi.api.client import call as ask_plain
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxError, ask
 from evse_pi.paths import resolve_paths
 from tests.support.commands import every_command, run_command
 
@@ -108,7 +109,7 @@ def _await(address: Path) -> None:
     now: Any = None
     while time.monotonic() < deadline:
         try:
-            now = ask(address, "status")
+            now = ask_plain(address, "status")
         except BoxError:
             now = None
         if now is not None and now["reason"] is not None and now["reason"]["reason"] == "NO_VEHICLE":

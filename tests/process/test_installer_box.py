@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.client import BoxError, call
 from evse_pi.api.exits import Exit
-from evse_pi.cli.client import BoxError, ask
 from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def eventually(box: Paths, holds: Callable[[dict[str, Any]], bool], within_s: fl
     now: Any = None
     while time.monotonic() < deadline:
         try:
-            now = ask(box.control_socket, "status")
+            now = call(box.control_socket, "status")
         except BoxError:
             time.sleep(0.1)
             continue
@@ -83,27 +83,27 @@ def test_the_capacity_falls_at_once_and_rises_with_the_next_offer(box: Paths) ->
     done = evse_pi(box, "capacity", "set", "10A")
     assert "in force" in done.stdout, done.stderr
     now = eventually(box, lambda now: now["offered_current_ma"] <= 10_000, 5)
-    assert now["contactor"]["closed"]
+    assert now["contactor"]["close_ordered"]
     assert capacity_of(now) == 10_000
     done = evse_pi(box, "capacity", "set", "20A")
     assert "gets more when its offer changes next" in " ".join(done.stdout.split())
     time.sleep(6)  # the vehicle has had its time, the box would be allowed to offer more
-    assert ask(box.control_socket, "status")["offered_current_ma"] <= 10_000
-    ask(box.control_socket, "set", limit_ma=8_000)
+    assert call(box.control_socket, "status")["offered_current_ma"] <= 10_000
+    call(box.control_socket, "set", limit_ma=8_000)
     eventually(box, lambda now: now["offered_current_ma"] <= 8_000, 5)
-    ask(box.control_socket, "set", limit_ma=None)
+    call(box.control_socket, "set", limit_ma=None)
     now = eventually(box, lambda now: now["offered_current_ma"] > 10_000, 10)
     assert now["offered_current_ma"] <= 20_000
-    assert now["contactor"]["closed"]
+    assert now["contactor"]["close_ordered"]
 
 
 @pytest.mark.hazard("H-17")
 def test_a_tampered_file_stops_the_box_until_it_is_set_up_again(box: Paths) -> None:
     file = box.state_dir / "installation.toml"
     file.write_text(file.read_text().replace("16000", "32000"))
-    ask(box.control_socket, "reload")
+    call(box.control_socket, "reload")
     now = eventually(box, lambda now: any(fault["fault"] == "INSTALLATION_INVALID" for fault in now["faults"]), 5)
-    assert not now["contactor"]["closed"]
+    assert not now["contactor"]["close_ordered"]
     done = evse_pi(box, "certificate")
     assert done.returncode == Exit.UNWELL
     assert "NOT FIT FOR SERVICE" in done.stderr
@@ -121,8 +121,8 @@ def test_only_who_reads_the_key_clears_a_weld(box: Paths) -> None:
     eventually(box, welded)
     evse_pi(box, "car", "repair")
     assert evse_pi(box, "clear").returncode == Exit.UNWELL
-    ask(box.control_socket, "clear", role="installer")
-    assert welded(ask(box.control_socket, "status"))
+    call(box.control_socket, "clear", role="INSTALLER")
+    assert welded(call(box.control_socket, "status"))
     done = evse_pi(box, "clear", "--installer")
     assert done.returncode == 0, done.stdout + done.stderr
     eventually(box, reason("NO_VEHICLE"))
@@ -133,8 +133,8 @@ def test_a_torn_file_stops_a_charge(box: Paths) -> None:
     charge(box)
     file = box.state_dir / "installation.toml"
     file.write_bytes(file.read_bytes()[:200])
-    ask(box.control_socket, "reload")
-    now = eventually(box, lambda now: not now["contactor"]["closed"], 5)
+    call(box.control_socket, "reload")
+    now = eventually(box, lambda now: not now["contactor"]["close_ordered"], 5)
     assert any(fault["fault"] == "INSTALLATION_INVALID" for fault in now["faults"])
 
 
@@ -186,14 +186,14 @@ def test_what_cannot_be_right_is_refused_and_the_last_good_stays(box: Paths) -> 
     assert "misses the line by" in done.stderr
     assert "the scale in use stays" in done.stderr
     assert not (box.state_dir / "calibration.toml").exists()
-    assert ask(box.control_socket, "status")["pilot"]["gain_uv_per_code"] == 7_312
+    assert call(box.control_socket, "status")["pilot"]["gain_uv_per_code"] == 7_312
 
 
 def test_calibrate_leads_through_all_references_and_gives_the_permission_back(box: Paths) -> None:
     done = evse_pi(box, "calibrate", told="12.0V\nskip\n12V\n")
     assert done.returncode == 1
     assert "6V: 12000 mV is not allowed" in done.stderr
-    assert ask(box.control_socket, "status")["owner"]["permitted"] is True
+    assert call(box.control_socket, "status")["owner"]["permitted"] is True
     charge(box)
     done = evse_pi(box, "calibrate", "measure", "open")
     assert done.returncode == 1
@@ -205,7 +205,7 @@ def test_the_certificate_is_one_page_with_everything_on_it(box: Paths) -> None:
     assert page.returncode == 0, page.stderr
     for words in (
         "PASSED",
-        "16 A",
+        "16.0 A",
         "pilot low rail",
         "RCD trips",
         "state A",

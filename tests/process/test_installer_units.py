@@ -16,7 +16,7 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = sorted(path.name for path in SYSTEMD.glob("*.s[eo]*"))
-GOOD = {"current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
+GOOD = {"command": "set_capacity", "current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
 ACTIVATED = """
 set -eu
 cp -a /etc "$1/etc" && mount --bind "$1/etc" /etc && mkdir -p /etc/evse-pi

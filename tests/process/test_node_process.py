@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.cli.client import BoxNotRunning, ask
+from evse_pi.api.client import BoxNotRunning, call
 from evse_pi.core.records import Demand, decode_demand, encode_snapshot
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from evse_pi.link import LinkEnd
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from tests.support.node_box import FakeSafety
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Node:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with suppress(BoxNotRunning):
-                return ask(self.folder / "control.sock", name, **fields)
+                return call(self.folder / "control.sock", name, **fields)
             assert self.process.poll() is None
             time.sleep(0.02)
         pytest.fail("the node does not answer")
@@ -102,7 +103,8 @@ def test_an_unknown_board_is_named(tmp_path: Path) -> None:
 
 def test_dead_buses_are_shown_and_stop_nothing(node: Node) -> None:
     def meters(status: dict[str, Any]) -> list[str]:
-        return [warning for warning in status["warnings"] if warning.startswith("meter: ")]
+        told = [notice["text"] for notice in status["notices"]]
+        return [text for text in told if text.startswith("meter: ")]
 
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and not meters(status := node.ask("status")):

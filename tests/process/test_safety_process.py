@@ -19,7 +19,7 @@ from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, PilotMode
-from evse_pi.link import SAFETY_SOCKET
+from evse_pi.paths import SAFETY_SOCKET
 from evse_pi.sim.devices.gpio import KernelRelease
 from evse_pi.sim.harness.process_box import ProcessBox
 from tests.support.emulation import CACHE

@@ -78,7 +78,7 @@ def test_a_controller_is_let_in_with_that_code_and_a_car_charges(box: InstalledB
         assert peer.event(STARTED)["maximumCurrent"] == 16_000
         assert peer.states() == [CHARGING, CHARGING_ENABLED, NO_ERROR]
     status = box.until(lambda now: bool(now["session"] and now["session"]["energy_mwh"] > 0))
-    assert status["contactor"]["closed"]
+    assert status["contactor"]["close_ordered"]
     assert "charging" in box.evse_pi("status")
     assert "charging" in box.page("/").lower()
     assert len(box.asked("status")["matter"]["fabrics"]) == 1

@@ -352,7 +352,7 @@ class ChargingDay:
         session = self.car.session if resumed else None
 
         def charges(now: dict[str, Any]) -> bool:
-            return bool(now["contactor"] and now["contactor"]["closed"]) or any(
+            return bool(now["contactor"] and now["contactor"]["close_ordered"]) or any(
                 fault["fault"] in SOON for fault in now["faults"]
             )
 
@@ -546,9 +546,9 @@ class ChargingDay:
 
     async def _verify_torn(self, status: dict[str, Any], way: str) -> None:
         aside = list(self.box.state_dir.glob("evse.db.damaged-*"))
-        said = " ".join(status["warnings"])
+        said = " ".join(each["text"] for each in status["notices"])
         if aside and "set aside" not in said:
-            raise BrokenPromiseError(f"{aside} was set aside and nobody is told: {status['warnings']}")
+            raise BrokenPromiseError(f"{aside} was set aside and nobody is told: {said}")
         if way == "installer's file cut off":
             await self._verify_refusal(status)
             return

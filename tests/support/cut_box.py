@@ -18,8 +18,8 @@ from boards.loader import load_board
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.installer.box_settings import BoxSettings, Who
+from evse_pi.paths import DEVICE_TREE
 from evse_pi.sim.board_wiring import simulator_settings
-from evse_pi.sim.folder import TREE
 from evse_pi.sim.process import SimulatorProcess
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class CutBox:
             folder / "sim", ROOT / "build" / "sim", simulator_settings(self.board), os.environ, fifo=60
         )
         self.plant = self.simulator.client()
-        boot_id = self.simulator.folder / TREE / BOOT_ID.removeprefix("/")
+        boot_id = self.simulator.folder / DEVICE_TREE / BOOT_ID.removeprefix("/")
         boot_id.parent.mkdir(parents=True, exist_ok=True)
         self._boot_id = boot_id
         redirected = f"{self.simulator.environment['EVSE_SIM_REDIRECT']}:{BOOT_ID}"

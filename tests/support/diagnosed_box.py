@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
+from evse_pi.api.status import Board, Notice, NoticeKind
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.diagnostics.why import why
 from evse_pi.installation.files import ratings
 from evse_pi.node.diagnosis import Diagnosis
-from evse_pi.node.status import status
+from evse_pi.node.status import Surroundings, status
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
@@ -20,6 +21,9 @@ from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from evse_pi.api.diagnosis import Why
+    from evse_pi.api.status import Status
 
 UNIX_S = 1_800_000_000
 LOOK_NS = 100 * MILLISECOND
@@ -98,9 +102,11 @@ class DiagnosedBox:
         """Write the recordings that wait."""
         asyncio.run(self.diagnosis.keep(DirectStorage()))  # type: ignore[arg-type]
 
-    def status(self, **extras: Any) -> dict[str, Any]:
-        clock = [{"kind": "CLOCK", "text": self.calendar.notice}] if self.calendar.notice else []
-        return {**status(self.box), "notices": [*self.diagnosis.notices, *clock], "devices": [], **extras}
+    def status(self, **beside: Any) -> Status:
+        clock = (Notice(NoticeKind.CLOCK, self.calendar.notice),) if self.calendar.notice else ()
+        own = Surroundings(Board("simulated", "a board"), "0", self.box.owner.permitted)
+        beside = {"notices": (*self.diagnosis.notices, *clock), **beside}
+        return status(self.box, own._replace(**beside))
 
-    def why(self, **extras: Any) -> dict[str, Any]:
+    def why(self, **extras: Any) -> Why:
         return why(self.status(**extras))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 
-from evse_pi.cli.client import BoxError, ask
+from evse_pi.api.client import BoxError, call
 from evse_pi.paths import resolve_paths
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
@@ -102,7 +102,7 @@ def _await_rest(box: Path) -> None:
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         with suppress(BoxError):
-            reason = ask(resolve_paths(box).control_socket, "status")["reason"]
+            reason = call(resolve_paths(box).control_socket, "status")["reason"]
             if reason is not None and reason["reason"] == "NO_VEHICLE":
                 return
         time.sleep(0.2)

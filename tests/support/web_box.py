@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from evse_pi.api.client import BoxError, call
 from evse_pi.charging.clock import SystemClock
-from evse_pi.cli.client import BoxError, ask
 from evse_pi.installer.pin import Pin
 from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
@@ -51,7 +51,7 @@ class WebBox:
         self.url = f"http://{HOST}:{port}"
 
     def ask(self, command: str, **fields: Any) -> Any:
-        return ask(self.box.control_socket, command, **fields)
+        return call(self.box.control_socket, command, **fields)
 
     def car(self, verb: str, **arguments: Any) -> None:
         with SimulatorClient(self.box.simulator_socket) as client:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.link import MAX_DATAGRAMS_PER_CALL, NODE_SOCKET, SAFETY_SOCKET, LinkEnd, LinkError, uid_of
+from evse_pi.link import MAX_DATAGRAMS_PER_CALL, LinkEnd, LinkError, uid_of
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from tests.support.other_user import STRANGER, as_user, open_folder
 
 if TYPE_CHECKING:

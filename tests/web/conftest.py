@@ -38,7 +38,7 @@ def ready(box: WebBox) -> WebBox:
 def _without_fault(box: WebBox, now: dict[str, Any]) -> bool:
     """Acknowledge what a machine that was too busy for a moment has brought about."""
     if now["faults"]:
-        box.ask("clear", role="installer")
+        box.ask("clear", role="INSTALLER")
     return bool(now["reason"] and now["reason"]["reason"] == "NO_VEHICLE")
 
 

@@ -53,7 +53,7 @@ def test_why_names_the_limit_that_decides_as_it_changes(window: Browser, ready: 
 def test_the_waveform_is_drawn_and_drawn_anew(window: Browser, ready: WebBox) -> None:
     box = ready
     box.car("plug_in", cable_ma=20_000)
-    box.until(lambda now: now["pilot"] and now["pilot"]["mode"] == "1 kHz")
+    box.until(lambda now: now["pilot"] and now["pilot"]["mode"] == "PWM")
     window.open(f"{box.url}/scope")
     points = "return document.querySelector('.trace').getAttribute('points')"
     first = window.run(points)
@@ -67,7 +67,7 @@ def test_the_waveform_is_drawn_and_drawn_anew(window: Browser, ready: WebBox) ->
 def test_the_codes_are_drawn_after_the_pin_and_not_before(window: Browser, box: WebBox) -> None:
     window.open(f"{box.url}/codes")
     assert window.count(".qr") == 0
-    codes = box.ask("commission", action="codes")["codes"]
+    codes = box.ask("commission", action="CODES")["codes"]
     assert codes["qr"] not in window.driver.page_source
     window.click("#codes a")
     window.type("#pin-digits", PIN)

@@ -17,8 +17,8 @@ import pytest
 from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import Demand, decode_demand
 from evse_pi.installer.pin import Pin
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
-from evse_pi.paths import Paths
+from evse_pi.link import LinkEnd
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET, Paths
 from tests.support.web_box import HOST, PIN, WebBox, free_port
 
 if TYPE_CHECKING:

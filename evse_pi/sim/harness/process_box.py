@@ -13,7 +13,8 @@ from evse_pi.clearance import with_clearance
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample, decode_snapshot, encode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET, LinkEnd
+from evse_pi.link import LinkEnd
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.devices.gpio import KernelRelease
 from evse_pi.sim.process import SimulatorProcess

@@ -4,64 +4,66 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from typing import TYPE_CHECKING
 
+from evse_pi.api.session import SessionSummary
 from evse_pi.api.texts.fault_texts import happened
-from evse_pi.web.layout import Page, duration, energy, moment, note, section, table
+from evse_pi.api.texts.quantities import energy, hours, sentence
+from evse_pi.web.layout import Page, moment, note, section, table
 from evse_pi.web.markup import Markup, element, joined
+
+if TYPE_CHECKING:
+    from evse_pi.api.history import FaultEvent
 
 SESSIONS_SHOWN = 50
 FAULTS_SHOWN = 30
 CSV_ROWS = 1_000  # the most that one answer holds
-COLUMNS = (
-    "number", "started_unix_s", "ended_unix_s", "ended", "duration_s", "charging_s", "energy_mwh", "estimated"
-)  # fmt: skip
 
 
-def sessions_page(sessions: list[dict[str, Any]]) -> Page:
+def sessions_page(sessions: tuple[SessionSummary, ...]) -> Page:
     """Return the sessions, newest first."""
     if not sessions:
         return Page("/sessions", "Sessions", (section("sessions", "Sessions", note("No sessions so far.")),))
     rows: list[tuple[Markup | str, ...]] = [
         (
-            joined(moment(each["started_unix_s"]), None if each["ended"] else element("span", "now", class_="tag")),
-            energy(each),
-            duration(each["charging_s"]),
+            joined(moment(each.started_unix_s), None if each.ended else element("span", "now", class_="tag")),
+            energy(each.energy_mwh, estimated=each.estimated),
+            hours(each.charging_s),
         )
         for each in sessions
     ]
     told = table(f"The last {len(sessions)}, newest first.", ("Plugged in", "Energy", "Charging"), rows)
     save = element("p", element("a", "Save as CSV", href="/sessions.csv", class_="button", download="sessions.csv"))
-    estimated = any(each["estimated"] for each in sessions)
+    estimated = any(each.estimated for each in sessions)
     remark = note("~ estimated from the offer: there is no meter.") if estimated else None
     return Page("/sessions", "Sessions", (section("sessions", "Sessions", told, remark, save),))
 
 
-def sessions_csv(sessions: list[dict[str, Any]]) -> str:
+def sessions_csv(sessions: tuple[SessionSummary, ...]) -> str:
     """Return the sessions as a table for a spreadsheet."""
     sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, COLUMNS, extrasaction="ignore", lineterminator="\r\n")  # Source: RFC 4180
-    writer.writeheader()
+    writer = csv.writer(sheet, lineterminator="\r\n")  # Source: RFC 4180
+    writer.writerow(SessionSummary._fields)
     writer.writerows(sessions)
     return sheet.getvalue()
 
 
-def faults_page(faults: list[dict[str, Any]]) -> Page:
+def faults_page(faults: tuple[FaultEvent, ...]) -> Page:
     """Return the faults of the past with what was read then and what to do, newest first."""
     items = [_fault(each) for each in faults]
     told = element("ul", *items, class_="findings") if items else note("No faults so far.")
     return Page("/faults", "Faults", (section("faults", "Faults", told),))
 
 
-def _fault(fault: dict[str, Any]) -> Markup:
-    seen = fault["readings"] or {"high_mv": fault["high_mv"], "low_mv": fault["low_mv"]}
-    closed = ", contactor closed" if fault["contactor_closed"] else ""
-    until = joined(" until ", moment(fault["cleared_unix_s"])) if not fault["active"] else None
+def _fault(fault: FaultEvent) -> Markup:
+    closed = ", contactor closed" if fault.close_ordered else ""
+    until = joined(" until ", moment(fault.cleared_unix_s)) if not fault.active else None
+    tag = element("span", "Active", class_="tag") if fault.active else None
     return element(
         "li",
-        element("h3", element("span", "Active", class_="tag") if fault["active"] else None, f" {fault['fault']}"),
-        element("p", f"No. {fault['number']}, ", moment(fault["set_unix_s"]), until, class_="when"),
-        element("p", f"{happened(fault['fault'], seen)} State {fault['state']}{closed}."),
-        element("p", element("strong", "Do: "), fault["hint"]),
-        class_="fault" if fault["active"] else "notice",
+        element("h3", tag, f" {sentence(fault.title)}"),
+        element("p", f"No. {fault.number}, {fault.fault.name}, ", moment(fault.set_unix_s), until, class_="when"),
+        element("p", f"{happened(fault.fault, fault.readings)} State {fault.state.name}{closed}."),
+        element("p", element("strong", "Do: "), fault.hint),
+        class_="fault" if fault.active else "notice",
     )

@@ -1,19 +1,27 @@
-"""The pages of whoever knows the PIN: self-test, setup codes, the owner's word, and the PIN itself."""
+"""The pages behind the PIN: self-test, setup codes, what the owner sets, and the PIN itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evse_pi.api.texts.fault_texts import amps
-from evse_pi.diagnostics.why import evidence_text
-from evse_pi.web.layout import Page, button, definitions, form, note, pin_link, section, sentence
+from evse_pi.api.matter import Window
+from evse_pi.api.status import SelfTest
+from evse_pi.api.texts.quantities import exact_amps, sentence
+from evse_pi.api.texts.self_test_texts import evidence_text
+from evse_pi.web.layout import Page, button, definitions, form, note, pin_link, section
 from evse_pi.web.markup import Markup, element
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from evse_pi.api.matter import Codes, MatterStatus
+    from evse_pi.api.status import Status
     from evse_pi.web.admission import PinSession
 
+KINDS = {SelfTest.PASSED: "charging", SelfTest.RUNNING: "waiting", SelfTest.NOT_PASSED: "fault"}
+WINDOWS = {
+    None: "closed",
+    Window.BASIC: "open for the codes of this box",
+    Window.ENHANCED: "open for a controller's own code",
+}
 PIN_LENGTH = 32
 NO_PIN = (
     "This box has no installer PIN yet, so this page only shows. Set one on the box: "
@@ -22,18 +30,18 @@ NO_PIN = (
 CODES_ELSEWHERE = "They are shown on the box itself by: evse-pi commission --codes"
 
 
-def self_test_page(status: Mapping[str, Any], session: PinSession | None, told: str | None = None) -> Page:
+def self_test_page(status: Status, session: PinSession | None, told: str | None = None) -> Page:
     """Return what the last self-test measured, and what starts a new one."""
-    safety = status["safety"]
-    result = safety.get("self_test") or "not known: the safety process does not answer"
+    safety, tested = status.safety, status.safety.self_test
+    result = "not known: the safety process does not answer" if tested is None else tested.value
     items = [
-        element("li", element("span", "passed" if each["passed"] else "FAILED", class_="tag"),
-                f" {sentence(evidence_text(each))}", class_="charging" if each["passed"] else "fault")
-        for each in safety.get("evidence", [])
+        element("li", element("span", "passed" if each.passed else "FAILED", class_="tag"),
+                f" {sentence(evidence_text(each))}", class_="charging" if each.passed else "fault")
+        for each in safety.evidence
     ]  # fmt: skip
-    closed = (status["contactor"] or {}).get("closed")
+    closed = status.contactor is not None and status.contactor.close_ordered
     why_not = "The box is charging, and a self-test needs an open contactor: stop charging first." if closed else None
-    kind = {"passed": "charging", "running": "waiting"}.get(result, "fault")
+    kind = "fault" if tested is None else KINDS[tested]
     return Page(
         "/selftest",
         "Self-test",
@@ -48,11 +56,11 @@ def self_test_page(status: Mapping[str, Any], session: PinSession | None, told: 
     )
 
 
-def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, session: PinSession | None,
+def codes_page(status: Status, codes: Codes | None, session: PinSession | None,
                *, pin_set: bool) -> Page:  # fmt: skip
     """Return how the box stands with Matter controllers and, to those who may see them, the setup codes."""
-    matter = status["matter"]
-    standing = section("standing", "Matter", definitions(_standing(matter, status.get("matter_absence"))))
+    matter = status.matter
+    standing = section("standing", "Matter", definitions(_standing(matter, status.matter_absence)))
     if matter is None or not lets_in(matter):
         shown = note("Codes are shown while no controller owns the box, or while its own commissioning window is open.")
     elif session is None:
@@ -65,26 +73,26 @@ def codes_page(status: Mapping[str, Any], codes: Mapping[str, Any] | None, sessi
     return Page("/codes", "Codes", (standing, section("codes", "Setup codes", shown, hint)))
 
 
-def lets_in(matter: Mapping[str, Any]) -> bool:
+def lets_in(matter: MatterStatus) -> bool:
     """Return whether the setup codes would let a controller in; a window with a code of its own is another's."""
-    return not matter["commissioned"] or matter["window"] == "basic"
+    return not matter.commissioned or matter.window is Window.BASIC
 
 
-def control_page(
-    status: Mapping[str, Any], session: PinSession | None, told: str | None = None, *, skips: bool
-) -> Page:
-    """Return the owner's word and, to those who know the PIN, what changes it."""
-    owner = status["owner"]
-    limit = "none" if owner["limit_ma"] is None else amps(owner["limit_ma"])
+def control_page(status: Status, session: PinSession | None, told: str | None = None) -> Page:
+    """Return what the owner has set and, to those who know the PIN, what changes it."""
+    owner = status.owner
+    limit = "none" if owner.limit_ma is None else exact_amps(owner.limit_ma)
     rows: list[tuple[str, str | Markup]] = [
-        ("Charging is", "permitted" if owner["permitted"] else "stopped"),
+        ("Charging is", "permitted" if owner.permitted else "stopped"),
         ("Owner's limit", limit),
     ]
-    order = ("/stop", "Stop charging", "stop") if owner["permitted"] else ("/permit", "Permit charging", "go")
-    forms = [form(order[0], session, button(order[1], order[2])), form("/limit", session, *_limit_input())]
-    if skips:
-        forms.append(form("/start", session, button("Start now, skip the delay")))
-    word = section("word", "The owner's word", definitions(rows))
+    order = ("/stop", "Stop charging", "stop") if owner.permitted else ("/permit", "Permit charging", "go")
+    forms = (
+        form(order[0], session, button(order[1], order[2])),
+        form("/limit", session, *_limit_input()),
+        form("/start", session, button("Start now, skip the delay")),
+    )
+    word = section("word", "The owner's setting", definitions(rows))
     capacity = note("What the circuit carries is the installer's, and cannot be changed here: evse-pi capacity.")
     return Page(
         "/control",
@@ -136,32 +144,31 @@ def _limit_input() -> tuple[Markup, ...]:
     )
 
 
-def _standing(matter: Mapping[str, Any] | None, absence: str | None) -> list[tuple[str, str | Markup]]:
+def _standing(matter: MatterStatus | None, absence: str | None) -> list[tuple[str, str | Markup]]:
     if matter is None:
         return [("Matter", f"the box is no Matter device: {absence}")]
-    owners = len(matter["fabrics"])
-    runs = "runs" if matter["running"] else f"does not run: {matter['trouble'] or 'it is starting'}"
-    window = {None: "closed", "basic": "open for the codes of this box", "enhanced": "open for a controller's own code"}
+    owners = len(matter.fabrics)
+    runs = "runs" if matter.running else f"does not run: {matter.trouble or 'it is starting'}"
     rows: list[tuple[str, str | Markup]] = [
         ("Matter", runs),
         ("Controllers", f"{owners or 'none; the owner alone permits charging'}"),
-        ("Window", window.get(matter["window"], str(matter["window"]))),
+        ("Window", WINDOWS[matter.window]),
     ]
-    if matter["test_credentials"]:
+    if matter.test_credentials:
         rows.append(("Credentials", "for tests: they prove nothing, and phones want a developer setting"))
     return rows
 
 
-def _codes(codes: Mapping[str, Any]) -> Markup:
+def _codes(codes: Codes) -> Markup:
     import segno
 
-    drawn = segno.make(codes["qr"], micro=False).svg_inline(
+    drawn = segno.make(codes.qr, micro=False).svg_inline(
         border=4, dark="#000", light="#fff", omitsize=True, svgclass="qr"
     )
-    manual = codes["manual"]
+    manual = codes.manual
     return element(
         "div",
         element("figure", Markup(drawn), element("figcaption", "Scan with the controller's app.")),
-        definitions([("Or type", f"{manual[:4]}-{manual[4:7]}-{manual[7:]}"), ("QR text", codes["qr"])]),
+        definitions([("Or type", f"{manual[:4]}-{manual[4:7]}-{manual[7:]}"), ("QR text", codes.qr)]),
         class_="codes",
     )

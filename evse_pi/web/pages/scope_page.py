@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evse_pi.api.texts.fault_texts import volts
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.quantities import percent, volts
 from evse_pi.web.layout import Page, definitions, note, section
 from evse_pi.web.markup import Markup, element
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from evse_pi.api.diagnosis import Band, Scope
 
 WIDTH, HEIGHT = 400, 300
 LEFT, RIGHT, TOP, BOTTOM = 40, 380, 8, 292
@@ -17,10 +20,10 @@ HIGHEST_MV, LOWEST_MV = 14_000, -14_000
 LEVELS_MV = (12_000, 9_000, 6_000, 3_000, 0, -12_000)
 
 
-def scope_page(view: Mapping[str, Any]) -> Page:
+def scope_page(view: Scope) -> Page:
     """Return the newest window of the pilot and what is made of it."""
     about = (
-        f"{view['span_us'] / 1000:.1f} ms of the pilot in {len(view['samples_mv'])} samples, in the order they were "
+        f"{view.span_us / 1000:.1f} ms of the pilot in {len(view.samples_mv)} samples, in the order they were "
         "taken; volts at the left, the bands of the states at the right."
     )
     return Page(
@@ -39,18 +42,18 @@ def no_scope_page(reason: str) -> Page:
     return Page("/scope", "Pilot", (section("waveform", "Control pilot", note(reason, "refused")),), live="/live/scope")
 
 
-def _verdicts(view: Mapping[str, Any]) -> list[tuple[str, str | Markup]]:
-    driven = view["driven"] + ("" if view["driven_ppm"] is None else f" at {view['driven_ppm'] / 10_000:.2f} %")
-    seen = "" if view["high_ppm"] is None else f", seen high {view['high_ppm'] / 10_000:.1f} %"
-    band = f"{view['band']}" if view["band"] else "between two bands"
+def _verdicts(view: Scope) -> list[tuple[str, str | Markup]]:
+    driven = words.PILOT_MODES[view.driven] + ("" if view.driven_ppm is None else f" at {percent(view.driven_ppm)}")
+    seen = "" if view.high_ppm is None else f", seen high {percent(view.high_ppm)}"
+    band = "between two bands" if view.band is None else view.band.name
     return [
-        ("Diode", view["diode"]),
-        ("High plateau", f"{_seen(view['high_mv'])}, scatter {_seen(view['spread_mv'])}"),
-        ("Low plateau", _seen(view["low_mv"])),
+        ("Diode", words.DIODES[view.diode]),
+        ("High plateau", f"{_seen(view.high_mv)}, scatter {_seen(view.spread_mv)}"),
+        ("Low plateau", _seen(view.low_mv)),
         ("Duty cycle", driven + seen),
-        ("Band", f"{band}; accepted is {view['state']} ({view['evse_state']})"),
-        ("Bands", ", ".join(f"{each['state']} {_range(each)}" for each in view["bands"])),
-        ("Faults", ", ".join(view["faults"]) or "none"),
+        ("Band", f"{band}; accepted is {view.state.name} ({view.evse_state.name})"),
+        ("Bands", ", ".join(f"{each.state.name} {_range(each)}" for each in view.bands)),
+        ("Faults", ", ".join(words.FAULT_TITLES[fault] for fault in sorted(view.faults)) or "none"),
     ]
 
 
@@ -58,17 +61,17 @@ def _seen(millivolts: int | None) -> str:
     return "not seen" if millivolts is None else volts(millivolts)
 
 
-def _range(band: Mapping[str, Any]) -> str:
-    return f"{band['from_mv'] / 1000:.1f} to {band['to_mv'] / 1000:.1f} V"
+def _range(band: Band) -> str:
+    return f"{band.from_mv / 1000:.1f} to {band.to_mv / 1000:.1f} V"
 
 
-def _drawing(view: Mapping[str, Any]) -> Markup:
-    high, low = _seen(view["high_mv"]), _seen(view["low_mv"])
+def _drawing(view: Scope) -> Markup:
+    high, low = _seen(view.high_mv), _seen(view.low_mv)
     return element(
         "svg",
-        *(part for band in view["bands"] for part in _band(band, chosen=band["state"] == view["band"])),
+        *(part for band in view.bands for part in _band(band, chosen=band.state is view.band)),
         *(part for level in LEVELS_MV for part in _level(level)),
-        element("polyline", points=_points(view["samples_mv"]), class_="trace"),
+        element("polyline", points=_points(view.samples_mv), class_="trace"),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=f"Waveform of the pilot: high plateau {high}, low plateau {low}",
@@ -76,12 +79,12 @@ def _drawing(view: Mapping[str, Any]) -> Markup:
     )
 
 
-def _band(band: Mapping[str, Any], *, chosen: bool) -> tuple[Markup, ...]:
-    top, bottom = _y(band["to_mv"]), _y(band["from_mv"])
+def _band(band: Band, *, chosen: bool) -> tuple[Markup, ...]:
+    top, bottom = _y(band.to_mv), _y(band.from_mv)
     name = "band chosen" if chosen else "band"
     return (
         element("rect", x=LEFT, y=top, width=RIGHT - LEFT, height=bottom - top, class_=name),
-        element("text", band["state"], x=RIGHT + 5, y=(top + bottom) // 2 + 5, class_=name),
+        element("text", band.state.name, x=RIGHT + 5, y=(top + bottom) // 2 + 5, class_=name),
     )
 
 
@@ -94,7 +97,7 @@ def _level(millivolts: int) -> tuple[Markup, ...]:
     )
 
 
-def _points(samples_mv: list[int]) -> str:
+def _points(samples_mv: Sequence[int]) -> str:
     last = max(len(samples_mv) - 1, 1)
     return " ".join(
         f"{LEFT + index * (RIGHT - LEFT) / last:.1f},{_y(millivolts)}" for index, millivolts in enumerate(samples_mv)

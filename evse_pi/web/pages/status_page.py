@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evse_pi.api.texts.fault_texts import amps, degrees, volts
-from evse_pi.web.layout import Page, definitions, duration, energy, power, section, sentence, table
+from evse_pi.api.diagnosis import FindingKind
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.quantities import amps, degrees, energy, hours, power, sentence, volts
+from evse_pi.core.states import LimitSource
+from evse_pi.web.layout import Page, definitions, section, table
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-VERDICTS = {"CHARGING": "Charging", "WAITING": "Not charging", "STOPPED": "Stopped", "FAULT": "Fault"}
-KINDS = {"FAULT": "fault", "WAIT": "wait", "NOTICE": "notice", "CHARGING": "charging"}
+    from evse_pi.api.diagnosis import Finding, Why
+    from evse_pi.api.status import Limit, Meter, Status
 
 
-def status_page(status: Mapping[str, Any], why: Mapping[str, Any]) -> Page:
+def status_page(status: Status, why: Why) -> Page:
     """Return what the box does now."""
     return Page(
         "/",
@@ -25,9 +26,9 @@ def status_page(status: Mapping[str, Any], why: Mapping[str, Any]) -> Page:
     )
 
 
-def why_page(why: Mapping[str, Any]) -> Page:
+def why_page(why: Why) -> Page:
     """Return why it does so: every finding, every limit with its owner, value and end, and which one wins."""
-    limits = [_limit(limit) for limit in why["limits"]]
+    limits = [_limit(limit) for limit in why.limits]
     told = table("The least of these decides what the vehicle is offered.", ("Limit", "Allows", "Ends"), limits)
     return Page(
         "/why",
@@ -37,85 +38,84 @@ def why_page(why: Mapping[str, Any]) -> Page:
     )
 
 
-def _headline(why: Mapping[str, Any]) -> Markup:
-    verdict = why["verdict"]
+def _headline(why: Why) -> Markup:
+    verdict = why.verdict
     return element(
         "section",
-        element("h1", VERDICTS[verdict]),
-        element("p", why["paragraph"]),
+        element("h1", words.VERDICTS[verdict]),
+        element("p", why.paragraph),
         id="headline",
-        class_=f"headline {verdict.lower()}",
+        class_=f"headline {verdict.name.lower()}",
         role="status",
     )
 
 
-def _figures(status: Mapping[str, Any]) -> list[tuple[str, str | Markup]]:
-    pilot, contactor, session = status["pilot"], status["contactor"], status["session"]
-    figures: list[tuple[str, str | Markup]] = [("Power", _power(status["meter"]))]
+def _figures(status: Status) -> list[tuple[str, str | Markup]]:
+    pilot, contactor, session = status.pilot, status.contactor, status.session
+    figures: list[tuple[str, str | Markup]] = [("Power", _power(status.meter))]
     if pilot is not None and contactor is not None:
-        seen = {True: "closed", False: "open", None: "not fitted"}[contactor["mirror_closed"]]
+        seen = {True: "closed", False: "open", None: "not fitted"}[contactor.mirror_closed]
         figures += [
-            ("Offered", amps(status["offered_current_ma"])),
-            ("Contactor", f"{'closed' if contactor['closed'] else 'open'} (mirror {seen})"),
-            ("Pilot", f"{pilot['evse_state']}, {volts(pilot['high_mv'])} / {volts(pilot['low_mv'])}"),
+            ("Offered", amps(status.offered_current_ma)),
+            ("Contactor", f"{'closed' if contactor.close_ordered else 'open'} (mirror {seen})"),
+            ("Pilot", f"{pilot.evse_state.name}, {volts(pilot.high_mv)} / {volts(pilot.low_mv)}"),
         ]
-        if status["cable_ma"]:
-            figures.append(("Cable", amps(status["cable_ma"]) + (", locked" if status["locked"] else "")))
+        if status.cable_ma:
+            figures.append(("Cable", amps(status.cable_ma) + (", locked" if status.locked else "")))
     if session is not None:
-        label = "Last session" if session["ended"] else "This session"
-        figures.append((label, f"{energy(session)} in {duration(session['duration_s'])}"))
-    if (drawn := _drawn(status["meter"])) is not None:
+        label = "Last session" if session.ended else "This session"
+        figures.append(
+            (label, f"{energy(session.energy_mwh, estimated=session.estimated)} in {hours(session.duration_s)}")
+        )
+    if (drawn := _drawn(status.meter)) is not None:
         figures.append(("Meter", drawn))
-    if status["temperature_centi_celsius"] is not None:
-        figures.append(("Temperature", degrees(status["temperature_centi_celsius"])))
+    if status.temperature_centi_celsius is not None:
+        figures.append(("Temperature", degrees(status.temperature_centi_celsius)))
     return figures
 
 
-def _power(meter: Mapping[str, Any]) -> str:
-    return power(meter["power_mw"]) + (
-        " (estimated)" if meter["estimated"] else ", stale" if meter.get("stale") else ""
-    )
+def _power(meter: Meter) -> str:
+    return power(meter.power_mw) + (" (estimated)" if meter.estimated else ", stale" if meter.stale else "")
 
 
-def _drawn(meter: Mapping[str, Any]) -> str | None:
-    if not meter.get("current_ma"):
+def _drawn(meter: Meter) -> str | None:
+    if not meter.current_ma:
         return None
-    stale = ", stale" if meter["stale"] else ""
-    return " / ".join(f"{each / 1000:.1f}" for each in meter["current_ma"]) + " A" + stale
+    return " / ".join(amps(each) for each in meter.current_ma) + (", stale" if meter.stale else "")
 
 
-def _findings(why: Mapping[str, Any], heading: str, first: int) -> Markup:
+def _findings(why: Why, heading: str, first: int) -> Markup:
     """Return what was found; the paragraph of the headline already tells the first."""
-    items = [_finding(each) for each in why["findings"][first:] if each["kind"] != "CHARGING"]
+    items = [_finding(each) for each in why.findings[first:] if each.kind is not FindingKind.CHARGING]
     return section("findings", heading if items else None, element("ul", *items, class_="findings"))
 
 
-def _finding(finding: Mapping[str, Any]) -> Markup:
-    kind = KINDS.get(finding["kind"], "notice")
+def _finding(finding: Finding) -> Markup:
+    kind = finding.kind.name.lower()
     return element(
         "li",
-        element("h3", element("span", sentence(kind), class_="tag"), f" {finding['name']}"),
-        element("p", finding["what"]),
-        element("p", element("strong", "Do: "), finding["do"]) if finding["do"] else None,
-        element("p", element("strong", "Clears: "), finding["clears"]) if finding["clears"] else None,
+        element("h3", element("span", sentence(kind), class_="tag"), f" {sentence(finding.title)}"),
+        element("p", finding.what),
+        element("p", element("strong", "Do: "), finding.do) if finding.do else None,
+        element("p", element("strong", "Clears: "), finding.clears) if finding.clears else None,
         class_=kind,
     )
 
 
-def _limit(limit: Mapping[str, Any]) -> tuple[Markup | str, ...]:
-    owner = joined(sentence(limit["text"]), " ", element("span", "decides", class_="tag") if limit["wins"] else None)
+def _limit(limit: Limit) -> tuple[Markup | str, ...]:
+    owner = joined(sentence(limit.text), " ", element("span", "decides", class_="tag") if limit.wins else None)
     return owner, _value(limit), _end(limit)
 
 
-def _value(limit: Mapping[str, Any]) -> str:
-    if not limit["permitted"]:
+def _value(limit: Limit) -> str:
+    if not limit.permitted:
         return "no charging"
-    if limit["source"] == "CABLE" and not limit["limit_ma"]:
+    if limit.source is LimitSource.CABLE and not limit.limit_ma:
         return "no cable"
-    return "no limit" if limit["limit_ma"] is None else amps(limit["limit_ma"])
+    return "no limit" if limit.limit_ma is None else amps(limit.limit_ma)
 
 
-def _end(limit: Mapping[str, Any]) -> str:
-    if not limit.get("counts", True):
+def _end(limit: Limit) -> str:
+    if not limit.counts:
         return "over"
-    return "no end" if limit.get("in_s") is None else f"in {duration(limit['in_s'])}"
+    return "no end" if limit.in_s is None else f"in {hours(limit.in_s)}"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from evse_pi.api.matter import Codes, CommissionAnswer, Fabric, Window
 from evse_pi.cli.commission import code_lines, lines
 
-FRESH: dict[str, Any] = {
-    "running": True,
-    "trouble": None,
-    "commissioned": False,
-    "window": "basic",
-    "fabrics": [],
-    "port": 5540,
-    "test_credentials": True,
-    "codes": None,
-}
-CODES = {"qr": "MT:Y.K9042C00KA0648G00", "manual": "34970112332", "discriminator": 3840, "passcode": 20202021}
+FRESH = CommissionAnswer(
+    running=True,
+    trouble=None,
+    commissioned=False,
+    window=Window.BASIC,
+    fabrics=(),
+    port=5540,
+    test_credentials=True,
+)
+CODES = Codes("MT:Y.K9042C00KA0648G00", "34970112332", 3840, 20202021)
 
 
 def test_a_fresh_box_says_that_its_owner_rules_and_that_its_credentials_prove_nothing() -> None:
@@ -27,14 +25,14 @@ def test_a_fresh_box_says_that_its_owner_rules_and_that_its_credentials_prove_no
 
 
 def test_controllers_are_listed_by_the_number_that_removes_them() -> None:
-    fabric = {"fabric": 3, "label": "", "vendor_id": 0x1349, "fabric_id": "1", "node_id": "2"}
-    told = lines({**FRESH, "window": None, "commissioned": True, "fabrics": [fabric], "test_credentials": False})
+    fabric = Fabric(3, "", 0x1349, "1", "2")
+    told = lines(FRESH._replace(window=None, commissioned=True, fabrics=(fabric,), test_credentials=False))
     assert told[0].split() == ["3", "vendor", "0x1349", "fabric", "1", "node", "2"]
     assert "evse-pi commission --open" in told[1]
 
 
 def test_a_device_that_does_not_run_says_why() -> None:
-    told = lines({**FRESH, "running": False, "window": None, "trouble": "OSError: Address already in use"})
+    told = lines(FRESH._replace(running=False, window=None, trouble="OSError: Address already in use"))
     assert told[0] == "Matter does not run: OSError: Address already in use"
 
 

@@ -34,13 +34,13 @@ class Refusal:
 NOT_RUNNING = "no box is running at"
 UNIT = "a number with its unit is required"
 REFUSALS = [
-    Refusal("setup", "--yes --capacity 40A", Exit.REFUSED, "not allowed with a board of 32 A; 6 A to 32 A"),
+    Refusal("setup", "--yes --capacity 40A", Exit.REFUSED, "not allowed with a board of 32.0 A; 6.0 A to 32.0 A"),
     Refusal("setup", "--yes --capacity 16", Exit.USAGE, UNIT),
     Refusal("setup", "--yes --country Germany", Exit.REFUSED, "two capital letters"),
     Refusal("setup", "--yes --pin-stdin", Exit.REFUSED, "no installer PIN has been set"),
     Refusal("capacity", "16A", Exit.USAGE, "No such command '16A'"),
     Refusal("capacity show", "16A", Exit.USAGE, "unexpected extra argument"),
-    Refusal("capacity set", "40A", Exit.REFUSED, "not allowed with a board of 32 A; 6 A to 32 A"),
+    Refusal("capacity set", "40A", Exit.REFUSED, "not allowed with a board of 32.0 A; 6.0 A to 32.0 A"),
     Refusal("capacity set", "16", Exit.USAGE, UNIT),
     Refusal("calibrate", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("calibrate measure", "open", Exit.NOT_RUNNING, NOT_RUNNING),

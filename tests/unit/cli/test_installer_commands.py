@@ -54,7 +54,7 @@ def test_a_scripted_setup_writes_everything_and_says_it(tmp_path: Path) -> None:
     now = installation(tmp_path)
     assert (now.circuit_capacity_ma, now.phases, now.tethered_cable_ma, now.rcd_type) == (20_000, 1, 20_000, "b")
     assert (now.rcd_reclosures, now.ventilated, now.meter_model, now.meter_port) == (2, True, "sdm120", "/dev/ttyUSB0")
-    assert "fixed cable, 20 A" in done.stdout
+    assert "fixed cable, 20.0 A" in done.stdout
     assert narrow(done.stdout)
     assert "\x1b" not in done.stdout
     assert (tmp_path / "environment").read_text() == "EVSE_PI_BOARD=simulated\n"
@@ -81,7 +81,7 @@ def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
         (
             ("--country", "DE", "--capacity", "40A"),
             1,
-            "capacity: 40 A is not allowed with a board of 32 A; 6 A to 32 A",
+            "capacity: 40.0 A is not allowed with a board of 32.0 A; 6.0 A to 32.0 A",
         ),
         (
             ("--country", "DE", "--capacity", "16A", "--voltage", "110V"),
@@ -149,9 +149,9 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         "4 is not in the range",
         "voltage: 110 V is not allowed; one of 120 V, 230 V, 240 V",
         "'rope' is not one of",
-        "cable_rating: 5 A is not allowed; 6 A to 80 A",
+        "cable_rating: 5.0 A is not allowed; 6.0 A to 80.0 A",
         "'16': a number with its unit is required",
-        "capacity: 32 A is not allowed with a fixed cable of 20 A; 6 A to 20 A",
+        "capacity: 32.0 A is not allowed with a fixed cable of 20.0 A; 6.0 A to 20.0 A",
         "rcd_type: 'none' is not allowed in DE",
         "rcd_retries: 5 is not allowed in DE; 0 to 4",
         "random_delay: 1801 is not allowed; 0 to 1800",
@@ -177,7 +177,7 @@ def test_a_second_setup_keeps_what_it_is_not_told(box: Path) -> None:
 def test_capacity_is_shown_with_who_set_it(box: Path) -> None:
     shown = evse_pi(box, "capacity")
     assert shown.returncode == 0
-    assert "20 A, 3 phase(s)" in shown.stdout
+    assert "20.0 A, 3 phase(s)" in shown.stdout
     assert "Jo Bloggs" in shown.stdout
     assert narrow(shown.stdout)
     facts = json.loads(evse_pi(box, "capacity", "show", "--json").stdout)
@@ -199,8 +199,8 @@ def test_capacity_is_set_recorded_and_sealed(box: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("40A",), 1, "capacity: 40 A is not allowed with a board of 32 A"),
-        (("5A",), 1, "6 A to 32 A"),
+        (("40A",), 1, "capacity: 40.0 A is not allowed with a board of 32.0 A"),
+        (("5A",), 1, "6.0 A to 32.0 A"),
         (("5999mA",), 1, "5.999 A is not allowed"),
         (("16",), 2, "a number with its unit is required"),
         (("16V",), 2, "a number with its unit is required"),
@@ -224,7 +224,7 @@ def test_the_fixed_cable_limits_the_capacity(tmp_path: Path) -> None:
     assert set_up(tmp_path, "--cable", "tethered", "--cable-rating", "20A").returncode == 0
     done = evse_pi(tmp_path, "capacity", "set", "25A")
     assert done.returncode == 1
-    assert "with a fixed cable of 20 A" in done.stderr
+    assert "with a fixed cable of 20.0 A" in done.stderr
 
 
 def test_a_tampered_file_is_not_built_upon(box: Path) -> None:

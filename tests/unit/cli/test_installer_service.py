@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = Who("Jo", "root")
-GOOD = {"current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
+GOOD = {"command": "set_capacity", "current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
 
 
 @pytest.fixture
@@ -66,13 +66,14 @@ def test_who_knows_the_pin_sets_the_capacity_on_record(installer: InstallerClien
         ({"pin": ""}, "the PIN is wrong"),
         ({"pin": None}, "pin: must be a text"),
         ({"current_ma": 40_000}, "with a board of 32000 mA"),
-        ({"current_ma": 5_000}, "6000 to 32000"),
+        ({"current_ma": 5_000}, "6000 mA to 32000 mA"),
         ({"current_ma": True}, "current_ma: True"),
         ({"current_ma": "16A"}, "current_ma: '16A'"),
         ({"current_ma": -1}, "current_ma: -1"),
         ({"phases": 4}, "phases: 4"),
-        ({"command": "setup"}, "and nothing else"),
-        ({"clear": "installer"}, "and nothing else"),
+        ({"command": "setup"}, "is unknown; one of check_pin, clear_as_installer, set_capacity"),
+        ({"clear": "installer"}, "clear: unknown field"),
+        ({"command": "check_pin"}, "current_ma: unknown field"),
     ],
 )
 def test_everything_else_is_refused_and_changes_nothing(
@@ -91,13 +92,17 @@ def test_garbage_is_answered(installer: InstallerClient, request_line: bytes) ->
 
 def test_a_pin_alone_is_checked_and_changes_nothing(installer: InstallerClient) -> None:
     entries = len(installer.box_settings.trail().entries)
-    assert answer(installer, b'{"name": "web page", "pin": "480213"}') == {"ok": True, "result": {"right": "PIN"}}
+    assert answer(installer, b'{"command": "check_pin", "name": "web page", "pin": "480213"}') == {
+        "ok": True,
+        "result": {"right": "PIN"},
+    }
     assert len(installer.box_settings.trail().entries) == entries
-    told = answer(installer, b'{"name": "web page", "pin": "111222"}')
+    told = answer(installer, b'{"command": "check_pin", "name": "web page", "pin": "111222"}')
     assert (told["ok"], "the PIN is wrong" in told["error"]) == (False, True)
     entry = installer.box_settings.trail().entries[-1]
     assert (entry["what"], entry["wish"]) == ("refused", "check of the PIN")
-    assert not answer(installer, b'{"name": "web page", "pin": 480213}')["ok"]
+    told = answer(installer, b'{"command": "check_pin", "name": "web page", "pin": 480213}')
+    assert (told["ok"], "480213" in json.dumps(told)) == (False, False)
     assert capacity(installer) == 32_000
 
 
@@ -118,7 +123,7 @@ def asked_of_the_box(
                 return
             with connection, connection.makefile("rwb") as lines:
                 heard.extend(json.loads(line) for line in [lines.readline()] if line)
-                lines.write(b'{"ok": true, "result": {}}\n')
+                lines.write(b'{"ok": true, "result": {"faults": []}}\n')
 
         node = threading.Thread(target=say_yes)
         node.start()
@@ -130,10 +135,10 @@ def asked_of_the_box(
 
 @pytest.mark.hazard("H-03")
 def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(installer: InstallerClient) -> None:
-    told, asked = asked_of_the_box(installer, {"clear": "installer", "name": "Ann", "pin": "480213"})
+    told, asked = asked_of_the_box(installer, {"command": "clear_as_installer", "name": "Ann", "pin": "480213"})
     assert told == {"ok": True, "result": {"right": "PIN"}}
     assert asked is not None
-    assert (asked["command"], asked["role"]) == ("clear", "installer")
+    assert (asked["command"], asked["role"]) == ("clear", "INSTALLER")
     clock, key = HandClock(), read_key(installer.box_settings.folder)
     assert key is not None
     assert Clearance(**asked["clearance"]) == make_clearance(key, clock.machine_boot, clock.monotonic_ns())
@@ -142,14 +147,16 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
 
 @pytest.mark.hazard("H-03")
 @pytest.mark.parametrize(
-    ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"clear": "user"}, "clear: 'user' is not allowed")]
+    ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"role": "USER"}, "role: unknown field")]
 )
 def test_nobody_else_has_the_box_asked(installer: InstallerClient, changes: dict[str, Any], words: str) -> None:
-    told, asked = asked_of_the_box(installer, {"clear": "installer", "name": "Ann", "pin": "480213", **changes})
+    told, asked = asked_of_the_box(
+        installer, {"command": "clear_as_installer", "name": "Ann", "pin": "480213", **changes}
+    )
     assert words in told["error"]
     assert asked is None
 
 
 def test_a_box_that_does_not_run_is_told_as_that(installer: InstallerClient) -> None:
-    told = answer(installer, json.dumps({"clear": "installer", "name": "Ann", "pin": "480213"}).encode())
+    told = answer(installer, json.dumps({"command": "clear_as_installer", "name": "Ann", "pin": "480213"}).encode())
     assert "no box is running" in told["error"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from evse_pi.cli.quantities import AMPERES, LIMIT, VOLTS, amps
+from evse_pi.api.texts.quantities import amps, exact_amps
+from evse_pi.cli.quantities import AMPERES, LIMIT, VOLTS
 
 
 @pytest.mark.parametrize(
@@ -37,5 +38,6 @@ def test_a_voltage_may_be_negative() -> None:
 
 
 def test_what_is_shown_can_be_typed() -> None:
-    for current_ma in (6_000, 6_500, 13_000, 32_000):
-        assert AMPERES.convert(amps(current_ma), None, None) == current_ma
+    for current_ma in (6_000, 6_500, 12_350, 13_001, 32_000):
+        assert AMPERES.convert(exact_amps(current_ma), None, None) == current_ma
+    assert exact_amps(16_000) == amps(16_000) == "16.0 A"

@@ -6,44 +6,85 @@ from typing import Any
 
 import pytest
 
+from evse_pi.api.orders import StartAnswer
+from evse_pi.api.session import SessionSummary
+from evse_pi.api.status import (
+    ActiveFault,
+    Board,
+    Contactor,
+    Limit,
+    Meter,
+    Notice,
+    NoticeKind,
+    Owner,
+    Pilot,
+    Safety,
+    Status,
+    Wait,
+)
+from evse_pi.api.texts.english import FAULT_TITLES, LIMITS
 from evse_pi.cli.start import told as started
 from evse_pi.cli.status_text import line, lines, why
+from evse_pi.core.faults import Clear, Fault, Severity
+from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
 
-CHARGING: dict[str, Any] = {
-    "pilot": {
-        "state": "C", "evse_state": "C2", "high_mv": 6000, "low_mv": -12020, "mode": "1 kHz", "duty_ppm": 266_666,
-    },
-    "contactor": {"closed": True, "mirror_closed": True},
-    "offered_current_ma": 15_999,
-    "cable_ma": 32_000,
-    "locked": True,
-    "reason": {"reason": "CHARGING", "text": "charging", "in_s": None},
-    "limit": {"source": "OWNER", "limit_ma": 16_000, "text": "the owner"},
-    "limits": [
-        {"source": "CABLE", "limit_ma": 32_000, "text": "the cable", "permitted": True, "wins": False},
-        {"source": "OWNER", "limit_ma": 16_000, "text": "the owner", "permitted": True, "wins": True, "in_s": 90},
-        {"source": "SCHEDULE", "limit_ma": None, "text": "the schedule", "permitted": False, "wins": False},
-    ],
-    "faults": [],
-    "meter": {
-        "power_mw": 11_040_000, "estimated": False, "stale": False,
-        "voltage_mv": [230_000] * 3, "current_ma": [16_000] * 3,
-    },
-    "session": {"duration_s": 3_723, "energy_mwh": 2_310_000, "ended": False},
-    "temperature_centi_celsius": 3_150,
-}  # fmt: skip
+
+def a_limit(source: LimitSource, limit_ma: int | None, **more: Any) -> Limit:
+    told = {"judged": source < LimitSource.OWNER, "permitted": True, "wins": False, **more}
+    return Limit(source=source, limit_ma=None if limit_ma is None else Milliamps(limit_ma), text=LIMITS[source], **told)
+
+
+CHARGING = Status(
+    unix_s=1_800_000_000,
+    safety=Safety(connected=True, age_ms=10),
+    pilot=Pilot(
+        PilotState.C, EvseState.C2, Millivolts(6_000), Millivolts(-12_020), PilotMode.PWM, DutyPpm(266_666), 7_312,
+        Millivolts(0),
+    ),
+    contactor=Contactor(True, True, None, 1, 0),
+    offered_current_ma=Milliamps(15_999),
+    permitted=True,
+    cable_ma=Milliamps(32_000),
+    locked=True,
+    reason=Wait(Reason.CHARGING, "charging", None),
+    limit=a_limit(LimitSource.OWNER, 16_000, wins=True),
+    limits=(
+        a_limit(LimitSource.CABLE, 32_000),
+        a_limit(LimitSource.OWNER, 16_000, wins=True, in_s=90),
+        a_limit(LimitSource.SCHEDULE, None, permitted=False),
+    ),
+    faults=(),
+    meter=Meter(
+        fitted=True,
+        power_mw=Milliwatts(11_040_000),
+        estimated=False,
+        stale=False,
+        voltage_mv=(Millivolts(230_000),) * 3,
+        current_ma=(Milliamps(16_000),) * 3,
+    ),
+    session=SessionSummary(1, None, None, False, 3_723, 3_700, MilliwattHours(2_310_000), False),
+    temperature_centi_celsius=CentiCelsius(3_150),
+    owner=Owner(True, Milliamps(16_000)),
+    orders_outstanding=(),
+    board=Board("simulated", "a board"),
+    version="0",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (((), ()), "nothing was skipped; nothing holds charging up now"),
-        ((("RANDOM_DELAY", "SCHEDULE"), ()), "skipped: the random delay and the schedule; nothing holds"),
-        (((), ("POWER_ADJUSTMENT",)), "nothing was skipped; it still waits for the energy manager"),
+        (
+            ((LimitSource.RANDOM_DELAY, LimitSource.SCHEDULE), ()),
+            "skipped: the schedule and the random delay; nothing holds",
+        ),
+        (((), (LimitSource.POWER_ADJUSTMENT,)), "nothing was skipped; it still waits for the energy manager"),
     ],
 )
 def test_a_start_tells_what_was_skipped_and_who_still_holds_it_up(answer: Any, words: str) -> None:
-    assert words in started({"skipped": answer[0], "held_up_by": answer[1]})
+    assert words in started(StartAnswer(frozenset(answer[0]), frozenset(answer[1])))
 
 
 def test_a_charging_box_is_shown_whole() -> None:
@@ -56,50 +97,54 @@ def test_a_charging_box_is_shown_whole() -> None:
 
 
 def test_nothing_is_wider_than_a_terminal_of_80_columns() -> None:
-    fault = {"fault": "RCD_TRIPPED", "hint": "Residual current flowed: look for moisture or damage in cable, " * 3}
-    reason = {"reason": "FAULT", "text": "a fault forbids it", "in_s": 12}
-    status = {**CHARGING, "faults": [fault] * 3, "reason": reason}
+    hint = "Residual current flowed: look for moisture or damage in cable, " * 3
+    title = FAULT_TITLES[Fault.RCD_TRIPPED]
+    fault = ActiveFault(Fault.RCD_TRIPPED, title, Severity.OPEN, hint, (Clear.BY_USER,), None, 1)
+    status = CHARGING._replace(faults=(fault,) * 3, reason=Wait(Reason.FAULT, "a fault forbids it", 12))
     assert max(map(len, [*lines(status), line(status)])) <= 80
-    assert "RCD_TRIPPED" in why(status)
+    assert "residual current flowed" in why(status)
+    assert "RCD_TRIPPED" not in why(status)
 
 
 def test_a_silent_safety_process_is_said_and_nothing_is_made_up() -> None:
-    silent = {**CHARGING, "pilot": None, "contactor": None, "reason": None, "limits": [], "offered_current_ma": None}
+    silent = CHARGING._replace(pilot=None, contactor=None, reason=None, limits=(), offered_current_ma=None)
     assert why(silent) == "the safety process does not answer: nothing is energised"
     assert line(silent) == why(silent)
     assert not any("contactor" in text for text in lines(silent))
 
 
 def test_what_is_estimated_stale_or_unknown_is_marked() -> None:
-    estimated = {**CHARGING, "meter": {"power_mw": 1_000_000, "estimated": True}}
+    estimated = CHARGING._replace(meter=Meter(False, Milliwatts(1_000_000), True))
     assert any("estimated, there is no meter" in text for text in lines(estimated))
-    stale = {**CHARGING, "meter": {**CHARGING["meter"], "power_mw": None, "stale": True}}
+    stale = CHARGING._replace(meter=CHARGING.meter._replace(power_mw=None, stale=True))
     assert any("power unknown" in text for text in lines(stale))
     assert any(text.endswith("stale") for text in lines(stale))
 
 
 def test_a_wait_tells_how_long() -> None:
-    waiting = {**CHARGING, "reason": {"reason": "MINIMUM_OFF_TIME", "text": "the contactor rests", "in_s": 7}}
+    waiting = CHARGING._replace(reason=Wait(Reason.MINIMUM_OFF_TIME, "the contactor rests", 7))
     assert why(waiting) == "the contactor rests, 7 s left"
 
 
 @pytest.mark.parametrize("locked", [True, False, None])
 def test_every_lock_is_shown_as_it_is(locked: bool | None) -> None:
-    text = "\n".join(lines({**CHARGING, "locked": locked}))
+    text = "\n".join(lines(CHARGING._replace(locked=locked)))
     assert ("not locked" in text) is (locked is False)
     assert ("locked" in text) is (locked is not None)
 
 
 def test_warnings_are_shown_and_a_socket_without_a_cable_is_no_limit_of_0() -> None:
-    empty = {"source": "CABLE", "limit_ma": 0, "text": "the cable", "permitted": True, "wins": True}
-    text = "\n".join(lines({**CHARGING, "limits": [empty], "cable_ma": None, "warnings": ["the disk is full"]}))
+    empty = a_limit(LimitSource.CABLE, 0, wins=True)
+    full = Notice(NoticeKind.STORAGE, "the disk is full")
+    text = "\n".join(lines(CHARGING._replace(limits=(empty,), cable_ma=None, notices=(full,))))
     assert "the disk is full" in text
     assert "0.0 A" not in text
 
 
 def test_the_absence_of_matter_is_told_once_with_its_reason() -> None:
-    off = "\n".join(lines({**CHARGING, "matter_absence": "it was started with --no-matter"}))
+    off = "\n".join(lines(CHARGING._replace(matter_absence="it was started with --no-matter")))
     assert "no Matter device: it was started with --no-matter" in off
     broken = "ImportError: a package is missing"
-    told = "\n".join(lines({**CHARGING, "matter_absence": broken, "warnings": [f"Matter does not run: {broken}"]}))
+    notice = Notice(NoticeKind.MATTER, f"Matter does not run: {broken}")
+    told = "\n".join(lines(CHARGING._replace(matter_absence=broken, notices=(notice,))))
     assert told.count(broken) == 1

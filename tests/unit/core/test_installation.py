@@ -32,8 +32,8 @@ def test_every_entry_is_taken():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("circuit_capacity_ma", 32_001, ("32001", "6000 to 32000")),
-        ("circuit_capacity_ma", 5_999, ("5999", "6000 to 32000")),
+        ("circuit_capacity_ma", 32_001, ("32001 mA", "6000 mA to 32000 mA")),
+        ("circuit_capacity_ma", 5_999, ("5999 mA", "6000 mA to 32000 mA")),
         ("circuit_capacity_ma", 16.0, ("16.0", "int")),
         ("circuit_capacity_ma", True, ("True", "int")),
         ("circuit_capacity_ma", None, ("missing", "int")),
@@ -45,6 +45,8 @@ def test_every_entry_is_taken():
         ("country", "ÄÖ", ("'ÄÖ'", "ISO 3166-1")),
         ("nominal_voltage_mv", 230, ("230", "230000")),
         ("ventilated", 1, ("1", "bool")),
+        ("meter_port", "{0}", ("'{0}'", "without a meter_model")),
+        ("country", "{}", ("'{}'", "ISO 3166-1")),
         ("rcd_reclosures", 5, ("5", "0 to 4", "DE")),
         ("rcd_reclosures", -1, ("-1", "0 to 4")),
         ("circuit_capacity", 16_000, ("unknown", "circuit_capacity_ma")),
@@ -67,3 +69,11 @@ def test_where_reclosing_is_forbidden_the_installer_cannot_allow_it(country):
 def test_a_board_with_one_phase_takes_one():
     with pytest.raises(InstallationError, match="phases: 3 is not allowed; 1 to 1"):
         parse_installation({**MINIMAL, "phases": 3}, replace(PLAIN_BOARD, phases=1))
+
+
+def test_a_refusal_may_be_said_in_other_units():
+    with pytest.raises(InstallationError) as refusal:
+        parse_installation({**MINIMAL, "circuit_capacity_ma": 40_000}, PLAIN_BOARD)
+    told = refusal.value.told(lambda milliamps: f"{milliamps // 1000} A")
+    assert told == "40 A is not allowed with a board of 32 A; 6 A to 32 A"
+    assert (refusal.value.entry, refusal.value.lowest, refusal.value.highest) == ("circuit_capacity_ma", 6_000, 32_000)

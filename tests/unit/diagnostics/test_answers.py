@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.api.texts.fault_texts import CLEARS, EVENTS, happened
-from evse_pi.api.texts.wait_texts import REASONS
+from evse_pi.api.diagnosis import Diode, Verdict
+from evse_pi.api.readings import NO_READINGS
+from evse_pi.api.status import NoticeKind
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.fault_texts import clearing, happened
 from evse_pi.cli.counters import lines as counter_lines
 from evse_pi.cli.faults import lines as fault_lines
 from evse_pi.cli.scope import lines as scope_lines
 from evse_pi.cli.timing import lines as timing_lines
 from evse_pi.cli.why import lines as why_lines
+from evse_pi.core.evidence import Check
 from evse_pi.core.faults import Clear, Fault
-from evse_pi.core.states import Reason
+from evse_pi.core.states import LimitSource, PilotMode, Reason
 from evse_pi.diagnostics.counters import Counters, recalled, saved, view
 from evse_pi.diagnostics.image import HEIGHT, WIDTH, picture
 from evse_pi.diagnostics.node_unreachable import explain_without_node
 from evse_pi.diagnostics.scope import scope_view
 from evse_pi.diagnostics.timing_report import timing_view
-from evse_pi.node.status import fault_view
+from evse_pi.node.status import fault_event
 from evse_pi.recorder.reader import Ring, RingFile
 from tests.support.diagnosed_box import DiagnosedBox
 from tests.support.node_box import IDLE
@@ -31,12 +35,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_every_fault_and_every_reason_has_its_words() -> None:
-    assert set(EVENTS) == {fault.name for fault in Fault}
-    assert set(REASONS) == {reason.name for reason in Reason}
-    assert set(CLEARS) == {rule.name for rule in Clear}
+def test_every_fault_reason_limit_check_and_notice_has_its_words() -> None:
+    for table in (words.FAULT_SEEN, words.FAULT_TITLES, words.FAULT_HINTS):
+        assert set(table) == set(Fault)
+    assert set(words.WAITS) == set(words.REASONS) == set(Reason)
+    assert set(words.LIMITS) == set(LimitSource)
+    assert set(words.CLEARS) == set(Clear)
+    assert set(words.NOTICES) == set(NoticeKind)
+    assert set(words.CHECKS) == set(Check)
+    assert set(words.VERDICTS) == set(Verdict)
+    assert set(words.DIODES) == set(Diode)
+    assert set(words.PILOT_MODES) == set(PilotMode)
     for fault in Fault:
-        assert happened(fault.name, {}).endswith(".")
+        told = happened(fault, NO_READINGS)
+        assert told.endswith(".")
+        assert "{" not in told
+        assert fault.name not in words.FAULT_TITLES[fault]
+    assert clearing(()) == words.CLEARS_BY_RESTART
 
 
 def test_all_that_is_shown_of_a_fault_fits_80_columns(tmp_path: Path) -> None:
@@ -46,9 +61,9 @@ def test_all_that_is_shown_of_a_fault_fits_80_columns(tmp_path: Path) -> None:
     scoped = scope_lines(scope_view(ring.frames(64), ring.windows(), ring.header()))
     box.do("remove_diode")
     box.wait(4)
-    faults = [
-        {**fault_view(record), "recording": "000001-pilot_diode.json.gz"} for record in box.box.event_recorder.faults
-    ]
+    faults = tuple(
+        fault_event(record)._replace(recording="000001-pilot_diode.json.gz") for record in box.box.event_recorder.faults
+    )
     shown = [
         *charging,
         *scoped,
@@ -67,10 +82,11 @@ def test_the_opening_of_the_contactor_is_timed_by_its_mirror_contact(tmp_path: P
     box = DiagnosedBox(tmp_path).charging()
     box.do("remove_diode")
     box.wait(4)
-    release = view(box.diagnosis.counters, 25)["release"]
-    assert release["measured"] == 1
-    assert 5_000 <= release["last_us"] <= 45_000
-    assert release["promised_us"] == 25_000
+    release = view(box.diagnosis.counters, 25).release
+    assert release is not None
+    assert release.measured == 1
+    assert 5_000 <= release.last_us <= 45_000
+    assert release.promised_us == 25_000
 
 
 def test_counters_go_on_over_lives_and_come_back_as_saved() -> None:
@@ -103,11 +119,11 @@ def test_without_a_node_the_ring_tells_who_is_missing(tmp_path: Path) -> None:
     now_ns = box.world.clock.now_ns
     told = explain_without_node(ring.frames(2), ring.header(), now_ns)
     assert told is not None
-    assert told["findings"][0]["name"] == "NODE_SILENT"
-    assert "charges" in told["findings"][0]["what"]
+    assert told.findings[0].name == "NODE_SILENT"
+    assert "charges" in told.findings[0].what
     dead = explain_without_node(ring.frames(2), ring.header(), now_ns + 60_000_000_000)
     assert dead is not None
-    assert "ended without a word 60 s ago" in dead["paragraph"]
+    assert "ended without a word 60 s ago" in dead.paragraph
     assert explain_without_node([], ring.header(), now_ns) is None
     with pytest.raises(FileNotFoundError):
         Ring(RingFile(tmp_path / "none")).frames(1)

@@ -235,12 +235,12 @@ def test_why_names_what_was_injected_and_says_what_to_do(case: Case, tmp_path: P
     case.inject(box)
     box.wait(case.seconds)
     told = box.why()
-    assert told["verdict"] == case.verdict, told["paragraph"]
-    found = {finding["name"]: finding for finding in told["findings"]}
-    assert case.name in found, told["paragraph"]
-    assert case.words in found[case.name]["what"]
-    assert case.do in found[case.name]["do"]
-    assert all(len(finding["do"]) > 3 for finding in told["findings"])
+    assert told.verdict.name == case.verdict, told.paragraph
+    found = {finding.name: finding for finding in told.findings}
+    assert case.name in found, told.paragraph
+    assert case.words in found[case.name].what
+    assert case.do in found[case.name].do
+    assert all(len(finding.do) > 3 for finding in told.findings)
 
 
 def test_a_node_that_hangs_is_named_as_such_by_what_the_safety_process_recorded(tmp_path: Path) -> None:
@@ -250,10 +250,10 @@ def test_a_node_that_hangs_is_named_as_such_by_what_the_safety_process_recorded(
     ring = Ring(lambda: memoryview(box.world.black_box))
     told = explain_without_node(ring.frames(2), ring.header(), box.world.clock.now_ns, hangs=True)
     assert told is not None
-    (found,) = told["findings"]
-    assert (told["verdict"], found["name"]) == ("FAULT", "NODE_HANGS")
-    assert "it runs and does not answer. The safety process runs and charges (C2, 32.0 A offered)" in found["what"]
-    assert "systemctl restart evse-pi-node" in found["do"]
+    (found,) = told.findings
+    assert (told.verdict.name, found.name) == ("FAULT", "NODE_HANGS")
+    assert "it runs and does not answer. The safety process runs and charges (C2, 32.0 A offered)" in found.what
+    assert "systemctl restart evse-pi-node" in found.do
 
 
 @pytest.mark.parametrize("name", ["diode missing", "lost phase", "converter refuses", "residual current"])
@@ -279,17 +279,17 @@ def test_the_first_of_several_faults_is_the_worst_and_the_others_are_counted(tmp
     box.do("remove_diode")
     box.wait(3)
     told = box.why()
-    assert told["findings"][0]["name"] == "EMERGENCY_STOP"
+    assert told.findings[0].name == "EMERGENCY_STOP"
     blind(box)
     box.wait(20)
-    assert "more fault" in box.why()["paragraph"]
+    assert "more fault" in box.why().paragraph
 
 
 def test_an_acknowledged_fault_is_told_no_more(tmp_path: Path) -> None:
     box = DiagnosedBox(tmp_path).charging()
     box.do("trip_rcd")
     box.wait(3)
-    assert "evse-pi clear" in box.why()["findings"][0]["clears"]
+    assert "evse-pi clear" in (box.why().findings[0].clears or "")
     box.world.node.order(box.world.clock.now_ns, Request.CLEAR_USER)
     box.wait(3)
-    assert "RCD_TRIPPED" not in {finding["name"] for finding in box.why()["findings"]}
+    assert "RCD_TRIPPED" not in {finding.name for finding in box.why().findings}

@@ -127,12 +127,12 @@ def test_a_disk_that_takes_nothing_leaves_the_recording_waiting(tmp_path: Path) 
     box.do("remove_diode")
     box.wait(6)
     box.save()
-    assert box.diagnosis.notices[0]["kind"] == "RECORDINGS"
-    assert "RECORDINGS" in {finding["name"] for finding in box.why()["findings"]}
+    assert box.diagnosis.notices[0].kind.name == "RECORDINGS"
+    assert "RECORDINGS" in {finding.name for finding in box.why().findings}
     (tmp_path / "recordings").unlink()
     box.save()
     assert len(box.archive.names()) == 1
-    assert box.diagnosis.notices == []
+    assert box.diagnosis.notices == ()
 
 
 def test_a_fault_that_comes_and_goes_fills_no_shelf_and_hides_no_other(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.texts.reason_texts import LIMITS, REASONS
+from evse_pi.api.codec import to_plain
+from evse_pi.api.status import Board, Safety
+from evse_pi.api.texts.english import LIMITS, REASONS
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.startup_state import StartupState
@@ -14,7 +16,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
-from evse_pi.node.status import status
+from evse_pi.node.status import Surroundings, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 HOUSE = Installation(Milliamps(20_000), 1, "DE", Millivolts(230_000))
 NO_METER = replace(RATINGS, meter_fitted=False)
+
+
+def told(box: ChargePoint) -> Any:
+    return to_plain(status(box, Surroundings(Board("test", "a board"), "0", owner_permits=box.owner.permitted)))
 
 
 class Life:
@@ -239,10 +245,10 @@ def test_an_old_reading_is_no_power(life: Life) -> None:
 def test_a_status_is_json_and_complete(life: Life) -> None:
     life.box.on_snapshot(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
     measure(life, 5, power_mw=7_000_000)
-    shown = json.loads(json.dumps(status(life.box)))
+    shown = json.loads(json.dumps(told(life.box)))
     assert [fault["fault"] for fault in shown["faults"]] == ["RCD_TRIPPED", "METER_STALE"]
     assert all(fault["hint"] and fault["clears"] for fault in shown["faults"])
-    assert (shown["pilot"]["evse_state"], shown["contactor"]["closed"], shown["offered_current_ma"]) == (
+    assert (shown["pilot"]["evse_state"], shown["contactor"]["close_ordered"], shown["offered_current_ma"]) == (
         "C2",
         True,
         32_000,
@@ -261,23 +267,22 @@ def test_a_status_is_json_and_complete(life: Life) -> None:
 def test_a_silent_safety_process_is_shown_as_unknown_not_as_it_last_was(life: Life) -> None:
     life.become("C")
     life.clock.advance(4)
-    shown = status(life.box)
+    shown = told(life.box)
     assert (shown["pilot"], shown["contactor"], shown["reason"], shown["offered_current_ma"]) == (None,) * 4
     assert shown["safety"]["connected"] is False
     assert shown["safety"]["age_ms"] == 4_000
 
 
 def test_a_box_that_heard_nothing_yet_has_a_status(life: Life) -> None:
-    assert status(ChargePoint(life.clock, RATINGS, None, StartupState()))["safety"] == {
-        "connected": False,
-        "age_ms": None,
-    }
+    assert told(ChargePoint(life.clock, RATINGS, None, StartupState()))["safety"] == to_plain(
+        Safety(connected=False, age_ms=None)
+    )
 
 
 def test_a_reason_with_an_end_counts_down(life: Life) -> None:
     until_ns = life.clock.now_ns + 7 * SECOND
     life.box.on_snapshot(replace(life.safety.snapshot(), reason=Reason.MINIMUM_OFF_TIME, reason_until_ns=until_ns))
-    assert status(life.box)["reason"]["in_s"] == 7
+    assert told(life.box)["reason"]["in_s"] == 7
 
 
 def test_every_reason_and_every_limit_has_its_words() -> None:

@@ -14,8 +14,11 @@ import pytest
 
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
-from evse_pi.api.server import ControlRequest as Asked
-from evse_pi.api.server import Refusal
+from evse_pi.api.codec import to_plain
+from evse_pi.api.protocol import Caller, Nothing, Service, request_line
+from evse_pi.api.refusal import Allowed, AtFault, Refusal
+from evse_pi.api.server import answered
+from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.startup_state import StartupState
@@ -139,7 +142,12 @@ class Running:
         self.link.deliver(replace(self.safety.snapshot(), at_ns=self.clock.monotonic_ns()))
 
     async def ask(self, command: str, *, installer: bool = True, **fields: Any) -> Any:
-        return await self.commands.answers[command](Asked({"command": command, **fields}, installer))
+        call = Service(*self.commands.offers).understand(request_line(command, fields), Caller(1000, installer))
+        return to_plain(await answered(call))
+
+
+def warnings(status: Any) -> list[str]:
+    return [notice["text"] for notice in status["notices"]]
 
 
 class OneReading:
@@ -269,12 +277,18 @@ async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(
 @virtual_time
 async def test_a_current_that_cannot_be_is_refused_by_name_and_changes_nothing(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
-        for bad in (5_999, 32_001, "16A", 16.0, True, -1):
-            with pytest.raises(Refusal, match=r"limit_ma: .* a whole number from 6000 to 32000"):
+        for bad in (5_999, 32_001, -1):
+            with pytest.raises(Refusal, match=r"limit_ma: .* a whole number from 6000 to 32000 mA") as refused:
                 await running.ask("set", limit_ma=bad)
+            assert refused.value.at == AtFault("limit_ma", bad, Allowed(6_000, 32_000, "mA"))
+        for wrong in ("16A", 16.0, True):
+            with pytest.raises(
+                Refusal, match=rf"limit_ma: {wrong!r} is not allowed; a whole number, or one of KEEP, or null"
+            ):
+                await running.ask("set", limit_ma=wrong)
         with pytest.raises(Refusal, match="permitted: 1 is not allowed; true or false"):
             await running.ask("set", permitted=1)
-        with pytest.raises(Refusal, match="current_ma: unknown field; allowed are limit_ma, permitted"):
+        with pytest.raises(Refusal, match="current_ma: unknown field; allowed are permitted, limit_ma"):
             await running.ask("set", current_ma=16_000)
         assert running.box.owner.limit_ma is None
 
@@ -291,7 +305,7 @@ async def test_an_order_is_answered_when_the_safety_process_has_heard_it(tmp_pat
         talking = asyncio.create_task(answering(running))
         assert await running.ask("selftest") == {"ordered": True}
         assert running.link.last.request == Request.SELF_TEST
-        await running.ask("clear", role="installer")
+        await running.ask("clear", role="INSTALLER")
         assert running.link.last.request == Request.CLEAR_USER | Request.CLEAR_INSTALLER
         await running.ask("wake")
         assert running.link.last.request == Request.RESTART_WAKE_UP
@@ -302,14 +316,14 @@ async def test_an_order_is_answered_when_the_safety_process_has_heard_it(tmp_pat
 async def test_the_proof_of_an_installers_clear_goes_with_that_order_alone(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         talking = asyncio.create_task(answering(running))
-        await running.ask("clear", role="installer", clearance={"at_ns": 5, "digest": 6})
+        await running.ask("clear", role="INSTALLER", clearance={"at_ns": 5, "digest": 6})
         proof = struct.pack("<qQ", 5, 6)
         assert running.link.raw[-1].endswith(proof)
         await running.ask("wake")
         assert not running.link.raw[-1].endswith(proof)
         for wrong in ({"at_ns": 5}, {"at_ns": 5, "digest": "6"}, {"at_ns": -1, "digest": 6}, [], "proof"):
-            with pytest.raises(Refusal, match="clearance: "):
-                await running.ask("clear", role="installer", clearance=wrong)
+            with pytest.raises(Refusal, match="clearance"):
+                await running.ask("clear", role="INSTALLER", clearance=wrong)
         talking.cancel()
 
 
@@ -347,10 +361,10 @@ async def test_an_order_that_nobody_hears_is_withdrawn_and_said(tmp_path: Path) 
 async def test_only_the_installer_may_act_as_one(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         with pytest.raises(Refusal, match="only root"):
-            await running.ask("clear", role="installer", installer=False)
+            await running.ask("clear", role="INSTALLER", installer=False)
         with pytest.raises(Refusal, match="only root"):
             await running.ask("reload", installer=False)
-        with pytest.raises(Refusal, match="role: 'boss' is not allowed; user or installer"):
+        with pytest.raises(Refusal, match="role: 'boss' is not allowed; one of USER, INSTALLER"):
             await running.ask("clear", role="boss")
 
 
@@ -362,7 +376,7 @@ async def test_without_a_matter_device_the_true_reason_is_told(tmp_path: Path) -
         await running.node.run_matter_device(None, Equipment())
         with pytest.raises(Refusal, match="no Matter device: it was started with --no-matter"):
             await running.ask("commission")
-        assert not any("Matter" in text for text in running.node.extras()["warnings"])
+        assert not any("Matter" in text for text in (notice.text for notice in running.node.surroundings().notices))
 
 
 @virtual_time
@@ -380,9 +394,11 @@ async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missin
         await asyncio.sleep(0)
         with pytest.raises(Refusal, match="no Matter device: ImportError: the package it takes is not there"):
             await running.ask("commission")
-        told = running.node.extras()
-        assert "Matter does not run: ImportError: the package it takes is not there" in told["warnings"]
-        assert (told["matter"], told["matter_absence"]) == (None, "ImportError: the package it takes is not there")
+        told = running.node.surroundings()
+        assert "Matter does not run: ImportError: the package it takes is not there" in [
+            each.text for each in told.notices
+        ]
+        assert (told.matter, told.matter_absence) == (None, "ImportError: the package it takes is not there")
 
 
 @virtual_time
@@ -397,7 +413,7 @@ async def test_a_new_installation_is_read_and_the_safety_process_told(tmp_path: 
         assert running.box.installation == lower
         running.paths.installation.write_text("phases = 9")
         running.node.reload()
-        assert any("installation.toml" in warning for warning in (await running.ask("status"))["warnings"])
+        assert any("installation.toml" in warning for warning in warnings(await running.ask("status")))
 
 
 @virtual_time
@@ -427,10 +443,10 @@ async def test_what_was_written_before_the_clock_was_known_is_dated_by_an_admini
         running.speak()
         await asyncio.sleep(600)
         assert (await running.ask("transitions"))[0]["unix_s"] is None
-        assert "not known" in (await running.ask("status"))["warnings"][0]
+        assert "not known" in warnings(await running.ask("status"))[0]
         running.node.charger.tell_time(UNIX_S * 1_000_000)
         await asyncio.sleep(2)
-        assert (await running.ask("status"))["warnings"] == []
+        assert warnings(await running.ask("status")) == []
         begun_s = running.clock.unix_s() - 602  # type: ignore[operator]
         for command, name in (("transitions", "unix_s"), ("sessions", "started_unix_s")):
             assert (await running.ask(command))[0][name] == pytest.approx(begun_s, abs=2)
@@ -439,11 +455,11 @@ async def test_what_was_written_before_the_clock_was_known_is_dated_by_an_admini
 @virtual_time
 async def test_a_watcher_hears_of_a_change_at_once_and_of_a_second_that_passed(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
-        lines = running.commands.streams["watch"](Asked({"command": "watch"}, False))
+        lines = Service(*running.commands.offers).offers[WATCH.name].answer(Nothing(), Caller(1000, False))
         loop = asyncio.get_running_loop()
-        assert (await anext(lines))["pilot"] is None
+        assert (await anext(lines)).pilot is None
         running.speak()
-        assert (await anext(lines))["pilot"]["state"] == "A"
+        assert to_plain((await anext(lines)).pilot)["state"] == "A"
         begun = loop.time()
         await anext(lines)
         assert loop.time() - begun <= 1.0
@@ -460,14 +476,14 @@ async def test_a_full_disk_is_a_warning_and_the_box_goes_on(tmp_path: Path) -> N
             running.speak()
             await asyncio.sleep(30)
         shown = await running.ask("status")
-        assert any("cannot be stored" in warning and "full" in warning for warning in shown["warnings"])
+        assert any("cannot be stored" in warning and "full" in warning for warning in warnings(shown))
         assert (await running.ask("stop"))["stored"] is False
         await asyncio.sleep(0.01)
         assert not running.link.last.permitted
         assert len(await running.ask("sessions", limit=100)) == 40
         await running.storage.call(connection.execute, "PRAGMA max_page_count = 1000000")
         await asyncio.sleep(60)
-        assert (await running.ask("status"))["warnings"] == []
+        assert warnings(await running.ask("status")) == []
 
 
 def _no_more_pages(connection: Any) -> None:

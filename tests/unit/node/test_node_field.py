@@ -66,7 +66,7 @@ def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_anew()
     clock.now_ns = SECOND
     assert not device.poll(clock)
     assert (device.newest.value, device.newest.at_ns) == (41, 0)
-    assert device.state(2 * SECOND) == {
+    assert device.state(2 * SECOND)._asdict() == {
         "device": "meter", "bus": "/dev/ttyUSB0", "trouble": "no answer", "errors": 1, "age_ms": 2000,
     }  # fmt: skip
     assert device.poll(clock)
@@ -132,7 +132,7 @@ def test_a_bus_that_hangs_holds_up_no_other_bus_and_nobody_who_asks() -> None:
     assert device.meter is None
     assert device.hottest().centi_celsius == 25_00
     (state, _) = device.state(6 * SECOND)
-    assert state["trouble"] == "no answer for 6 s"
+    assert state.trouble == "no answer for 6 s"
     device.end(patience_s=0.01)
     hanging.let_go.set()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.matter import Window
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
@@ -84,24 +85,24 @@ async def test_codes_are_made_once_and_kept_unless_told_otherwise(tmp_path: Path
         first.codes()
     await end(await come_up(first))
     codes = first.codes()
-    assert 1 <= codes["passcode"] <= 99_999_998
+    assert 1 <= codes.passcode <= 99_999_998
     second = device(tmp_path)
     await end(await come_up(second))
     assert second.codes() == codes
     third = device(tmp_path, passcode=20202021, discriminator=3840)
     await end(await come_up(third))
-    assert third.codes() == {**third.codes(), "passcode": 20202021, "discriminator": 3840}
-    assert third.codes()["manual"] == "34970112332"
+    assert (third.codes().passcode, third.codes().discriminator) == (20202021, 3840)
+    assert third.codes().manual == "34970112332"
 
 
 async def test_a_fresh_device_is_open_and_governs_nothing(tmp_path: Path) -> None:
     one = device(tmp_path)
     task = await come_up(one)
     told = one.describe()
-    assert (told["running"], told["commissioned"], told["window"], told["test_credentials"]) == (
+    assert (told.running, told.commissioned, told.window, told.test_credentials) == (
         True,
         False,
-        "basic",
+        Window.BASIC,
         True,
     )
     assert not one.commissioned

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.server import Refusal
+from evse_pi.api.protocol import Caller, Command, Offer, Service
+from evse_pi.api.refusal import Refusal
+from evse_pi.api.session import Page
+from evse_pi.api.status import WebPage
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
 from evse_pi.node.commands import ChangeNotifier
 from evse_pi.node.matter_options import OptionError
 from evse_pi.node.web import BoxAnswers, OwnPin, PinChecker, PinService, WebServer
 from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
-from evse_pi.web.answers import Refused
 from evse_pi.web.http_server import listen
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.api.server import ControlRequest
 
 PIN = "480213"
 
@@ -39,7 +40,7 @@ def installer(tmp_path: Path, clock: HandClock) -> PinChecker:
 
 
 async def refused(installer: PinChecker, pin: str) -> str:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(Refusal) as refusal:
         await installer.check(pin, "a phone")
     return str(refusal.value)
 
@@ -61,7 +62,7 @@ async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandCloc
 
     async def never(pin: str, _who: str) -> None:
         asked.append(pin)
-        raise Refused("the PIN is wrong")
+        raise Refusal("the PIN is wrong")
 
     installer = PinChecker(never, clock)
     for _ in range(50):
@@ -86,7 +87,7 @@ async def test_pins_are_compared_one_at_a_time(clock: HandClock) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b'{"ok": true, "result": {}}\n', None),
+        (b'{"ok": true, "result": {"right": "PIN"}}\n', None),
         (b'{"ok": false, "error": "the PIN is wrong"}\n', "wrong"),
         (b"", "cannot"),
     ],
@@ -104,30 +105,31 @@ async def test_an_installed_box_has_its_service_compare(tmp_path: Path, answer: 
         if words is None:
             await service(PIN, "a phone")
         else:
-            with pytest.raises(Refused, match=words):
+            with pytest.raises(Refusal, match=words):
                 await service(PIN, "a phone")
-    assert heard == [{"name": "a phone", "pin": PIN}]
-    with pytest.raises(Refused, match="cannot be checked"):
+    assert heard == [{"command": "check_pin", "name": "a phone", "pin": PIN}]
+    with pytest.raises(Refusal, match="cannot be checked"):
         await PinService(tmp_path / "nobody")(PIN, "a phone")
 
 
 async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: HandClock) -> None:
-    async def tell(request: ControlRequest) -> Any:
-        if request.fields.get("limit"):
+    async def tell(request: Page, caller: Caller) -> tuple[bool, Page]:
+        if request.limit > 50:
             raise Refusal("limit: too much")
-        return [request.installer, dict(request.fields)]
+        return caller.installer, request
 
-    answers = BoxAnswers({"tell": tell}, ChangeNotifier(), tmp_path, clock)
-    assert await answers.ask("tell", before=1) == [False, {"command": "tell", "before": 1}]
-    with pytest.raises(Refused, match="too much"):
-        await answers.ask("tell", limit=1)
-    assert (answers.knows("tell"), answers.knows("start"), answers.pin_set) == (True, False, False)
+    command: Command[Page, tuple[bool, Page]] = Command("tell", Page, Any, "")
+    answers = BoxAnswers(Service(Offer(command, tell)), ChangeNotifier(), tmp_path, clock)
+    assert await answers.ask(command, Page(before=1)) == (False, Page(before=1))
+    with pytest.raises(Refusal, match="too much"):
+        await answers.ask(command, Page(100))
+    assert answers.pin_set is False
 
 
 async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: HandClock) -> None:
     with listen("127.0.0.1", 0) as first:
         port = int(first.getsockname()[1])
-        answers = BoxAnswers({}, ChangeNotifier(), tmp_path, clock)
+        answers = BoxAnswers(Service(), ChangeNotifier(), tmp_path, clock)
         server = WebServer(WebOptions(port, "127.0.0.1"), answers, retry_s=0.02)
         task = asyncio.create_task(server.run())
         while server.trouble is None:  # noqa: ASYNC110 (it rings no bell)
@@ -136,7 +138,7 @@ async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, 
         assert "in use" in server.trouble
     while not server.serving:  # noqa: ASYNC110 (it rings no bell)
         await asyncio.sleep(0.01)
-    assert server.describe() == {"serving": True, "address": f"http://127.0.0.1:{port}/", "trouble": None}
+    assert server.describe() == WebPage(serving=True, address=f"http://127.0.0.1:{port}/", trouble=None)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -2,48 +2,73 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from evse_pi.api.server import MAX_CONNECTIONS, MAX_LINE_BYTES, ControlRequest, ControlServer, Refusal
+from evse_pi.api.admission import owners_and_installer
+from evse_pi.api.protocol import MAX_REQUEST_BYTES, Caller, Command, Offer, Peer, Service
+from evse_pi.api.refusal import Allowed, Refusal
+from evse_pi.api.refusal import refuse as refuse_value
+from evse_pi.api.server import MAX_CONNECTIONS, Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 
-async def echo(request: ControlRequest) -> Any:
-    return request.only("text").get("text")
+class Echo(NamedTuple):
+    text: str | int | None = None
 
 
-async def refuse(request: ControlRequest) -> Any:
-    raise Refusal("text: 3 is not allowed; 1 or 2")
+class Unit(NamedTuple):
+    """Nothing is asked."""
 
 
-async def fail(request: ControlRequest) -> Any:
+async def echo(request: Echo, caller: Caller) -> Any:
+    return request.text
+
+
+async def refuse(request: Unit, caller: Caller) -> Any:
+    raise refuse_value("text", 3, Allowed(words=("1", "2")))
+
+
+async def fail(request: Unit, caller: Caller) -> Any:
     raise ZeroDivisionError("oops")
 
 
-async def count(request: ControlRequest) -> AsyncIterator[Any]:
-    request.only()
+async def count(request: Unit, caller: Caller) -> AsyncIterator[Any]:
     for number in range(3):
         yield number
     await asyncio.Event().wait()
 
 
-async def flood(request: ControlRequest) -> AsyncIterator[Any]:
+async def flood(request: Unit, caller: Caller) -> AsyncIterator[Any]:
     while True:
         yield "x" * 10_000
+
+
+def offered(name: str, request: Any, answer: Any, **more: bool) -> Offer:
+    return Offer(Command(name, request, Any, "", **more), answer)
+
+
+SERVICE = Service(
+    offered("echo", Echo, echo),
+    offered("refuse", Unit, refuse),
+    offered("fail", Unit, fail),
+    offered("secret", Unit, echo, installer=True),
+    offered("count", Unit, count, streams=True),
+    offered("flood", Unit, flood, streams=True),
+)
 
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Path]:
     path = folder / "control.sock"
-    answers = {"echo": echo, "refuse": refuse, "fail": fail}
-    server = ControlServer(path, answers, {"count": count, "flood": flood})
+    server = Server(path, SERVICE)
     await server.start()
     try:
         yield path
@@ -92,7 +117,8 @@ async def test_requests_of_one_connection_are_answered_one_after_the_other(tmp_p
         (b"{}", "must be an object"),
         (b'{"command": "dance"}', "command: 'dance' is unknown; one of count, echo"),
         (b'{"command": "echo", "txt": 1}', "txt: unknown field; allowed are text"),
-        (b'{"command": "refuse"}', "text: 3 is not allowed; 1 or 2"),
+        (b'{"command": "refuse"}', "text: 3 is not allowed; one of 1, 2"),
+        (b'{"command": "echo", "text": true}', "text: True is not allowed; a text, or a whole number, or null"),
         (b'{"command": "fail"}', "fail: ZeroDivisionError: oops"),
         (b'{"command": "count", "x": 1}', "x: unknown field; allowed are none"),
     ],
@@ -114,7 +140,7 @@ async def test_a_bad_request_is_refused_by_name_and_the_box_goes_on(
 async def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
         client = await Client.connected(path)
-        client.writer.write(b"x" * (MAX_LINE_BYTES + 1))
+        client.writer.write(b"x" * (MAX_REQUEST_BYTES + 1))
         assert "at most" in (await client.line())["error"]
         assert await client.line() is None
         await client.close()
@@ -163,19 +189,49 @@ async def test_the_socket_is_for_the_group_and_takes_the_place_of_a_stale_one(tm
         assert mode & 0o777 == 0o660
 
 
-async def test_the_user_of_the_process_counts_as_installer(tmp_path: Path) -> None:
+async def test_the_user_of_the_process_counts_as_installer_and_admission_says_otherwise(tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    async def who(request: ControlRequest) -> Any:
-        seen.append(request.installer)
+    async def who(request: Unit, caller: Caller) -> None:
+        seen.append(caller.installer)
 
-    server = ControlServer(tmp_path / "control.sock", {"who": who}, {})
+    def strangers(peer: Peer) -> Caller:
+        if peer.uid != os.geteuid():
+            raise Refusal("not you")
+        return Caller(peer.uid, installer=False)
+
+    def nobody(peer: Peer) -> Caller:
+        raise Refusal(f"uid {peer.uid}: not let in")
+
+    service = Service(offered("who", Unit, who), offered("secret", Unit, who, installer=True))
+    for admission in (owners_and_installer, strangers):
+        server = Server(tmp_path / "control.sock", service, admission)
+        await server.start()
+        client = await Client.connected(tmp_path / "control.sock")
+        assert (await client.ask({"command": "who"}))["ok"]
+        answer = await client.ask({"command": "secret"})
+        assert answer["ok"] is (admission is owners_and_installer)
+        assert answer["ok"] or "only root" in answer["error"]
+        await client.close()
+        await server.stop()
+    assert seen == [True, True, False]
+    server = Server(tmp_path / "control.sock", service, nobody)
     await server.start()
     client = await Client.connected(tmp_path / "control.sock")
-    await client.ask({"command": "who"})
+    assert "not let in" in (await client.line())["error"]
+    assert await client.line() is None
     await client.close()
     await server.stop()
-    assert seen == [True]
+
+
+async def test_a_refusal_names_the_field_its_value_and_what_is_allowed(tmp_path: Path) -> None:
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        answer = await client.ask({"command": "refuse"})
+        assert answer["at"] == {
+            "field": "text", "value": 3, "allowed": {"lowest": None, "highest": None, "unit": "", "words": ["1", "2"]}
+        }  # fmt: skip
+        await client.close()
 
 
 async def test_stopping_cuts_a_stream(tmp_path: Path) -> None:

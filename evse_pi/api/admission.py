@@ -1,0 +1,27 @@
+"""Who may connect, and as what: a server asks this once a connection."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import TypeAlias
+
+from evse_pi.api.protocol import Caller, Peer
+
+Admission: TypeAlias = Callable[[Peer], Caller]
+"""Returns who asks. Raises: Refusal when this process may not."""
+
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid. Source: unix(7), SO_PEERCRED
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return the process at the other end, as the kernel knows it. Raises: OSError."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return Peer(*_CREDENTIALS.unpack(found))
+
+
+def owners_and_installer(peer: Peer) -> Caller:
+    """Let in whoever the socket's mode lets in; root, and the user the service runs as, are installers."""
+    return Caller(peer.uid, installer=peer.uid in (0, os.geteuid()))
