@@ -66,11 +66,11 @@ class Offer:
         return self.changed_ns + RAISE_SPACING_NS
 
     def advance(self, now_ns: int, limit_ma: Milliamps) -> Offer:
-        """Return the offer under `limit_ma`, 0 to signal none: lower at once, higher after 5 s.
+        """Return the offer under `limit_ma`: lower at once, higher after 5 s, none below what can be signalled.
 
         Hazard: H-04 overload of the circuit.
         """
-        duty = duty_for(limit_ma) if limit_ma else _NO_DUTY
+        duty = duty_for(limit_ma) if limit_ma >= MIN_OFFER_MA else _NO_DUTY
         offered = current_for(duty)
         promises = self.promises
         if promises and promises[0][0] <= now_ns:

@@ -35,7 +35,7 @@ from evse_pi.core.wakeup import Waking
 from hal.units import MILLISECOND, SECOND, DutyPpm, Milliamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine_settings import MachineSettings
@@ -66,6 +66,7 @@ class Condition(Enum):
     FAULT = "a fault that opens is active"
     TEST_OVER = "the self-test has passed or failed"
     TEST_DUE = "a self-test is wanted, and the line is not shorted"
+    RELEASED = "the vehicle does not ask for power, and charging is not allowed"
     LET_GO = "the vehicle does not ask for power"
     GONE = "no vehicle is seen"
     REFUSED = "charging is not allowed"
@@ -100,6 +101,7 @@ TRANSITIONS: dict[Phase, tuple[tuple[Condition, Phase], ...]] = {
     Phase.CHARGING: (
         (Condition.FAULT, Phase.FAULTED),
         (Condition.GONE, Phase.STANDBY),
+        (Condition.RELEASED, Phase.STANDBY),
         (Condition.LET_GO, Phase.OFFERING),
         (Condition.REFUSED, Phase.STOPPING),
     ),
@@ -203,13 +205,14 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
 
 
 def _next_phase(state: MachineState, settings: MachineSettings, now_ns: int, *, refused: bool) -> Phase:
-    """Return the phase that the table names for what is the case, the present one if no row applies."""
+    """Return the phase that the table names for what is the case."""
     watch = state.watch
     asking, connected = watch.pilot.asking(now_ns), watch.pilot.connected
     holds = {
         Condition.FAULT: state.book.opening,
         Condition.TEST_OVER: not watch.tests.running,
         Condition.TEST_DUE: watch.tests.due(now_ns) and watch.pilot.state is not PilotState.E,
+        Condition.RELEASED: refused and not asking,
         Condition.LET_GO: not asking,
         Condition.GONE: not connected,
         Condition.REFUSED: refused,
@@ -220,10 +223,15 @@ def _next_phase(state: MachineState, settings: MachineSettings, now_ns: int, *, 
         Condition.F_OVER: now_ns - state.since_ns >= settings.state_f_ns,
         Condition.GRACE_OVER: now_ns - state.since_ns >= STOP_GRACE_NS,
     }
-    for condition, phase in TRANSITIONS[state.phase]:
-        if holds[condition]:
-            return phase
-    return state.phase
+    return phase_after(state.phase, {condition for condition, is_so in holds.items() if is_so})
+
+
+def phase_after(phase: Phase, holding: Container[Condition]) -> Phase:
+    """Return the phase that follows when the conditions `holding` hold, `phase` itself if no row of it applies."""
+    for condition, following in TRANSITIONS[phase]:
+        if condition in holding:
+            return following
+    return phase
 
 
 def _closable(state: MachineState, settings: MachineSettings, now_ns: int) -> bool:
@@ -321,8 +329,8 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
 
 
 def _generator(phase: Phase, watch: Monitors, offer: Offer, waking: Waking) -> PilotOutput:
-    """Return what the generator does in `phase`."""
-    if phase in _OFFERING_PHASES:
+    """Return what the generator does in `phase`; it oscillates only to offer a current."""
+    if phase in _OFFERING_PHASES and offer.offered_ma:
         return PilotOutput(PilotMode.PWM, offer.duty_ppm)
     if phase is Phase.TESTING:
         return _LOW if watch.tests.mode is PilotMode.LOW else _HIGH
