@@ -60,6 +60,11 @@ _BY_ERRNO: dict[int, type[HalError]] = {
 }
 
 
+def kind_of(error: OSError, otherwise: type[HalError] = BadReading) -> type[HalError]:
+    """Return the HalError that the errno of `error` stands for, `otherwise` for one that says nothing special."""
+    return _BY_ERRNO.get(error.errno or 0, otherwise)
+
+
 @contextmanager
 def naming(device: str) -> Iterator[None]:
     """Turn an OSError of the block into the HalError of its errno, with `device` in front.
@@ -71,5 +76,4 @@ def naming(device: str) -> Iterator[None]:
     except HalError:
         raise
     except OSError as error:
-        kind = _BY_ERRNO.get(error.errno or 0, BadReading)
-        raise kind(f"{device}: {error.strerror or error}") from error
+        raise kind_of(error)(f"{device}: {error.strerror or error}") from error

@@ -1,33 +1,15 @@
-"""GPIO lines over gpiozero with the lgpio factory, named explicitly: no other factory can slip in.
-
-Two traps of lgpio 0.2.2 end here. Its import makes a FIFO in the working directory and dies when it cannot; and with
-LG_WD set it changes the working directory of the whole process. So it is imported inside a private directory that is
-gone again afterwards, and the working directory is put back.
-"""
+"""GPIO lines over gpiozero with the factory of `hal.gpiod_pins`, named explicitly: no other factory can slip in."""
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hal.errors import DeviceBusy, DeviceNotFound, DevicePermission, HalError, naming
+from hal.errors import DeviceNotFound, HalError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-LGPIO_ERRORS: tuple[tuple[str, type[HalError]], ...] = (
-    ("GPIO busy", DeviceBusy),
-    ("can not open gpiochip", DeviceNotFound),
-    ("bad GPIO number", DeviceNotFound),
-    ("no permission", DevicePermission),
-    ("unable to locate Pi revision", DeviceNotFound),
-)
-"""lgpio and gpiozero tell their errors apart only by text. Source: lgpio 0.2.2, lgErr.c; gpiozero 2.0.1, local.py."""
 
 
 class Pull(Enum):
@@ -65,7 +47,7 @@ class OutputLine:
 
 
 class SquareWaveLine:
-    """One output that oscillates at `frequency_hz` while it is set; lgpio makes the edges in its own C thread."""
+    """One output that oscillates at `frequency_hz` while it is set; a thread makes the edges."""
 
     def __init__(self, gpio: Gpio, pin: int, name: str, frequency_hz: int) -> None:
         self._gpio = gpio
@@ -115,7 +97,7 @@ class InputLine:
             raise self._gpio.translate(self._name, error) from error
 
     def watch(self, callback: Callable[[], None]) -> None:
-        """Call `callback` in lgpio's thread on every change to active, about 1 ms after the edge."""
+        """Call `callback` in a thread of the line's own on every change to active, about 0.2 ms after the edge."""
         with self._gpio.translating(self._name):
             if self._vendor_active_high is self._active_high:
                 self._device.when_activated = callback
@@ -131,23 +113,21 @@ class InputLine:
 class Gpio:
     """The lines of one gpiochip, for one process; open it after the last fork.
 
-    `factory` replaces lgpio in tests. `scratch` is a writable directory, the system's own for temporary files when
-    None; nothing stays in it.
+    `chip` is a number in place of the header's own chip, `factory` other pins, for tests.
     """
 
-    def __init__(self, chip: int | None = None, *, scratch: Path | None = None, factory: Any = None) -> None:
-        from gpiozero.exc import GPIOZeroError
+    def __init__(self, chip: int | None = None, *, factory: Any = None) -> None:
+        from gpiozero.exc import GPIOZeroError, PinUnknownPi
 
         # gpiozero answers a call on a closed line with AttributeError.
+        self.vendor_errors: tuple[type[Exception], ...] = (GPIOZeroError, OSError, AttributeError)
+        self._no_pi = PinUnknownPi
         if factory is None:
-            lgpio = _import_lgpio(scratch)
-            self.vendor_errors: tuple[type[Exception], ...] = (GPIOZeroError, lgpio.error, OSError, AttributeError)
-            with self.translating("gpiochip"):
-                from gpiozero.pins.lgpio import LGPIOFactory
+            from hal.gpiod_pins import VENDOR_ERRORS, GpiodFactory
 
-                factory = LGPIOFactory(chip)
-        else:
-            self.vendor_errors = (GPIOZeroError, OSError, AttributeError)
+            self.vendor_errors += VENDOR_ERRORS
+            with self.translating("gpiochip"):
+                factory = GpiodFactory(chip)
         self.factory: Any = factory
 
     def output(self, pin: int, name: str, *, active_high: bool = True) -> OutputLine:
@@ -169,11 +149,11 @@ class Gpio:
 
     def translate(self, device: str, error: Exception) -> HalError:
         """Return the HalError that a vendor's `error` stands for."""
-        text = str(getattr(error, "value", error))
-        for part, kind in LGPIO_ERRORS:
-            if part in text:
-                return kind(f"{device}: {text}")
-        return HalError(f"{device}: {type(error).__name__}: {text}")
+        if isinstance(error, self._no_pi):
+            return DeviceNotFound(f"{device}: {error}")
+        if isinstance(error, OSError):
+            return kind_of(error, HalError)(f"{device}: {error.strerror or error}")
+        return HalError(f"{device}: {type(error).__name__}: {error}")
 
     @contextmanager
     def translating(self, device: str) -> Iterator[None]:
@@ -184,27 +164,3 @@ class Gpio:
             raise
         except self.vendor_errors as error:
             raise self.translate(device, error) from error
-
-
-def _import_lgpio(scratch: Path | None) -> Any:
-    """Return the module lgpio. Raises: HalError when its FIFO cannot be made, or it is the empty wheel of 0.0.0.2."""
-    if "lgpio" in sys.modules:
-        return sys.modules["lgpio"]
-    here = Path.cwd()
-    previous = os.environ.get("LG_WD")
-    with (
-        naming("lgpio's notification FIFO"),
-        tempfile.TemporaryDirectory(prefix="evse-pi-gpio-", dir=scratch) as private,
-    ):
-        os.environ["LG_WD"] = private
-        try:
-            import lgpio
-        finally:
-            os.chdir(here)
-            if previous is None:
-                del os.environ["LG_WD"]
-            else:
-                os.environ["LG_WD"] = previous
-    if not hasattr(lgpio, "gpiochip_open"):
-        raise HalError(f"{lgpio.__file__} is an empty module; install Debian's python3-lgpio in its place")
-    return lgpio

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PRIORITY = 50  # above every ordinary task and below the kernel's own threads
-THREAD_STACK = 256 * 1024  # of lgpio's threads; the default of 8 MiB each would be locked whole
+THREAD_STACK = 256 * 1024  # of the threads that wait for edges; the default of 8 MiB each would be locked whole
 _LOCK_WHEN_TOUCHED = 1 | 2 | 4  # MCL_CURRENT, _FUTURE, _ONFAULT: the self-test touches what a tick needs
 _PTHREAD_ATTR_SIZE = 128  # 56 bytes on x86-64, 64 on aarch64
 

@@ -98,7 +98,7 @@ class SimulatorProcess:
             stdout=subprocess.PIPE,
             env=dict(inherited),
             text=True,
-            process_group=0,  # Ctrl-C is for those who stop it last: without it lgpio's threads spin
+            process_group=0,  # Ctrl-C is for those who stop it last
         )
         said = self.process.stdout.readline().split() if self.process.stdout else []
         if not said or said[0] != READY:

@@ -58,5 +58,4 @@ def environment(library: Path, folder: Path, nodes: tuple[str, ...], inherited: 
         "EVSE_SIM_ROOT": str(folder / DEVICE_TREE),
         "EVSE_SIM_NODES": ":".join(nodes),
         "EVSE_SIM_REDIRECT": ":".join(redirected),
-        "LG_WD": str(folder),  # lgpio makes a FIFO in its working folder when it is imported
     }

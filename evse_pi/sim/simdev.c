@@ -31,12 +31,15 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TRACKED 1024          /* descriptors that can be nodes; higher ones are refused with EMFILE */
 #define LARGEST 65536         /* bytes of one request or answer */
+#define GPIOCHIP "/dev/gpiochip"
+#define GPIO_MAJOR 254        /* as in devices/tree.py */
 #define WORTH_SLEEPING 100000 /* ns; a shorter transfer ends while its request is on the way */
 
 enum operation { OPEN = 1, IOCTL = 2, READ = 3, WRITE = 4, SPI = 5, RELEASE = 6 };
@@ -195,7 +198,7 @@ int __open_2(const char *path, int flags) { return open(path, flags); }
 int __open64_2(const char *path, int flags) { return open64(path, flags); }
 
 /* The end of file would tell the simulator of the close, but not while another thread polls the line: poll holds the
- * file, and lgpio claims a line again at once. A forked child that closes its copy releases nothing. */
+ * file, and libraries claim a line again at once. A forked child that closes its copy releases nothing. */
 int close(int fd) {
     struct node *node = node_of(fd);
     if (node) {
@@ -216,10 +219,42 @@ int close(int fd) {
 #define PATH_CALL(type, name, declared, types, call) \
     type name(declared) { NEXT(type, #name, types); char room[PATH_MAX]; return next(call); }
 
-PATH_CALL(int, stat, ARGS(const char *path, struct stat *s), ARGS(const char *, struct stat *), ARGS(redirected(path, room), s))
-PATH_CALL(int, lstat, ARGS(const char *path, struct stat *s), ARGS(const char *, struct stat *), ARGS(redirected(path, room), s))
-PATH_CALL(int, stat64, ARGS(const char *path, struct stat64 *s), ARGS(const char *, struct stat64 *), ARGS(redirected(path, room), s))
-PATH_CALL(int, lstat64, ARGS(const char *path, struct stat64 *s), ARGS(const char *, struct stat64 *), ARGS(redirected(path, room), s))
+/* libgpiod takes a path for a GPIO chip when it is a character device whose subsystem is gpio. */
+static int is_gpiochip(const char *path) {
+    return path && !strncmp(path, GPIOCHIP, sizeof GPIOCHIP - 1) && has_prefix("EVSE_SIM_NODES", path);
+}
+#define STAT_CALL(name, declared, types, call) \
+    int name(declared) { \
+        NEXT(int, #name, types); \
+        char room[PATH_MAX]; \
+        int result = next(call); \
+        if (result == 0 && is_gpiochip(path)) { \
+            s->st_mode = S_IFCHR | (s->st_mode & 07777); \
+            s->st_rdev = makedev(GPIO_MAJOR, (unsigned)atoi(path + sizeof GPIOCHIP - 1)); \
+        } \
+        return result; \
+    }
+
+static char *without_root(char *resolved) {
+    char root[PATH_MAX];
+    NEXT(char *, "realpath", const char *, char *);
+    if (!resolved || !getenv("EVSE_SIM_ROOT") || !next(getenv("EVSE_SIM_ROOT"), root)) return resolved;
+    size_t length = strlen(root);
+    if (!strncmp(resolved, root, length) && resolved[length] == '/') memmove(resolved, resolved + length, strlen(resolved + length) + 1);
+    return resolved;
+}
+char *realpath(const char *path, char *out) {
+    NEXT(char *, "realpath", const char *, char *);
+    char room[PATH_MAX];
+    const char *target = redirected(path, room);
+    return target == path ? next(path, out) : without_root(next(target, out));
+}
+char *__realpath_chk(const char *path, char *out, size_t size) { (void)size; return realpath(path, out); }
+
+STAT_CALL(stat, ARGS(const char *path, struct stat *s), ARGS(const char *, struct stat *), ARGS(redirected(path, room), s))
+STAT_CALL(lstat, ARGS(const char *path, struct stat *s), ARGS(const char *, struct stat *), ARGS(redirected(path, room), s))
+STAT_CALL(stat64, ARGS(const char *path, struct stat64 *s), ARGS(const char *, struct stat64 *), ARGS(redirected(path, room), s))
+STAT_CALL(lstat64, ARGS(const char *path, struct stat64 *s), ARGS(const char *, struct stat64 *), ARGS(redirected(path, room), s))
 PATH_CALL(int, fstatat, ARGS(int at, const char *path, struct stat *s, int f), ARGS(int, const char *, struct stat *, int), ARGS(at, redirected(path, room), s, f))
 PATH_CALL(int, fstatat64, ARGS(int at, const char *path, struct stat64 *s, int f), ARGS(int, const char *, struct stat64 *, int), ARGS(at, redirected(path, room), s, f))
 PATH_CALL(int, statx, ARGS(int at, const char *path, int f, unsigned m, struct statx *s), ARGS(int, const char *, int, unsigned, struct statx *), ARGS(at, redirected(path, room), f, m, s))
@@ -231,10 +266,10 @@ PATH_CALL(DIR *, opendir, ARGS(const char *path), ARGS(const char *), ARGS(redir
 PATH_CALL(FILE *, fopen, ARGS(const char *path, const char *m), ARGS(const char *, const char *), ARGS(redirected(path, room), m))
 PATH_CALL(FILE *, fopen64, ARGS(const char *path, const char *m), ARGS(const char *, const char *), ARGS(redirected(path, room), m))
 /* Interpreters built for a C library before 2.33 call these instead of stat. */
-PATH_CALL(int, __xstat, ARGS(int v, const char *path, struct stat *s), ARGS(int, const char *, struct stat *), ARGS(v, redirected(path, room), s))
-PATH_CALL(int, __lxstat, ARGS(int v, const char *path, struct stat *s), ARGS(int, const char *, struct stat *), ARGS(v, redirected(path, room), s))
-PATH_CALL(int, __xstat64, ARGS(int v, const char *path, struct stat64 *s), ARGS(int, const char *, struct stat64 *), ARGS(v, redirected(path, room), s))
-PATH_CALL(int, __lxstat64, ARGS(int v, const char *path, struct stat64 *s), ARGS(int, const char *, struct stat64 *), ARGS(v, redirected(path, room), s))
+STAT_CALL(__xstat, ARGS(int v, const char *path, struct stat *s), ARGS(int, const char *, struct stat *), ARGS(v, redirected(path, room), s))
+STAT_CALL(__lxstat, ARGS(int v, const char *path, struct stat *s), ARGS(int, const char *, struct stat *), ARGS(v, redirected(path, room), s))
+STAT_CALL(__xstat64, ARGS(int v, const char *path, struct stat64 *s), ARGS(int, const char *, struct stat64 *), ARGS(v, redirected(path, room), s))
+STAT_CALL(__lxstat64, ARGS(int v, const char *path, struct stat64 *s), ARGS(int, const char *, struct stat64 *), ARGS(v, redirected(path, room), s))
 
 /* ---- read and write: sysfs attributes ---- */
 

@@ -12,8 +12,8 @@ from tests.support.emulation import QUIET, emulation
 SWITCH = """
     import sys
     from gpiozero import DigitalInputDevice, OutputDevice
-    from gpiozero.pins.lgpio import LGPIOFactory
-    factory = LGPIOFactory()
+    from hal.gpiod_pins import GpiodFactory
+    factory = GpiodFactory()
     relay = OutputDevice(17, pin_factory=factory, initial_value=True)
     trip = DigitalInputDevice(20, pull_up=None, active_state=True, pin_factory=factory)
     trip.when_activated = relay.off
@@ -93,9 +93,9 @@ def test_a_whole_charge_is_seen_in_the_state(emulated):
     with emulated.running("""
         from tests.support.pilot_channel import start_pilot
         from gpiozero import OutputDevice
-        from gpiozero.pins.lgpio import LGPIOFactory
+        from hal.gpiod_pins import GpiodFactory
         start_pilot(266_667)
-        relay = OutputDevice(17, pin_factory=LGPIOFactory(), initial_value=True)
+        relay = OutputDevice(17, pin_factory=GpiodFactory(), initial_value=True)
         print("ready", flush=True)
         input()
     """):

@@ -1,4 +1,4 @@
-"""The safety process's drivers through unmodified spidev, gpiozero, lgpio and sysfs, on emulated nodes."""
+"""The safety process's drivers through unmodified spidev, gpiozero, gpiod and sysfs, on emulated nodes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.board_console import Refused, board_emulation, console
 
-COIL, MIRROR, WATCHDOG = 17, 27, 25
+COIL, MIRROR, WATCHDOG, RCD_TRIP = 17, 27, 25, 22
 CLOSE = "[board.contactor.close(), for_ms(80, board.watchdog.pulse)]"
 
 
@@ -89,13 +89,22 @@ def test_a_welded_contactor_is_seen(emulated, board):
     assert board.ask("[board.contactor.read_closed(), board.voltage_sense.read_live()]") == [True, True]
 
 
-def test_a_trip_is_told_by_level_and_by_edge_and_reset_ends_it(emulated, board):
+def test_a_trip_is_told_by_its_level_until_a_reset(emulated, board):
     assert board.ask("board.rcd.read_tripped()") is False
     emulated.client.verb("trip_rcd")
-    assert board.ask("board.rcd.read_tripped()") is True
+    time.sleep(0.03)
+    assert board.ask("[board.rcd.read_tripped(), board.rcd.read_tripped()]") == [True, True]
+    board.ask("[board.rcd.reset(), time.sleep(0.03), board.rcd.read_tripped()]")
+    assert board.ask("board.rcd.read_tripped()") is False
+
+
+def test_a_trip_that_is_over_is_told_once_by_its_edge(emulated, board):
+    emulated.client.verb("trip_rcd")
     board.ask("board.rcd.reset()")
     time.sleep(0.03)
-    assert board.ask("board.rcd.read_tripped()") is True  # the edge, which is told once, and the end of the reset
+    board.ask("board.rcd._end_reset()")
+    assert emulated.line(RCD_TRIP)["level"] == 0
+    assert board.ask("board.rcd.read_tripped()") is True
     assert board.ask("board.rcd.read_tripped()") is False
 
 

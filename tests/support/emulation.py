@@ -77,15 +77,21 @@ class Child:
 class Emulation:
     """One running simulator with a client, and what a test does with them."""
 
-    def __init__(self, simulator: SimulatorProcess) -> None:
+    def __init__(self, simulator: SimulatorProcess, folder: Path) -> None:
         self.simulator = simulator
+        self.folder = folder
         self.client = simulator.client()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What children get; lgpio makes a FIFO in its working folder when it is imported."""
+        return {**self.simulator.environment, "LG_WD": str(self.folder)}
 
     def python(self, code: str, *arguments: str) -> list[str]:
         """Run Python code that sees the nodes and return the lines it printed; its failure is the test's."""
         child = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *arguments],
-            env=self.simulator.environment,
+            env=self.environment,
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -101,7 +107,7 @@ class Emulation:
         child = Child(
             subprocess.Popen(
                 [sys.executable, "-c", textwrap.dedent(code)],
-                env=self.simulator.environment,
+                env=self.environment,
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -132,7 +138,7 @@ class Emulation:
 def emulation(folder: Path, settings: SimulatorSettings = QUIET) -> Iterator[Emulation]:
     """Run a simulator below `folder`."""
     with SimulatorProcess(folder, CACHE, settings, os.environ) as simulator:
-        emulated = Emulation(simulator)
+        emulated = Emulation(simulator, folder)
         try:
             yield emulated
         finally:

@@ -42,7 +42,8 @@ MODELS = {
     ),
 }
 
-REDIRECTED = ("/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree")
+GPIO_MAJOR = 254  # the kernel gives it out at boot; here as in simdev.c
+REDIRECTED = ("/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree", f"/sys/dev/char/{GPIO_MAJOR}:")
 
 
 def plant_tree(root: Path, model: PiModel, release: KernelRelease, nodes: tuple[str, ...]) -> None:
@@ -57,6 +58,12 @@ def plant_tree(root: Path, model: PiModel, release: KernelRelease, nodes: tuple[
             file = root / node.lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
+        if node.startswith("/dev/gpiochip"):
+            number = node.removeprefix("/dev/gpiochip")
+            device, subsystem = root / f"sys/dev/char/{GPIO_MAJOR}:{number}", root / "sys/bus/gpio"
+            device.mkdir(parents=True)
+            subsystem.mkdir(parents=True, exist_ok=True)
+            (device / "subsystem").symlink_to(subsystem)
 
 
 def show_release(root: Path, model: PiModel, release: KernelRelease) -> None:

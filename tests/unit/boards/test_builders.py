@@ -58,7 +58,7 @@ def test_what_the_safety_process_imports_knows_no_slow_bus(module):
 def test_no_vendor_library_is_loaded_by_an_import():
     code = (
         "import sys, boards.build_safety, boards.build_field, hal.mock;"
-        "print([name for name in ('spidev', 'gpiozero', 'lgpio', 'serial', 'smbus2') if name in sys.modules])"
+        "print([name for name in ('spidev', 'gpiod', 'gpiozero', 'serial', 'smbus2') if name in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed == "[]\n"

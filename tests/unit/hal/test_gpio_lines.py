@@ -1,15 +1,17 @@
-"""Lines over gpiozero, on its own mock pins; lgpio's import trap in a process of its own."""
+"""Lines over gpiozero, on its own mock pins, and which chip they are lines of."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import errno
+import os
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from hal.errors import DeviceBusy, DeviceNotFound, HalError
+from hal import gpiod_pins
+from hal.errors import DeviceBusy, DeviceNotFound, DevicePermission, HalError
 from hal.gpio import Gpio, Pull
 
 
@@ -95,44 +97,68 @@ def test_a_line_that_is_taken_or_missing_or_closed_is_a_hal_error(gpio):
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("GPIO busy", DeviceBusy), ("can not open gpiochip", DeviceNotFound), ("other", HalError)]
+    ("number", "kind"),
+    [
+        (errno.EBUSY, DeviceBusy),
+        (errno.ENOENT, DeviceNotFound),
+        (errno.EACCES, DevicePermission),
+        (errno.EINVAL, HalError),
+    ],
 )
-def test_lgpio_tells_its_errors_by_text(gpio, text, kind):
-    translated = gpio.translate("coil", Exception(text))
+def test_the_kernel_s_errors_are_told_apart_by_their_number(gpio, number, kind):
+    translated = gpio.translate("coil", OSError(number, os.strerror(number)))
     assert type(translated) is kind
-    assert str(translated).startswith("coil: ")
+    assert str(translated) == f"coil: {os.strerror(number)}"
 
 
-IMPORT = """
-import os, sys
-from pathlib import Path
-from hal.errors import HalError
-from hal.gpio import Gpio
-scratch = Path(sys.argv[1])
-try:
-    Gpio(scratch=scratch)
-except HalError as error:
-    print(type(error).__name__)
-print(os.getcwd())
-print(sorted(path.name for path in scratch.iterdir()) if scratch.exists() else "no scratch")
-print("LG_WD" in os.environ)
-"""
+class FakeChip:
+    """A chip of which only the label matters."""
+
+    opened: ClassVar[list[str]] = []
+    labels: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, path):
+        self.path = path
+        self.opened.append(path)
+
+    def get_info(self):
+        return SimpleNamespace(label=self.labels[self.path])
+
+    def close(self):
+        self.opened.remove(self.path)
 
 
-def open_lines(scratch, where):
-    command = [sys.executable, "-c", IMPORT, str(scratch)]
-    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=True).stdout.split("\n")
+@pytest.fixture
+def chips(monkeypatch):
+    """Let the machine have the chips of `labels`."""
+    monkeypatch.setattr(gpiod_pins.gpiod, "Chip", FakeChip)
+    monkeypatch.setattr(FakeChip, "opened", [])
+    monkeypatch.setattr(gpiod_pins, "chips", lambda: iter(FakeChip.labels))
+    return lambda labels: monkeypatch.setattr(FakeChip, "labels", labels)
 
 
-@pytest.mark.skipif(Path("/dev/gpiochip0").exists(), reason="needs a machine without GPIO")
-def test_opening_lgpio_leaves_working_directory_environment_and_scratch_as_they_were(tmp_path):
-    """And it works from a directory that cannot be written, where lgpio's own import dies."""
-    kind, where, left, variable, _ = open_lines(tmp_path, "/proc")
-    assert kind == "DeviceNotFound"
-    assert where == "/proc"
-    assert left == "[]"
-    assert variable == "False"
+@pytest.mark.parametrize(
+    ("labels", "path"),
+    [
+        # Pi 5 with kernel 6.6.31 and with 6.12, and Pi 4: gpioinfo of Raspberry Pi's forums and kernel issue 6144.
+        ({"/dev/gpiochip0": "gpio-brcmstb@107d508500", "/dev/gpiochip4": "pinctrl-rp1"}, "/dev/gpiochip4"),
+        ({"/dev/gpiochip0": "pinctrl-rp1", "/dev/gpiochip10": "gpio-brcmstb@107d508500"}, "/dev/gpiochip0"),
+        ({"/dev/gpiochip0": "pinctrl-bcm2711", "/dev/gpiochip1": "raspberrypi-exp-gpio"}, "/dev/gpiochip0"),
+    ],
+)
+def test_the_header_s_chip_is_found_by_its_label_whatever_its_number(chips, labels, path):
+    chips(labels)
+    factory = Gpio().factory
+    assert (factory.chip.path, FakeChip.opened) == (path, [path])
+    factory.close()
+    assert FakeChip.opened == []
 
 
-def test_a_scratch_directory_that_is_missing_is_a_hal_error(tmp_path):
-    assert open_lines(tmp_path / "missing", "/proc")[0] == "DeviceNotFound"
+def test_a_machine_without_a_header_is_told_what_it_has(chips):
+    chips({"/dev/gpiochip0": "gpio-mockup"})
+    with pytest.raises(DeviceNotFound, match=r"none is a Raspberry Pi's header; /dev/gpiochip0 is gpio-mockup"):
+        Gpio()
+    assert FakeChip.opened == []
+    chips({})
+    with pytest.raises(DeviceNotFound, match="there is none at all"):
+        Gpio()

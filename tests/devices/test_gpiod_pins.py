@@ -1,0 +1,97 @@
+"""gpiozero's devices on the product's own pins: levels, pulls, edges, oscillation, and what is left when they end."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+COIL, TRIP, FREE = 17, 20, 19
+SETUP = """
+    import sys, threading, time
+    from gpiozero import DigitalInputDevice, OutputDevice, PWMOutputDevice
+    from hal.gpiod_pins import GpiodFactory
+    factory = GpiodFactory()
+"""
+
+
+def levels(emulated, signal="contactor"):
+    return [change[2] for change in emulated.client.call("history", signals=[signal])["changes"]]
+
+
+def test_an_active_low_output_never_shows_its_active_level_before_it_is_set(emulated):
+    emulated.python(
+        SETUP
+        + """
+    relay = OutputDevice(17, active_high=False, initial_value=False, pin_factory=factory)
+    print(factory.pin(17).state, relay.value)
+    """
+    )
+    assert levels(emulated) == [0, 1, 0], "low at rest, high as inactive from the claim on, released"
+
+
+@pytest.mark.parametrize(("pull", "flag"), [("True", 1), ("False", 0)])
+def test_an_input_has_its_pull_and_is_free_again_when_closed(emulated, pull, flag):
+    with emulated.running(
+        SETUP
+        + f"""
+    line = DigitalInputDevice({FREE}, pull_up={pull}, pin_factory=factory)
+    print("ready", flush=True)
+    print(factory.pin({FREE}).state, factory.pin({FREE}).pull, flush=True)
+    sys.stdin.readline()
+    line.close()
+    print("closed", flush=True)
+    sys.stdin.readline()
+    """
+    ) as child:
+        assert child.says() == f"{bool(flag)} {'up' if flag else 'down'}"
+        assert emulated.line(FREE)["held"] is True
+        child.hear()
+        assert child.says() == "closed"
+        assert FREE not in {line["line"] for line in emulated.client.call("lines")["lines"]}, (
+            "free, and wired to nothing"
+        )
+
+
+def test_a_watched_line_that_is_closed_is_polled_by_no_thread_and_can_be_claimed_at_once(emulated):
+    lines = emulated.python(
+        SETUP
+        + f"""
+    for _ in range(50):
+        trip = DigitalInputDevice({TRIP}, pull_up=None, active_state=True, pin_factory=factory)
+        watched = [thread.name for thread in threading.enumerate()].count("gpio edges")
+        trip.close()
+        left = [thread.name for thread in threading.enumerate()].count("gpio edges")
+        if (watched, left) != (1, 0):
+            print(watched, left)
+    """
+    )
+    assert lines == []
+
+
+def test_a_wave_keeps_its_frequency_and_share_and_rests_low(emulated):
+    with emulated.running(
+        SETUP
+        + f"""
+    wave = PWMOutputDevice({COIL}, frequency=50, initial_value=0, pin_factory=factory)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    wave.value = 0.5
+    time.sleep(0.6)
+    wave.value = 0
+    print("rests", flush=True)
+    time.sleep(0.1)
+    wave.close()
+    print([thread.name for thread in threading.enumerate()].count("gpio wave"), flush=True)
+    sys.stdin.readline()
+    """
+    ) as child:
+        child.hear()
+        assert child.says() == "rests"
+        changes = emulated.client.call("history", signals=["contactor"])["changes"]
+        assert child.says() == "0"
+        assert emulated.line(COIL)["level"] == 0
+    rises = [at for at, _, level in changes if level]
+    assert 28 <= len(rises) <= 31
+    periods = sorted(later - earlier for earlier, later in pairwise(rises))
+    assert periods[len(periods) // 2] == pytest.approx(20_000_000, rel=0.1)
