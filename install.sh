@@ -64,16 +64,23 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# The environment is made anew only when what it is made from has changed.
+# need_environment EXTRAS [FOLDER PYTHON]: a virtual environment with this project, made again only when what it is
+# made from has changed.
 need_environment() {
-  local extras=$1 stamp wanted
-  stamp=.venv/made-from
-  wanted="$extras $(python3 --version) $(cksum < pyproject.toml)"
+  local extras=$1 folder=${2:-.venv} python=${3:-python3} stamp version wanted
+  stamp=$folder/made-from
+  version=$("$python" -c 'import sys; print(sys.version)')
+  wanted="$extras $(printf '%s' "$version" | cksum) $(cksum < pyproject.toml)"
   if [ -f "$stamp" ] && grep -qxF "$wanted" "$stamp"; then return; fi
-  say "making the virtual environment in .venv ($extras)"
-  [ -x .venv/bin/python ] || python3 -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+  say "making the virtual environment in $folder ($extras, Python ${version%% *})"
+  if [ -e "$folder" ]; then
+    [ -w "$folder" ] || die "$here/$folder belongs to another user; remove it with: sudo rm -rf $here/$folder"
+    # Another Python than it was made for cannot use it, nor can one of the same name after an upgrade of the system.
+    [ "$("$folder/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null)" = "$version" ] || rm -rf "$folder"
+  fi
+  [ -e "$folder" ] || "$python" -m venv "$folder"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]"
   printf '%s\n' "$wanted" >> "$stamp"
 }
 
@@ -121,7 +128,34 @@ run_tests() {
   ruff check --quiet .
   mypy
   lint-imports --no-cache >/dev/null || { lint-imports --no-cache; die "an import breaks the layers"; }
-  run_tiers "$@"
+  local failed=0
+  run_tiers "$@" || failed=$?
+  [ $# -gt 0 ] || run_newest || failed=$?
+  return $failed
+}
+
+# The newest Python that is supported has a part of the suite of its own, where this machine has it beside another one:
+# what knows no real time, and the product as it is installed for that Python.
+run_newest() {
+  local candidate newest=3.13 found=
+  for candidate in python$newest "${PYENV_ROOT:-$HOME/.pyenv}/versions/$newest".*/bin/python3; do
+    "$candidate" -c "import sys; sys.exit(sys.version.split('.')[:2] != '$newest'.split('.'))" 2>/dev/null || continue
+    found=$candidate
+    break
+  done
+  if python -c "import sys; sys.exit(sys.version.split('.')[:2] != '$newest'.split('.'))"; then
+    return 0
+  elif [ -z "$found" ]; then
+    say "NOT TESTED with Python $newest: this machine has none"
+    return 0
+  fi
+  say "the tests that know no real time, and the installed product, with Python $newest"
+  need_environment pi,test .venv-$newest "$found"
+  local tests=.venv-$newest/bin/python failed=0
+  $tests -m pytest --tier parallel -n auto --maxprocesses 4 --dist worksteal \
+    tests/architecture tests/conformance tests/scenario tests/timing tests/unit || failed=$?
+  $tests -m pytest tests/product || failed=$?
+  return $failed
 }
 
 # run_tiers ARGUMENT...: what is independent of real time runs side by side, then the rest one test at a time. Both run

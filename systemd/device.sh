@@ -6,7 +6,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 target=/opt/evse-pi
 units=(evse-pi-safety.service evse-pi-node.service evse-pi-installer.socket)
 templates=(evse-pi-installer@.service)
-packages=(python3-venv python3-dev gcc libc6-dev python3-lgpio)  # PyPI's lgpio ends with Python 3.12
+packages=(python3-venv python3-dev gcc libc6-dev)  # spidev has no wheel and is compiled
 # What helps whoever types: completion for each shell, and the manual page. Source: the shells' own documentation.
 share=/usr/local/share
 bash_completion=$share/bash-completion/completions/evse-pi
@@ -70,7 +70,7 @@ install_box() {
   add_user evse-node evse-link,i2c,dialout
   run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards
   [ -f /etc/evse-pi/environment ] || run sh -c 'echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment'
-  [ -x "$target/bin/python" ] || run python3 -m venv --system-site-packages "$target"
+  [ -x "$target/bin/python" ] || run python3 -m venv "$target"
   run "$target/bin/python" -m pip install --quiet --upgrade "${root}[pi]"
   run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
   write_file "$bash_completion" "$target/bin/evse-pi" completion bash

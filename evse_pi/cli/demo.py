@@ -143,16 +143,18 @@ def _await_answer(box: Paths, child: subprocess.Popen[bytes], log: Path) -> None
 def _play(box: Paths, tell: Callable[[str], None]) -> None:
     """Let the scenes happen one after the other.
 
-    Raises: BoxError naming the scene when what it should lead to does not come about.
+    Raises: BoxError naming the scene when what it should lead to does not come about, and at once with the reason of a
+    safety process that cannot start.
     """
     for scene in _scenes():
         tell(scene.told)
         scene.act(box)
         deadline = time.monotonic() + STEP_WITHIN_S
-        while not _is_so(scene, ask(box.control_socket, STATUS)):
+        while not _is_so(scene, now := ask(box.control_socket, STATUS)):
+            if now.safety_refusal:
+                raise BoxError(f"{scene.told}: the safety process cannot start: {now.safety_refusal}")
             if time.monotonic() > deadline:
-                now = line(ask(box.control_socket, STATUS))
-                raise BoxError(f"{scene.told}: nothing came of it within {STEP_WITHIN_S:.0f} s: {now}")
+                raise BoxError(f"{scene.told}: nothing came of it within {STEP_WITHIN_S:.0f} s: {line(now)}")
             time.sleep(0.1)
         time.sleep(scene.stay_s)
 

@@ -16,6 +16,7 @@ import pytest
 
 from evse_pi.api.client import BoxNotRunning, call
 from evse_pi.api.exits import Exit
+from evse_pi.cli.demo import STEP_WITHIN_S
 from evse_pi.paths import resolve_paths
 
 if TYPE_CHECKING:
@@ -127,3 +128,14 @@ def test_an_unknown_board_is_refused_by_name(tmp_path: Path) -> None:
     done = evse_pi(resolve_paths(tmp_path), "run", "--board", "no_such_board")
     assert done.returncode == 1
     assert "no_such_board" in done.stderr
+
+
+def test_the_demo_ends_at_once_with_the_reason_when_the_safety_process_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "gpiod.py").write_text("raise ImportError('no module named gpiod')")
+    started = time.monotonic()
+    done = subprocess.run(
+        [*EVSE_PI, "demo"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == Exit.REFUSED
+    assert "the safety process cannot start: no module named gpiod" in done.stderr.replace("\n", " ")
+    assert time.monotonic() - started < STEP_WITHIN_S, "it did not wait for the end of a scene"

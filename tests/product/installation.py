@@ -82,6 +82,7 @@ def build(folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     _pip(folder / "bin/python", "wheel", "--no-deps", "--wheel-dir", str(wheels), str(copy))
+    shutil.rmtree(copy)
     (wheel,) = wheels.glob("*.whl")
     return wheel
 
