@@ -97,9 +97,9 @@ class Mcp3xxx:
         if not 0 < speed_hz <= chip.max_speed_hz:
             raise ValueError(f"speed_hz = {speed_hz}; {chip.value} allows 1..{chip.max_speed_hz}")
         if open_bus is None:
-            import spidev
+            from spidev import SpiDev
 
-            open_bus = spidev.SpiDev
+            open_bus = SpiDev
         self.chip = chip
         self.speed_hz = speed_hz
         self.name = f"{chip.value} on /dev/spidev{bus}.{device}"
