@@ -61,12 +61,12 @@ class Connection:
         self._socket = _connect(address, within_s)
         self._lines = self._socket.makefile("rb")
 
-    def call(self, command: str, **fields: Any) -> Any:
+    def call(self, command: str, /, **fields: Any) -> Any:
         """Return the plain result of one request."""
         self.send(command, **fields)
         return self.result()
 
-    def send(self, command: str, **fields: Any) -> None:
+    def send(self, command: str, /, **fields: Any) -> None:
         """Send one request."""
         with suppress(BrokenPipeError, ConnectionResetError):  # what it sent before it closed may still be read
             self._socket.sendall(request_line(command, fields))
@@ -141,17 +141,24 @@ async def ask_async(
     within_s: float = ANSWER_WITHIN_S,
 ) -> Answered:
     """Return the answer to one request, for a caller with an event loop. Raises: as `Connection`."""
+    return _understood(address, command, await call_async(address, command.name, within_s=within_s, **_given(request)))
+
+
+async def call_async(address: Path, command: str, /, *, within_s: float = ANSWER_WITHIN_S, **fields: Any) -> Any:
+    """Return the plain result of one request, for a caller with an event loop. Raises: as `Connection`."""
     import asyncio
 
     try:
         async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_unix_connection(address, limit=MAX_ANSWER_BYTES)
             try:
-                writer.write(request_line(command.name, _given(request)))
+                writer.write(request_line(command, fields))
                 line = await reader.readline()
             finally:
                 writer.close()
-        return _understood(address, command, read_answer(line))
+        if not line:
+            raise BoxError(f"{address}: it closed the connection")
+        return read_answer(line)
     except Refusal as refusal:
         raise BoxRefused(str(refusal), refusal.at) from refusal
     except TimeoutError as error:
@@ -159,10 +166,10 @@ async def ask_async(
     except OSError as error:
         raise BoxNotRunning(f"{address}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BoxError(f"{address}: it closed the connection, or its answer is no JSON of this protocol") from error
+        raise BoxError(f"{address}: the answer is no JSON of this protocol") from error
 
 
-def call(address: Path, command: str, *, within_s: float = ANSWER_WITHIN_S, **fields: Any) -> Any:
+def call(address: Path, command: str, /, *, within_s: float = ANSWER_WITHIN_S, **fields: Any) -> Any:
     """Return the plain result of one request by name, as a script of another language sees it. Raises: as `ask`."""
     with Connection(address, within_s) as connection:
         return connection.call(command, **fields)

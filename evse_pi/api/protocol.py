@@ -97,7 +97,7 @@ class Service:
 
     def understand(self, line: bytes, caller: Caller) -> Call:
         """Return the call that a line is. Raises: Refusal."""
-        name, fields = _parse(line)
+        name, fields = read_request(line)
         if name not in self.offers:
             known = tuple(sorted(self.offers))
             at = AtFault("command", name, Allowed(words=known))
@@ -144,7 +144,8 @@ def read_answer(line: bytes) -> Any:
     raise Refusal(text, None if at is None else from_plain(AtFault, at, "ignore"))
 
 
-def _parse(line: bytes) -> tuple[str, dict[str, Any]]:
+def read_request(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the command and the plain fields of a request. Raises: Refusal for what is none."""
     try:
         fields = json.loads(line)
     except ValueError as error:

@@ -32,7 +32,7 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
     given = dict(_argument(text) for text in arguments)
     try:
         client = SimulatorClient(address)
-    except (FileNotFoundError, ConnectionRefusedError) as error:
+    except BoxNotRunning as error:
         raise BoxNotRunning(f"no simulated box is running at {address.parent}; start one: evse-pi run") from error
     with client:
         try:

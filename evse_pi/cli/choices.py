@@ -85,7 +85,7 @@ def verbs(context: click.Context, _: click.Parameter, typed: str) -> Items:
     from evse_pi.sim.process import SimulatorClient, SimulatorError
 
     with (
-        suppress(click.UsageError, OSError, SimulatorError),
+        suppress(click.UsageError, BoxError, SimulatorError),
         SimulatorClient(named(context).simulator_socket, ANSWER_WITHIN_S) as plant,
     ):
         known = plant.call("verbs")["verbs"]

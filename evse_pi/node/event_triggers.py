@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.client import BoxError
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Fault, worst
 from evse_pi.core.states import FaultState, MatterState, SupplyState
@@ -139,7 +140,7 @@ class EventTriggers:
             faults = ",".join(sorted(fault.name for fault in self._charger.view().faults))
             log.warning("%s is not settled: state=%s faults=%s", code.name, self._evse.state.state, faults)
             raise MatterStatus(Status.FAILURE, f"{code.name}: the box did not settle in {self._settle_s} s") from error
-        except (OSError, ValueError) as error:
+        except (BoxError, ValueError) as error:
             raise MatterStatus(Status.FAILURE, f"{code.name}: {error}") from error
         return True
 
@@ -273,7 +274,7 @@ class EventTriggers:
         try:
             async with self._slow_turn:
                 await self._simulator.verb("break_rcd", how="slow", on=on)
-        except (OSError, ValueError) as error:
+        except (BoxError, ValueError) as error:
             log.warning("the simulated residual current device stays as it is: %s", error)
 
     # Settling.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import TYPE_CHECKING, Any
+
+from evse_pi.api.client import call_async
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONGEST_LINE = 1 << 16
-
 
 class SimulatorControl:
-    """A client of the simulator's control socket: one JSON line asks, one answers, over a connection of its own."""
+    """Asks the simulator's control socket, over a connection of its own for each request."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,24 +19,10 @@ class SimulatorControl:
     async def verb(self, verb: str, **args: Any) -> None:
         """Let a verb happen to car or plant.
 
-        Raises: OSError when no simulator answers, ValueError with its words when it refuses.
+        Raises: BoxError when no simulator answers, and with its words when it refuses.
         """
-        await self._call({"do": "verb", "verb": verb, "args": args})
+        await call_async(self._path, "verb", verb=verb, args=args)
 
     async def state(self) -> dict[str, Any]:
         """Return the plant's present state. Raises: as `verb`."""
-        return dict((await self._call({"do": "state"}))["state"])
-
-    async def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST_LINE)
-        try:
-            writer.write(json.dumps(request).encode() + b"\n")
-            line = await reader.readline()
-        finally:
-            writer.close()
-        if not line:
-            raise ConnectionResetError(f"the simulator at {self._path} hung up")
-        answer: dict[str, Any] = json.loads(line)
-        if not answer["ok"]:
-            raise ValueError(answer["error"])
-        return answer
+        return dict((await call_async(self._path, "state"))["state"])

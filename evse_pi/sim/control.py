@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.protocol import answer_line, read_request, refusal_line
+from evse_pi.api.refusal import Refusal
 from evse_pi.sim.devices.gpio import KernelRelease  # noqa: TC001 - requests' annotations are read at run time
 from evse_pi.sim.devices.modbus import MeterFault  # noqa: TC001
 from evse_pi.sim.devices.server import Trouble
@@ -56,7 +58,7 @@ class ControlSocket:
 
 
 class ControlClient:
-    """One client: {"do": request, ...} is answered by {"ok": true, ...} or {"ok": false, "error": ...}."""
+    """One client, which speaks the protocol of `evse_pi.api.protocol` in the loop of the emulated devices."""
 
     def __init__(
         self, connection: socket.socket, simulator: PlantSimulator, gone: Callable[[ControlClient], None]
@@ -201,7 +203,7 @@ class ControlClient:
     def changed(self, change: SignalChange) -> None:
         """Pass a change on to a subscriber and to one who waits for it."""
         if self._subscribed is not None and (not self._subscribed or change.signal in self._subscribed):
-            self._send({"change": change})
+            self._tell(change=change)
         awaited = self._awaited
         if awaited is not None and change.signal == awaited.signal and change.value == awaited.value:
             self._forget()
@@ -211,7 +213,7 @@ class ControlClient:
         try:
             self._simulator.plant.apply(verb, args, at_ns)
         except ValueError as error:
-            self._send({"refused": str(error)})
+            self._tell(refused=str(error))
 
     def _await(self, awaited: Awaited, timeout_ms: int) -> None:
         self._awaited = awaited
@@ -229,7 +231,7 @@ class ControlClient:
 
     def _arrived(self, awaited: Awaited, changed_ns: int | None) -> None:
         latency_ns = None if changed_ns is None else changed_ns - awaited.acted_ns
-        self._send({"ok": True, "acted_ns": awaited.acted_ns, "changed_ns": changed_ns, "latency_ns": latency_ns})
+        self._send(answer_line({"acted_ns": awaited.acted_ns, "changed_ns": changed_ns, "latency_ns": latency_ns}))
 
     def _readable(self, now_ns: int) -> None:  # noqa: ARG002 - the signature of every handler
         try:
@@ -248,24 +250,26 @@ class ControlClient:
 
     def _serve(self, line: bytes) -> None:
         try:
-            name, arguments = self._parse(line)
-            answer = invoke(self._requests[name], arguments, name)
+            name, fields = read_request(line)
+            if name not in self._requests:
+                known = ", ".join(sorted(self._requests))
+                raise Refusal(f"command {name!r}: allowed are {known}")  # noqa: TRY301 (told as the others)
+            answer = invoke(self._requests[name], fields, name)
+        except Refusal as refusal:
+            self._send(refusal_line(refusal))
         except ValueError as error:
-            self._send({"ok": False, "error": str(error)})
+            self._send(refusal_line(Refusal(str(error))))
         else:
             if answer is not None:
-                self._send({"ok": True, **answer})
+                self._send(answer_line(answer))
 
-    def _parse(self, line: bytes) -> tuple[str, dict[str, Any]]:
-        message = json.loads(line)
-        name = message.pop("do", None) if isinstance(message, dict) else None
-        if name not in self._requests:
-            raise ValueError(f"do {name!r}: allowed are {', '.join(sorted(self._requests))}")
-        return name, message
+    def _tell(self, **news: Any) -> None:
+        """Send what is no answer."""
+        self._send(json.dumps(news).encode() + b"\n")
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, line: bytes) -> None:
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(line)
         except OSError:
             self._close()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+from evse_pi.api.client import BoxError, Connection
 from evse_pi.paths import SIMULATOR_SOCKET
 from evse_pi.sim import shim
 
@@ -27,24 +27,20 @@ class SimulatorError(RuntimeError):
 
 
 class SimulatorClient:
-    """A connection to a simulator's control socket."""
+    """A connection to a simulator's control socket. Raises: BoxNotRunning from the constructor."""
 
     def __init__(self, path: Path, timeout_s: float = 30.0) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
-        self._socket.connect(str(path))
-        self._lines = self._socket.makefile("rb")
+        self._connection = Connection(path, timeout_s)
 
-    def call(self, do: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, command: str, /, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a request.
 
         Raises: SimulatorError with the simulator's words when it refuses.
         """
-        self._socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
-        answer = self.receive()
-        if not answer.pop("ok"):
-            raise SimulatorError(answer["error"])
-        return answer
+        try:
+            return dict(self._connection.call(command, **arguments))
+        except BoxError as error:
+            raise SimulatorError(str(error)) from error
 
     def verb(self, verb: str, **args: Any) -> int:
         """Let a verb happen and return when it did, in ns of CLOCK_MONOTONIC."""
@@ -55,16 +51,15 @@ class SimulatorClient:
         return dict(self.call("state")["state"])
 
     def receive(self) -> dict[str, Any]:
-        """Return the next line that the simulator sends."""
-        line = self._lines.readline()
-        if not line:
-            raise SimulatorError("the simulator has ended")
-        return dict(json.loads(line))
+        """Return the next line that the simulator sends. Raises: SimulatorError when it has ended."""
+        try:
+            return dict(json.loads(self._connection.line()))
+        except BoxError as error:
+            raise SimulatorError(str(error)) from error
 
     def close(self) -> None:
-        """Hang up."""
-        self._lines.close()
-        self._socket.close()
+        """End the connection."""
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self

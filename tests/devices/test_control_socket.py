@@ -63,27 +63,27 @@ def test_a_scheduled_verb_with_bad_arguments_is_told_when_its_time_comes(emulate
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"do": "dance"}, "do 'dance': allowed are apply"),
-        ({"do": "verb"}, "verb: missing a required argument: 'verb'"),
-        ({"do": "verb", "verb": "fly"}, "verb 'fly': allowed are"),
-        ({"do": "verb", "verb": "fly", "at_ns": 1}, "verb 'fly': allowed are"),
-        ({"do": "measure", "verb": "plug_in", "signal": "plugged", "value": 0}, "plugged has it before"),
-        ({"do": "device", "device": "radio"}, "device 'radio': allowed are gpio, i2c, pwm, serial, spi"),
-        ({"do": "device", "device": "spi", "error": "EFUN"}, "device.error 'EFUN'"),
-        ({"do": "i2c", "address": 1}, "i2c.address 0x1: allowed are 0x48"),
-        ({"do": "release", "mode": "maybe"}, "release.mode 'maybe': allowed are strict, persist"),
-        ({"do": "apply", "line": 54}, "apply.line 54: allowed is 0 to 53"),
-        ({"do": "meter", "fault": "loud"}, "meter.fault 'loud': allowed are silent"),
+        ({"command": "dance"}, "command 'dance': allowed are apply"),
+        ({"command": "verb"}, "verb: missing a required argument: 'verb'"),
+        ({"command": "verb", "verb": "fly"}, "verb 'fly': allowed are"),
+        ({"command": "verb", "verb": "fly", "at_ns": 1}, "verb 'fly': allowed are"),
+        ({"command": "measure", "verb": "plug_in", "signal": "plugged", "value": 0}, "plugged has it before"),
+        ({"command": "device", "device": "radio"}, "device 'radio': allowed are gpio, i2c, pwm, serial, spi"),
+        ({"command": "device", "device": "spi", "error": "EFUN"}, "device.error 'EFUN'"),
+        ({"command": "i2c", "address": 1}, "i2c.address 0x1: allowed are 0x48"),
+        ({"command": "release", "mode": "maybe"}, "release.mode 'maybe': allowed are strict, persist"),
+        ({"command": "apply", "line": 54}, "apply.line 54: allowed is 0 to 53"),
+        ({"command": "meter", "fault": "loud"}, "meter.fault 'loud': allowed are silent"),
     ],
 )
 def test_bad_requests_are_refused_by_name_and_the_socket_lives_on(emulated, request_, said):
     with pytest.raises(SimulatorError, match=re.escape(said)):
-        emulated.client.call(**request_)
+        emulated.client.call(request_.pop("command"), **request_)
     assert emulated.client.state()["vehicle"]["plugged"] is False
 
 
 def test_what_is_no_json_is_refused(emulated):
-    emulated.client._socket.sendall(b"plug in\n")
+    emulated.client._connection._socket.sendall(b"plug in\n")
     assert emulated.client.receive()["ok"] is False
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.core.states import SupplyState
 from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
@@ -82,21 +83,23 @@ def triggers(simulator: SimulatorControl, settle_s: float = 9.0) -> tuple[EventT
 async def test_a_verb_goes_out_as_one_line_and_a_refusal_comes_back_in_its_words(listening: Any) -> None:
     plant = Plant(
         lambda request: (
-            {"ok": False, "error": "verb 'fly'"} if request["verb"] == "fly" else {"ok": True, "acted_ns": 1}
+            {"ok": False, "error": "verb 'fly'"}
+            if request["verb"] == "fly"
+            else {"ok": True, "result": {"acted_ns": 1}}
         )
     )
     simulator = await listening(plant)
     await simulator.verb("plug_in", cable_ma=32_000)
-    assert plant.asked == [{"do": "verb", "verb": "plug_in", "args": {"cable_ma": 32_000}}]
-    with pytest.raises(ValueError, match="verb 'fly'"):
+    assert plant.asked == [{"command": "verb", "verb": "plug_in", "args": {"cable_ma": 32_000}}]
+    with pytest.raises(BoxError, match="verb 'fly'"):
         await simulator.verb("fly")
 
 
-async def test_a_simulator_that_hangs_up_or_is_not_there_is_an_os_error(listening: Any, tmp_path: Path) -> None:
+async def test_a_simulator_that_hangs_up_or_is_not_there_is_told(listening: Any, tmp_path: Path) -> None:
     simulator = await listening(Plant(lambda _request: None))
-    with pytest.raises(ConnectionResetError, match="hung up"):
+    with pytest.raises(BoxError, match="closed the connection"):
         await simulator.state()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(BoxNotRunning):
         await SimulatorControl(tmp_path / "nowhere").state()
 
 
