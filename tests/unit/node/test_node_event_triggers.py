@@ -119,7 +119,7 @@ async def test_what_is_not_the_evses_is_left_to_others(tmp_path: Path) -> None:
 async def test_a_trigger_that_cannot_be_done_fails_and_says_why(
     listening: Any, code: int, vehicle: dict[str, Any], words: str
 ) -> None:
-    simulator = await listening(Plant(lambda _request: {"ok": True, "state": {"vehicle": vehicle}}))
+    simulator = await listening(Plant(lambda _request: {"ok": True, "result": {"state": {"vehicle": vehicle}}}))
     one, _ = triggers(simulator, settle_s=0.05)
     with pytest.raises(MatterStatus, match=words) as caught:
         await one.handle(code)
