@@ -26,7 +26,8 @@ from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.matter.wire.chip_objects import OnOff

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
     from evse_pi.charging.startup_state import StartupState
     from evse_pi.clearance import Clearance
+    from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
-    from evse_pi.core.machine_settings import BoardRatings
     from evse_pi.core.records import Demand, Request, Snapshot, TemperatureSample
     from hal.interfaces import MeterReading
     from hal.units import Milliamps

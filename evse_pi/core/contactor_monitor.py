@@ -9,7 +9,7 @@ from evse_pi.core.faults import NO_FAULTS, Fault
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
-    from evse_pi.core.machine_settings import BoardRatings
+    from evse_pi.core.board_ratings import BoardRatings
 
 DEBOUNCE_NS = 30 * MILLISECOND  # contacts bounce for a few ms; three looks in a row do not
 

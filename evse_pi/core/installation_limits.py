@@ -12,7 +12,7 @@ from hal.units import Milliamps, Millivolts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from evse_pi.core.machine_settings import BoardRatings
+    from evse_pi.core.board_ratings import BoardRatings
 
 MINIMUM_CAPACITY_MA = Milliamps(6_000)  # below it no current can be signalled
 SUPPLY_VOLTAGES_MV = (Millivolts(120_000), Millivolts(230_000), Millivolts(240_000))

@@ -10,9 +10,26 @@ from hal.units import DutyPpm
 
 if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
-    from evse_pi.core.pilot import PilotReading
     from evse_pi.core.records import Demand
-    from hal.units import Ohms
+    from hal.units import Millivolts, Ohms
+
+
+@dataclass(frozen=True, slots=True)
+class PilotReading:
+    """The two plateaus of one window; a plateau with too few samples to be believed is None.
+
+    Units: medians in mV at the vehicle side of the source resistor; `spread_mv` is how far the believed samples of
+    the high plateau scatter; `high_ppm` is the share of samples above the split, to compare with the duty, None where
+    peak detectors cannot know it; `low_samples_mv` are the lowest samples of a low plateau that is None.
+    """
+
+    high_mv: Millivolts | None
+    low_mv: Millivolts | None
+    spread_mv: Millivolts
+    high_count: int
+    low_count: int
+    high_ppm: int | None
+    low_samples_mv: tuple[Millivolts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,38 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.states import PilotMode
-from hal.units import MILLISECOND, SECOND, CentiCelsius, Milliamps
+from hal.units import MILLISECOND, SECOND, CentiCelsius
 
 if TYPE_CHECKING:
+    from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
-
-
-@dataclass(frozen=True, slots=True)
-class BoardRatings:
-    """What the board can carry, how fast its contactor is, and what is fitted on it.
-
-    `tethered_cable_ma` is the rating of the fixed cable; None means a socket, whose cable is read by proximity.
-    `contactor_min_off_ns` keeps the contacts cool between two closes.
-    """
-
-    rated_current_ma: Milliamps
-    phases: int
-    contactor_pull_in_ns: int
-    contactor_release_ns: int
-    contactor_min_off_ns: int = 10 * SECOND
-    tethered_cable_ma: Milliamps | None = None
-    mirror_fitted: bool = False
-    load_sense_fitted: bool = False
-    rcd_fitted: bool = False
-    lock_fitted: bool = False
-    emergency_stop_fitted: bool = False
-    meter_fitted: bool = False
-    temperature_fitted: bool = False
-
-    @property
-    def proximity_fitted(self) -> bool:
-        """A socket needs the cable's coding, a fixed cable has none."""
-        return self.tethered_cable_ma is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from evse_pi.core.temperature import FULL, Derating
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
+    from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.io_records import Inputs, PilotOutput
-    from evse_pi.core.machine_settings import BoardRatings, MachineSettings
+    from evse_pi.core.machine_settings import MachineSettings
 
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from evse_pi.core.faults import Fault
+from evse_pi.core.io_records import PilotReading
 from evse_pi.core.states import PilotMode, PilotState
 from hal.units import Millivolts
 
@@ -44,24 +45,6 @@ DIODE_WINDOWS = 3
 DIODE_PATIENCE_WINDOWS = 10
 
 _ENERGISED = (PilotState.C, PilotState.D)
-
-
-@dataclass(frozen=True, slots=True)
-class PilotReading:
-    """The two plateaus of one window; a plateau with too few samples to be believed is None.
-
-    Units: medians in mV at the vehicle side of the source resistor; `spread_mv` is how far the believed samples of
-    the high plateau scatter; `high_ppm` is the share of samples above the split, to compare with the duty, None where
-    peak detectors cannot know it; `low_samples_mv` are the lowest samples of a low plateau that is None.
-    """
-
-    high_mv: Millivolts | None
-    low_mv: Millivolts | None
-    spread_mv: Millivolts
-    high_count: int
-    low_count: int
-    high_ppm: int | None
-    low_samples_mv: tuple[Millivolts, ...] = ()
 
 
 def measure(window: PilotWindow, scale: LinearScale) -> PilotReading:

@@ -12,8 +12,7 @@ from evse_pi.core.states import PilotState
 from hal.units import MILLISECOND, SECOND, Milliamps
 
 if TYPE_CHECKING:
-    from evse_pi.core.io_records import PilotOutput
-    from evse_pi.core.pilot import PilotReading
+    from evse_pi.core.io_records import PilotOutput, PilotReading
     from hal.units import Ohms
 
 UNSEEN_NS = 30 * MILLISECOND  # three windows without C: the 100 ms of sequence 8.1 do not wait for a better one

@@ -17,7 +17,8 @@ from evse_pi.device.power_source import PowerSourceServer
 from evse_pi.device.power_topology import PowerTopologyServer
 from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
 from evse_pi.matter.clusters.identify import IdentifyServer
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire.chip_objects import Identify
 
 if TYPE_CHECKING:

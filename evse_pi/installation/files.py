@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from boards.rules import PILOT_SPAN_MV
 from boards.spec import MeterModel, MeterSpec, NotFitted, Parity
+from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.installation_limits import (
     BOARD_METER,
     NO_METER,
@@ -19,7 +20,7 @@ from evse_pi.core.installation_limits import (
     fitted,
     parse_installation,
 )
-from evse_pi.core.machine_settings import BoardRatings, MachineSettings
+from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.seal import SealError, check_seal, read_key, sealed
 from evse_pi.paths import INSTALLATION_NAME, SYSTEM_SETTINGS
 from hal.linear_scale import LinearScale

@@ -37,9 +37,10 @@ from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.interaction.handler import InteractionHandler
 from evse_pi.matter.interaction.messages import INTERACTION_MODEL_REVISION
 from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
-from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, DeviceType, Endpoint, Node
+from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Endpoint, Node
 from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.request import current_request
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.io_records import Inputs
+from evse_pi.core.io_records import Inputs, PilotReading
 from evse_pi.core.machine import Phase
-from evse_pi.core.pilot import PilotReading
 from evse_pi.core.records import Demand, decode_demand, encode_demand
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.units import DutyPpm, Milliamps, Millivolts, Ohms

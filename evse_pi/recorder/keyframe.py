@@ -7,6 +7,7 @@ from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.core import (
+    board_ratings,
     cable_coding,
     contactor_monitor,
     evidence,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _MODULES = (
+    board_ratings,
     contactor_monitor,
     evidence,
     faults,

@@ -25,7 +25,8 @@ from evse_pi.installation.seal import KEY_FILE, SealError, read_key
 from evse_pi.link import FOLDER_MODE, LinkEnd, LinkError, uid_of
 from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN
 from evse_pi.safety.fault_memory import FaultMemory
-from evse_pi.safety.loop import Installed, LoopSettings, SafetyLoop
+from evse_pi.safety.interfaces import Installed
+from evse_pi.safety.loop import LoopSettings, SafetyLoop
 from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from boards.build_safety import SafetyHardware
-    from evse_pi.core.pilot import PilotReading
+    from evse_pi.core.io_records import PilotReading
     from evse_pi.core.records import Demand
     from evse_pi.safety.loop_timing import Timing
     from hal.interfaces import PilotWindow

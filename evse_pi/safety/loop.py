@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.machine import initial, step
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand
+    from evse_pi.safety.interfaces import DemandLink, Installed, ProcessServices
     from evse_pi.safety.recorder import BlackBoxWriter
     from hal.linear_scale import LinearScale
 
@@ -34,43 +35,6 @@ HEARTBEAT_NS = 200 * MILLISECOND  # for a service manager that waits one second
 COLLECT_NS = 60 * SECOND
 STOP_WITHIN_NS = 7 * SECOND  # the vehicle's 6 s, and one for the contactor; the service manager kills after 8
 EX_SOFTWARE = 70  # sysexits(3): the service manager starts the process anew, into the self-test
-
-
-class DemandLink(Protocol):
-    """Where demands come from and snapshots go to."""
-
-    def receive(self) -> Demand | None:
-        """Return the newest demand since the last call, or None."""
-
-    def send(self, datagram: bytes) -> bool:
-        """Send one snapshot if that costs no time; return whether it was sent."""
-
-
-class ProcessServices(Protocol):
-    """What the loop asks of the process that it runs in; all but `heartbeat` between two ticks."""
-
-    def heartbeat(self) -> None:
-        """Tell the service manager that a tick has completed; must not wait."""
-
-    def remember(self, faults: frozenset[Fault]) -> None:
-        """Keep the active faults for the next life of this process."""
-
-    def collect_garbage(self) -> None:
-        """Free what only the collector can."""
-
-    def touched(self) -> bool:
-        """Return whether the installer's files are not those that were read last."""
-
-    def reload(self) -> Installed | None:
-        """Return what the installer's files say now, None when one of them cannot be trusted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """What the installer's files say: the limits, and how the pilot's codes become voltages."""
-
-    machine: MachineSettings
-    pilot_scale: LinearScale
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from evse_pi.core.faults import Fault
     from evse_pi.safety.fault_memory import FaultMemory
-    from evse_pi.safety.loop import Installed
+    from evse_pi.safety.interfaces import Installed
     from evse_pi.safety.notify import ServiceManager
 
 

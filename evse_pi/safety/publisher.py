@@ -11,11 +11,10 @@ from evse_pi.core.states import PilotMode
 from hal.units import SECOND, Millivolts
 
 if TYPE_CHECKING:
-    from evse_pi.core.io_records import Inputs
+    from evse_pi.core.board_ratings import BoardRatings
+    from evse_pi.core.io_records import Inputs, PilotReading
     from evse_pi.core.machine import MachineState
-    from evse_pi.core.machine_settings import BoardRatings
-    from evse_pi.core.pilot import PilotReading
-    from evse_pi.safety.loop import DemandLink
+    from evse_pi.safety.interfaces import DemandLink
     from evse_pi.safety.loop_timing import Timing
     from hal.linear_scale import LinearScale
 

@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.case import Sigma1
+from evse_pi.matter.channel.handshake import HandshakeRefused
 from evse_pi.matter.channel.pase import ParamRequest
-from evse_pi.matter.channel.secure_channel import HandshakeRefused, StatusReport
+from evse_pi.matter.channel.secure_channel import StatusReport
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain, verify_root
 from evse_pi.matter.interaction import messages
 from evse_pi.matter.wire import tlv

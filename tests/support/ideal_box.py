@@ -9,12 +9,12 @@ import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
-from evse_pi.core.io_records import Inputs, Outputs
+from evse_pi.core.io_records import Inputs, Outputs, PilotReading
 from evse_pi.core.machine import MachineState, initial, step
-from evse_pi.core.machine_settings import BoardRatings, MachineSettings, WakeUp
-from evse_pi.core.pilot import PilotReading
+from evse_pi.core.machine_settings import MachineSettings, WakeUp
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
 

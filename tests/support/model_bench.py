@@ -7,8 +7,9 @@ from typing import Any
 from evse_pi.matter.clusters.descriptor import DescriptorServer
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint, Node
+from evse_pi.matter.model.endpoint import Endpoint, Node
 from evse_pi.matter.model.event_log import EventLog
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, Status

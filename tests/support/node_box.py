@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from evse_pi.core.machine_settings import BoardRatings
+from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.records import Snapshot, Transition
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.interfaces import MeterReading

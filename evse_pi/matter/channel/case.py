@@ -21,15 +21,13 @@ from evse_pi.matter.channel.crypto import (
     sha256,
     shared_secret,
 )
+from evse_pi.matter.channel.handshake import HandshakeRefused, receive, receive_status
 from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     NO_SHARED_TRUST_ROOTS,
     SESSION_ESTABLISHED,
-    HandshakeRefused,
     SecureChannelOpcode,
     busy,
-    receive,
-    receive_status,
 )
 from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S

@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, hkdf, sha256
-from evse_pi.matter.channel.secure_channel import (
-    INVALID_PARAMETER,
-    SESSION_ESTABLISHED,
-    HandshakeRefused,
-    SecureChannelOpcode,
-    busy,
-    receive,
-)
+from evse_pi.matter.channel.handshake import HandshakeRefused, receive
+from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, SESSION_ESTABLISHED, SecureChannelOpcode, busy
 from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv

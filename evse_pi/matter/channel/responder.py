@@ -5,13 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from evse_pi.matter.channel.secure_channel import (
-    CLOSE_SESSION,
-    INVALID_PARAMETER,
-    HandshakeRefused,
-    SecureChannelOpcode,
-    StatusReport,
-)
+from evse_pi.matter.channel.handshake import HandshakeRefused
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, INVALID_PARAMETER, SecureChannelOpcode, StatusReport
 from evse_pi.matter.wire.status_code import DecodeError
 
 if TYPE_CHECKING:

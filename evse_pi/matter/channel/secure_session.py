@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.matter.channel.crypto import SYMMETRIC_KEY_BYTES, Aead
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
@@ -17,8 +17,8 @@ from evse_pi.matter.wire.tlv import Fields, uint
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from evse_pi.matter.channel.exchange import Exchange
     from evse_pi.matter.environment import Entropy
+    from evse_pi.matter.wire.message import ProtocolHeader
 
 MIN_CASE_SESSIONS_PER_FABRIC = 3  # what BasicInformation.CapabilityMinima promises
 MAX_SECURE_SESSIONS = 56  # three for each of 16 fabrics, PASE, and room for one controller that reconnects in a loop
@@ -155,6 +155,18 @@ class ReceptionWindow:
             self._bitmap = 0
 
 
+class SessionExchange(Protocol):
+    """What a session and its stack ask of an exchange; `exchange.Exchange` is one."""
+
+    is_closed: bool
+
+    def handle(self, header: ProtocolHeader, counter: int, payload: bytes, *, is_duplicate: bool) -> None:
+        """Take in a message of this exchange."""
+
+    def abort(self) -> None:
+        """End the exchange at once, without an answer to the peer."""
+
+
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class SecureSession:
     """A peer and what is shared with it; without ciphers it is the unsecured session of one handshake.
@@ -179,7 +191,7 @@ class SecureSession:
     last_used: float = float("-inf")
     has_answered: bool = False
     """Whether the peer ever acknowledged a message, as nobody under a forged address can."""
-    exchanges: dict[tuple[int, bool], Exchange] = field(default_factory=dict)
+    exchanges: dict[tuple[int, bool], SessionExchange] = field(default_factory=dict)
     """By exchange id and whether we are its initiator."""
 
     def secured(

@@ -33,6 +33,7 @@ from evse_pi.matter.model.cluster import (
 )
 from evse_pi.matter.model.event_source import Change, Events
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
+from evse_pi.matter.model.peer import Peer
 from evse_pi.matter.model.quieter import Quieter
 from evse_pi.matter.model.schema_guard import SchemaGuard, member
 from evse_pi.matter.model.state import State, state_class
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
 
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.model.declaration import ClusterSchema
-    from evse_pi.matter.model.endpoint import Endpoint, Node
     from evse_pi.matter.model.observable import Listener, Observable
-    from evse_pi.matter.model.peer import Peer
+    from evse_pi.matter.model.tree_interface import EndpointInterface, NodeInterface, ServerInterface
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +107,8 @@ class ClusterServer:
 
         Raises: TypeError when a command or extension has no method, AttributeError or MatterStatus for a bad state.
         """
-        derivation.check_handlers(type(self))
-        self._endpoint: Endpoint | None = None
+        derivation.check_handlers(type(self), self.ExtensionInterface)
+        self._endpoint: EndpointInterface | None = None
         self._closed = False
         self._subscriptions: list[Listener] = []
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -132,7 +132,7 @@ class ClusterServer:
     # Where it stands
 
     @property
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> EndpointInterface:
         """Return the endpoint this server is part of.
 
         Raises: RuntimeError before it is part of one.
@@ -142,13 +142,13 @@ class ClusterServer:
         return self._endpoint
 
     @property
-    def node(self) -> Node:
+    def node(self) -> NodeInterface:
         """Return the node this server is part of."""
         return self.endpoint.node
 
-    def peer(self, server: type[ClusterServer], endpoint: Endpoint | None = None) -> Peer:
+    def peer(self, server: type[ClusterServer], endpoint: EndpointInterface | None = None) -> Peer:
         """Return another server, limited to what the present requester may do with it."""
-        return (endpoint or self.endpoint).peer(server)
+        return Peer((endpoint or self.endpoint).server(server))
 
     @property
     def request(self) -> request.Request | None:
@@ -163,7 +163,7 @@ class ClusterServer:
 
     # Life cycle
 
-    def attach(self, endpoint: Endpoint) -> None:
+    def attach(self, endpoint: EndpointInterface) -> None:
         """Become part of `endpoint` and take back the state that was stored."""
         if self._endpoint is not None:
             raise RuntimeError(f"{self.name} is part of endpoint {self._endpoint.id} already")
@@ -349,7 +349,7 @@ class ClusterServer:
     # Composition
 
     @classmethod
-    def supports(cls, other: type[ClusterServer]) -> bool:
+    def supports(cls, other: type[ServerInterface]) -> bool:
         """Return whether this class can stand where `other` is asked for: same cluster, nothing missing."""
         mine, theirs = cls.cluster, other.cluster
         return (

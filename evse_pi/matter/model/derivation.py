@@ -14,9 +14,9 @@ from evse_pi.matter.wire.status_code import MatterStatus, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
-    S = TypeVar("S", bound=ClusterServer)
+    S = TypeVar("S", bound=ServerInterface)
 
 
 def with_features(cls: type[S], *features: str | IntFlag) -> type[S]:
@@ -68,7 +68,7 @@ def feature_flags(schema: ClusterSchema, feature_map: int, fallback: type[IntFla
     return kind(feature_map)
 
 
-def handler_name(cls: type[ClusterServer], command: ClusterCommand) -> str:
+def handler_name(cls: type[ServerInterface], command: ClusterCommand) -> str:
     """Return the name of a command's method: its own, or with `_command` where a server has that name already."""
     bases = [base for base in cls.__mro__ if base.__name__ == "ClusterServer"]
     taken = any(hasattr(base, command.key) for base in bases)
@@ -82,12 +82,12 @@ def interface(cluster: Cluster) -> type:
     )
 
 
-def check_handlers(cls: type[ClusterServer]) -> None:
-    """Raise TypeError if a command or an extension has no method."""
+def check_handlers(cls: type[ServerInterface], extension: type) -> None:
+    """Raise TypeError if a command, or what `extension` asks for, has no method."""
     names = [handler_name(cls, command) for command in cls.cluster.commands.values()]
     names += [
         name
-        for base in cls.ExtensionInterface.__mro__
+        for base in extension.__mro__
         for name, member in vars(base).items()
         if callable(member) and not name.startswith("_")
     ]

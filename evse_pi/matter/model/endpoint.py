@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.model.peer import Peer
 
@@ -16,10 +15,12 @@ if TYPE_CHECKING:
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.identity.acl import Privilege
+    from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.model.event_log import EventLog
+    from evse_pi.matter.model.tree_interface import DeviceType, ServerInterface
     from evse_pi.matter.storage import KeyValueStore
 
-S = TypeVar("S", bound=ClusterServer)
+S = TypeVar("S", bound="ServerInterface")
 
 ROOT_ENDPOINT = 0
 
@@ -31,14 +32,6 @@ class AccessPolicy(Protocol):
         self, accessor: Accessor, privilege: Privilege, endpoint: int, cluster: int, device_types: Sequence[int]
     ) -> bool:
         """Return whether `accessor` has `privilege` on a cluster of an endpoint with `device_types`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceType:
-    """A device type of the device library with its revision."""
-
-    id: int
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ class Endpoint:
             raise LookupError(f"endpoint {self.id} has no {kind.cluster.name} server that supports what is asked for")
         return found  # type: ignore[return-value]
 
-    def peer(self, kind: type[ClusterServer]) -> Peer:
+    def peer(self, kind: type[ServerInterface]) -> Peer:
         """Return the server that supports `kind`, limited to what the present requester may do with it."""
         return Peer(self.server(kind))
 
@@ -206,7 +199,7 @@ class Node:
         device_types = [] if found is None else [device_type.id for device_type in found.device_types]
         return self._access.allows(accessor, privilege, endpoint, cluster, device_types)
 
-    def attributes_changed(self, server: ClusterServer, attribute_ids: AbstractSet[int]) -> None:
+    def attributes_changed(self, server: ServerInterface, attribute_ids: AbstractSet[int]) -> None:
         """Tell those who watch the node that attributes of a server have new values."""
         if server.endpoint.id in self.endpoints:
             changed = AttributesChanged(server.endpoint.id, server.cluster.id, frozenset(attribute_ids))

@@ -10,7 +10,7 @@ from evse_pi.matter.model.transaction import current_transaction
 
 if TYPE_CHECKING:
     from evse_pi.matter.model.cluster import ClusterEvent
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
 _CHANGED = "_changed"
 
@@ -28,7 +28,7 @@ class EventSource(Observable[Any]):
 
     __slots__ = ("_event", "_server")
 
-    def __init__(self, server: ClusterServer, event: ClusterEvent) -> None:
+    def __init__(self, server: ServerInterface, event: ClusterEvent) -> None:
         super().__init__(f"{server.cluster.name}.{event.name}")
         self._server = server
         self._event = event
@@ -53,7 +53,7 @@ class EventSource(Observable[Any]):
 class Events:
     """All observables of one server: its events by name, and `<attribute>_changed` for each attribute."""
 
-    def __init__(self, server: ClusterServer) -> None:
+    def __init__(self, server: ServerInterface) -> None:
         self._server = server
         self._sources = {event.key: EventSource(server, event) for event in server.cluster.events.values()}
         self._changes: dict[str, Observable[Change]] = {}

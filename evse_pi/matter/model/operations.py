@@ -13,13 +13,13 @@ from evse_pi.matter.model.schema_guard import member
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.model.cluster import ClusterAttribute, ClusterCommand
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
 ATTRIBUTE_DATA_TAG = 2
 
 
 def encoded_attribute(
-    server: ClusterServer, attribute: ClusterAttribute, accessor: Accessor, *, fabric_filtered: bool
+    server: ServerInterface, attribute: ClusterAttribute, accessor: Accessor, *, fabric_filtered: bool
 ) -> bytes:
     """Return the value of an attribute as the data member of a report to `accessor`."""
     if hasattr(server, f"read_{attribute.key}") or attribute.fabric_scoped:
@@ -30,7 +30,7 @@ def encoded_attribute(
 
 
 def attribute_element(
-    server: ClusterServer, attribute: ClusterAttribute, accessor: Accessor, *, fabric_filtered: bool
+    server: ServerInterface, attribute: ClusterAttribute, accessor: Accessor, *, fabric_filtered: bool
 ) -> Any:
     """Return the value of an attribute as the TLV element that `accessor` may see."""
     reader = getattr(server, f"read_{attribute.key}", None)
@@ -46,7 +46,7 @@ def attribute_element(
     ]
 
 
-def own_entries(server: ClusterServer, attribute: ClusterAttribute, fabric_index: int) -> tuple[Any, ...]:
+def own_entries(server: ServerInterface, attribute: ClusterAttribute, fabric_index: int) -> tuple[Any, ...]:
     """Return the entries of a list attribute that an accessor of `fabric_index` may append to."""
     value: tuple[Any, ...] = server.value(attribute)
     if not attribute.fabric_scoped:
@@ -54,7 +54,7 @@ def own_entries(server: ClusterServer, attribute: ClusterAttribute, fabric_index
     return tuple(entry for entry in value if entry.fabricIndex == fabric_index)
 
 
-def write_value(server: ClusterServer, attribute: ClusterAttribute, value: Any) -> None:
+def write_value(server: ServerInterface, attribute: ClusterAttribute, value: Any) -> None:
     """Give an attribute the checked `value` a peer wrote, through the server's own rule if it has one.
 
     A fabric-scoped list replaces the entries of the accessor's fabric only, and they become that fabric's.
@@ -71,7 +71,7 @@ def write_value(server: ClusterServer, attribute: ClusterAttribute, value: Any) 
     server.assign(attribute, value)
 
 
-async def invoke_handler(server: ClusterServer, command: ClusterCommand, request: Any) -> Any:
+async def invoke_handler(server: ServerInterface, command: ClusterCommand, request: Any) -> Any:
     """Return what the command's method answers; a command without fields has a method without arguments."""
     method = getattr(server, handler_name(type(server), command))
     result = method(request) if command.request.slots else method()

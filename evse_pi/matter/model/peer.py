@@ -10,7 +10,7 @@ from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.acl import Privilege
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
 
 class Peer:
@@ -19,7 +19,7 @@ class Peer:
     Raises: MatterStatus UNSUPPORTED_ACCESS from everything the present requester may not do.
     """
 
-    def __init__(self, server: ClusterServer) -> None:
+    def __init__(self, server: ServerInterface) -> None:
         self.cluster = server.cluster
         self.features = server.features
         self.events = server.events
@@ -38,7 +38,7 @@ class Peer:
 class _GuardedState:
     __slots__ = ("_server",)
 
-    def __init__(self, server: ClusterServer) -> None:
+    def __init__(self, server: ServerInterface) -> None:
         object.__setattr__(self, "_server", server)
 
     def __getattr__(self, name: str) -> Any:
@@ -57,7 +57,7 @@ class _GuardedState:
         write_value(self._server, attribute, attribute.codec.cast(value))
 
 
-def _require(server: ClusterServer, privilege: Privilege | None) -> None:
+def _require(server: ServerInterface, privilege: Privilege | None) -> None:
     accessor = acting_accessor()
     if accessor is None:
         return

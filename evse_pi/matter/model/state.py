@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.model.cluster import CLUSTER_REVISION, GENERATED_COMMAND_LIST, Cluster, ClusterAttribute
 
 if TYPE_CHECKING:
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
 
 class State:
@@ -15,7 +15,7 @@ class State:
 
     __slots__ = ("_server",)
 
-    def __init__(self, server: ClusterServer) -> None:
+    def __init__(self, server: ServerInterface) -> None:
         self._server = server
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evse_pi.matter.model.cluster_server import ClusterServer
+    from evse_pi.matter.model.tree_interface import ServerInterface
 
 UNCHANGED: Final[Any] = object()
 
@@ -23,19 +23,19 @@ class Transaction:
 
     def __init__(self) -> None:
         self.open = True
-        self._staged: dict[ClusterServer, dict[int, Any]] = {}
-        self._published: dict[ClusterServer, set[int]] = {}
+        self._staged: dict[ServerInterface, dict[int, Any]] = {}
+        self._published: dict[ServerInterface, set[int]] = {}
         self._after: list[Callable[[], None]] = []
 
-    def stage(self, server: ClusterServer, attribute_id: int, value: Any) -> None:
+    def stage(self, server: ServerInterface, attribute_id: int, value: Any) -> None:
         """Remember a new value of an attribute."""
         self._staged.setdefault(server, {})[attribute_id] = value
 
-    def staged(self, server: ClusterServer, attribute_id: int) -> Any:
+    def staged(self, server: ServerInterface, attribute_id: int) -> Any:
         """Return the value this transaction gave an attribute, or UNCHANGED."""
         return self._staged.get(server, {}).get(attribute_id, UNCHANGED)
 
-    def publish(self, server: ClusterServer, attribute_id: int) -> None:
+    def publish(self, server: ServerInterface, attribute_id: int) -> None:
         """Report an attribute at the commit, changed or not."""
         self._published.setdefault(server, set()).add(attribute_id)
 
@@ -58,7 +58,7 @@ class Transaction:
         self.open = False
 
 
-def _persist(changes: dict[ClusterServer, dict[int, Any]]) -> None:
+def _persist(changes: dict[ServerInterface, dict[int, Any]]) -> None:
     records = [record for server, values in changes.items() for record in server.records(values)]
     if not records:
         return

@@ -5,17 +5,8 @@ from array import array
 import pytest
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.io_records import PilotOutput
-from evse_pi.core.pilot import (
-    Debounce,
-    DiodeCheck,
-    DiodeVerdict,
-    PilotReading,
-    classify,
-    doubt,
-    measure,
-    measure_peaks,
-)
+from evse_pi.core.io_records import PilotOutput, PilotReading
+from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt, measure, measure_peaks
 from evse_pi.core.states import PilotMode, PilotState
 from hal.interfaces import PilotPeaks, PilotWindow
 from hal.linear_scale import LinearScale

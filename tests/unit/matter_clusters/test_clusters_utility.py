@@ -17,7 +17,8 @@ from evse_pi.matter.clusters.software_diagnostics import SoftwareDiagnosticsServ
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock, TimeSynchronizationServer
 from evse_pi.matter.clusters.wifi_network_diagnostics import WiFiNetworkDiagnosticsServer
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority, FixedWallClock

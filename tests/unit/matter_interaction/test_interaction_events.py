@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority, FixedWallClock

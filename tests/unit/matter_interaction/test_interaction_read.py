@@ -11,7 +11,8 @@ from chip.tlv.tlvlist import TLVList
 from evse_pi.matter.clusters.label import FixedLabelServer
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, AclTarget, Privilege
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
 from evse_pi.matter.wire.status_code import Status

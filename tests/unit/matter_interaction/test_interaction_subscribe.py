@@ -11,8 +11,9 @@ from chip.tlv import uint
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, Privilege
 from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.transaction import transaction
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_authority import Authority

@@ -12,7 +12,8 @@ from evse_pi.matter.clusters.label import UserLabelServer
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, Privilege
 from evse_pi.matter.model.declaration import Attribute
-from evse_pi.matter.model.endpoint import DeviceType, Endpoint
+from evse_pi.matter.model.endpoint import Endpoint
+from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status_code import Status
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
