@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.matter.channel.case import CaseResponder
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
+from evse_pi.matter.channel.peer_session import MIN_CASE_SESSIONS_PER_FABRIC, PeerSession, SessionParameters
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.secure_session import MIN_CASE_SESSIONS_PER_FABRIC, SecureSession, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.clusters.access_control import AccessControlServer
 from evse_pi.matter.clusters.administrator_commissioning import AdministratorCommissioningServer
@@ -249,7 +249,7 @@ class MatterNode:
         failsafe.on_committed.append(self._commissioned)
         self.window.changed.on(self._advertise_window)
 
-    def _commissioner_came(self, session: SecureSession) -> None:
+    def _commissioner_came(self, session: PeerSession) -> None:
         """Arm the fail-safe for whoever knows the passcode; one who comes while it is armed has to go."""
         try:
             self.ownership.failsafe.arm(FAILSAFE_EXPIRY_S, 0, session)
@@ -280,7 +280,7 @@ class MatterNode:
             if request is None or request.session is not session:
                 self.stack.sessions.close(session, notify=False)
 
-    def _close(self, session: SecureSession) -> None:
+    def _close(self, session: PeerSession) -> None:
         """Close a session, but one that waits for an answer only after it."""
         request = current_request()
         if request is not None and request.session is session:

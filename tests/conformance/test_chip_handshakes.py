@@ -22,7 +22,7 @@ from tests.support.matter_authority import CountingEntropy
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
 
 RECORDING = json.loads(Path(__file__).with_name("chip_handshakes.json").read_text())
 JITTER_LIMIT = 251
@@ -74,7 +74,7 @@ def header_of(datagram: str) -> ProtocolHeader:
     return ProtocolHeader.decode(octets[MessageHeader.decode(octets)[1] :])[0]
 
 
-async def replay(device: ChannelDevice, network: Network, handshake: dict[str, Any]) -> SecureSession:
+async def replay(device: ChannelDevice, network: Network, handshake: dict[str, Any]) -> PeerSession:
     """Let the controller's datagrams arrive, compare the node's answers and return the session."""
     device.entropy.recorded = list(handshake["random"])
     device.stack.unsecured._counter._next = header_of(handshake["received"][1]).acknowledged_counter
@@ -93,7 +93,7 @@ async def replay(device: ChannelDevice, network: Network, handshake: dict[str, A
     return device.established[-1]
 
 
-def opens_first_request(session: SecureSession, handshake: dict[str, Any]) -> bool:
+def opens_first_request(session: PeerSession, handshake: dict[str, Any]) -> bool:
     datagram = bytes.fromhex(handshake["first_request"])
     header, offset = MessageHeader.decode(datagram)
     assert header.session_id == session.local_id

@@ -24,7 +24,7 @@ from tests.support.matter_bench import Bench
 from tests.support.virtual_loop import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
 
 RAW, HANDSHAKE, SECURE, TIMED, PAUSE = range(5)
 INTERACTIONS = {2: "read", 3: "subscribe", 6: "write", 8: "invoke", 10: "timed", 1: "status"}
@@ -114,7 +114,7 @@ class FuzzedNode:
         assert len(report.attributes) + len(report.statuses) == 2
         assert not self._alarm.records, self._alarm.records[0]
 
-    async def _usable_session(self) -> SecureSession:
+    async def _usable_session(self) -> PeerSession:
         try:
             await self._controller.read(self._session, (1, 6, 0))
         except (ExchangeTimeout, TimeoutError):

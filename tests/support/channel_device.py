@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 from evse_pi.matter.channel.case import CaseResponder
 from evse_pi.matter.channel.crypto import Aead
 from evse_pi.matter.channel.pase import PaseResponder, PaseVerifier
+from evse_pi.matter.channel.peer_session import MessageCounter, PeerSession, ReceptionWindow, SessionParameters
 from evse_pi.matter.channel.responder import SecureChannelResponder
-from evse_pi.matter.channel.secure_session import MessageCounter, ReceptionWindow, SecureSession, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.fabric import FabricTable, NodeCredentials
@@ -45,7 +45,7 @@ class ChannelDevice:
         self.case = CaseResponder(
             self.stack, fabrics=self.fabrics, resumptions=self.resumptions, clock=FixedWallClock()
         )
-        self.established: list[SecureSession] = []
+        self.established: list[PeerSession] = []
         self.pase.on_session(self.established.append)
         self.case.on_session(self.established.append)
         responder = SecureChannelResponder(self.stack.sessions, pase=self.pase, case=self.case)
@@ -74,7 +74,7 @@ class ChannelDevice:
 
 def pair(
     ours: MessageStack, our_address: Hashable, theirs: MessageStack, their_address: Hashable
-) -> tuple[SecureSession, SecureSession]:
+) -> tuple[PeerSession, PeerSession]:
     """Install a CASE session on both stacks without a handshake and return both ends, ours as its initiator."""
     keys = Aead(b"I2RKey.I2RKey.16"), Aead(b"R2IKey.R2IKey.16")
     ends = []
@@ -82,7 +82,7 @@ def pair(
         (ours, their_address, 1, 2, keys),
         (theirs, our_address, 2, 1, keys[::-1]),
     ):
-        session = SecureSession(
+        session = PeerSession(
             accessor=Accessor(AuthMode.CASE, 1, node_id=peer),
             address=peer_address,
             counter=MessageCounter(stack.entropy),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
 
 EVSE = 0x99
 DISABLE, ENABLE_CHARGING, SET_TARGETS, GET_TARGETS, CLEAR_TARGETS = 1, 2, 5, 6, 7
@@ -85,7 +85,7 @@ class ChargingDay:
         self.energy: dict[int, int] = {}
         self.told: dict[int, tuple[int, int]] = {}
         self.resume = False
-        self.matter: SecureSession | None = None
+        self.matter: PeerSession | None = None
 
     async def __aenter__(self) -> Self:
         await self.controller.stack.start(self.controller._transport)

@@ -19,7 +19,7 @@ from tests.support.matter_initiator import MatterInitiator, Member
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.discovery.mdns import CommissionableService, OperationalService
     from evse_pi.matter.model.endpoint import Endpoint
     from evse_pi.matter.storage import KeyValueStore
@@ -102,7 +102,7 @@ class Bench:
 
     async def commission(
         self, authority: Authority | None = None, *, name: str = "controller", passcode: int = PASSCODE
-    ) -> tuple[MatterInitiator, SecureSession]:
+    ) -> tuple[MatterInitiator, PeerSession]:
         """Return a controller with its CASE session after a whole commissioning."""
         controller = await self.controller(name)
         pase = await controller.pase(passcode)
@@ -115,7 +115,7 @@ class Bench:
         return controller, case
 
 
-async def add_fabric(controller: MatterInitiator, pase: SecureSession, authority: Authority) -> int:
+async def add_fabric(controller: MatterInitiator, pase: PeerSession, authority: Authority) -> int:
     """Join the fabric of `authority` under an armed fail-safe and return its index."""
     armed = await controller.invoke(pase, 0, GENERAL_COMMISSIONING, 0, {0: uint(60), 1: uint(1)})
     assert armed.fields[0] == 0, armed
@@ -130,7 +130,7 @@ async def add_fabric(controller: MatterInitiator, pase: SecureSession, authority
     return int(added.fields[1])
 
 
-async def requested_key(controller: MatterInitiator, session: SecureSession, *, for_update: bool = False) -> bytes:
+async def requested_key(controller: MatterInitiator, session: PeerSession, *, for_update: bool = False) -> bytes:
     """Return the public key of a certificate signing request that the node made."""
     from evse_pi.matter.wire import tlv
 

@@ -15,14 +15,14 @@ from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.case import resume_mic, signed_data
 from evse_pi.matter.channel.crypto import GROUP_ORDER, Aead, generate_key, hkdf, public_octets, sha256, shared_secret
 from evse_pi.matter.channel.pase import passcode_scalars
-from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, SESSION_ESTABLISHED, SecureChannelOpcode, StatusReport
-from evse_pi.matter.channel.secure_session import (
+from evse_pi.matter.channel.peer_session import (
     MessageCounter,
+    PeerSession,
     ReceptionWindow,
-    SecureSession,
     SessionKeys,
     SessionParameters,
 )
+from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, SESSION_ESTABLISHED, SecureChannelOpcode, StatusReport
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.environment import Entropy, SystemEntropy
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
@@ -149,10 +149,10 @@ class MatterInitiator:
 
     # Handshakes
 
-    def handshake_session(self) -> SecureSession:
+    def handshake_session(self) -> PeerSession:
         """Return a fresh unsecured session under a random ephemeral node id."""
         node_id = 1 + self.entropy.below(2**63)
-        session = SecureSession(
+        session = PeerSession(
             accessor=Accessor(AuthMode.NONE),
             address=self.device,
             counter=self.stack.unsecured._counter,
@@ -162,7 +162,7 @@ class MatterInitiator:
         self.stack.unsecured._sessions[node_id] = session
         return session
 
-    async def pase(self, passcode: int, *, known: tuple[int, bytes] | None = None) -> SecureSession:
+    async def pase(self, passcode: int, *, known: tuple[int, bytes] | None = None) -> PeerSession:
         """Establish a session by passcode; `known` are iterations and salt if the device need not tell them."""
         local_id = self.stack.sessions.reserve_id()
         async with self.stack.initiate(self.handshake_session(), PROTOCOL_SECURE_CHANNEL) as exchange:
@@ -196,7 +196,7 @@ class MatterInitiator:
         octets = hkdf(keys.shared_key, salt=b"", info=b"SessionKeys", length=48)
         return self._install(local_id, fields.unsigned(3, bits=16), octets, Accessor(AuthMode.PASE), 0)
 
-    async def case(self, member: Member, peer_node_id: int, *, resume: bool = True) -> SecureSession:
+    async def case(self, member: Member, peer_node_id: int, *, resume: bool = True) -> PeerSession:
         """Establish a session by certificate, or by the last one's secret if there is one and `resume`."""
         local_id = self.stack.sessions.reserve_id()
         known = self.resumptions.get((member.fabric_id, peer_node_id)) if resume else None
@@ -275,9 +275,9 @@ class MatterInitiator:
 
     def _install(
         self, local_id: int, peer_id: int, octets: bytes, accessor: Accessor, local_node_id: int
-    ) -> SecureSession:
+    ) -> PeerSession:
         keys = SessionKeys.from_octets(octets)
-        session = SecureSession(
+        session = PeerSession(
             accessor=accessor,
             address=self.device,
             counter=MessageCounter(self.entropy),
@@ -324,7 +324,7 @@ class MatterInitiator:
     # Interactions
 
     async def request(
-        self, session: SecureSession, opcode: int, payload: bytes, *, timed_ms: int | None = None
+        self, session: PeerSession, opcode: int, payload: bytes, *, timed_ms: int | None = None
     ) -> Message:
         """Send one message on a new exchange, after a TimedRequest if asked, and return the answer."""
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
@@ -333,7 +333,7 @@ class MatterInitiator:
             await exchange.send(opcode, payload)
             return await exchange.receive(60)
 
-    async def read(self, session: SecureSession, *paths: AttributePath, **options: Any) -> Report:
+    async def read(self, session: PeerSession, *paths: AttributePath, **options: Any) -> Report:
         """Read attributes (endpoint, cluster, attribute; None is a wildcard) and, by `events=`, event paths."""
         request = {3: options.get("fabric_filtered", True), **requested(0, paths, options), **REVISION}
         async with self.stack.initiate(session, PROTOCOL_INTERACTION_MODEL) as exchange:
@@ -341,7 +341,7 @@ class MatterInitiator:
             return await self._collect(exchange)
 
     async def subscribe(
-        self, session: SecureSession, *paths: AttributePath, min_s: int = 0, max_s: int = 60, **options: Any
+        self, session: PeerSession, *paths: AttributePath, min_s: int = 0, max_s: int = 60, **options: Any
     ) -> Subscription:
         """Subscribe to attributes and, by `events=`, event paths; later reports are acknowledged and queued."""
         request = {
@@ -363,7 +363,7 @@ class MatterInitiator:
         return subscription
 
     async def write(
-        self, session: SecureSession, *items: tuple[AttributePath, Any], timed_ms: int | None = None
+        self, session: PeerSession, *items: tuple[AttributePath, Any], timed_ms: int | None = None
     ) -> list[tuple[AttributePath, int]]:
         """Write attributes and return the status of each path."""
         data = [{1: attribute_path(*path), 2: value} for path, value in items]
@@ -377,7 +377,7 @@ class MatterInitiator:
 
     async def invoke(
         self,
-        session: SecureSession,
+        session: PeerSession,
         endpoint: int,
         cluster: int,
         command: int,

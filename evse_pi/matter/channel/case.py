@@ -22,6 +22,7 @@ from evse_pi.matter.channel.crypto import (
     shared_secret,
 )
 from evse_pi.matter.channel.handshake import HandshakeRefused, receive, receive_status
+from evse_pi.matter.channel.peer_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
     NO_SHARED_TRUST_ROOTS,
@@ -29,7 +30,6 @@ from evse_pi.matter.channel.secure_channel import (
     SecureChannelOpcode,
     busy,
 )
-from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.fabric import Fabric, FabricTable
@@ -119,9 +119,9 @@ class CaseResponder:
         self._resumptions = resumptions
         self._clock = clock
         self._under_way = 0
-        self._session_listeners: list[Callable[[SecureSession], None]] = []
+        self._session_listeners: list[Callable[[PeerSession], None]] = []
 
-    def on_session(self, listener: Callable[[SecureSession], None]) -> None:
+    def on_session(self, listener: Callable[[PeerSession], None]) -> None:
         """Call `listener` with each established session."""
         self._session_listeners.append(listener)
 

@@ -17,7 +17,7 @@ from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_SECURE_CHANN
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.accessor import Accessor
 
@@ -48,7 +48,7 @@ class Carrier(Protocol):
 
     entropy: Entropy
 
-    def transmit(self, session: SecureSession, datagram: bytes) -> None:
+    def transmit(self, session: PeerSession, datagram: bytes) -> None:
         """Send a sealed datagram to the session's peer."""
 
     def retire(self, exchange: Exchange) -> None:
@@ -70,7 +70,7 @@ class Exchange:
     """One conversation with the peer of a session, in which each side has at most one reliable message under way."""
 
     def __init__(
-        self, session: SecureSession, exchange_id: int, protocol: int, *, is_initiator: bool, carrier: Carrier
+        self, session: PeerSession, exchange_id: int, protocol: int, *, is_initiator: bool, carrier: Carrier
     ) -> None:
         self.session = session
         self.exchange_id = exchange_id

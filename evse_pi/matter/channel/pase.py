@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, hkdf, sha256
 from evse_pi.matter.channel.handshake import HandshakeRefused, receive
+from evse_pi.matter.channel.peer_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, SESSION_ESTABLISHED, SecureChannelOpcode, busy
-from evse_pi.matter.channel.secure_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.tlv import uint
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.channel.exchange import Exchange
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.channel.stack import MessageStack
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class PaseResponder:
         self._verifier: PaseVerifier | None = None
         self._guesses = 0
         self._is_busy = False
-        self._session_listeners: list[Callable[[SecureSession], None]] = []
+        self._session_listeners: list[Callable[[PeerSession], None]] = []
         self._limit_listeners: list[Callable[[], None]] = []
 
     @property
@@ -141,7 +141,7 @@ class PaseResponder:
         """Let nobody in any more; a handshake under way will fail, an established session stays."""
         self._verifier = None
 
-    def on_session(self, listener: Callable[[SecureSession], None]) -> None:
+    def on_session(self, listener: Callable[[PeerSession], None]) -> None:
         """Call `listener` with each established session, before the commissioner learns of it."""
         self._session_listeners.append(listener)
 

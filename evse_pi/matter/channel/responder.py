@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.channel.case import CaseResponder
     from evse_pi.matter.channel.exchange import Exchange, Message
     from evse_pi.matter.channel.pase import PaseResponder
-    from evse_pi.matter.channel.secure_session import SessionTable
+    from evse_pi.matter.channel.peer_session import SessionTable
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message, is_standalone_ack
+from evse_pi.matter.channel.peer_session import PeerSession, SessionParameters, SessionTable, UnsecuredSessionTable
 from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, GeneralCode, SecureChannelOpcode, StatusReport, busy
-from evse_pi.matter.channel.secure_session import SecureSession, SessionParameters, SessionTable, UnsecuredSessionTable
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader, SessionType
 from evse_pi.matter.wire.status_code import DecodeError
@@ -69,7 +69,7 @@ class MessageStack:
         """Let `handler` answer each exchange that a peer opens with `protocol`, in a task of its own."""
         self._handlers[protocol] = handler
 
-    def initiate(self, session: SecureSession, protocol: int) -> Exchange:
+    def initiate(self, session: PeerSession, protocol: int) -> Exchange:
         """Return a new exchange on `session` that we open."""
         while True:
             exchange_id = self._next_exchange_id
@@ -103,7 +103,7 @@ class MessageStack:
         except DecodeError:
             self.drops.note(Drop.MALFORMED)
 
-    def transmit(self, session: SecureSession, datagram: bytes) -> None:
+    def transmit(self, session: PeerSession, datagram: bytes) -> None:
         """Send a sealed datagram to the session's peer."""
         session.last_used = self._now()
         if self._transport is None or not self._transport.send(datagram, session.address):
@@ -135,7 +135,7 @@ class MessageStack:
             session = self._unsecured_session(header, protocol, address)
         self._deliver(session, header.counter, protocol, plaintext[offset:], address)
 
-    def _unsecured_session(self, header: MessageHeader, protocol: ProtocolHeader, address: Hashable) -> SecureSession:
+    def _unsecured_session(self, header: MessageHeader, protocol: ProtocolHeader, address: Hashable) -> PeerSession:
         """Return the session of a cleartext message, a new one only for the first message of a handshake."""
         if protocol.protocol_id != PROTOCOL_SECURE_CHANNEL or protocol.vendor_id:
             raise _Dropped(Drop.UNKNOWN_PROTOCOL)
@@ -150,7 +150,7 @@ class MessageStack:
         return session
 
     def _deliver(
-        self, session: SecureSession, counter: int, header: ProtocolHeader, payload: bytes, address: Hashable
+        self, session: PeerSession, counter: int, header: ProtocolHeader, payload: bytes, address: Hashable
     ) -> None:
         is_duplicate = not session.window.is_new(counter)
         exchange = session.exchanges.get((header.exchange_id, not header.is_initiator))
@@ -172,11 +172,11 @@ class MessageStack:
         else:
             self._open_exchange(session, counter, header, payload)
 
-    def _has_room(self, session: SecureSession) -> bool:
+    def _has_room(self, session: PeerSession) -> bool:
         limit = MAX_EXCHANGES_PER_SESSION if session.is_secure else MAX_EXCHANGES_PER_HANDSHAKE
         return len(session.exchanges) < limit and len(self._exchanges) < MAX_EXCHANGES
 
-    def _open_exchange(self, session: SecureSession, counter: int, header: ProtocolHeader, payload: bytes) -> None:
+    def _open_exchange(self, session: PeerSession, counter: int, header: ProtocolHeader, payload: bytes) -> None:
         exchange = self._add_exchange(session, header.exchange_id, header.protocol_id, is_initiator=False)
         exchange.begin(header, counter)
         message = Message(header.protocol_id, header.opcode, payload)
@@ -184,7 +184,7 @@ class MessageStack:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _add_exchange(self, session: SecureSession, exchange_id: int, protocol: int, *, is_initiator: bool) -> Exchange:
+    def _add_exchange(self, session: PeerSession, exchange_id: int, protocol: int, *, is_initiator: bool) -> Exchange:
         exchange = Exchange(session, exchange_id, protocol, is_initiator=is_initiator, carrier=self)
         session.exchanges[exchange_id, is_initiator] = exchange
         self._exchanges.add(exchange)
@@ -204,24 +204,24 @@ class MessageStack:
         finally:
             await exchange.close()
 
-    def _acknowledge_stray(self, session: SecureSession, counter: int, header: ProtocolHeader) -> None:
+    def _acknowledge_stray(self, session: PeerSession, counter: int, header: ProtocolHeader) -> None:
         """Acknowledge a message of an exchange that is over or never was, so that its sender stops repeating it."""
         if header.needs_ack:
             self._stray_exchange(session, header).acknowledge(counter)
 
-    def _answer_busy(self, session: SecureSession, counter: int, header: ProtocolHeader) -> None:
+    def _answer_busy(self, session: PeerSession, counter: int, header: ProtocolHeader) -> None:
         """Answer a message that would open one exchange too many, without keeping anything of it."""
         stray = self._stray_exchange(session, header)
         stray.begin(header, counter)
         report = busy(BUSY_WAIT_MS).encode()
         stray.post(SecureChannelOpcode.STATUS_REPORT, report, protocol=PROTOCOL_SECURE_CHANNEL, reliable=False)
 
-    def _stray_exchange(self, session: SecureSession, header: ProtocolHeader) -> Exchange:
+    def _stray_exchange(self, session: PeerSession, header: ProtocolHeader) -> Exchange:
         """Return our end of an exchange that is over, never was or may not be, only to send something once."""
         is_initiator = not header.is_initiator
         return Exchange(session, header.exchange_id, header.protocol_id, is_initiator=is_initiator, carrier=self)
 
-    def _say_farewell(self, session: SecureSession) -> None:
+    def _say_farewell(self, session: PeerSession) -> None:
         header = ProtocolHeader(
             is_initiator=True,
             opcode=SecureChannelOpcode.STATUS_REPORT,
@@ -235,13 +235,13 @@ class MessageStack:
         return asyncio.get_running_loop().time()
 
 
-def _open(session: SecureSession, datagram: bytes, offset: int) -> bytes:
+def _open(session: PeerSession, datagram: bytes, offset: int) -> bytes:
     try:
         return session.open(datagram, offset)
     except DecodeError:
         raise _Dropped(Drop.UNAUTHENTIC) from None
 
 
-def _abort_exchanges(session: SecureSession) -> None:
+def _abort_exchanges(session: PeerSession) -> None:
     for exchange in tuple(session.exchanges.values()):
         exchange.abort()

@@ -17,7 +17,7 @@ from evse_pi.matter.wire.status_code import MatterStatus, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.identity.ownership import Ownership
@@ -80,7 +80,7 @@ class OperationalCredentialsServer(ClusterServer):
         credentials: CredentialProvider,
         wall_clock: WallClock,
         *,
-        bind_fabric: Callable[[SecureSession, int], None],
+        bind_fabric: Callable[[PeerSession, int], None],
         leave: Callable[[int], None],
         **state: Any,
     ) -> None:

@@ -15,7 +15,7 @@ from evse_pi.matter.discovery.host_interfaces import network_interfaces
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from evse_pi.matter.channel.secure_session import SessionParameters
+    from evse_pi.matter.channel.peer_session import SessionParameters
     from evse_pi.matter.discovery.host_interfaces import HostInterface
     from evse_pi.matter.environment import Entropy
 

@@ -30,7 +30,7 @@ from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import SecureSession, SessionTable
+    from evse_pi.matter.channel.peer_session import PeerSession, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import Node
@@ -44,7 +44,7 @@ class InteractionHandler:
     def __init__(self, node: Node, stack: MessageStack, entropy: Entropy) -> None:
         sessions: SessionTable = stack.sessions
 
-        def initiate(session: SecureSession) -> Exchange:
+        def initiate(session: PeerSession) -> Exchange:
             return stack.initiate(session, PROTOCOL_INTERACTION_MODEL)
 
         self.subscriptions = SubscriptionTable(node, sessions, initiate, entropy)

@@ -23,7 +23,7 @@ from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.secure_session import SecureSession, SessionTable
+    from evse_pi.matter.channel.peer_session import PeerSession, SessionTable
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import AttributesChanged, Node
     from evse_pi.matter.model.event_log import EventRecord
@@ -207,14 +207,14 @@ class SubscriptionTable:
     """All subscriptions of the node, bounded per fabric."""
 
     def __init__(
-        self, node: Node, sessions: SessionTable, initiate: Callable[[SecureSession], Exchange], entropy: Entropy
+        self, node: Node, sessions: SessionTable, initiate: Callable[[PeerSession], Exchange], entropy: Entropy
     ) -> None:
         self._node = node
         self._sessions = sessions
         self._initiate = initiate
         self._entropy = entropy
         self._subscriptions: dict[int, Subscription] = {}
-        self._owners: dict[int, tuple[int, int] | SecureSession] = {}
+        self._owners: dict[int, tuple[int, int] | PeerSession] = {}
         sessions.closed.append(self._session_closed)
         node.changes.on(self._changed)
         node.event_log.recorded.on(self._recorded)
@@ -279,7 +279,7 @@ class SubscriptionTable:
         if mine >= limit:
             raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"fabric {fabric_index} has {limit} subscriptions already")
 
-    def _channel(self, owner: tuple[int, int] | SecureSession) -> Exchange | None:
+    def _channel(self, owner: tuple[int, int] | PeerSession) -> Exchange | None:
         session = self._sessions.newest(*owner) if isinstance(owner, tuple) else owner
         return None if session is None else self._initiate(session)
 
@@ -289,10 +289,10 @@ class SubscriptionTable:
             if subscription_id and subscription_id not in self._subscriptions:
                 return subscription_id
 
-    def _session_closed(self, session: SecureSession) -> None:
+    def _session_closed(self, session: PeerSession) -> None:
         self._drop(lambda owner: owner is session)
 
-    def _drop(self, belongs: Callable[[tuple[int, int] | SecureSession], bool]) -> None:
+    def _drop(self, belongs: Callable[[tuple[int, int] | PeerSession], bool]) -> None:
         for subscription_id in [found for found, owner in self._owners.items() if belongs(owner)]:
             self._forget(subscription_id)
 
@@ -311,7 +311,7 @@ class SubscriptionTable:
             subscription.note_event(record)
 
 
-def _owner(session: SecureSession) -> tuple[int, int] | SecureSession:
+def _owner(session: PeerSession) -> tuple[int, int] | PeerSession:
     """Return the peer that owns a subscription: a node of a fabric, or the session of a commissioner."""
     if session.accessor.auth_mode is AuthMode.CASE:
         return session.fabric_index, session.peer_node_id

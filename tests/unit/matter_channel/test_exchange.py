@@ -14,8 +14,8 @@ from evse_pi.matter.channel.exchange import (
     Message,
     retransmission_delay_ms,
 )
+from evse_pi.matter.channel.peer_session import PeerSession, SessionParameters
 from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
-from evse_pi.matter.channel.secure_session import SecureSession, SessionParameters
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
 from tests.support.channel_device import pair
@@ -67,14 +67,14 @@ class Bench:
 
     def headers(self, source: str) -> list[ProtocolHeader]:
         """Return the protocol headers of all that `source` sent."""
-        receiver: SecureSession = self.there if source == "client" else self.here
+        receiver: PeerSession = self.there if source == "client" else self.here
         return [header_of(receiver, sent) for sent in self.network.sent if sent.source == source]
 
     def acks(self, source: str) -> list[ProtocolHeader]:
         return [header for header in self.headers(source) if header.opcode == SecureChannelOpcode.STANDALONE_ACK]
 
 
-def header_of(receiver: SecureSession, sent: Sent) -> ProtocolHeader:
+def header_of(receiver: PeerSession, sent: Sent) -> ProtocolHeader:
     _, offset = MessageHeader.decode(sent.datagram)
     return ProtocolHeader.decode(receiver.open(sent.datagram, offset))[0]
 

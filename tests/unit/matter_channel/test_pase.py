@@ -9,8 +9,8 @@ import pytest
 from evse_pi.matter.channel import pase, spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER
 from evse_pi.matter.channel.pase import PaseVerifier
+from evse_pi.matter.channel.peer_session import MAX_UNSECURED_SESSIONS
 from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, SecureChannelOpcode, busy
-from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.crypto import Aead
-from evse_pi.matter.channel.secure_session import (
+from evse_pi.matter.channel.peer_session import (
     MessageCounter,
+    PeerSession,
     PeerTiming,
     ReceptionWindow,
-    SecureSession,
     SessionKeys,
     SessionParameters,
     SessionTable,
@@ -84,9 +84,9 @@ def test_an_exhausted_counter_says_so_before_a_nonce_repeats() -> None:
 
 def session(
     number: int, *, fabric: int = 1, mode: AuthMode = AuthMode.CASE, node: int = 1, used: float = 0.0
-) -> SecureSession:
+) -> PeerSession:
     key = Aead(bytes(16))
-    return SecureSession(
+    return PeerSession(
         accessor=Accessor(mode, fabric, node),
         address="peer",
         counter=MessageCounter(CountingEntropy(str(number))),
@@ -101,16 +101,16 @@ def session(
 
 class Farewells:
     def __init__(self) -> None:
-        self.sent: list[SecureSession] = []
+        self.sent: list[PeerSession] = []
 
-    def __call__(self, session: SecureSession) -> None:
+    def __call__(self, session: PeerSession) -> None:
         self.sent.append(session)
 
 
-def table(capacity: int = 56) -> tuple[SessionTable, Farewells, list[SecureSession]]:
+def table(capacity: int = 56) -> tuple[SessionTable, Farewells, list[PeerSession]]:
     farewells = Farewells()
     sessions = SessionTable(entropy=CountingEntropy(), farewell=farewells, capacity=capacity)
-    closed: list[SecureSession] = []
+    closed: list[PeerSession] = []
     sessions.closed.append(closed.append)
     return sessions, farewells, closed
 

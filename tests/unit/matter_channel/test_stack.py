@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
+from evse_pi.matter.channel.peer_session import MAX_UNSECURED_SESSIONS, SessionParameters
 from evse_pi.matter.channel.secure_channel import (
     CLOSE_SESSION,
     INVALID_PARAMETER,
@@ -17,7 +18,6 @@ from evse_pi.matter.channel.secure_channel import (
     StatusReport,
     busy,
 )
-from evse_pi.matter.channel.secure_session import MAX_UNSECURED_SESSIONS, SessionParameters
 from evse_pi.matter.channel.stack import MAX_EXCHANGES_PER_SESSION, MessageStack
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import (
@@ -34,7 +34,7 @@ from tests.support.matter_initiator import MatterInitiator
 from tests.support.virtual_loop import run, virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
 
 REQUEST = 0x02
 
@@ -43,7 +43,7 @@ def client_of(network: Network, address: str = "client") -> MatterInitiator:
     return MatterInitiator(network.endpoint(address), "device", entropy=CountingEntropy(address))
 
 
-def paired(client: MatterInitiator, device: ChannelDevice) -> SecureSession:
+def paired(client: MatterInitiator, device: ChannelDevice) -> PeerSession:
     return pair(client.stack, "client", device.stack, "device")[0]
 
 
@@ -189,7 +189,7 @@ async def test_close_session_forgets_the_session_silently() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
         session = paired(client, device)
-        closed: list[SecureSession] = []
+        closed: list[PeerSession] = []
         device.stack.sessions.closed.append(closed.append)
         client.stack.sessions.close(session, notify=True)
         await asyncio.sleep(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from zeroconf import DNSIncoming, DNSOutgoing, DNSQuestion
 
-from evse_pi.matter.channel.secure_session import SessionParameters
+from evse_pi.matter.channel.peer_session import SessionParameters
 from evse_pi.matter.discovery.host_interfaces import HostInterface, network_interfaces
 from evse_pi.matter.discovery.mdns import Advertiser, CommissionableService, OperationalService
 from tests.support.matter_authority import CountingEntropy

@@ -23,7 +23,7 @@ from tests.support.model_bench import Charger
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.secure_session import SecureSession
+    from evse_pi.matter.channel.peer_session import PeerSession
 
 EVSE = 0x99
 STATE, CAPACITY, DURATION = (1, EVSE, 0), (1, EVSE, 5), (1, EVSE, 0x41)
@@ -237,7 +237,7 @@ async def test_a_fabric_has_a_bounded_number_of_subscriptions() -> None:
         assert len(device.node.interaction.subscriptions) == 1
 
 
-async def refusal(controller: MatterInitiator, session: SecureSession, *paths: Any, **options: Any) -> int | None:
+async def refusal(controller: MatterInitiator, session: PeerSession, *paths: Any, **options: Any) -> int | None:
     with pytest.raises(InteractionError) as refused:
         await controller.subscribe(session, *paths, **options)
     return refused.value.status

@@ -168,7 +168,7 @@ class SessionExchange(Protocol):
 
 
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
-class SecureSession:
+class PeerSession:
     """A peer and what is shared with it; without ciphers it is the unsecured session of one handshake.
 
     Units: `last_received` and `last_used` in seconds of the event loop's clock.
@@ -203,9 +203,9 @@ class SecureSession:
         local_id: int,
         peer_id: int,
         local_node_id: int = 0,
-    ) -> SecureSession:
+    ) -> PeerSession:
         """Return the session with the same peer that a handshake on this one has established; we are its responder."""
-        return SecureSession(
+        return PeerSession(
             accessor=accessor,
             address=self.address,
             counter=counter,
@@ -281,28 +281,28 @@ class SessionTable:
         self,
         *,
         entropy: Entropy,
-        farewell: Callable[[SecureSession], None],
+        farewell: Callable[[PeerSession], None],
         capacity: int = MAX_SECURE_SESSIONS,
     ) -> None:
-        self.closed: list[Callable[[SecureSession], None]] = []
+        self.closed: list[Callable[[PeerSession], None]] = []
         """Called with each session after it was closed."""
         self._entropy = entropy
         self._farewell = farewell
         self._capacity = capacity
-        self._sessions: dict[int, SecureSession] = {}
+        self._sessions: dict[int, PeerSession] = {}
         self._reserved: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> Iterator[SecureSession]:
+    def __iter__(self) -> Iterator[PeerSession]:
         return iter(tuple(self._sessions.values()))
 
-    def get(self, local_id: int) -> SecureSession | None:
+    def get(self, local_id: int) -> PeerSession | None:
         """Return the session that `local_id` in a header means."""
         return self._sessions.get(local_id)
 
-    def newest(self, fabric_index: int, node_id: int) -> SecureSession | None:
+    def newest(self, fabric_index: int, node_id: int) -> PeerSession | None:
         """Return the last established CASE session with a node."""
         for session in reversed(self._sessions.values()):
             accessor = session.accessor
@@ -310,11 +310,11 @@ class SessionTable:
                 return session
         return None
 
-    def of_fabric(self, fabric_index: int) -> list[SecureSession]:
+    def of_fabric(self, fabric_index: int) -> list[PeerSession]:
         """Return all sessions bound to a fabric."""
         return [session for session in self._sessions.values() if session.fabric_index == fabric_index]
 
-    def of_pase(self) -> list[SecureSession]:
+    def of_pase(self) -> list[PeerSession]:
         """Return all sessions that a passcode established."""
         return [session for session in self._sessions.values() if session.accessor.auth_mode is AuthMode.PASE]
 
@@ -330,14 +330,14 @@ class SessionTable:
         """Give back the id of a handshake that ended, with or without a session."""
         self._reserved.discard(local_id)
 
-    def add(self, session: SecureSession) -> None:
+    def add(self, session: PeerSession) -> None:
         """Install an established session, closing the least recently used one of a greedy fabric when all are taken."""
         if len(self._sessions) >= self._capacity:
             self.close(self._victim(), notify=True)
         self._reserved.discard(session.local_id)
         self._sessions[session.local_id] = session
 
-    def close(self, session: SecureSession, *, notify: bool) -> None:
+    def close(self, session: PeerSession, *, notify: bool) -> None:
         """Forget a session and its keys, after telling the peer if `notify`; closing it again does nothing."""
         if self._sessions.get(session.local_id) is not session:
             return
@@ -347,11 +347,11 @@ class SessionTable:
         for listener in tuple(self.closed):
             listener(session)
 
-    def bind_fabric(self, session: SecureSession, fabric_index: int) -> None:
+    def bind_fabric(self, session: PeerSession, fabric_index: int) -> None:
         """Let a PASE session act on the fabric that was just added over it."""
         session.accessor = replace(session.accessor, fabric_index=fabric_index)
 
-    def _victim(self) -> SecureSession:
+    def _victim(self) -> PeerSession:
         """Return the session to give up: of a fabric above its promised share, rather idle, then unused longest."""
         shares: dict[int, int] = {}
         for session in self._sessions.values():
@@ -372,12 +372,12 @@ class UnsecuredSessionTable:
     def __init__(self, *, entropy: Entropy, capacity: int = MAX_UNSECURED_SESSIONS) -> None:
         self._counter = MessageCounter(entropy)
         self._capacity = capacity
-        self._sessions: dict[int, SecureSession] = {}  # least recently used first
+        self._sessions: dict[int, PeerSession] = {}  # least recently used first
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def get(self, header: MessageHeader) -> SecureSession | None:
+    def get(self, header: MessageHeader) -> PeerSession | None:
         """Return the session that a message belongs to, if it is known, and take note of its use."""
         node_id = _ephemeral_node_id(header)
         session = self._sessions.pop(node_id, None)
@@ -385,13 +385,13 @@ class UnsecuredSessionTable:
             self._sessions[node_id] = session
         return session
 
-    def add(self, header: MessageHeader, address: Hashable) -> SecureSession | None:
+    def add(self, header: MessageHeader, address: Hashable) -> PeerSession | None:
         """Return a new session with the sender of a first message, or None while all are busy with handshakes."""
         if header.source_node_id is None:
             return None
         if len(self._sessions) >= self._capacity and not self._evict():
             return None
-        session = SecureSession(
+        session = PeerSession(
             accessor=Accessor(AuthMode.NONE),
             address=address,
             counter=self._counter,
