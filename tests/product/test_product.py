@@ -73,6 +73,7 @@ def test_a_controller_is_let_in_with_that_code_and_a_car_charges(box: InstalledB
     with subscribed(chip, NODE_ID, box.log) as peer:
         box.evse_pi("car", "plug_in", "cable_ma=32000")
         peer.event(EV_CONNECTED)
+        box.forgive_a_busy_machine()
         assert peer.enable(maximum_ma=16_000) == SUCCESS
         box.evse_pi("car", "auto")
         assert peer.event(STARTED)["maximumCurrent"] == 16_000

@@ -26,7 +26,6 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
-from evse_pi.node import daemon
 from evse_pi.node.commands import Commands
 from evse_pi.node.daemon import Daemon, NodePaths, serve
 from evse_pi.node.field_devices import FieldDevices
@@ -383,10 +382,10 @@ async def test_without_a_matter_device_the_true_reason_is_told(tmp_path: Path) -
 async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(_: str) -> None:
+    async def missing(*_: object) -> None:  # a thread would not keep to virtual time
         raise ImportError("the package it takes is not there")
 
-    monkeypatch.setattr(daemon, "import_module", missing)
+    monkeypatch.setattr(asyncio, "to_thread", missing)
     async with Running(tmp_path) as running:
         device = asyncio.create_task(running.node.run_matter_device(MatterOptions(), Equipment()))
         device.add_done_callback(running.node.matter_ended)
