@@ -44,7 +44,8 @@ def test_the_pilot_works_on_every_pi_and_behind_an_inverting_stage(tmp_path, mod
     with running as emulated, console(emulated, str(path)) as board:
         assert pilot(board, "set_low()")[-1] < -11_900
         assert pilot(board, "set_high()")[0] > 11_900
-        assert 40 <= sum(mv > 0 for mv in pilot(board, "set_duty(533_333)")) <= 62
+        shares = sorted(sum(mv > 0 for mv in pilot(board, "set_duty(533_333)")) for _ in range(9))
+        assert 40 <= shares[4] <= 62, "the median: a window in which the machine did something else has gaps"
         board.ask("board.close()")
         assert emulated.client.state()["duty_ppm"] == 0
 
