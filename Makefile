@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+SIDE_BY_SIDE := --tier parallel -n auto --maxprocesses 4 --dist worksteal
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,8 +17,11 @@ check: ## every check and the whole test suite
 test: ## the test suite alone; ARGS="-k pilot" for a part
 	$(PYTHON) -m pytest $(ARGS)
 
-quick: ## the tests in virtual time, side by side; ARGS="-k pilot" for a part
-	$(PYTHON) -m pytest --tier parallel -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+quick: ## the tests in virtual time, side by side, without matrices and searches; ARGS="-k pilot" for a part
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) --ignore tests/fault --ignore tests/fuzz --ignore tests/property $(ARGS)
+
+parallel: ## all tests that know no real time, side by side
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 serial: ## the tests with real processes and real time, one at a time
 	$(PYTHON) -m pytest --tier serial $(ARGS)
@@ -44,4 +48,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md anew
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test quick serial pictures nightly lint coverage commands walk bench
+.PHONY: help setup demo check test quick parallel serial pictures nightly lint coverage commands walk bench

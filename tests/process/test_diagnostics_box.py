@@ -182,7 +182,11 @@ def test_a_refused_device_node_is_named_while_it_runs_and_when_it_starts(box: Pa
     assert json.loads(evse_pi(box, "counters", "--json").stdout)["safety_unclean_ends"] >= 1
 
 
+@pytest.mark.hazard("H-18")
 def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Paths) -> None:
+    assert evse_pi(box, "car", "plug_in", "cable_ma=32000").returncode == 0
+    evse_pi(box, "car", "auto")
+    eventually(box, "CHARGING")
     node = process(box, "evse_pi.node")
     resource.prlimit(node, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     try:
@@ -190,9 +194,12 @@ def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Paths) -> None:
             call(box.control_socket, "set", limit_ma=9_000)
         found = eventually(box, "STORAGE")
         assert "df -h" in found["STORAGE"]["do"]
+        assert call(box.control_socket, "status")["contactor"]["closed"] is True
     finally:
         resource.prlimit(node, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         call(box.control_socket, "set", limit_ma=None)
+    evse_pi(box, "car", "unplug")
+    eventually(box, "NO_VEHICLE")
 
 
 def test_a_torn_installers_file_is_named(box: Paths) -> None:

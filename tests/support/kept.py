@@ -5,13 +5,14 @@ So what breaks a controller, a box or a browser fails the test in which it broke
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -65,6 +66,16 @@ class Kept(Generic[T]):
         one, self._one = self._one, None
         if one is not None:
             self._stop(one)
+
+
+def kept_open(open_one: Callable[[], AbstractContextManager[T]], *, check: Callable[[T], object]) -> Kept[T]:
+    """Keep what a context manager gives: entered to start, left to end."""
+    stack = ExitStack()
+
+    def end(_one: T) -> None:
+        stack.close()
+
+    return Kept(lambda: stack.enter_context(open_one()), check=check, stop=end, abandon=end)
 
 
 def has_failed(request: pytest.FixtureRequest) -> bool:

@@ -103,4 +103,7 @@ def web_box(folder: Path, *options: str, pin: bool = True) -> Iterator[WebBox]:
             yield box
         finally:
             child.send_signal(signal.SIGTERM)
-            child.wait(20)
+            try:
+                child.wait(20)
+            finally:
+                child.kill()  # without effect on one that has ended

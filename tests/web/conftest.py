@@ -1,4 +1,4 @@
-"""One box and one browser for all tests of the page; each test leaves the car unplugged."""
+"""One box and one browser for all tests of the page, others where one is broken; each test leaves the car unplugged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.browser import Browser, browser
+from tests.support.kept import Kept, has_failed, kept_open, lent
 from tests.support.web_box import WebBox, free_port, web_box
 
 if TYPE_CHECKING:
@@ -15,17 +16,28 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebBox]:
-    with web_box(tmp_path_factory.mktemp("web") / "box", f"--port={free_port(socket.SOCK_DGRAM)}") as box:
-        yield box
+def boxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[WebBox]]:
+    kept = kept_open(
+        lambda: web_box(tmp_path_factory.mktemp("web") / "box", f"--port={free_port(socket.SOCK_DGRAM)}"),
+        check=unplug,
+    )
+    yield kept
+    kept.close()
+
+
+def unplug(box: WebBox) -> None:
+    """Let the car go, and be sure that the box sees it."""
+    box.car("unplug")
+    box.until(lambda now: now["pilot"] and now["pilot"]["state"] == "A")
 
 
 @pytest.fixture
-def box(running: WebBox) -> Iterator[WebBox]:
+def box(boxes: Kept[WebBox], request: pytest.FixtureRequest) -> Iterator[WebBox]:
     """The box without a car; on a machine that is too busy it may have a fault for that."""
-    yield running
-    running.car("unplug")
-    running.until(lambda now: now["pilot"] and now["pilot"]["state"] == "A")
+    with lent(boxes, request) as one:
+        yield one
+        if not has_failed(request):
+            unplug(one)
 
 
 @pytest.fixture
@@ -43,9 +55,16 @@ def _without_fault(box: WebBox, now: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="session")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as window:
-        yield window
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Browser]]:
+    kept = kept_open(lambda: browser(tmp_path_factory.mktemp("profile")), check=lambda one: one.run("return 1"))
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def opened(browsers: Kept[Browser], request: pytest.FixtureRequest) -> Iterator[Browser]:
+    with lent(browsers, request) as one:
+        yield one
 
 
 @pytest.fixture

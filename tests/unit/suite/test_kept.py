@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.kept import Kept
+from tests.support.kept import Kept, kept_open
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass
@@ -65,6 +70,25 @@ def test_one_that_cannot_be_started_is_tried_again_for_the_next_test() -> None:
         kept.get()
     ready = True
     assert kept.get().number == 1
+
+
+def test_a_context_is_left_and_another_one_entered() -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def opened() -> Iterator[Counterpart]:
+        one = Counterpart(len(told))
+        told.append("entered")
+        try:
+            yield one
+        finally:
+            told.append("left")
+
+    kept = kept_open(opened, check=Counterpart.check)
+    kept.get().works = False
+    assert kept.get().number == 2
+    kept.close()
+    assert told == ["entered", "left", "entered", "left"]
 
 
 def test_a_sound_one_ends_cleanly_and_once(kept: Kept[Counterpart]) -> None:
