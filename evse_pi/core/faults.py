@@ -54,6 +54,7 @@ class Fault(IntEnum):
     EMERGENCY_STOP_READ_FAILED = 33
     VOLTAGE_SENSE_FAILED = 34
     WATCHDOG_DRIVE_FAILED = 35
+    RCD_TRIPS_REPEATED = 37
 
 
 class Severity(Enum):
@@ -130,6 +131,13 @@ FAULTS: dict[Fault, FaultRow] = {
         Clear.BY_USER,
         FaultState.GROUND_FAULT,
         "Residual current flowed: look for moisture or damage in cable, plug and vehicle, then acknowledge.",
+        mrec="CX002",
+    ),
+    Fault.RCD_TRIPS_REPEATED: FaultRow(
+        Severity.OPEN,
+        Clear.BY_INSTALLER,
+        FaultState.GROUND_FAULT,
+        "Residual current flowed again after it was acknowledged three times: have insulation and vehicle measured.",
         mrec="CX002",
     ),
     Fault.RCD_TEST_FAILED: FaultRow(

@@ -262,6 +262,8 @@ def _refusal(
         return Reason.READING_CABLE, watch.pilot.since_ns + CABLE_EXPECTED_NS
     if not limit.chargeable:
         return Reason.LIMIT_BELOW_MINIMUM, 0
+    if not watch.contactor.closed and now_ns < watch.budgets.closable_ns:
+        return Reason.TOO_MANY_STOPS, watch.budgets.closable_ns
     if settings.board.rcd_fitted and not watch.contactor.closed and not watch.rcd.ready(now_ns):
         return Reason.RCD_TEST, 0
     if settings.board.lock_fitted and not watch.lock.holding:
@@ -315,7 +317,8 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     closed = phase in CLOSED_PHASES
     contactor = watch.contactor.order(now_ns, closed=closed, loaded=watch.pilot.asking(now_ns))
     if contactor is not watch.contactor:
-        watch = replace(watch, contactor=contactor)
+        ours = not closed and (state.phase is Phase.STOPPING or phase is Phase.FAULTED)
+        watch = replace(watch, contactor=contactor, budgets=watch.budgets.stopped(now_ns) if ours else watch.budgets)
     offer = state.offer.advance(now_ns, limit.current_ma if phase in _OFFERING_PHASES else Milliamps(0))
     since_ns = now_ns if entered else state.since_ns
     outputs = Outputs(

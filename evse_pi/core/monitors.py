@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from evse_pi.core.budgets import Budgets
 from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.lease import Lease
@@ -58,6 +59,7 @@ class Monitors:
     derating: Derating
     supply: Supply
     overcurrent: Overcurrent
+    budgets: Budgets = field(default_factory=Budgets)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
@@ -70,11 +72,18 @@ class Monitors:
         meter = lease.meter(now_ns) if board.meter_fitted else None
         heat = lease.temperature(now_ns) if board.temperature_fitted else None
         contactor = self.contactor.watch(now_ns, inputs.contactor_closed, inputs.load_live, board)
+        budgets = self.budgets.forgiven() if Request.CLEAR_INSTALLER in lease.orders else self.budgets
         tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
+        if tests.wanted and not self.tests.wanted and Request.CLEAR_INSTALLER not in lease.orders:
+            tests, budgets = (tests, budgets.tested(now_ns)) if budgets.may_test(now_ns) else (self.tests, budgets)
         if board.rcd_fitted:
             closed_ns = contactor.ordered_ns if contactor.closed else None
             rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns)
-            rcd = self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
+            if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
+                budgets = budgets.tripped(now_ns)
+            before, rcd = rcd, self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
+            if before.idle and rcd.acknowledged:
+                budgets = budgets.reset(now_ns)
         if board.lock_fitted:
             goal = _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
             lock = lock.advance(now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders)
@@ -89,6 +98,7 @@ class Monitors:
             self.derating.advance(heat.centi_celsius if heat else None, settings.temperature),
             self.supply.advance(now_ns, meter, settings),
             self.overcurrent.advance(now_ns, meter, doing.reference_ma, closed=contactor.closed),
+            budgets,
         )
 
     def _order_rcd(
@@ -101,7 +111,8 @@ class Monitors:
             rcd = rcd.forgiven()
         if not self.contactor.dead or not rcd.idle:
             return rcd
-        if Fault.RCD_TRIPPED in doing.faults and Request.CLEAR_USER in orders:
+        locked = Fault.RCD_TRIPS_REPEATED in doing.faults and Request.CLEAR_INSTALLER not in orders
+        if Fault.RCD_TRIPPED in doing.faults and Request.CLEAR_USER in orders and not locked:
             return rcd.reset(now_ns, by_user=True)
         if rcd.reclosable(now_ns, settings.installation.rcd_reclosures):
             return rcd.reset(now_ns, by_user=False)
@@ -117,7 +128,7 @@ class Monitors:
         found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
         found |= self.contactor.faults(now_ns)
         found |= self.lease.faults(now_ns, meter_fitted=board.meter_fitted, temperature_fitted=board.temperature_fitted)
-        found |= self.rcd.faults() | self.tests.failed | self.supply.bad
+        found |= self.rcd.faults() | self.tests.failed | self.supply.bad | self.budgets.faults()
         if board.proximity_fitted:
             found |= self.cable.faults(now_ns, self.pilot)
         if inputs.emergency_stop:

@@ -111,6 +111,11 @@ class RcdMonitor:
         return self.stage is RcdStage.IDLE
 
     @property
+    def acknowledged(self) -> bool:
+        """A reset that was ordered, and is no reclosure of the box's own, is under way."""
+        return self.stage is RcdStage.RESETTING and not self.testing and self.reclosures == 0
+
+    @property
     def injecting(self) -> bool:
         """The test current shall flow."""
         return self.stage is RcdStage.INJECTING

@@ -70,6 +70,11 @@ class SelfTest:
         return self.stage is Stage.PASSED
 
     @property
+    def wanted(self) -> bool:
+        """A run is due that has not begun."""
+        return self.stage is Stage.DUE
+
+    @property
     def wants_rcd(self) -> bool:
         """The residual current device's test is the next thing to do."""
         return self.stage is Stage.RCD and self.windows == 0

@@ -79,6 +79,7 @@ class Reason(IntEnum):
     RETRY_WAIT = 16
     STATE_F_HOLD = 17
     READING_CABLE = 18
+    TOO_MANY_STOPS = 19
 
 
 class MatterState(IntEnum):

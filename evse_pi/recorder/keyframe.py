@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.core import (
     board_ratings,
+    budgets,
     cable_coding,
     contactor_monitor,
     evidence,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     board_ratings,
+    budgets,
     contactor_monitor,
     evidence,
     faults,
