@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_BYTES = 4096
 """The longest request is a current and a word."""
+MAX_BRACKETS = 32
+"""No request nests deeper than two; the parser of JSON recurses with every one."""
 MAX_ANSWER_BYTES = 1 << 20
 """An answer is a status or a page of history; a longer line is not from this box."""
 
@@ -134,7 +136,10 @@ def refusal_line(refusal: Refusal) -> bytes:
 
 def read_answer(line: bytes) -> Any:
     """Return the plain result of an answer. Raises: Refusal as the other side put it, ValueError for what is none."""
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(answer, dict):
         raise ValueError("no object")  # noqa: TRY004 (it is what was sent that is wrong)
     if answer.get("ok"):
@@ -146,6 +151,8 @@ def read_answer(line: bytes) -> Any:
 
 def read_request(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return the command and the plain fields of a request. Raises: Refusal for what is none."""
+    if line.count(b"[") + line.count(b"{") > MAX_BRACKETS:
+        raise Refusal(f"request: more opening brackets than allowed; at most {MAX_BRACKETS}")
     try:
         fields = json.loads(line)
     except ValueError as error:

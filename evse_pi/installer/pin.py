@@ -123,4 +123,6 @@ def delay_after(failures: int) -> int:
 
 
 def _hash(pin: str, salt: bytes, cost: dict[str, int]) -> bytes:
-    return hashlib.scrypt(pin.encode(), salt=salt, n=cost["n"], r=cost["r"], p=cost["p"], dklen=32)
+    return hashlib.scrypt(
+        pin.encode("utf-8", "surrogatepass"), salt=salt, n=cost["n"], r=cost["r"], p=cost["p"], dklen=32
+    )

@@ -48,6 +48,10 @@ SECRET_BYTES = 24
 ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from which address it would be
 
 
+class PinUnchecked(Refusal):
+    """Nobody could compare the PIN: it is neither right nor wrong."""
+
+
 class OwnPin:
     """The PIN of a box whose installer's files are this user's own."""
 
@@ -69,13 +73,13 @@ class PinService:
         self._address = address
 
     async def __call__(self, pin: str, who: str) -> None:
-        """Return if this is the PIN. Raises: Refusal."""
+        """Return if this is the PIN. Raises: Refusal, PinUnchecked when the service does not answer."""
         try:
             await ask_async(self._address, CHECK_PIN, ByPin(who, pin), within_s=SERVICE_WITHIN_S)
         except BoxRefused as refusal:
             raise Refusal(str(refusal)) from refusal
         except BoxError as error:
-            raise Refusal(f"the PIN cannot be checked: {error}") from error
+            raise PinUnchecked(f"the PIN cannot be checked: {error}") from error
 
 
 class PinChecker:
@@ -99,8 +103,13 @@ class PinChecker:
             left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
             if self._failures and left_ns > 0:
                 raise Refusal(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
+            before = self._failures, self._failed_ns
             self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
-            await self._verify(pin, who)
+            try:
+                await self._verify(pin, who)
+            except PinUnchecked:
+                self._failures, self._failed_ns = before
+                raise
             self._failures = 0
 
 

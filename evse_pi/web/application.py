@@ -43,6 +43,7 @@ ASSETS = {
 }
 LIVE = {"/": "/live/status", "/why": "/live/why", "/scope": "/live/scope", "/selftest": "/live/selftest"}
 ASSET_CACHED = "public, max-age=31536000, immutable"  # its address names its content
+MAX_FIELDS = 8  # the longest form has three
 _AMPS = re.compile(r"[0-9]{1,3}([.,][0-9]{1,3})?")
 
 
@@ -108,8 +109,14 @@ class Application:
         if not is_own_name(host, self._own_names):
             told = f"host: {host!r} is no name of this box; use its address, or start it with --web-name\n"
             return Response(told, HTTPStatus.MISDIRECTED_REQUEST)
-        if request.method == "POST" and request.headers.get("origin") != f"http://{host}":
+        if request.method != "POST":
+            return None
+        if request.headers.get("origin") != f"http://{host}":
             return Response("origin: a form must come from this page itself\n", HTTPStatus.FORBIDDEN)
+        try:
+            _form(request)
+        except ValueError:
+            return Response(f"form: more fields than allowed; at most {MAX_FIELDS}\n", HTTPStatus.BAD_REQUEST)
         return None
 
     def _session(self, request: Request) -> PinSession | None:
@@ -281,8 +288,9 @@ class Application:
 
 
 def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form, each once."""
-    told = parse_qs((request.body or b"").decode("ascii", "replace"), max_num_fields=8, keep_blank_values=True)
+    """Return the fields of a form, each once. Raises: ValueError for too many, which `_check` refuses."""
+    body = (request.body or b"").decode("ascii", "replace")
+    told = parse_qs(body, max_num_fields=MAX_FIELDS, keep_blank_values=True)
     return {name: values[0] for name, values in told.items()}
 
 

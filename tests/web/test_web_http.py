@@ -83,6 +83,13 @@ def test_the_session_is_kept_from_scripts_other_sites_and_long_lives(box: WebBox
     assert "Read-only" in box.get("/", Cookie=cookie).body
 
 
+def test_a_form_of_too_many_fields_is_refused_in_a_line_and_leaves_no_traceback(box: WebBox) -> None:
+    for path in ("/pin", "/leave", "/stop"):
+        answer = box.post(path, {f"f{number}": "x" for number in range(9)})
+        assert (answer.status, answer.body) == (400, "form: more fields than allowed; at most 8\n")
+    assert "Traceback" not in (box.box.state_dir / "log").read_text()
+
+
 def test_a_limit_is_taken_or_refused_by_name_value_and_range(box: WebBox) -> None:
     cookie, token = cookie_and_token(box)
     for amps, words in (

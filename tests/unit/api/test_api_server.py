@@ -113,6 +113,8 @@ async def test_requests_of_one_connection_are_answered_one_after_the_other(tmp_p
         (b"nonsense", "no JSON"),
         (b"\xff\xfe", "no JSON"),
         (b"[1]", "must be an object"),
+        (b"[" * 4_000, "more opening brackets than allowed; at most 32"),
+        (b'{"a":' * 600, "more opening brackets than allowed; at most 32"),
         (b'{"command": 5}', "must be an object"),
         (b"{}", "must be an object"),
         (b'{"command": "dance"}', "command: 'dance' is unknown; one of count, echo"),

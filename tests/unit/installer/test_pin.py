@@ -44,6 +44,12 @@ def test_the_right_pin_is_accepted_and_stands_nowhere(pin: Pin, tmp_path: Path) 
         assert file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("other", ["", "\ud800", "\udfff" * 6, "\0", "48021\n", "x" * 1_000])
+def test_any_text_that_is_not_the_pin_is_a_wrong_pin(pin: Pin, other: str) -> None:
+    with pytest.raises(PinError, match="the PIN is wrong"):
+        pin.verify(other)
+
+
 def test_two_boxes_with_one_pin_keep_different_hashes(pin: Pin, tmp_path: Path, clock: HandClock) -> None:
     (tmp_path / "other").mkdir()
     Pin(tmp_path / "other", clock).choose(GOOD)

@@ -16,7 +16,7 @@ from evse_pi.api.status import WebPage
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
 from evse_pi.node.commands import ChangeNotifier
 from evse_pi.node.matter_options import OptionError
-from evse_pi.node.web import BoxAnswers, OwnPin, PinChecker, PinService, WebServer
+from evse_pi.node.web import BoxAnswers, OwnPin, PinChecker, PinService, PinUnchecked, WebServer
 from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
 from evse_pi.web.http_server import listen
 from tests.support.node_box import HandClock
@@ -166,3 +166,10 @@ def test_a_wrong_option_is_named_with_its_value(argument: str) -> None:
     name, value = argument.removeprefix("--").split("=")
     with pytest.raises(OptionError, match=f"{name}: '{value}'"):
         check([argument])
+
+
+async def test_a_service_that_is_not_there_is_told_and_is_no_wrong_pin(tmp_path: Path, clock: HandClock) -> None:
+    installer = PinChecker(PinService(tmp_path / "absent.sock"), clock)
+    for _ in range(10):
+        with pytest.raises(PinUnchecked, match="the PIN cannot be checked"):
+            await installer.check("480213", "somebody")
