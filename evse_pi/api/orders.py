@@ -26,11 +26,12 @@ class SetOwner(NamedTuple):
 
 
 class OwnerAnswer(NamedTuple):
-    """What the owner has set now; `stored` says that it will outlast a power cut."""
+    """What the owner has set now; `stored` says that it will outlast a power cut, `not_stored_because` why not."""
 
     permitted: bool
     limit_ma: Milliamps | None
     stored: bool
+    not_stored_because: str | None = None
 
 
 class StartAnswer(NamedTuple):

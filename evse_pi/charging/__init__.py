@@ -1,1 +1,1 @@
-"""What the box is and what may be asked of it: limits, sessions, plans. No I/O."""
+"""What the box is and what may be asked of it: charge point, limits, settings, sessions. It knows no Matter."""

@@ -111,7 +111,7 @@ class ChargePoint:
         if wanted == self.owner:
             return False
         self.arbiter.put(wanted)
-        self.event_recorder.write_queue.note(owner_row(wanted), urgent=True)
+        self.event_recorder.write_queue.note(owner_row(wanted), said=True)
         return True
 
     def order(self, request: Request, clearance: Clearance | None = None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.session import SavedSession, Session
+from evse_pi.charging.stored_fields import LONGEST_NS, Fields, UnknownRecord, member_of, parsed
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, Reason
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evse_pi.core.records import Transition
 
 Value = int | str | None
+_INT32 = (-(1 << 31), (1 << 31) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +125,27 @@ def session_row(saved: SavedSession) -> Row:
 
 
 def session_of(row: Mapping[str, Any]) -> SavedSession:
-    """Return the session that `row` stands for."""
+    """Return the session that `row` stands for. Raises: UnknownRecord."""
+    fields = Fields(dict(row))
     session = Session(
-        number=row["number"],
-        started_ns=row["started_ns"],
-        started_unix_s=row["started_unix_s"],
-        energy_mwh=MilliwattHours(row["energy_mwh"]),
-        estimated=bool(row["estimated"]),
-        charging_ns=row["charging_ns"],
-        closed_since_ns=row["closed_since_ns"],
-        ended_ns=row["ended_ns"],
-        ended_unix_s=row["ended_unix_s"],
-        outage=bool(row["outage"]),
+        number=fields.integer("number", 1),
+        started_ns=fields.instant_ns("started_ns"),
+        started_unix_s=fields.optional_unix_s("started_unix_s"),
+        energy_mwh=MilliwattHours(fields.integer("energy_mwh")),
+        estimated=fields.boolean("estimated"),
+        charging_ns=fields.integer("charging_ns", 0, LONGEST_NS),
+        closed_since_ns=fields.optional_instant_ns("closed_since_ns"),
+        ended_ns=fields.optional_instant_ns("ended_ns"),
+        ended_unix_s=fields.optional_unix_s("ended_unix_s"),
+        outage=fields.boolean("outage"),
     )
-    return SavedSession(session, row["machine_boot"], row["saved_ns"], row["register_mwh"])
+    register_mwh = fields.optional_integer("register_mwh")
+    return SavedSession(
+        session,
+        fields.text("machine_boot"),
+        fields.instant_ns("saved_ns"),
+        None if register_mwh is None else MilliwattHours(register_mwh),
+    )
 
 
 def fault_row(record: FaultRecord) -> Row:
@@ -162,13 +171,32 @@ def fault_row(record: FaultRecord) -> Row:
 
 
 def fault_of(row: Mapping[str, Any]) -> FaultRecord:
-    """Return the fault that `row` stands for."""
-    values = dict(row)
-    values["fault"] = Fault[row["fault"]]
-    values["evse_state"] = EvseState[row["evse_state"]]
-    values["contactor_closed"] = bool(row["contactor_closed"])
-    values["readings"] = None if row["readings"] is None else json.loads(row["readings"])
-    return FaultRecord(**values)
+    """Return the fault that `row` stands for; readings that cannot be read are None. Raises: UnknownRecord."""
+    fields = Fields(dict(row))
+    current_ma = fields.optional_integer("current_ma", *_INT32)
+    return FaultRecord(
+        number=fields.integer("number", 1),
+        fault=fields.member("fault", Fault),
+        machine_boot=fields.text("machine_boot"),
+        set_ns=fields.instant_ns("set_ns"),
+        set_unix_s=fields.optional_unix_s("set_unix_s"),
+        evse_state=fields.member("evse_state", EvseState),
+        contactor_closed=fields.boolean("contactor_closed"),
+        high_mv=Millivolts(fields.integer("high_mv", *_INT32)),
+        low_mv=Millivolts(fields.integer("low_mv", *_INT32)),
+        current_ma=None if current_ma is None else Milliamps(current_ma),
+        cleared_ns=fields.optional_instant_ns("cleared_ns"),
+        cleared_unix_s=fields.optional_unix_s("cleared_unix_s"),
+        readings=_readings_of(row["readings"]),
+    )
+
+
+def _readings_of(stored: str | None) -> Mapping[str, Any] | None:
+    try:
+        found = None if stored is None else parsed(stored)
+    except UnknownRecord:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def transition_row(number: int, change: Transition, unix_s: int | None, machine_boot: str) -> Row:
@@ -190,10 +218,16 @@ def transition_row(number: int, change: Transition, unix_s: int | None, machine_
 
 
 def transition_of(row: Mapping[str, Any]) -> TransitionRecord:
-    """Return the transition that `row` stands for."""
-    values = dict(row)
-    values["evse_state"] = EvseState[row["evse_state"]]
-    values["contactor_closed"] = bool(row["contactor_closed"])
-    values["faults"] = frozenset(Fault[name] for name in row["faults"].split())
-    values["reason"] = Reason[row["reason"]]
-    return TransitionRecord(**values)
+    """Return the transition that `row` stands for. Raises: UnknownRecord."""
+    fields = Fields(dict(row))
+    return TransitionRecord(
+        number=fields.integer("number", 1),
+        at_ns=fields.instant_ns("at_ns"),
+        unix_s=fields.optional_unix_s("unix_s"),
+        machine_boot=fields.text("machine_boot"),
+        evse_state=fields.member("evse_state", EvseState),
+        contactor_closed=fields.boolean("contactor_closed"),
+        offered_ma=Milliamps(fields.integer("offered_ma", *_INT32)),
+        faults=frozenset(member_of(Fault, name) for name in fields.text("faults").split()),
+        reason=fields.member("reason", Reason),
+    )

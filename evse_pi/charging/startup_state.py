@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.history_rows import setting_row
+from evse_pi.charging.stored_fields import Fields
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED, TransitionCursor
+from evse_pi.core.duty import MAX_OFFER_MA
+from evse_pi.core.states import LimitSource
+from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.charging.history_rows import FaultRecord, Row
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 
 OWNER = "owner"
 CURSOR = "feed"
+FORBIDDEN = LimitRequest(LimitSource.OWNER, permitted=False)
+"""What holds where the owner's word was stored and cannot be read: it may have been a stop."""
 UNKNOWN_NUMBER = 1 << 30  # without file and clock; a history never grows that long
 
 
@@ -29,6 +35,21 @@ class StartupState:
     next_session: int = 1
     next_fault: int = 1
     next_transition: int = 1
+
+
+def owner_of(stored: Any) -> LimitRequest:
+    """Return the stored word of the owner. Raises: UnknownRecord."""
+    fields = Fields(stored)
+    limit_ma = fields.optional_integer("limit_ma", 0, MAX_OFFER_MA)
+    return LimitRequest(
+        LimitSource.OWNER, fields.boolean("permitted"), None if limit_ma is None else Milliamps(limit_ma)
+    )
+
+
+def cursor_of(stored: Any) -> TransitionCursor:
+    """Return the stored place in the transitions. Raises: UnknownRecord."""
+    fields = Fields(stored)
+    return TransitionCursor(fields.optional_integer("boot_id", 0, (1 << 64) - 1), fields.integer("number"))
 
 
 def owner_row(ask: LimitRequest) -> Row:

@@ -18,20 +18,23 @@ PERIOD_NS = 300 * SECOND
 class WriteQueue:
     """Collects rows; of several versions of a row only the newest is written.
 
-    A box whose pilot flaps all day writes once a minute, not once a flap.
+    A box whose pilot flaps all day writes once a minute, not once a flap. That budget is for what happens by itself:
+    what a person or a controller said waits for nothing, because it is answered as stored.
     """
 
     def __init__(self, now_ns: int) -> None:
         self._rows: dict[tuple[str, Value], Row] = {}
         self._urgent = False
+        self._said = False
         self._tokens = BURST
         self._refilled_ns = now_ns
         self._written_ns = now_ns
 
-    def note(self, row: Row, *, urgent: bool = False) -> None:
-        """Take `row` to be written: soon if it is urgent, else with the next write."""
+    def note(self, row: Row, *, urgent: bool = False, said: bool = False) -> None:
+        """Take `row` to be written: at once if a person or controller said it, soon if urgent, else some time."""
         self._rows[row.key] = row
         self._urgent = self._urgent or urgent
+        self._said = self._said or said
 
     @property
     def waiting(self) -> bool:
@@ -44,13 +47,13 @@ class WriteQueue:
         if refills > 0:
             self._tokens = min(self._tokens + refills, BURST)
             self._refilled_ns = now_ns
-        due = self._rows and (all_rows or now_ns - self._written_ns >= PERIOD_NS or (self._urgent and self._tokens > 0))
-        if not due:
+        urgent = self._urgent and self._tokens > 0
+        if not self._rows or not (all_rows or self._said or urgent or now_ns - self._written_ns >= PERIOD_NS):
             return []
-        if self._urgent:
+        if self._urgent and not self._said:
             self._tokens = max(self._tokens - 1, 0)
         rows = list(self._rows.values())
         self._rows.clear()
-        self._urgent = False
+        self._urgent = self._said = False
         self._written_ns = now_ns
         return rows

@@ -44,4 +44,4 @@ def told(answer: OwnerAnswer) -> str:
         if answer.permitted
         else f"charging is stopped until: evse-pi permit; then {limit}"
     )
-    return word if answer.stored else f"{word}; not stored yet: the disk takes nothing"
+    return word if answer.stored else f"{word}; not stored yet: {answer.not_stored_because}"

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
-from evse_pi.charging.targets import Target
+from evse_pi.charging.stored_fields import HIGHEST_NUMBER, Fields, UnknownRecord, parsed
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
+from evse_pi.device.energy_evse_memory import LONGEST_WINDOW_S, target_of
 
 if TYPE_CHECKING:
     from evse_pi.matter.storage import KeyValueStore
@@ -43,6 +44,10 @@ class KeptPlan:
         return replace(self, mode=mode, pursuit=pursuit)
 
 
+UNREADABLE = KeptPlan(machine_boot="")
+"""What stands for a plan that cannot be read: one from before a power cut, so that the random delay begins."""
+
+
 def held_back(kept: KeptPlan | None, machine_boot: str) -> tuple[LimitSource, ...]:
     """Return in whose name a box that starts must wait until the planner speaks."""
     if kept is None:
@@ -68,20 +73,35 @@ def encode(kept: KeptPlan) -> bytes:
 
 
 def recalled(store: KeyValueStore) -> KeptPlan | None:
-    """Return what was stored, None where nothing is or nobody can read it."""
+    """Return what was stored, None where nothing is, and `UNREADABLE` where it cannot be read."""
     record = store.get(KEY)
-    if record is None:
-        return None
     try:
-        fields = json.loads(record)
-        pursuit, delay = fields["pursuit"], fields["delay"]
-        return KeptPlan(
-            str(fields["machine_boot"]),
-            int(fields["window_s"]),
-            None if pursuit is None else TargetProgress(**(pursuit | {"target": Target(**pursuit["target"])})),
-            None if delay is None else RandomDelay(DelayCause[delay["cause"]], int(delay["until_ns"])),
-            ChargeMode[fields["mode"]],
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("the stored charging plan cannot be read and is dropped: %r", error)
-        return None
+        return None if record is None else _decoded(Fields(parsed(record)))
+    except UnknownRecord as error:
+        log.warning("the stored charging plan cannot be read and is dropped: %s", error)
+        return UNREADABLE
+
+
+def _decoded(fields: Fields) -> KeptPlan:
+    pursuit, delay = fields.optional_record("pursuit"), fields.optional_record("delay")
+    return KeptPlan(
+        fields.text("machine_boot"),
+        fields.integer("window_s", 0, LONGEST_WINDOW_S),
+        None if pursuit is None else _pursuit(pursuit),
+        None if delay is None else RandomDelay(delay.member("cause", DelayCause), delay.instant_ns("until_ns")),
+        fields.member("mode", ChargeMode),
+    )
+
+
+def _pursuit(fields: Fields) -> TargetProgress:
+    due_s = fields.optional_unix_s("due_s")
+    if due_s is None:
+        raise UnknownRecord("due_s: missing")
+    return TargetProgress(
+        session=fields.integer("session"),
+        due_s=due_s,
+        target=target_of(fields.record("target")),
+        base_mwh=fields.integer("base_mwh", -HIGHEST_NUMBER),
+        start_s=fields.optional_unix_s("start_s"),
+        goal_s=fields.optional_unix_s("goal_s"),
+    )

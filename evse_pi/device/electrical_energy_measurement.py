@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.stored_fields import HIGHEST_NUMBER, UnknownRecord, parsed
 from evse_pi.device.measurement_accuracy import energy_accuracy
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
@@ -74,6 +75,14 @@ class Total:
         """Return the total with the present session."""
         present = view.session
         return self.energy_mwh + (0 if present is None or present.number <= self.through else present.energy_mwh)
+
+
+def _total(stored: Any) -> Total:
+    """Return a stored total. Raises: UnknownRecord."""
+    match stored:
+        case [int(energy_mwh), int(through)] if 0 <= energy_mwh <= HIGHEST_NUMBER and 0 <= through <= HIGHEST_NUMBER:
+            return Total(energy_mwh, through)
+    raise UnknownRecord("no total of the energy")
 
 
 class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")):
@@ -142,7 +151,7 @@ class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")
     def _recalled(self) -> Total:
         record = self.node.store.get(self._total_key)
         try:
-            return Total() if record is None else Total(*map(int, json.loads(record)))
-        except (ValueError, TypeError) as error:
+            return Total() if record is None else _total(parsed(record))
+        except UnknownRecord as error:
             log.warning("stored total of the energy dropped: %s", error)
             return Total()

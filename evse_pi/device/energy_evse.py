@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.stored_fields import UnknownRecord
 from evse_pi.charging.targets import merged
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
@@ -407,8 +408,8 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         record = self.node.store.get(record_key(self.endpoint.id))
         try:
             return PersistedState() if record is None else decode(record)
-        except ValueError as error:
-            log.warning("what the EVSE kept cannot be read and is dropped: %s", error)
+        except UnknownRecord as error:
+            log.warning("what controllers had set cannot be read and is taken back: %s", error)
             return PersistedState()
 
     def _now_s(self) -> int | None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
-from evse_pi.charging.targets import DaySchedule, Target
+from evse_pi.charging.stored_fields import Fields, UnknownRecord, parsed
+from evse_pi.charging.targets import DAYS, MAX_SCHEDULES, MAX_TARGETS_PER_DAY, MINUTES_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import FaultState, LimitSource
-from hal.units import SECOND, Milliamps
+from hal.units import SECOND, Milliamps, MilliwattHours
+
+LATEST_MATTER_S = (1 << 32) - 1  # an epoch-s, about the year 2136
+LONGEST_WINDOW_S = 86_400  # RandomizationDelayWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +144,58 @@ def encode(kept: PersistedState) -> bytes:
 
 
 def decode(record: bytes) -> PersistedState:
-    """Return what `record` holds. Raises: ValueError when it is no record of this kind."""
-    try:
-        fields = json.loads(record)
-        return PersistedState(
-            ChargingSettings(**fields["grant"]),
-            _told(fields["told"]),
-            tuple(_schedule(each) for each in fields["targets"]),
-            fields["window_s"],
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no record of the EVSE: {error!r}") from error
+    """Return what `record` holds. Raises: UnknownRecord when it is no record of this kind."""
+    fields = Fields(parsed(record))
+    schedules = fields.items("targets")
+    if len(schedules) > MAX_SCHEDULES:
+        raise UnknownRecord(f"targets: {len(schedules)} schedules, at most {MAX_SCHEDULES}")
+    return PersistedState(
+        _grant(fields.record("grant")),
+        _told(fields.record("told")),
+        tuple(_schedule(Fields(each)) for each in schedules),
+        fields.optional_integer("window_s", 0, LONGEST_WINDOW_S),
+    )
 
 
-def _told(fields: dict[str, Any]) -> ReportedState:
-    transfer, fault = fields["transfer"], FaultState(fields["fault"])
-    return ReportedState(**{**fields, "transfer": None if transfer is None else Transfer(**transfer), "fault": fault})
+def _grant(fields: Fields) -> ChargingSettings:
+    return ChargingSettings(
+        charging_until=fields.optional_integer("charging_until", 0, LATEST_MATTER_S),
+        discharging_until=fields.optional_integer("discharging_until", 0, LATEST_MATTER_S),
+        minimum_ma=fields.integer("minimum_ma"),
+        maximum_ma=fields.integer("maximum_ma"),
+        discharge_maximum_ma=fields.integer("discharge_maximum_ma"),
+        user_maximum_ma=fields.optional_integer("user_maximum_ma"),
+    )
 
 
-def _schedule(fields: dict[str, Any]) -> DaySchedule:
-    return DaySchedule(fields["days"], tuple(Target(**each) for each in fields["targets"]))
+def _told(fields: Fields) -> ReportedState:
+    transfer, fault = fields.optional_record("transfer"), fields.integer("fault")
+    if fault not in set(FaultState):
+        raise UnknownRecord(f"fault: {fault} is no FaultState of this version")
+    return ReportedState(
+        session=fields.optional_integer("session", 1),
+        transfer=None if transfer is None else _transfer(transfer),
+        latest=fields.integer("latest"),
+        fault=FaultState(fault),
+    )
+
+
+def _transfer(fields: Fields) -> Transfer:
+    return Transfer(fields.integer("energy_mwh"), fields.boolean("suspended"), fields.optional_instant_ns("lapses_ns"))
+
+
+def _schedule(fields: Fields) -> DaySchedule:
+    targets = fields.items("targets")
+    if len(targets) > MAX_TARGETS_PER_DAY:
+        raise UnknownRecord(f"targets: {len(targets)} a day, at most {MAX_TARGETS_PER_DAY}")
+    return DaySchedule(fields.integer("days", 1, DAYS), tuple(target_of(Fields(each)) for each in targets))
+
+
+def target_of(fields: Fields) -> Target:
+    """Return a stored target. Raises: UnknownRecord."""
+    energy_mwh = fields.optional_integer("added_energy_mwh")
+    return Target(
+        fields.integer("minutes_past_midnight", 0, MINUTES_PER_DAY - 1),
+        fields.optional_integer("soc_percent", 0, 100),
+        None if energy_mwh is None else MilliwattHours(energy_mwh),
+    )

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.api import diagnosis as api
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from evse_pi.core.records import Snapshot
     from evse_pi.recorder.frame import Frame
 
 KEPT_RELEASES = 200
+HIGHEST_COUNT = (1 << 64) - 1  # the names of lives of the safety process are 64 bits long
 TREND_OF = 10  # releases at either end of the trend
 RESOLUTION_US = 10_000  # one tick
 
@@ -85,16 +86,38 @@ class Counters:
         return replace(self, releases=(*self.releases[1 - KEPT_RELEASES :], Release(unix_s, took_us)))
 
 
+_COUNTS = frozenset(Counters.__dataclass_fields__) - {"machine_boot", "releases"}
+
+
 def saved(counters: Counters) -> dict[str, Any]:
     """Return the counters as what JSON can hold."""
     return {**asdict(counters), "releases": [[each.unix_s, each.took_us] for each in counters.releases]}
 
 
-def recalled(values: Mapping[str, Any] | None) -> Counters:
-    """Return the counters that were saved; what an older version did not count begins at 0."""
-    known = {name: value for name, value in (values or {}).items() if name in Counters.__dataclass_fields__}
-    known["releases"] = tuple(Release(unix_s, took_us) for unix_s, took_us in known.get("releases", ()))
-    return Counters(**known)
+def recalled(values: Any) -> Counters:
+    """Return the counters that were saved; what cannot be read, or an older version did not count, begins at 0."""
+    if not isinstance(values, dict):
+        return Counters()
+    releases = values.get("releases")
+    kept = [_release(each) for each in releases] if isinstance(releases, list) else []
+    counts = {
+        name: value
+        for name, value in values.items()
+        if name in _COUNTS and type(value) is int and 0 <= value <= HIGHEST_COUNT
+    }
+    boot = values.get("machine_boot")
+    return Counters(
+        **counts,
+        machine_boot=boot if isinstance(boot, str) else "",
+        releases=tuple(each for each in kept if each is not None)[-KEPT_RELEASES:],
+    )
+
+
+def _release(stored: Any) -> Release | None:
+    match stored:
+        case [int() | None as unix_s, int(took_us)] if 0 <= took_us <= HIGHEST_COUNT:
+            return Release(unix_s, took_us)
+    return None
 
 
 def view(counters: Counters, promised_ms: int | None) -> api.Counters:

@@ -6,6 +6,7 @@ is one transaction, and so that a fabric without its record (a commissioning tha
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 SQLITE_BUSY_TIMEOUT_MS = 5000  # another writer of the shared file holds it for one transaction, milliseconds
 
@@ -120,6 +123,7 @@ class SqliteStore:
             self._connection = database
         else:
             self._connection = _open(database)
+            self._connection.text_factory = _text
         self._connection.execute(
             f"CREATE TABLE IF NOT EXISTS {self._table} (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
         )
@@ -128,7 +132,10 @@ class SqliteStore:
     def get(self, key: str) -> bytes | None:
         """Return the value of `key`, or None."""
         row = self._connection.execute(f"SELECT value FROM {self._table} WHERE key = ?", (key,)).fetchone()  # noqa: S608
-        return None if row is None else bytes(row[0])
+        if row is None or isinstance(row[0], bytes):
+            return None if row is None else row[0]
+        log.warning("stored value is left out, it consists of no octets key=%s", key)
+        return None
 
     def keys(self, prefix: str = "") -> list[str]:
         """Return all keys that start with `prefix`, sorted."""
@@ -136,7 +143,7 @@ class SqliteStore:
             f"SELECT key FROM {self._table} WHERE substr(key, 1, ?) = ? ORDER BY key",  # noqa: S608
             (len(prefix), prefix),
         )
-        return [row[0] for row in rows]
+        return [key for (key,) in rows if isinstance(key, str)]
 
     @contextmanager
     def transaction(self) -> Iterator[StoreTransaction]:
@@ -155,6 +162,10 @@ class SqliteStore:
         """Close the file if this store opened it."""
         if self._owned:
             self._connection.close()
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
 
 
 def _open(path: Path) -> sqlite3.Connection:

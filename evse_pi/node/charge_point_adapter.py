@@ -12,8 +12,9 @@ from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.metering import NO_ENERGY, fresh
 from evse_pi.charging.modes import MODE_SOURCES
+from evse_pi.charging.stored_fields import Fields, UnknownRecord
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
-from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
@@ -64,11 +65,14 @@ class Recalled:
     plan: KeptPlan | None = None
 
 
-NOTHING_RECALLED = Recalled()
+UNREADABLE = Recalled(commissioned=True)
 
 
 def recall_cluster(database: Path) -> Recalled:
-    """Return what the cluster kept, nothing where that cannot be read; it was stored before anybody was answered."""
+    """Return what the cluster kept; it was stored before anybody was answered.
+
+    Where that cannot be read, a controller may have taken its permission back: nothing is granted then.
+    """
     try:
         store = SqliteStore(database)
         try:
@@ -77,10 +81,14 @@ def recall_cluster(database: Path) -> Recalled:
             plan = recalled(store)
         finally:
             store.close()
-        return Recalled(NOTHING_KEPT if record is None else decode(record), commissioned, plan)
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (sqlite3.Error, OSError) as error:
         log.warning("what controllers had set is not known: %s", error)
-        return NOTHING_RECALLED
+        return UNREADABLE
+    try:
+        return Recalled(NOTHING_KEPT if record is None else decode(record), commissioned, plan)
+    except UnknownRecord as error:
+        log.warning("what controllers had set cannot be read, and nothing is granted: %s", error)
+        return Recalled(NOTHING_KEPT, commissioned, plan)
 
 
 class ChargePointAdapter:
@@ -102,13 +110,17 @@ class ChargePointAdapter:
         """Return a name of this life of the machine."""
         return self._box.clock.machine_boot
 
-    def restore_requests(self, saved: list[dict[str, Any]]) -> None:
-        """Take up the asks of a former life of this process; after a power cut nothing starts before the planner."""
+    def restore_requests(self, asks: tuple[StoredAsk, ...] | None) -> None:
+        """Take up the asks of a former life of this process, None where they cannot be read.
+
+        After a power cut nothing starts before the planner has spoken, nor does it where nobody knows what was asked.
+        """
         until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
-        for ask in map(self._ask_from, saved):
+        for each in asks or ():
+            ask = self._resumed(each)
             planned = replace(ask, until_ns=min(ask.until_ns or until_ns, until_ns), lapse=ExpiryPolicy.FORGOTTEN)
             self._box.arbiter.put(planned if ask.source in MODE_SOURCES else ask)
-        if any(fields.get("machine_boot") not in (None, self.machine_boot) for fields in saved):
+        if asks is None or any(each.machine_boot not in (None, self.machine_boot) for each in asks):
             self._box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
 
     def apply_recalled(self, former: Recalled) -> None:
@@ -253,9 +265,8 @@ class ChargePointAdapter:
 
     def _asked(self, source: LimitSource) -> None:
         if source in STORED:
-            self._box.event_recorder.write_queue.note(
-                self._asks_row(), urgent=source is not LimitSource.POWER_ADJUSTMENT
-            )
+            urgent, said = source is not LimitSource.POWER_ADJUSTMENT, source in LASTING
+            self._box.event_recorder.write_queue.note(self._asks_row(), urgent=urgent, said=said)
         self._renew()
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
@@ -310,13 +321,37 @@ class ChargePointAdapter:
             "machine_boot": self.machine_boot,
         }
 
-    def _ask_from(self, fields: dict[str, Any]) -> LimitRequest:
-        """Return a stored ask; an end that no clock can tell has not come yet."""
-        until_unix_s, unix_s, until_ns = fields["until_unix_s"], self._box.clock.unix_s(), None
-        if until_unix_s is not None and unix_s is not None:
-            until_ns = self._box.clock.monotonic_ns() + (until_unix_s - unix_s) * SECOND
-        source, lapse = LimitSource[fields["source"]], ExpiryPolicy[fields["lapse"]]
-        return LimitRequest(source, fields["permitted"], fields["limit_ma"], until_ns, lapse)
+    def _resumed(self, stored: StoredAsk) -> LimitRequest:
+        """Return a stored ask as it holds now; an end that no clock can tell has not come yet."""
+        unix_s, until_ns = self._box.clock.unix_s(), None
+        if stored.until_unix_s is not None and unix_s is not None:
+            until_ns = self._box.clock.monotonic_ns() + (stored.until_unix_s - unix_s) * SECOND
+        return replace(stored.ask, until_ns=until_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAsk:
+    """An ask of a former life: its end stands on the calendar, if it was known."""
+
+    ask: LimitRequest
+    until_unix_s: int | None
+    machine_boot: str | None
+
+
+def stored_asks(setting: Any) -> tuple[StoredAsk, ...]:
+    """Return the asks that a setting holds. Raises: UnknownRecord."""
+    if not isinstance(setting, list):
+        raise UnknownRecord("no list of asks")
+    return tuple(_stored_ask(Fields(each)) for each in setting)
+
+
+def _stored_ask(fields: Fields) -> StoredAsk:
+    source, limit_ma = fields.member("source", LimitSource), fields.optional_integer("limit_ma", 0, MAX_OFFER_MA)
+    if source not in STORED:
+        raise UnknownRecord(f"source: {source.name} stores no asks")
+    limit = None if limit_ma is None else Milliamps(limit_ma)
+    ask = LimitRequest(source, fields.boolean("permitted"), limit, lapse=fields.member("lapse", ExpiryPolicy))
+    return StoredAsk(ask, fields.optional_unix_s("until_unix_s"), fields.text("machine_boot"))
 
 
 def _made(told: Snapshot | Transition) -> bool:

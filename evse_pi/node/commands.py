@@ -104,8 +104,8 @@ class NodeActions(Protocol):
     def reload(self) -> None:
         """Read the installer's file again."""
 
-    async def flush(self) -> bool:
-        """Write what is urgent; return whether all that was noted is durable."""
+    async def flush(self) -> str | None:
+        """Write what was said; return why it is not durable, None when it is."""
 
     def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""
@@ -216,8 +216,8 @@ class Commands:
     async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> OwnerAnswer:
         """Carry out what the owner sets at once, and say whether it will outlast a power cut."""
         self._node.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
-        stored = await self._node.flush()
-        return OwnerAnswer(permitted, limit_ma, stored)
+        trouble = await self._node.flush()
+        return OwnerAnswer(permitted, limit_ma, trouble is None, trouble)
 
     async def _commission(self, request: Commission, _caller: Caller) -> CommissionAnswer:
         matter, action = self._node.matter, request.action

@@ -19,7 +19,7 @@ from evse_pi.clearance import with_clearance
 from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster, stored_asks
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
@@ -103,7 +103,8 @@ async def serve(
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.machine_boot))
         if matter is not None:
-            node.charger.restore_requests(await storage.call(store.setting, ASKS, []))
+            asks = await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None)
+            node.charger.restore_requests(asks)
             node.charger.apply_recalled(await storage.call(recall_cluster, paths.state_dir / DATABASE))
         field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
         ring, archive = Ring(RingFile(paths.run_dir / RING_FILE)), RecordingArchive(paths.state_dir / RECORDINGS)
@@ -247,10 +248,10 @@ class Daemon:
             log.info("another meter was fitted; the process ends to be started with it")
             self._loop.call_later(ANSWERED_WITHIN_S, self._stopping.set)
 
-    async def flush(self) -> bool:
-        """Write what is urgent; return whether all that was noted is durable."""
+    async def flush(self) -> str | None:
+        """Write what was said; return why it is not durable, None when it is."""
         rows = self._box.event_recorder.write_queue.take(self._box.clock.monotonic_ns())
-        return await self._storage.write(rows) and not self._box.event_recorder.write_queue.waiting
+        return None if await self._storage.write(rows) else self._storage.trouble
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's word at once: through the cluster where a controller governs, else directly.

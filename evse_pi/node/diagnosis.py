@@ -65,9 +65,7 @@ class Diagnosis:
     Everything it holds is bounded, and a ring that cannot be read costs readings, not charging.
     """
 
-    def __init__(
-        self, board: BoardSpec, box: ChargePoint, ring: Ring, archive: RecordingArchive, saved: dict[str, Any] | None
-    ) -> None:
+    def __init__(self, board: BoardSpec, box: ChargePoint, ring: Ring, archive: RecordingArchive, saved: Any) -> None:
         self.counters = counting.recalled(saved).started(box.clock.machine_boot)
         self._board = board
         self._box = box

@@ -1,1 +1,1 @@
-"""The one database of the node, and the thread that uses it."""
+"""The one database of the node, and the one thread that writes it."""

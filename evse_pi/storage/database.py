@@ -6,21 +6,26 @@ writes wait in memory, `trouble` says why, and they are written once the disk ta
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evse_pi.charging.history_rows import DATED, Row, fault_of, redated, session_of, transition_of
+from evse_pi.charging.stored_fields import HIGHEST_NUMBER, UnknownRecord, parsed
 from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from evse_pi.charging.history_rows import FaultRecord, TransitionRecord, Value
     from evse_pi.charging.session import SavedSession
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 5.0  # another connection to the file holds it for one transaction
 CHECKPOINT_PAGES = 256  # the log goes back into the file after 1 MiB
@@ -41,6 +46,8 @@ class Store:
         self.trouble: str | None = None
         self.damaged: Path | None = None
         self.dropped = 0
+        self.skipped: set[tuple[str, Value]] = set()
+        """The rows that this version cannot read, by table and key."""
         self._path = path
         self._migrations = migrations
         self._waiting: dict[tuple[str, Value], Row] = {}
@@ -67,25 +74,37 @@ class Store:
         return True
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """Return a setting, or `default`."""
+        """Return a setting, or `default` where it was never stored or cannot be read."""
+        return self.read_setting(name, lambda value: value, absent=default, unreadable=default)
+
+    def read_setting(self, name: str, read: Callable[[Any], T], *, absent: T, unreadable: T) -> T:
+        """Return what `read` makes of a setting: `absent` where it was never stored.
+
+        It is `unreadable` where the file cannot be read, the setting is no JSON, or `read` raises UnknownRecord.
+        """
         waiting = self._waiting.get(("setting", name))
-        if waiting is not None:
-            return json.loads(str(waiting.values["value"]))
-        for row in self._select("SELECT value FROM setting WHERE name = ?", (name,)):
-            return json.loads(row["value"])
-        return default
+        try:
+            if waiting is not None:
+                return read(parsed(str(waiting.values["value"])))
+            rows = self._select("SELECT value FROM setting WHERE name = ?", (name,))
+            if rows is None:
+                return unreadable
+            return read(parsed(rows[0]["value"])) if rows else absent
+        except UnknownRecord as error:
+            self._skip(("setting", name), error)
+            return unreadable
 
     def sessions(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[SavedSession]:
-        """Return the sessions with a number below `before`, the newest first."""
-        return [session_of(row) for row in self._newest("session", limit, before)]
+        """Return the sessions with a number below `before`, the newest first; unreadable ones are left out."""
+        return self._page("session", session_of, limit, before)
 
     def faults(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[FaultRecord]:
-        """Return the faults with a number below `before`, the newest first."""
-        return [fault_of(row) for row in self._newest("fault", limit, before)]
+        """Return the faults with a number below `before`, the newest first; unreadable ones are left out."""
+        return self._page("fault", fault_of, limit, before)
 
     def transitions(self, limit: int = PAGE_OF_ROWS, before: int | None = None) -> list[TransitionRecord]:
-        """Return the transitions with a number below `before`, the newest first."""
-        return [transition_of(row) for row in self._newest("transition", limit, before)]
+        """Return the transitions with a number below `before`, the newest first; unreadable ones are left out."""
+        return self._page("transition", transition_of, limit, before)
 
     def redate(self, machine_boot: str, epoch_s: int) -> bool:
         """Date everything of this life of the machine anew, see `redated`; return whether that is durable now."""
@@ -112,17 +131,35 @@ class Store:
             del self._waiting[key]
             self.dropped += 1
 
-    def _select(self, query: str, parameters: tuple[Value, ...]) -> list[Mapping[str, Any]]:
+    def _select(self, query: str, parameters: tuple[Value, ...]) -> list[Mapping[str, Any]] | None:
+        """Return the rows, None while the file cannot be read."""
         try:
             return list(self._connected().execute(query, parameters))
         except (sqlite3.Error, OSError) as error:
             self.trouble = f"{self._path}: {error}"
-            return []
+            return None
+
+    def _page(self, table: str, read: Callable[[Mapping[str, Any]], T], limit: int, before: int | None) -> list[T]:
+        """Return the newest rows that can be read, as what they stand for."""
+        found: list[T] = []
+        while len(found) < limit and (rows := self._newest(table, limit - len(found), before)):
+            for row in rows:
+                try:
+                    found.append(read(row))
+                except UnknownRecord as error:
+                    self._skip((table, row["number"]), error)
+            before = rows[-1]["number"]
+        return found
+
+    def _skip(self, key: tuple[str, Value], error: UnknownRecord) -> None:
+        if key not in self.skipped:
+            self.skipped.add(key)
+            log.warning("stored row cannot be read and is skipped table=%s key=%s: %s", *key, error)
 
     def _newest(self, table: str, limit: int, before: int | None) -> list[Mapping[str, Any]]:
-        before = (1 << 62) if before is None else before
+        before = HIGHEST_NUMBER if before is None else before
         query = f"SELECT * FROM {table} WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 (our own names)
-        rows = {row["number"]: row for row in self._select(query, (before, limit))}
+        rows = {row["number"]: row for row in self._select(query, (before, limit)) or ()}
         for row in self._waiting.values():
             number = row.values.get("number")
             if row.table == table and isinstance(number, int) and number < before:
@@ -173,6 +210,7 @@ def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -183,6 +221,11 @@ def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _text(stored: bytes) -> str:
+    """Return a stored text; octets that are none are shown as such, and no reader takes them for a name."""
+    return stored.decode(errors="replace")
 
 
 def _check(connection: sqlite3.Connection) -> None:

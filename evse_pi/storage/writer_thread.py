@@ -49,9 +49,19 @@ class WriterThread:
             warnings.append(f"settings and history cannot be stored: {store.trouble}")
         if store.damaged is not None:
             warnings.append(f"the database was damaged; it was set aside as {store.damaged}, a new one is in use")
+        if store.skipped:
+            kinds = ", ".join(sorted({table for table, _ in store.skipped}))
+            warnings.append(
+                f"{len(store.skipped)} stored entries cannot be read and are left out ({kinds}): see the log"
+            )
         if store.dropped:
             warnings.append(f"{store.dropped} entries of the history were given up while the disk took none")
         return warnings
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write is not on the disk, None when it is."""
+        return self._store.trouble if self._store is not None else "the storage has not answered yet"
 
     @property
     def troubled(self) -> bool:

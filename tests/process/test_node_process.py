@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.api.client import BoxNotRunning, call
+from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, decode_demand, encode_snapshot
 from evse_pi.link import LinkEnd
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
@@ -123,6 +125,16 @@ def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: Node) -> N
         assert node.ask("status")["owner"] == {"permitted": False, "limit_ma": limit_ma}
 
 
+@pytest.mark.hazard("H-18")
+def test_the_fortieth_word_of_a_minute_is_stored_like_the_first(node: Node) -> None:
+    for number in range(40):
+        answer = node.ask("set", limit_ma=6_000 + 100 * number, permitted=number % 2 == 0)
+        assert answer["stored"] is True, answer
+    node.kill()
+    node.start()
+    assert node.ask("status")["owner"] == {"permitted": False, "limit_ma": 9_900}
+
+
 @pytest.mark.hazard("H-10")
 def test_a_node_that_hangs_renews_no_lease_and_goes_on_when_it_may(node: Node) -> None:
     with closing(safety_end(node.folder)) as link:
@@ -153,6 +165,46 @@ def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node
             time.sleep(0.02)
         sessions = [(session["number"], session["ended"]) for session in node.ask("sessions")]
         assert sessions == [(2, False), (1, True)]
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'UPDATE setting SET value = \'{"permitted": "at night", "limit_ma": null}\' WHERE name = \'owner\'',
+        "UPDATE setting SET value = CAST(x'fffe7b' AS TEXT)",
+    ],
+)
+def test_a_node_comes_up_on_rows_that_it_cannot_read_and_permits_nothing(node: Node, statement: str) -> None:
+    """Rows of the next version in every table of history, and a word of the owner that cannot be understood."""
+    safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+    assert node.ask("set", limit_ma=10_000, permitted=True)["stored"] is True
+    with closing(safety_end(node.folder)) as link:
+        safety.become("B")
+        link.send(encode_snapshot(safety.become("C", frozenset((Fault.METER_STALE,)))))
+        while not node.ask("faults"):
+            time.sleep(0.02)
+        node.process.terminate()
+        node.process.wait(15)
+        with closing(sqlite3.connect(node.folder / "evse.db")) as database:
+            database.execute(statement)
+            for table, column in (("fault", "fault"), ("transition", "reason"), ("session", "machine_boot")):
+                database.execute(f"UPDATE {table} SET {column} = CAST(x'4e455854ff' AS TEXT)")
+            database.execute("UPDATE session SET started_ns = 9223372036854775807")
+            database.execute("UPDATE matter_values SET value = 'text' WHERE key LIKE 'state/%'")
+            database.commit()
+        node.start()
+        link.receive()
+        assert node.ask("status")["owner"]["permitted"] is False
+        demand = heard(link, 15)
+        assert demand is not None
+        assert not demand.permitted
+        assert (node.ask("faults"), node.ask("transitions")) == ([], [])
+        assert any("cannot be read" in notice["text"] for notice in node.ask("status")["notices"])
+        assert node.ask("permit")["stored"] is True
+        node.kill()
+        node.start()
+        assert node.ask("status")["owner"]["permitted"] is True
 
 
 def test_a_node_that_is_told_to_end_takes_its_sockets_along(node: Node) -> None:

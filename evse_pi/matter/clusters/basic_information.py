@@ -11,6 +11,7 @@ from evse_pi.matter.wire.chip_objects import BasicInformation
 SPECIFICATION_VERSION = 0x0104_0200
 DATA_MODEL_REVISION = 19
 _UNIQUE_ID_KEY = "unique-id"
+UNIQUE_ID_BYTES = 16
 
 SCHEMA = ClusterSchema(
     BasicInformation,
@@ -93,8 +94,8 @@ class BasicInformationServer(ClusterServer, enable=("ShutDown", "Leave")):
     def initialize(self) -> None:
         """Take the unique identifier from the store, or make one."""
         stored = self.node.store.get(_UNIQUE_ID_KEY)
-        if stored is None:
-            stored = self.node.entropy.octets(16)
+        if stored is None or len(stored) != UNIQUE_ID_BYTES:
+            stored = self.node.entropy.octets(UNIQUE_ID_BYTES)
             with self.node.store.transaction() as transaction:
                 transaction.put(_UNIQUE_ID_KEY, stored)
         self.state.unique_id = stored.hex()

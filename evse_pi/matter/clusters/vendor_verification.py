@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.storage import KeyValueStore
+
+log = logging.getLogger(__name__)
 
 STATEMENT_BYTES = 85
 FABRIC_BINDING_VERSION = 1
@@ -35,8 +39,13 @@ class VendorVerification:
         encoded = self._store.get(_key(fabric_index))
         if encoded is None:
             return VendorRecord()
-        fields: dict[int, Any] = tlv.decode(encoded)
-        return VendorRecord(fields[0], fields[1])
+        try:
+            with decoding(_key(fabric_index)):
+                fields: dict[int, Any] = tlv.decode(encoded)
+                return VendorRecord(fields[0], fields[1])
+        except DamagedRecord as error:
+            log.warning("vendor's statement dropped: %s", error)
+            return VendorRecord()
 
     def update(self, fabric: Fabric, *, statement: bytes | None, vvsc: bytes | None, vendor_id: int | None) -> None:
         """Change what is given; an empty octet string removes.

@@ -238,7 +238,10 @@ def _record_key(index: int) -> str:
 
 
 def _indexes(store: KeyValueStore) -> list[int]:
-    return sorted({int(key.split("/")[1]) for key in store.keys("fabric/")})
+    """Return the indexes of the fabrics of which anything is stored; what has no index in its name is not ours."""
+    names = {key.split("/")[1] for key in store.keys("fabric/")}
+    indexes = {int(name) for name in names if name.isascii() and name.isdecimal() and len(name) <= len("254")}
+    return sorted(index for index in indexes if FIRST_FABRIC_INDEX <= index <= LAST_FABRIC_INDEX)
 
 
 def _assemble(index: int, root: bytes, credentials: NodeCredentials, admin_vendor_id: int, label: str) -> Fabric:

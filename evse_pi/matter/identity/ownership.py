@@ -32,7 +32,10 @@ class Ownership:
     def load(
         cls, store: KeyValueStore, wall_clock: WallClock, entropy: Entropy, *, capacity: int = FABRIC_CAPACITY
     ) -> Self:
-        """Return what `store` holds, after taking back a commissioning that was cut off."""
+        """Return what `store` holds, after taking back a commissioning that was cut off.
+
+        Raises: DamagedRecord for a fabric, its keys or its access control list that cannot be read.
+        """
         group_keys = GroupKeyStore(store)
         fabrics = FabricTable(store, group_keys, capacity=capacity)
         access_control = AccessControl(store)
@@ -51,6 +54,8 @@ class Ownership:
             resumption.remove_fabric(fabric.index)
             failsafe.fabric_removed(fabric.index)
 
+        for fabric in fabrics:
+            access_control.entries(fabric.index)  # a list that cannot be read keeps the node from starting without it
         fabrics.on_removed.append(forget)
         fabrics.on_reissued.append(lambda fabric: resumption.remove_fabric(fabric.index))
         return cls(fabrics, group_keys, access_control, resumption, failsafe, issuance)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.storage import decoding
+from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 
 if TYPE_CHECKING:
     from evse_pi.matter.storage import KeyValueStore
+
+log = logging.getLogger(__name__)
 
 MAX_RECORDS_PER_FABRIC = 6  # the specification wants 3; a home has a few hubs and phones that talk to one device
 WRITE_DELAY_S = 2.0  # a burst of handshakes shares one write; a record lost to a power cut costs one full handshake
@@ -40,9 +43,17 @@ class ResumptionStore:
         self._timer: asyncio.TimerHandle | None = None
         for key in store.keys("fabric/"):
             if "/resumption/" in key:
-                with decoding(key):
-                    record = _decode(store.get(key) or b"")
-                self._records[_peer(record)] = record
+                self._take_up(key)
+
+    def _take_up(self, key: str) -> None:
+        """Take up one record; a peer whose record cannot be read makes a whole handshake again."""
+        try:
+            with decoding(key):
+                record = _decode(self._store.get(key) or b"")
+        except DamagedRecord as error:
+            log.warning("peer has to make a whole handshake: %s", error)
+        else:
+            self._records[_peer(record)] = record
 
     def get(self, resumption_id: bytes) -> ResumptionRecord | None:
         """Return the record with `resumption_id`, or None."""

@@ -10,6 +10,7 @@ The two keys below are the test values that the Alliance publishes for this use,
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,11 +18,14 @@ from evse_pi.matter.identity import der
 from evse_pi.matter.identity.attestation import PRODUCT_ID_OID, VENDOR_ID_OID
 from evse_pi.matter.identity.certificate import KeyUsage
 from evse_pi.matter.identity.signing import OperationalKey
+from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 
 if TYPE_CHECKING:
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.storage import KeyValueStore
+
+log = logging.getLogger(__name__)
 
 PUBLIC_TEST_PAA_KEY = "e1f073c934853baffb38bf7e8bdad7a0a674107c7769892a0ff2e06c1a2ef7a7"
 PUBLIC_TEST_DECLARATION_KEY = "aef3484116e9481ec57be0472df41bf499064e5024ad869eca5e889802d48075"
@@ -68,9 +72,13 @@ class TestCredentials:
         key = f"test-attestation/{vendor_id:04x}-{product_id:04x}"
         encoded = store.get(key)
         if encoded is not None:
-            kept: dict[int, Any] = tlv.decode(encoded)
-            declaration = development_declaration(vendor_id, (product_id,), device_type)
-            return cls(kept[0], kept[1], declaration, OperationalKey.from_scalar(kept[2]))
+            try:
+                with decoding(key):
+                    kept: dict[int, Any] = tlv.decode(encoded)
+                    declaration = development_declaration(vendor_id, (product_id,), device_type)
+                    return cls(bytes(kept[0]), bytes(kept[1]), declaration, OperationalKey.from_scalar(kept[2]))
+            except DamagedRecord as error:
+                log.warning("test credentials are made again: %s", error)
         made = cls.create(vendor_id, product_id, device_type, entropy)
         with store.transaction() as transaction:
             transaction.put(key, tlv.encode({0: made._dac, 1: made._pai, 2: made._key.to_scalar()}))  # noqa: SLF001

@@ -38,7 +38,7 @@ from evse_pi.matter.model.quieter import Quieter
 from evse_pi.matter.model.schema_guard import SchemaGuard, member
 from evse_pi.matter.model.state import State, state_class
 from evse_pi.matter.model.transaction import UNCHANGED, current_transaction, independent, transaction
-from evse_pi.matter.wire.status_code import DecodeError, MatterStatus
+from evse_pi.matter.wire.status_code import MatterStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -343,7 +343,7 @@ class ClusterServer:
     def _load(self, attribute: ClusterAttribute, record: bytes) -> None:
         try:
             self._values[attribute.id] = self.schema_guard.load(attribute, record)
-        except (MatterStatus, DecodeError) as error:
+        except (MatterStatus, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             log.warning("stored value dropped cluster=%s attribute=%s: %s", self.name, attribute.name, error)
 
     # Composition

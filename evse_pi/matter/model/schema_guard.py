@@ -67,7 +67,8 @@ class SchemaGuard:
     def load(self, attribute: ClusterAttribute, record: bytes) -> Any:
         """Return the value that `record` of the store holds.
 
-        Raises: MatterStatus or DecodeError when it does not fit the schema any more.
+        Raises: MatterStatus or DecodeError when it does not fit the schema any more, anything that a decoder stumbles
+        over when it never did.
         """
         return attribute.codec.from_tlv(tlv.decode(record)[0])
 

@@ -40,6 +40,20 @@ def test_a_box_that_flaps_all_day_writes_once_a_minute() -> None:
     assert writes <= 86_400 // 60 + BURST
 
 
+def test_what_was_said_waits_for_nothing_and_uses_up_nothing() -> None:
+    journal = WriteQueue(0)
+    for number in range(3 * BURST):
+        journal.note(row(number, "word"), said=True)
+        assert journal.take(0) == [row(number, "word")]
+    for _ in range(BURST):
+        journal.note(row(1), urgent=True)
+        assert journal.take(0) == [row(1)]
+    journal.note(row(1), urgent=True)
+    assert journal.take(0) == []
+    journal.note(row(2, "word"), said=True)
+    assert journal.take(0) == [row(1), row(2, "word")]
+
+
 def test_everything_can_be_taken_at_the_end() -> None:
     journal = WriteQueue(0)
     journal.note(row(1))

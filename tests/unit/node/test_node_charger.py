@@ -33,7 +33,7 @@ from evse_pi.device.energy_evse_memory import (
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.charge_point_adapter import NOTHING_RECALLED, ChargePointAdapter, Recalled, recall_cluster
+from evse_pi.node.charge_point_adapter import UNREADABLE, ChargePointAdapter, Recalled, recall_cluster
 from hal.units import CentiCelsius, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
 
@@ -332,7 +332,7 @@ def test_a_box_that_knows_more_than_its_peers_goes_on_as_it_is() -> None:
 
 def test_what_the_cluster_kept_is_read_from_the_store(tmp_path: Path) -> None:
     database = tmp_path / "evse.db"
-    assert recall_cluster(database) == NOTHING_RECALLED
+    assert recall_cluster(database) == Recalled()
     kept = PersistedState(
         ChargingSettings(charging_until=None), ReportedState(session=4, transfer=Transfer(5_000), latest=4)
     )
@@ -349,6 +349,9 @@ def test_what_the_cluster_kept_is_read_from_the_store(tmp_path: Path) -> None:
     with store.transaction() as changes:
         changes.put(record_key(1), b"nonsense")
     store.close()
-    assert recall_cluster(database) == NOTHING_RECALLED
+    assert recall_cluster(database) == Recalled(commissioned=True), (
+        "nothing is granted, and a controller still owns the box"
+    )
     database.write_bytes(b"no database" * 1000)
-    assert recall_cluster(database) == NOTHING_RECALLED
+    assert recall_cluster(database) == UNREADABLE
+    assert UNREADABLE.commissioned

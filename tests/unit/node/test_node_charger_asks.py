@@ -10,7 +10,7 @@ from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.states import LimitSource
-from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, ChargePointAdapter
+from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, ChargePointAdapter, stored_asks
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, HandClock
 
@@ -36,7 +36,7 @@ def restarted(clock: HandClock, *asks: LimitRequest) -> ChargePoint:
     if clock.machine_boot == "cut":
         clock.machine_boot = "back"
     after, charger = box(clock)
-    charger.restore_requests(stored)
+    charger.restore_requests(stored_asks(stored))
     return after
 
 

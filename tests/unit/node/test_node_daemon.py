@@ -231,7 +231,7 @@ async def test_the_owner_stops_the_box_at_once(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         answer = await running.ask("stop")
         await asyncio.sleep(0.01)
-        assert answer == {"permitted": False, "limit_ma": None, "stored": True}
+        assert answer == {"permitted": False, "limit_ma": None, "stored": True, "not_stored_because": None}
         assert not running.link.last.permitted
         await running.ask("set", limit_ma=10_000)
         await running.ask("permit")
@@ -255,6 +255,22 @@ class Waits:
 
     def describe(self) -> None:
         return None
+
+
+@pytest.mark.hazard("H-18")
+@virtual_time
+async def test_a_word_is_stored_however_much_has_happened_before(tmp_path: Path) -> None:
+    """A vehicle whose pilot flaps uses up what the card is spared for; the owner's stop does not wait for that."""
+    async with Running(tmp_path) as running:
+        for state in "BCBA" * 20:
+            running.safety.become(state, frozenset((Fault.METER_STALE,)) if state == "C" else frozenset())
+            running.speak()
+            await asyncio.sleep(0.1)
+        for limit_ma in range(6_000, 32_000, 500):
+            assert (await running.ask("set", limit_ma=limit_ma))["stored"] is True
+        assert (await running.ask("stop"))["stored"] is True
+        on_the_card = Store(running.paths.state_dir / "evse.db").setting("owner")
+        assert on_the_card == {"permitted": False, "limit_ma": 31_500}
 
 
 @virtual_time
@@ -476,7 +492,8 @@ async def test_a_full_disk_is_a_warning_and_the_box_goes_on(tmp_path: Path) -> N
             await asyncio.sleep(30)
         shown = await running.ask("status")
         assert any("cannot be stored" in warning and "full" in warning for warning in warnings(shown))
-        assert (await running.ask("stop"))["stored"] is False
+        stopped = await running.ask("stop")
+        assert (stopped["stored"], "full" in stopped["not_stored_because"]) == (False, True)
         await asyncio.sleep(0.01)
         assert not running.link.last.permitted
         assert len(await running.ask("sessions", limit=100)) == 40
