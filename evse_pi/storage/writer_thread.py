@@ -1,4 +1,4 @@
-"""The store on a thread of its own: a card that hangs holds up nobody but the one who asks it."""
+"""The store on a thread of its own: a card that hangs holds up only the caller that waits for it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class WriterThread:
         return durable
 
     async def redate(self, machine_boot: str, epoch_s: int) -> None:
-        """Date the history of this life of the machine anew."""
+        """Correct the dates of the history of this boot."""
         assert self._store is not None  # noqa: S101 (opened before anything is dated)
         await self.call(self._store.redate, machine_boot, epoch_s)
 
