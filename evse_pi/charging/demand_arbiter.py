@@ -53,7 +53,7 @@ OWNER_DEFAULT = LimitRequest(LimitSource.OWNER)
 
 @dataclass(frozen=True, slots=True)
 class LimitView:
-    """One ask as the status shows it; `counts` is false once it expired, and exactly one limit wins."""
+    """One request as the status shows it; `counts` is false once it expired, and exactly one limit wins."""
 
     source: LimitSource
     permitted: bool
@@ -64,7 +64,7 @@ class LimitView:
 
 
 class DemandArbiter:
-    """The asks of all sources, one each, and the demand that follows from them."""
+    """The requests of all sources, one each, and the demand that follows from them."""
 
     def __init__(self, asks: Iterable[LimitRequest] = (OWNER_DEFAULT,)) -> None:
         self._asks: dict[LimitSource, LimitRequest] = {}

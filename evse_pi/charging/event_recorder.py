@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class EventRecorder:
-    """Consumes snapshots and energy; `journal` holds what is to be written of them.
+    """Consumes snapshots and energy; `write_queue` holds what is to be written of them.
 
     `register_mwh` and `current_ma` are what the meter shows now, to be kept with sessions and faults.
     """

@@ -28,7 +28,7 @@ HOUR_S = 3_600
 
 
 class PlanStatus(Enum):
-    """How things are with the next target."""
+    """Where charging towards the next target stands."""
 
     NOTHING = "no target is set"
     NO_CLOCK = "nobody knows the time, so charging does not wait"
@@ -82,7 +82,7 @@ class TargetProgress:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What follows from a prospect. `delay_below_s` is the random delay that still leaves time enough."""
+    """What follows from a planning input. `delay_below_s` is the random delay that still leaves time enough."""
 
     status: PlanStatus
     due: Due | None = None
