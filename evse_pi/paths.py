@@ -9,6 +9,8 @@ from pathlib import Path
 SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_RUN = Path("/run/evse-pi")
 SYSTEM_SETTINGS = Path("/etc/evse-pi")
+SYSTEM_UNIT = Path("/etc/systemd/system/evse-pi-safety.service")
+"""There from the installation on, before the first start has made the other folders, and gone with it."""
 INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")
 """Root's own folder, in which no other user can put a socket in its place; systemd/evse-pi-installer.socket."""
 
@@ -64,7 +66,7 @@ def resolve_paths(state_dir: Path | None = None, run_dir: Path | None = None) ->
     state = state_dir or _from_environment("EVSE_PI_STATE_DIR")
     run = run_dir or _from_environment("EVSE_PI_RUN_DIR")
     if state is None:
-        state = SYSTEM_STATE if SYSTEM_RUN.is_dir() else _own_state()
+        state = SYSTEM_STATE if SYSTEM_UNIT.is_file() or SYSTEM_RUN.is_dir() else _own_state()
         run = run or (SYSTEM_RUN if state == SYSTEM_STATE else None)
     chosen = Paths(state.absolute(), (run or state / "run").absolute())
     longest = len(bytes(chosen.control_socket)) + len("simulator")

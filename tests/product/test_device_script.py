@@ -125,3 +125,15 @@ def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
     )
     assert done.returncode == 1
     assert "wallbux" in done.stderr
+
+
+def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_root_s_home(machine, installed):
+    done = machine(f"""
+        cp {ROOT}/systemd/evse-pi-safety.service /etc/systemd/system/
+        mkdir -p /etc/evse-pi/boards; echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment
+        cd / && {installed.program} setup --yes --country DE --capacity 16A
+        ls /etc/evse-pi
+    """)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "installation.toml" in done.stdout.split()
+    assert "the box does not run" in done.stdout
