@@ -40,7 +40,7 @@ def timed(action, rounds):
 def measure(rounds):
     spec = load_board("simulated").pilot_adc
     adc = Mcp3xxx(spec.bus, spec.device, spec.chip, spec.speed_hz)
-    burst = adc.prepare(spec.channel, [0] * MAX_BURST)
+    burst = adc.prepare([spec.channel] * MAX_BURST, [0] * MAX_BURST)
     window = SpiPilotAdc(adc, spec.channel, time.monotonic_ns, Random(1))
     cases = {
         "32 in one call": lambda: adc.run(burst),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted
+from boards.spec import NotFitted, PilotSupplySpec
 from hal.connector_lock import GpioConnectorLock
 from hal.contactor import GpioContactor
 from hal.emergency_stop import GpioEmergencyStop
@@ -53,6 +53,7 @@ class SafetyHardware:
     contactor: Contactor
     pilot_pwm: PilotPwm
     pilot_adc: PilotAdc
+    pilot_supply: PilotSupplySpec | None = None
     watchdog: Watchdog | None = None
     rcd: ResidualCurrentDevice | None = None
     voltage_sense: VoltageSense | None = None
@@ -107,10 +108,12 @@ def build_safety(
         converter = Mcp3xxx(spec.pilot_adc.bus, spec.pilot_adc.device, spec.pilot_adc.chip, spec.pilot_adc.speed_hz)
         closers.append(converter.close)
         sense, stop = spec.voltage_sense, spec.emergency_stop
+        supply = spec.pilot_supply if isinstance(spec.pilot_supply, PilotSupplySpec) else None
         return SafetyHardware(
             contactor=contactor,
             pilot_pwm=pilot_pwm,
-            pilot_adc=SpiPilotAdc(converter, spec.pilot_adc.channel, clock, rng or random.SystemRandom()),
+            pilot_adc=_pilot_adc(spec, converter, supply, clock, rng or random.SystemRandom()),
+            pilot_supply=supply,
             watchdog=watchdog,
             rcd=rcd,
             voltage_sense=GpioVoltageSense(_input(gpio, sense, "voltage sense")) if sense else None,
@@ -123,6 +126,19 @@ def build_safety(
     except BaseException:
         close_all((*closers, gpio.close))
         raise
+
+
+def _pilot_adc(
+    spec: BoardSpec,
+    converter: Mcp3xxx,
+    supply: PilotSupplySpec | None,
+    clock: Callable[[], int],
+    rng: random.Random,
+) -> SpiPilotAdc:
+    """Return the pilot's window with the rails round it: the positive one, that the ratio rests on, on both sides."""
+    before = (supply.positive.channel,) if supply else ()
+    after = (supply.positive.channel, supply.negative.channel) if supply else ()
+    return SpiPilotAdc(converter, spec.pilot_adc.channel, clock, rng, before=before, after=after)
 
 
 def _pilot_pwm(spec: BoardSpec, root: Path) -> SysfsPilotPwm:

@@ -13,6 +13,7 @@ from boards.spec import (
     ContactorSpec,
     EconomiserSpec,
     FailSafe,
+    HardwareWindow,
     InputPin,
     LockSpec,
     MeterModel,
@@ -22,9 +23,11 @@ from boards.spec import (
     Parity,
     PilotAdcSpec,
     PilotPwmSpec,
+    PilotSupplySpec,
     ProximitySpec,
     PwmOutput,
     RcdSpec,
+    SupplyInput,
     TemperatureChip,
     TemperatureSpec,
     WatchdogSpec,
@@ -120,6 +123,7 @@ def _spec(root: Section, name: str) -> BoardSpec:
         status_led=_optional(root, "status_led", _output),
         temperature=tuple(_finished(section, _temperature) for section in root.tables("temperature")),
         meter=_optional(root, "meter", _meter),
+        pilot_supply=_optional(root, "pilot_supply", _pilot_supply),
     )
     board.finish()
     return spec
@@ -170,6 +174,40 @@ def _pilot_adc(section: Section) -> PilotAdcSpec:
         speed_hz=section.integer("speed_hz", 500_000, 3_600_000),
         scale=_scale(section),
     )
+
+
+def _pilot_supply(section: Section) -> PilotSupplySpec | HardwareWindow:
+    if section.has("hardware_window"):
+        return HardwareWindow(section.text("hardware_window", at_least=REASON_LENGTH))
+    return PilotSupplySpec(
+        positive=_required(section, "positive", _supply_input),
+        negative=_required(section, "negative", _supply_input),
+        window_mv=_supply_window(section),
+    )
+
+
+def _supply_input(section: Section) -> SupplyInput:
+    return SupplyInput(section.integer("channel", 0, 7), _scale(section))
+
+
+def _supply_window(section: Section) -> tuple[Millivolts, Millivolts]:
+    """Return how far from 0 V the rails must read.
+
+    A window may be narrower than SUPPLY_WINDOW_MV, never wider: 0.1 V below, a vehicle in B reads as one in C.
+    """
+    low, high = SUPPLY_WINDOW_MV
+    narrowest = 200
+    value = section.integers("window_mv", 2, low, high, default=SUPPLY_WINDOW_MV)
+    if value[1] - value[0] < narrowest:
+        section.problem("window_mv", f"= {list(value)} is refused; the second must be {narrowest} above the first")
+    return Millivolts(value[0]), Millivolts(value[1])
+
+
+SUPPLY_WINDOW_MV = (11_500, 12_500)
+"""As read, with 0.12 V of error: B of 1870 ohms behind 1030 ohms reads as C below 11.37 V, error of the pilot included.
+
+Source: docs/boards/reference.md.
+"""
 
 
 def _pilot_pwm(section: Section) -> PilotPwmSpec:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted
+from boards.spec import NotFitted, PilotSupplySpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boards.spec import BoardSpec
+    from boards.spec import BoardSpec, PilotAdcSpec
+    from hal.linear_scale import LinearScale
 
 PILOT_SPAN_MV = 13_000
 """The converter must see more than the ±12.6 V of a healthy generator, or a faulty one looks healthy."""
@@ -28,6 +29,7 @@ def check(spec: BoardSpec) -> Iterator[str]:
     """Yield one line for every rule that `spec` breaks."""
     yield from _pins(spec)
     yield from _adc(spec)
+    yield from _pilot_supply(spec)
     yield from _contactor(spec)
     if spec.phases == 2:
         yield "board.phases = 2 is refused; must be 1 or 3"
@@ -37,20 +39,48 @@ def _adc(spec: BoardSpec) -> Iterator[str]:
     adc = spec.pilot_adc
     if adc.speed_hz > adc.chip.max_speed_hz:
         yield f"pilot_adc.speed_hz = {adc.speed_hz} is refused; {adc.chip.value} allows {adc.chip.max_speed_hz}"
-    channels = {"pilot_adc.channel": adc.channel}
-    if spec.proximity:
-        channels["proximity.channel"] = spec.proximity.channel
-    for key, channel in channels.items():
+    owner: dict[int, str] = {}
+    for key, channel in _channels(spec):
         if channel >= adc.chip.channels:
             yield f"{key} = {channel} is refused; {adc.chip.value} has channels 0..{adc.chip.channels - 1}"
-    if len(set(channels.values())) < len(channels):
-        yield f"proximity.channel = {adc.channel} is refused; it is the pilot's"
-    ends = sorted((adc.scale.millivolts(0), adc.scale.millivolts(adc.chip.full_scale)))
+        elif channel in owner:
+            yield f"{key} = {channel} is refused; it already is {owner[channel]}"
+        owner.setdefault(channel, key)
+    ends = _span(adc, adc.scale)
     if ends[0] > -PILOT_SPAN_MV or ends[1] < PILOT_SPAN_MV:
         yield (
             f"pilot_adc.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; "
             f"must see at least {-PILOT_SPAN_MV}..{PILOT_SPAN_MV} mV"
         )
+
+
+def _pilot_supply(spec: BoardSpec) -> Iterator[str]:
+    supply = spec.pilot_supply
+    if not isinstance(supply, PilotSupplySpec):
+        return
+    for name, line, sign in (("positive", supply.positive, 1), ("negative", supply.negative, -1)):
+        ends = _span(spec.pilot_adc, line.scale)
+        dead_mv, high_mv = 0, sign * PILOT_SPAN_MV
+        if not (ends[0] <= min(dead_mv, high_mv) and max(dead_mv, high_mv) <= ends[1]):
+            yield (
+                f"pilot_supply.{name}.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; "
+                f"must see at least {min(dead_mv, high_mv)}..{max(dead_mv, high_mv)} mV"
+            )
+
+
+def _span(adc: PilotAdcSpec, scale: LinearScale) -> tuple[int, int]:
+    """Return the least and the greatest voltage that the converter can tell behind an input stage."""
+    low, high = sorted((scale.millivolts(0), scale.millivolts(adc.chip.full_scale)))
+    return low, high
+
+
+def _channels(spec: BoardSpec) -> Iterator[tuple[str, int]]:
+    yield "pilot_adc.channel", spec.pilot_adc.channel
+    if spec.proximity:
+        yield "proximity.channel", spec.proximity.channel
+    if isinstance(spec.pilot_supply, PilotSupplySpec):
+        yield "pilot_supply.positive.channel", spec.pilot_supply.positive.channel
+        yield "pilot_supply.negative.channel", spec.pilot_supply.negative.channel
 
 
 def _contactor(spec: BoardSpec) -> Iterator[str]:

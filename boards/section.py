@@ -40,10 +40,19 @@ class Section:
     def integer(self, key: str, low: int, high: int, *, default: int | None = None) -> int:
         """Return the integer at `key`, which must lie in low..high."""
         value = self._take(key, f"an integer {low}..{high}", default)
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        if isinstance(value, int) and _lies(value, low, high):
             return value
         self._refuse(key, value, f"an integer {low}..{high}")
         return low
+
+    def integers(self, key: str, count: int, low: int, high: int, *, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the `count` integers at `key`, each of which must lie in low..high."""
+        allowed = f"{count} integers {low}..{high}"
+        value = self._take(key, allowed, list(default))
+        if isinstance(value, list) and len(value) == count and all(_lies(each, low, high) for each in value):
+            return tuple(value)
+        self._refuse(key, value, allowed)
+        return default
 
     def pin(self, key: str) -> int:
         """Return the BCM number of a header pin."""
@@ -116,3 +125,7 @@ class Section:
     def _refuse(self, key: str, value: object, allowed: str) -> None:
         if value is not _MISSING:
             self.problem(key, f"= {value!r} is refused; must be {allowed}")
+
+
+def _lies(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

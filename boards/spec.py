@@ -39,6 +39,9 @@ class Parity(Enum):
     ODD = "O"
 
 
+UNSEEN_SUPPLY = "nothing sees the pilot's +12 V and -12 V: a sagging rail makes a plug without a vehicle look like one"
+
+
 @dataclass(frozen=True, slots=True)
 class NotFitted:
     """A device that a wallbox should have and this board lacks, and why."""
@@ -83,6 +86,30 @@ class PilotAdcSpec:
     channel: int
     speed_hz: int
     scale: LinearScale
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyInput:
+    """A channel of the pilot's converter that sees one rail of the generator, ahead of the source resistor."""
+
+    channel: int
+    scale: LinearScale
+
+
+@dataclass(frozen=True, slots=True)
+class PilotSupplySpec:
+    """The generator's two rails as the converter sees them, and how far from 0 V each must read."""
+
+    positive: SupplyInput
+    negative: SupplyInput
+    window_mv: tuple[Millivolts, Millivolts]
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareWindow:
+    """A circuit in the coil's own path that lets go when the rails, or the pilot's share of them, are wrong."""
+
+    circuit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +231,7 @@ class BoardSpec:
     status_led: OutputPin | None
     temperature: tuple[TemperatureSpec, ...]
     meter: MeterSpec | None
+    pilot_supply: PilotSupplySpec | HardwareWindow | None = None
 
     @property
     def rated_current_ma(self) -> Milliamps:
@@ -213,4 +241,6 @@ class BoardSpec:
     @property
     def bench_only(self) -> str | None:
         """Return why this board must not charge a vehicle unattended, None when it may."""
-        return self.watchdog.reason if isinstance(self.watchdog, NotFitted) else None
+        if isinstance(self.watchdog, NotFitted):
+            return self.watchdog.reason
+        return UNSEEN_SUPPLY if self.pilot_supply is None else None

@@ -5,11 +5,12 @@ All of them raise HalError and nothing else when the device fails, and `close()`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Mapping
 
     from hal.units import CentiCelsius, DutyPpm, Milliamps, Millihertz, Millivolts, MilliwattHours, Milliwatts, Ohms
 
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 class PilotWindow:
     """Raw codes of one look at the control pilot, at least 3 PWM periods long.
 
+    `before` and `after` are what other channels of the converter showed right before and right after it.
     Units: codes of the converter, shape (n,), n ≈ 96; instants in ns of CLOCK_MONOTONIC.
     """
 
     codes: array[int]
     started_ns: int
     ended_ns: int
+    before: Mapping[int, int] = field(default_factory=dict)
+    after: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class AdcChip(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """A prepared run of conversions of one channel, with its buffers; build it once, run it often."""
+    """A prepared run of conversions, with its buffers; build it once, run it often."""
 
     count: int
     messages: tuple[tuple[int, bytearray], ...]
@@ -124,24 +124,24 @@ class Mcp3xxx:
             raise BadReading(f"{self.name}: no null bit in {high:#04x} {low:#04x}, so no chip answers")
         return self._mask[high] << 8 | low
 
-    def prepare(self, channel: int, delays_us: Sequence[int]) -> Conversions:
-        """Return a run of one conversion per delay; each delay follows its conversion, before the next one."""
-        sent = array("B", self._command(channel))
+    def prepare(self, channels: Sequence[int], delays_us: Sequence[int]) -> Conversions:
+        """Return a run of one conversion per channel; each delay follows its conversion, before the next one."""
+        commands = {channel: FRAME_BYTES * place for place, channel in enumerate(dict.fromkeys(channels))}
+        sent = array("B", b"".join(map(self._command, commands)))
         received = array("B", bytes(FRAME_BYTES * len(delays_us)))
         address, _ = received.buffer_info()
         messages = []
-        for start in range(0, len(delays_us), MAX_BURST):
-            part = delays_us[start : start + MAX_BURST]
+        for start in range(0, len(channels), MAX_BURST):
+            part = list(zip(channels, delays_us, strict=True))[start : start + MAX_BURST]
             message = bytearray()
-            for index, delay_us in enumerate(part):
+            for index, (channel, delay_us) in enumerate(part):
                 target = address + FRAME_BYTES * (start + index)
                 more = index < len(part) - 1  # the last transfer's cs_change would mean the opposite
-                message += _TRANSFER.pack(
-                    sent.buffer_info()[0], target, FRAME_BYTES, self.speed_hz, delay_us, 8, more, 0, 0, 0, 0
-                )
+                command = sent.buffer_info()[0] + commands[channel]
+                message += _TRANSFER.pack(command, target, FRAME_BYTES, self.speed_hz, delay_us, 8, more, 0, 0, 0, 0)
             # _IOW('k', 0, char[len(message)])
             messages.append((1 << 30 | len(message) << 16 | ord("k") << 8, message))
-        return Conversions(len(delays_us), tuple(messages), sent, received)
+        return Conversions(len(channels), tuple(messages), sent, received)
 
     def run(self, conversions: Conversions) -> array[int]:
         """Return the codes of all conversions of a prepared run."""

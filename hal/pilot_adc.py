@@ -9,10 +9,10 @@ from hal.interfaces import PilotWindow
 from hal.mcp3xxx import FRAME_BITS, MAX_BURST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from random import Random
 
-    from hal.mcp3xxx import Mcp3xxx
+    from hal.mcp3xxx import Conversions, Mcp3xxx
 
 CONVERSIONS = 3 * MAX_BURST
 PILOT_PERIOD_NS = 1_000_000
@@ -30,11 +30,23 @@ PATTERNS = 17
 class SpiPilotAdc:
     """Reads windows of at least three pilot periods; all buffers are made here, a tick makes only its result.
 
+    The channels `before` and `after` are read in one kernel call each, right before the window and right after it, so
+    that no conversion is taken from the pilot.
     Raises: ValueError when no window of SHORTEST_NS..LONGEST_NS is possible at the converter's speed.
     """
 
-    def __init__(self, adc: Mcp3xxx, channel: int, clock: Callable[[], int], rng: Random) -> None:
+    def __init__(
+        self,
+        adc: Mcp3xxx,
+        channel: int,
+        clock: Callable[[], int],
+        rng: Random,
+        *,
+        before: Sequence[int] = (),
+        after: Sequence[int] = (),
+    ) -> None:
         self._adc = adc
+        self._before, self._after = self._side(before), self._side(after)
         self._clock = clock
         delays_us = _delays(adc.speed_hz)
         # The kernel may add to it (CS_CHANGE_NS, the way into the call), but never take from it.
@@ -48,14 +60,23 @@ class SpiPilotAdc:
         windows = []
         for _ in range(PATTERNS):
             rng.shuffle(delays_us)
-            windows.append(adc.prepare(channel, delays_us))
+            windows.append(adc.prepare([channel] * CONVERSIONS, delays_us))
         self._windows = itertools.cycle(windows)
 
     def read_window(self) -> PilotWindow:
         """Return the codes of one window. Raises: BadReading, DeviceNotFound."""
+        before = self._read(self._before)
         started_ns = self._clock()
         codes = self._adc.run(next(self._windows))
-        return PilotWindow(codes, started_ns, self._clock())
+        ended_ns = self._clock()
+        return PilotWindow(codes, started_ns, ended_ns, before, self._read(self._after))
+
+    def _side(self, channels: Sequence[int]) -> tuple[tuple[int, ...], Conversions | None]:
+        return tuple(channels), self._adc.prepare(channels, [0] * len(channels)) if channels else None
+
+    def _read(self, side: tuple[tuple[int, ...], Conversions | None]) -> dict[int, int]:
+        channels, run = side
+        return {} if run is None else dict(zip(channels, self._adc.run(run), strict=True))
 
     def close(self) -> None:
         """Release the bus."""

@@ -75,7 +75,8 @@ class Diode(Enum):
 class Scope(NamedTuple):
     """The newest window of the pilot's converter, its samples in their order, and what was made of it.
 
-    `band` is the state in whose band the positive half lies, None between two; `state` is the accepted one.
+    `band` is the state in whose band the positive half lies, None between two; `state` is the accepted one. The rails
+    `positive_mv` and `negative_mv` of the generator are None on a board that does not see them.
     """
 
     at_ns: int
@@ -94,6 +95,8 @@ class Scope(NamedTuple):
     bands: tuple[Band, ...]
     diode: Diode
     faults: frozenset[Fault]
+    positive_mv: Millivolts | None = None
+    negative_mv: Millivolts | None = None
 
 
 class ReleaseTrend(NamedTuple):

@@ -12,7 +12,8 @@ class Readings(NamedTuple):
     """The readings by name and unit; None is what is not fitted, not seen or not known.
 
     `driven`, `driven_ppm` and `driven_ma` are what was driven and offered while it was read. `close_ordered` is the
-    contactor's output, `mirror_closed` its mirror contact.
+    contactor's output, `mirror_closed` its mirror contact. `positive_mv` and `negative_mv` are the rails of the pilot's
+    generator.
     """
 
     at_ns: int | None = None
@@ -40,6 +41,8 @@ class Readings(NamedTuple):
     limit_source: LimitSource | None = None
     late_us: int | None = None
     took_us: int | None = None
+    positive_mv: Millivolts | None = None
+    negative_mv: Millivolts | None = None
 
 
 NO_READINGS = Readings()

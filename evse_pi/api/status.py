@@ -58,7 +58,10 @@ class Safety(NamedTuple):
 
 
 class Pilot(NamedTuple):
-    """The control pilot: `state` is what the vehicle shows, `evse_state` what the box has made of it."""
+    """The control pilot: `state` is what the vehicle shows, `evse_state` what the box has made of it.
+
+    `positive_mv` and `negative_mv` are the rails of its generator, None on a board that does not see them.
+    """
 
     state: PilotState
     evse_state: EvseState
@@ -68,6 +71,8 @@ class Pilot(NamedTuple):
     duty_ppm: DutyPpm
     gain_uv_per_code: int
     offset_mv: Millivolts
+    positive_mv: Millivolts | None = None
+    negative_mv: Millivolts | None = None
 
 
 class Contactor(NamedTuple):

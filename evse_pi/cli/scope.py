@@ -57,6 +57,7 @@ def lines(view: Scope) -> list[str]:
         *row("driven", driven + share),
         *row("high", f"{_seen(view.high_mv)}, scatter {_seen(view.spread_mv)}"),
         *row("low", _seen(view.low_mv)),
+        *row("supply", f"{_seen(view.positive_mv)} / {_seen(view.negative_mv)}"),
         *row("band", f"{band}; accepted: state {view.state.name} ({view.evse_state.name})"),
         *row("bands", bands),
         *row("diode", words.DIODES[view.diode]),

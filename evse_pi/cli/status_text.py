@@ -82,9 +82,12 @@ def _plug(status: Status) -> list[tuple[str, str]]:
     signal = MODES.get(pilot.mode, f"1 kHz {percent(pilot.duty_ppm)}")
     lock = {True: ", locked", False: ", not locked", None: ""}[status.locked]
     plug = [("cable", f"{amps(status.cable_ma)}{lock}")] if status.cable_ma else []
+    seen = pilot.positive_mv is not None
+    supply = [("supply", f"{volts(pilot.positive_mv)} / {volts(pilot.negative_mv)}")] if seen else []
     mirror = "not fitted" if contactor.mirror_closed is None else _position(closed=contactor.mirror_closed)
     return [
         ("pilot", f"state {pilot.state.name} ({pilot.evse_state.name}), {levels}, {signal}"),
+        *supply,
         *plug,
         ("offer", amps(status.offered_current_ma)),
         ("contactor", f"{_position(closed=contactor.close_ordered)}, mirror contact {mirror}"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hal.units import SECOND
 
 if TYPE_CHECKING:
-    from hal.units import Milliamps
+    from hal.units import Milliamps, Millivolts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class BoardRatings:
     """What the board can carry, how fast its contactor is, and what is fitted on it.
 
     `tethered_cable_ma` is the rating of the fixed cable; None means a socket, whose cable is read by proximity.
-    `contactor_min_off_ns` keeps the contacts cool between two closes.
+    `contactor_min_off_ns` keeps the contacts cool between two closes. `pilot_supply_mv` is how far from 0 V both rails
+    of the pilot's generator must read, None where the board does not see them.
     """
 
     rated_current_ma: Milliamps
@@ -32,6 +33,7 @@ class BoardRatings:
     emergency_stop_fitted: bool = False
     meter_fitted: bool = False
     temperature_fitted: bool = False
+    pilot_supply_mv: tuple[Millivolts, Millivolts] | None = None
 
     @property
     def proximity_fitted(self) -> bool:

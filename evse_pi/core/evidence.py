@@ -17,6 +17,8 @@ class Check(IntEnum):
     EMERGENCY_STOP = 6  # 1 for pressed
     PROXIMITY = 7  # rating of the cable in mA, 0 for none, -1 for an invalid one
     PILOT_HIGH_RAIL = 8  # mV
+    PILOT_POSITIVE_SUPPLY = 9  # mV ahead of the source resistor
+    PILOT_NEGATIVE_SUPPLY = 10  # mV
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Fault(IntEnum):
     VOLTAGE_SENSE_FAILED = 34
     WATCHDOG_DRIVE_FAILED = 35
     RCD_TRIPS_REPEATED = 37
+    PILOT_SUPPLY = 36
 
 
 class Severity(Enum):
@@ -191,6 +192,16 @@ FAULTS: dict[Fault, FaultRow] = {
         FaultState.OTHER,
         "The pilot voltage fits no state: check earth and pilot contacts of cable and inlet, then unplug.",
         mrec="CX014",
+    ),
+    Fault.PILOT_SUPPLY: FaultRow(
+        Severity.OPEN,
+        Clear.WHEN_GONE,
+        FaultState.OTHER,
+        "Measure +12 V and -12 V of the pilot's generator at its switch and look for a loose joint or a weak supply; "
+        "after the third time with one vehicle it must also be unplugged.",
+        mrec="CX014",
+        clear_delay_ns=5 * SECOND,
+        retest=True,
     ),
     Fault.PILOT_GENERATOR: FaultRow(
         Severity.OPEN,

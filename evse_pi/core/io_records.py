@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class PilotSupply:
+    """The generator's rails ahead of its source resistor: the positive one before and after the window, and -12 V."""
+
+    positive_mv: Millivolts
+    positive_after_mv: Millivolts
+    negative_mv: Millivolts
+
+
+@dataclass(frozen=True, slots=True)
 class PilotReading:
     """The two plateaus of one window; a plateau with too few samples to be believed is None.
 
     Units: medians in mV at the vehicle side of the source resistor; `spread_mv` is how far the believed samples of
     the high plateau scatter; `high_ppm` is the share of samples above the split, to compare with the duty, None where
-    peak detectors cannot know it; `low_samples_mv` are the lowest samples of a low plateau that is None.
+    peak detectors cannot know it; `low_samples_mv` are the lowest samples of a low plateau that is None; `supply` is
+    None on a board that does not see its rails.
     """
 
     high_mv: Millivolts | None
@@ -30,6 +40,7 @@ class PilotReading:
     low_count: int
     high_ppm: int | None
     low_samples_mv: tuple[Millivolts, ...] = ()
+    supply: PilotSupply | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Condition(Enum):
 
     FAULT = "a fault that opens is active"
     TEST_OVER = "the self-test has passed or failed"
-    TEST_DUE = "a self-test is wanted, and the line is not shorted"
+    TEST_DUE = "a self-test is wanted, the line is not shorted and its supply not failed"
     RELEASED = "the vehicle does not ask for power, and charging is not allowed"
     LET_GO = "the vehicle does not ask for power"
     GONE = "no vehicle is seen"
@@ -211,7 +211,7 @@ def _next_phase(state: MachineState, settings: MachineSettings, now_ns: int, *, 
     holds = {
         Condition.FAULT: state.book.opening,
         Condition.TEST_OVER: not watch.tests.running,
-        Condition.TEST_DUE: watch.tests.due(now_ns) and watch.pilot.state is not PilotState.E,
+        Condition.TEST_DUE: watch.tests.due(now_ns) and watch.pilot.testable,
         Condition.RELEASED: refused and not asking,
         Condition.LET_GO: not asking,
         Condition.GONE: not connected,

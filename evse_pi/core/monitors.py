@@ -64,7 +64,7 @@ class Monitors:
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
         now_ns, board = inputs.now_ns, settings.board
-        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output)
+        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output, board.pilot_supply_mv)
         cable, lock, rcd = self.cable, self.lock, self.rcd
         if board.proximity_fitted:
             cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.connected)

@@ -13,7 +13,7 @@ from evse_pi.core.states import PilotMode, PilotState
 from hal.units import Millivolts
 
 if TYPE_CHECKING:
-    from evse_pi.core.io_records import PilotOutput
+    from evse_pi.core.io_records import PilotOutput, PilotSupply
     from hal.interfaces import PilotPeaks, PilotWindow
     from hal.linear_scale import LinearScale
 
@@ -35,6 +35,13 @@ A_FROM_MV = 11_000
 B_BELOW_MV, B_FROM_MV = 10_800, 7_570
 C_BELOW_MV, C_FROM_MV = 7_430, 4_200
 D_BELOW_MV = 4_000
+
+MAX_ENERGISED_PERMILLE = 628
+"""The most of its rail that C or D leaves of the high plateau: C 0.407 to 0.591, B from 0.665, an empty line 0.995.
+
+Rail and line share reference and converter, so the gap is five times the error that is left, and no sag of the rail
+makes C of an empty line. Source: docs/boards/reference.md.
+"""
 
 ENTER_WINDOWS = 5
 LEAVE_WINDOWS = 2
@@ -140,11 +147,19 @@ def classify(reading: PilotReading, output: PilotOutput, previous: PilotState) -
     if B_FROM_MV <= high < B_BELOW_MV:
         return PilotState.B
     if C_FROM_MV <= high < C_BELOW_MV:
-        return PilotState.C
+        return PilotState.C if _loaded(high, reading.supply) else PilotState.INVALID
     if SHORT_LIMIT_MV <= high < D_BELOW_MV:
-        return PilotState.D
+        return PilotState.D if _loaded(high, reading.supply) else PilotState.INVALID
     short = high < SHORT_LIMIT_MV and (high >= -1_000 or previous is PilotState.E)
     return PilotState.E if short else PilotState.INVALID
+
+
+def _loaded(high_mv: Millivolts, supply: PilotSupply | None) -> bool:
+    """Return whether a vehicle's resistors pull the line down, as far as the lower reading of its rail can tell."""
+    if supply is None:
+        return True
+    rail_mv = min(supply.positive_mv, supply.positive_after_mv)
+    return 1000 * high_mv <= MAX_ENERGISED_PERMILLE * rail_mv
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING
 from evse_pi.core.cable_coding import Cable, cable_for
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt
+from evse_pi.core.pilot_supply import SupplyWatch, agrees, supplied
 from evse_pi.core.states import PilotState
 from hal.units import MILLISECOND, SECOND, Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.core.io_records import PilotOutput, PilotReading
-    from hal.units import Ohms
+    from hal.units import Millivolts, Ohms
 
 UNSEEN_NS = 30 * MILLISECOND  # three windows without C: the 100 ms of sequence 8.1 do not wait for a better one
 DOUBT_NS = 500 * MILLISECOND  # plugs bounce; only a contactor that is closed cannot wait
 SHORT_NS = 200 * MILLISECOND
 UNDECIDED_WINDOWS = 100
+GONE_NS = SECOND  # a plug that bounces ends no session
 CABLE_STEADY_NS = 200 * MILLISECOND
 CABLE_EXPECTED_NS = SECOND  # proximity may touch later than the pilot
 
 CONNECTED = (PilotState.B, PilotState.C, PilotState.D)
 ASKING = (PilotState.C, PilotState.D)
 _NOTHING_OF_A_VEHICLE = (PilotState.INVALID, PilotState.F)
-_NOTHING_ACCEPTED, _NO_VERDICT = Debounce(), DiodeCheck()
+_NOTHING_ACCEPTED, _NO_VERDICT, _ALL_WELL = Debounce(), DiodeCheck(), SupplyWatch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +45,53 @@ class PilotMonitor:
     debounce: Debounce = _NOTHING_ACCEPTED
     diode: DiodeCheck = _NO_VERDICT
     doubted: Fault | None = None
+    supply: SupplyWatch = _ALL_WELL
 
-    def advance(self, now_ns: int, reading: PilotReading | None, output: PilotOutput) -> PilotMonitor:
-        """Return what is known after one more window, taken while the generator did `output`."""
-        doubted = Fault.PILOT_ADC_FAILED if reading is None else doubt(reading, output)
-        if reading is None:
-            seen, high_mv, diode = PilotState.INVALID, None, self.diode
+    def advance(
+        self,
+        now_ns: int,
+        reading: PilotReading | None,
+        output: PilotOutput,
+        supply_mv: tuple[Millivolts, Millivolts] | None = None,
+    ) -> PilotMonitor:
+        """Return what is known after one more window, taken while the generator did `output`.
+
+        `supply_mv` is how far from 0 V the generator's rails must read, None on a board that does not see them.
+        Hazard: H-02, a window on rails that are not good shows nothing at all.
+        """
+        doubted: Fault | None
+        supply, high_mv = self.supply, None
+        good = reading is None or supply_mv is None or supplied(reading, supply_mv)
+        if reading is None or not good:
+            doubted, seen = Fault.PILOT_ADC_FAILED if reading is None else Fault.PILOT_SUPPLY, PilotState.INVALID
+            diode = self.diode if reading is None else self.diode.accept(reading, output, seen)
         else:
-            seen, high_mv = classify(reading, output, self.debounce.state), reading.high_mv
+            doubted, high_mv = doubt(reading, output), reading.high_mv
+            seen = classify(reading, output, self.debounce.state)
             diode = self.diode.accept(reading, output, seen)
+        if supply_mv is not None and reading is not None:
+            agreeing = agrees(reading, output, seen)
+            supply = supply.advance(now_ns, good=good, agreeing=agreeing, connected=self.connected)
+            if self.state is PilotState.A and now_ns - self.since_ns >= GONE_NS:
+                supply = supply.unplugged()
         debounce = self.debounce.accept(seen, high_mv)
         state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
         if state is not self.state:
-            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted)
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply)
         seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
-            return PilotMonitor(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted)
-        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted)
+            return PilotMonitor(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted, supply=supply)
+        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply)
 
     @property
     def connected(self) -> bool:
         """A vehicle is plugged in."""
         return self.state in CONNECTED
+
+    @property
+    def testable(self) -> bool:
+        """The line can tell something of its generator."""
+        return self.state is not PilotState.E and not self.supply.failed
 
     def asking(self, now_ns: int) -> bool:
         """Return whether the vehicle asks for power, and was seen to just now."""
@@ -72,9 +99,9 @@ class PilotMonitor:
 
     def faults(self, now_ns: int, *, closed: bool) -> frozenset[Fault]:
         """Return what is wrong with the pilot. A closed contactor allows less patience."""
-        found = NO_FAULTS
+        found = self.supply.faults
         if self.doubted is not None and now_ns - self.seen_ns >= (UNSEEN_NS if closed else DOUBT_NS):
-            found = frozenset((self.doubted,))
+            found |= {self.doubted}
         if self.diode.verdict is DiodeVerdict.MISSING:
             found |= {Fault.PILOT_DIODE}
         if self.diode.undecided >= UNDECIDED_WINDOWS:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_CURRENT_MA = 80_000  # the highest that a duty cycle can offer
 MAX_TRANSITIONS = 16
 MAX_EVIDENCE = len(Check)
-_NO_OFFSET = Millivolts(0)
+_NO_OFFSET = _UNSEEN = Millivolts(0)
 
 
 class Request(IntFlag):
@@ -97,7 +97,8 @@ class Snapshot:
     `boot_id` changes with every start of the safety process; `transitions` are the last 16, oldest first, so that a
     lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
     no known end. `cable_ma` is that of the fixed or of the plugged cable, 0 without one. `gain_uv_per_code` and
-    `offset_mv` made the voltages of codes.
+    `offset_mv` made the voltages of codes. `positive_mv` and `negative_mv` are the rails of the pilot's generator, 0 on
+    a board that does not see them.
     """
 
     boot_id: int
@@ -135,6 +136,8 @@ class Snapshot:
     evidence: tuple[Evidence, ...] = ()
     gain_uv_per_code: int = 0
     offset_mv: Millivolts = _NO_OFFSET
+    positive_mv: Millivolts = _UNSEEN
+    negative_mv: Millivolts = _UNSEEN
 
 
 class RecordDecodeError(ValueError):
@@ -142,7 +145,7 @@ class RecordDecodeError(ValueError):
 
 
 MAGIC = b"EP"
-VERSION = 3
+VERSION = 4
 _HEADER = struct.Struct("<2sBBH")
 _DEMAND_KIND, _SNAPSHOT_KIND = 1, 2
 _UNSIGNED_32 = (1 << 32) - 1
@@ -269,6 +272,8 @@ _SNAPSHOT = (
     _number("openings_under_load"),
     _Field("gain_uv_per_code", "i", -(1 << 31), (1 << 31) - 1),
     _Field("offset_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
+    _Field("positive_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
+    _Field("negative_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
 )
 
 

@@ -112,9 +112,10 @@ class SelfTest:
     ) -> SelfTest:
         """Return the self-test after one tick of a run, and itself while none is under way.
 
-        A line that is shorted tells nothing of the generator: the run is given up and due again when the short is gone.
+        A line that is shorted tells nothing of the generator, and nor does one on rails that have failed: the run is
+        given up, and due again when that is over.
         """
-        if self.running and pilot.state is PilotState.E:
+        if self.running and not pilot.testable:
             return self.abandoned()
         if self.stage is Stage.LOW_RAIL:
             return self._low_rail(inputs, pilot, settings)
@@ -122,7 +123,7 @@ class SelfTest:
             return self._contactor(inputs, settings)
         if self.stage is Stage.RCD:
             return self._rcd(inputs, cable, rcd, settings)
-        return self._high_rail(inputs, pilot) if self.stage is Stage.HIGH_RAIL else self
+        return self._high_rail(inputs, pilot, settings) if self.stage is Stage.HIGH_RAIL else self
 
     def _low_rail(self, inputs: Inputs, pilot: PilotMonitor, settings: MachineSettings) -> SelfTest:
         low_mv = _line_mv(inputs)
@@ -130,9 +131,8 @@ class SelfTest:
             return self._wait(inputs, Check.PILOT_LOW_RAIL, low_mv, LOW_RAIL_MV)
         if self.windows + 1 < RAIL_WINDOWS or inputs.now_ns - self.since_ns < settings.state_f_ns:
             return replace(self, windows=self.windows + 1)
-        return self._on(
-            inputs.now_ns, Stage.CONTACTOR, Evidence(Check.PILOT_LOW_RAIL, inputs.now_ns, low_mv, *LOW_RAIL_MV)
-        )
+        line = Evidence(Check.PILOT_LOW_RAIL, inputs.now_ns, low_mv, *LOW_RAIL_MV)
+        return self._on(inputs.now_ns, Stage.CONTACTOR, line, *_supply(Check.PILOT_NEGATIVE_SUPPLY, inputs, settings))
 
     def _contactor(self, inputs: Inputs, settings: MachineSettings) -> SelfTest:
         board, now_ns = settings.board, inputs.now_ns
@@ -171,7 +171,7 @@ class SelfTest:
             found += (Evidence(Check.PROXIMITY, now_ns, rating_ma, 0, Cable.A63.rating_ma),)
         return self._on(now_ns, Stage.HIGH_RAIL, *found)
 
-    def _high_rail(self, inputs: Inputs, pilot: PilotMonitor) -> SelfTest:
+    def _high_rail(self, inputs: Inputs, pilot: PilotMonitor, settings: MachineSettings) -> SelfTest:
         now_ns, seen = inputs.now_ns, pilot.debounce.state
         high_mv = None if inputs.pilot is None else inputs.pilot.high_mv
         lowest, highest = HIGH_RAIL_MV.get(seen, HIGH_RAIL_MV[PilotState.A])
@@ -180,7 +180,8 @@ class SelfTest:
         if self.windows + 1 < RAIL_WINDOWS:
             return replace(self, windows=self.windows + 1)
         evidence = Evidence(Check.PILOT_HIGH_RAIL, now_ns, high_mv, lowest, highest)
-        return SelfTest(Stage.PASSED, now_ns, evidence=(*self.evidence, evidence))
+        rail = _supply(Check.PILOT_POSITIVE_SUPPLY, inputs, settings)
+        return SelfTest(Stage.PASSED, now_ns, evidence=(*self.evidence, evidence, *rail))
 
     def _wait(self, inputs: Inputs, check: Check, measured_mv: int | None, band: tuple[int, int]) -> SelfTest:
         if inputs.now_ns - self.since_ns < STAGE_LIMIT_NS:
@@ -195,6 +196,17 @@ class SelfTest:
     def _fail(self, now_ns: int, fault: Fault, *found: Evidence) -> SelfTest:
         evidence = (*self.evidence, *found)
         return SelfTest(Stage.FAILED, now_ns, evidence=evidence, failed=frozenset((fault,)))
+
+
+def _supply(check: Check, inputs: Inputs, settings: MachineSettings) -> tuple[Evidence, ...]:
+    """Return what the rail behind the line read, nothing on a board that does not see it."""
+    window_mv, supply = settings.board.pilot_supply_mv, inputs.pilot.supply if inputs.pilot else None
+    if window_mv is None or supply is None:
+        return ()
+    lowest, highest = window_mv
+    if check is Check.PILOT_NEGATIVE_SUPPLY:
+        return (Evidence(check, inputs.now_ns, supply.negative_mv, -highest, -lowest),)
+    return (Evidence(check, inputs.now_ns, supply.positive_after_mv, lowest, highest),)
 
 
 def _line_mv(inputs: Inputs) -> int | None:

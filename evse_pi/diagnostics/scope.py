@@ -62,6 +62,8 @@ def scope_view(frames: Sequence[Frame], windows: Sequence[RawWindow], header: Ri
         spacing_us=(window.ended_ns - window.started_ns) // 1000 // max(count, 1),
         high_mv=pilot.high_mv,
         low_mv=pilot.low_mv,
+        positive_mv=pilot.supply.positive_after_mv if pilot.supply else None,
+        negative_mv=pilot.supply.negative_mv if pilot.supply else None,
         spread_mv=pilot.spread_mv,
         high_ppm=pilot.high_ppm,
         driven=driven.pilot_mode,

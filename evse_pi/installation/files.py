@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from boards.rules import PILOT_SPAN_MV
-from boards.spec import MeterModel, MeterSpec, NotFitted, Parity
+from boards.spec import MeterModel, MeterSpec, NotFitted, Parity, PilotSupplySpec
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.installation_limits import (
     BOARD_METER,
@@ -54,7 +54,7 @@ class ConfigError(ValueError):
 
 def ratings(board: BoardSpec) -> BoardRatings:
     """Return what the state machine must know of `board`; one without a proximity contact has a fixed cable."""
-    contactor = board.contactor
+    contactor, supply = board.contactor, board.pilot_supply
     return BoardRatings(
         rated_current_ma=board.rated_current_ma,
         phases=board.phases,
@@ -69,6 +69,7 @@ def ratings(board: BoardSpec) -> BoardRatings:
         emergency_stop_fitted=board.emergency_stop is not None,
         meter_fitted=board.meter is not None,
         temperature_fitted=bool(board.temperature),
+        pilot_supply_mv=supply.window_mv if isinstance(supply, PilotSupplySpec) else None,
     )
 
 

@@ -197,6 +197,8 @@ def _pilot(snapshot: Snapshot) -> Pilot:
         duty_ppm=snapshot.duty_ppm,
         gain_uv_per_code=snapshot.gain_uv_per_code,
         offset_mv=snapshot.offset_mv,
+        positive_mv=snapshot.positive_mv or None,
+        negative_mv=snapshot.negative_mv or None,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAGIC = b"EVSEBOX1"
+VERSION = 2
 HEADER = struct.Struct("<8sIIIBBQQqiiqq")
 HEADER_BYTES = 128
 FRAMES = 1_536  # 15.4 s
@@ -69,7 +70,7 @@ class RingHeader:
     def pack(self) -> bytes:
         """Return the bytes at the front of a ring."""
         return HEADER.pack(
-            MAGIC, 1, self.life, self.unclean, self.running, COUNTER_BYTES, self.boot_id, self.newest,
+            MAGIC, VERSION, self.life, self.unclean, self.running, COUNTER_BYTES, self.boot_id, self.newest,
             self.started_ns, self.scale.gain_uv_per_code, self.scale.offset_mv, self.budget_ns, 0,
         )  # fmt: skip
 
@@ -102,8 +103,8 @@ def header_of(ring: bytes | memoryview) -> RingHeader:
     magic, version, life, unclean, running, size, boot_id, newest, started_ns, gain, offset, budget, _ = (
         HEADER.unpack_from(ring)
     )
-    if (magic, version) != (MAGIC, 1) or size != COUNTER_BYTES:
-        raise RingError(f"magic {magic!r} version {version}: {MAGIC!r} and 1")
+    if (magic, version) != (MAGIC, VERSION) or size != COUNTER_BYTES:
+        raise RingError(f"magic {magic!r} version {version}: {MAGIC!r} and {VERSION}")
     scale = LinearScale(gain, Millivolts(offset))
     return RingHeader(life, unclean, bool(running), boot_id, newest, started_ns, scale, budget)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.io_records import Inputs
+from evse_pi.core.io_records import Inputs, PilotSupply
 from evse_pi.core.pilot import measure
 from hal.errors import BadReading, HalError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from boards.build_safety import SafetyHardware
+    from boards.spec import PilotSupplySpec
     from evse_pi.core.io_records import PilotReading
     from evse_pi.core.records import Demand
     from evse_pi.safety.loop_timing import Timing
@@ -73,7 +75,9 @@ class InputReader:
         self._codes = window.codes
         if self._repeats >= MAX_REPEATS:
             raise BadReading(f"pilot converter: {self._repeats + 1} windows in a row are equal, noise included")
-        return measure(window, self.pilot_scale)
+        reading = measure(window, self.pilot_scale)
+        rails = self._hardware.pilot_supply
+        return replace(reading, supply=_supply(window, rails)) if rails else reading
 
     def _try(self, failure: Fault, read: Callable[[], Value], nothing: Value) -> Value:
         try:
@@ -81,3 +85,15 @@ class InputReader:
         except HalError:
             self._failures.add(failure)
             return nothing
+
+
+def _supply(window: PilotWindow, rails: PilotSupplySpec) -> PilotSupply | None:
+    """Return the generator's rails round a window, None where a converter left them out."""
+    positive, negative = rails.positive, rails.negative
+    if positive.channel not in window.before or not {positive.channel, negative.channel} <= window.after.keys():
+        return None
+    return PilotSupply(
+        positive.scale.millivolts(window.before[positive.channel]),
+        positive.scale.millivolts(window.after[positive.channel]),
+        negative.scale.millivolts(window.after[negative.channel]),
+    )

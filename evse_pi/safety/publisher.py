@@ -63,7 +63,7 @@ class Publisher:
     def _compose(self, state: MachineState, inputs: Inputs, board: BoardRatings, scale: LinearScale) -> Snapshot:
         watch, status, outputs, timing = state.watch, state.status, state.outputs, self._timing
         high_mv, low_mv = _plateaus(inputs.pilot)
-        demand = watch.lease.demand
+        demand, supply = watch.lease.demand, inputs.pilot.supply if inputs.pilot else None
         return Snapshot(
             boot_id=self._boot_id,
             number=0,
@@ -100,6 +100,8 @@ class Publisher:
             evidence=watch.tests.evidence,
             gain_uv_per_code=scale.gain_uv_per_code,
             offset_mv=scale.offset_mv,
+            positive_mv=supply.positive_after_mv if supply else Millivolts(0),
+            negative_mv=supply.negative_mv if supply else Millivolts(0),
         )
 
     def _send(self, snapshot: Snapshot) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted
+from boards.spec import NotFitted, PilotSupplySpec
 from evse_pi.sim.contactor_model import ContactorSettings
 from evse_pi.sim.devices.gpio import KernelRelease, LinePull, LineWiring
 from evse_pi.sim.devices.tree import MODELS
@@ -83,6 +83,10 @@ def _spi(spec: BoardSpec) -> SpiWiring:
     channels = [_channel(spec, adc.channel, Analog.PILOT, adc.scale)]
     if spec.proximity:
         channels.append(_channel(spec, spec.proximity.channel, Analog.PROXIMITY, spec.proximity.scale))
+    supply = spec.pilot_supply
+    if isinstance(supply, PilotSupplySpec):
+        channels.append(_channel(spec, supply.positive.channel, Analog.PILOT_POSITIVE, supply.positive.scale))
+        channels.append(_channel(spec, supply.negative.channel, Analog.PILOT_NEGATIVE, supply.negative.scale))
     return SpiWiring(adc.bus, adc.device, adc.chip.value, REFERENCE_MV, tuple(channels))
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
+    from evse_pi.sim.rails import Rail
+
 FULL_PPM = 1_000_000
 KEEP_NS = 200_000_000  # waveforms older than this are forgotten; a sampling burst asks for the last few milliseconds
 MAX_SEGMENTS = 512
@@ -24,11 +26,16 @@ SETTLED_TAUS = 10  # e^-10 of 24 V is 1 mV
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """The EVSE's pilot source: two rails behind one resistor."""
+    """The EVSE's pilot source: two rails behind one resistor.
+
+    `positive_ohm` and `negative_ohm` are bad joints ahead of a rail's capacitor: the rail sags by the mean load.
+    """
 
     positive_v: float = 12.0
     negative_v: float = -12.0
     source_ohm: float = 1000.0
+    positive_ohm: float = 0.0
+    negative_ohm: float = 0.0
     edge_s: float = 0.9e-6  # time constant of the driver stage itself: 2 µs from 10 to 90 %
     clock_ppm: int = 80  # how much faster its oscillator runs than the computer's clock, so that no phase stays
 
@@ -117,6 +124,32 @@ def plateau_v(source_v: float, generator: Generator, load: PilotLoad) -> float:
     return branch(source_v, generator, load, conducting=False).target_v
 
 
+def sagged(generator: Generator, load: PilotLoad, duty_ppm: int) -> Generator:
+    """Return the generator with its rails as the mean current of the pilot leaves them."""
+    if not generator.positive_ohm and not generator.negative_ohm:
+        return generator
+    high = duty_ppm / FULL_PPM
+    return replace(
+        generator,
+        positive_v=_sagged_v(generator.positive_v, generator.positive_ohm * high, generator, load),
+        negative_v=_sagged_v(generator.negative_v, generator.negative_ohm * (1 - high), generator, load),
+    )
+
+
+def _sagged_v(supply_v: float, ohm: float, generator: Generator, load: PilotLoad) -> float:
+    """Return where a rail behind `ohm` settles: the current through both resistors is the same."""
+    nearer, farther = 0.0, 1.0  # shares of the supply
+    for _ in range(40):
+        share = (nearer + farther) / 2
+        rail_v = share * supply_v
+        drop_v = ohm * (rail_v - plateau_v(rail_v, generator, load)) / generator.source_ohm
+        if (supply_v - rail_v - drop_v) * supply_v > 0:
+            nearer = share
+        else:
+            farther = share
+    return farther * supply_v
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """A transition of the wire: one exponential until the diode changes its mind, another one after that."""
@@ -153,8 +186,10 @@ def edge(start_v: float, source_v: float, generator: Generator, load: PilotLoad)
 
 @dataclass(frozen=True, slots=True)
 class Waveform:
-    """One period of the pilot at the EVSE, as it repeats."""
+    """One period of the pilot at the EVSE, as it repeats while the rails of `generator` stand still."""
 
+    generator: Generator
+    load: PilotLoad
     high_v: float
     low_v: float
     period_ns: int
@@ -173,6 +208,15 @@ class Waveform:
         since_ns = phase_ns - self.on_ns
         return self.low_v if since_ns >= self.fall.settled_ns else self.fall.at(since_ns)
 
+    def moved(self, volts: float, positive_v: float, negative_v: float) -> float:
+        """Return what becomes of `volts` of this form when the rails, slower than any edge, are off by so much."""
+        generator, load = self.generator, self.load
+        high_v = plateau_v(generator.positive_v + positive_v, generator, load)
+        low_v = plateau_v(generator.negative_v + negative_v, generator, load)
+        if self.high_v == self.low_v:
+            return high_v
+        return low_v + (volts - self.low_v) / (self.high_v - self.low_v) * (high_v - low_v)
+
 
 def waveform(generator: Generator, load: PilotLoad, duty_ppm: int, period_ns: int = 1_000_000) -> Waveform:
     """Return the pilot's period for a duty cycle; 0 ppm is the negative rail for ever and 1,000,000 the positive."""
@@ -181,7 +225,8 @@ def waveform(generator: Generator, load: PilotLoad, duty_ppm: int, period_ns: in
     on_ns = period_ns * duty_ppm // FULL_PPM
     rise = edge(low, generator.positive_v, generator, load)
     top = high if on_ns >= rise.settled_ns else rise.at(on_ns)
-    return Waveform(high, low, period_ns, on_ns, rise, edge(top, generator.negative_v, generator, load))
+    fall = edge(top, generator.negative_v, generator, load)
+    return Waveform(generator, load, high, low, period_ns, on_ns, rise, fall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +244,11 @@ class Disturbance:
 class PilotWire:
     """The pilot voltage over time, remembered for the last 200 ms so that a burst is sampled after its end."""
 
-    def __init__(self, rng: random.Random, disturbance: Disturbance, clock_ppm: int = 0) -> None:
+    def __init__(
+        self, rng: random.Random, disturbance: Disturbance, clock_ppm: int = 0, rails: tuple[Rail, Rail] | None = None
+    ) -> None:
         self._rng = rng
+        self._rails = rails
         self._clock_ppm = clock_ppm
         self._begin_ns = rng.randrange(1_000_000)
         self._noise: list[float] = []
@@ -253,7 +301,15 @@ class PilotWire:
                 volts.append(form.low_v)
             else:
                 volts.append(at(phase))
+        if self._rails and not (self._rails[0].still and self._rails[1].still):
+            volts = self._moved(volts, instants_ns, *self._rails)
         return self._disturbed(volts, instants_ns)
+
+    def _moved(self, volts: list[float], instants_ns: Sequence[int], positive: Rail, negative: Rail) -> list[float]:
+        return [
+            self._form_at(at).moved(volt, positive.moved(at), negative.moved(at))
+            for volt, at in zip(volts, instants_ns, strict=True)
+        ]
 
     def _form_at(self, instant_ns: int) -> Waveform:
         for since_ns, form in reversed(self._segments):

@@ -44,6 +44,8 @@ def millivolts(plant: Plant, wired: AdcInput, instants_ns: Sequence[int]) -> lis
     else:
         quantities = [plant.analog(wired.source, wired.sensor)] * len(instants_ns)
     offset_mv, drift_ppm = plant.fault_injection.drift.get(wired.source, (0, 1_000_000))
+    if wired.source is not Analog.PROXIMITY:  # its pull-up hangs on the same reference
+        drift_ppm = drift_ppm * 1_000_000 // plant.fault_injection.reference_ppm
     gain = wired.gain_ppm / 1000 * drift_ppm / 1e6
     zero = wired.zero_mv + offset_mv
     return [zero + gain * quantity for quantity in quantities]

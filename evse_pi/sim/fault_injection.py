@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from evse_pi.sim.circuit import FULL_PPM
 from evse_pi.sim.lock_model import LockFault  # noqa: TC001 - verbs' annotations are read at run time
 from evse_pi.sim.plant_settings import within
+from evse_pi.sim.rails import STILL
 from evse_pi.sim.residual import RcdFault  # noqa: TC001
-from evse_pi.sim.signals import Analog, Sense  # noqa: TC001
+from evse_pi.sim.signals import Analog, PilotRail, Sense
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +27,13 @@ class FaultInjection:
 
     def _reset(self) -> None:
         self.generator = self._plant.settings.generator
+        self.motion = dict.fromkeys(PilotRail, STILL)
         self.stage_duty_ppm: int | None = None
         self.senses: dict[Sense, bool] = {}
         self.stuck_mv: dict[Analog, int] = {}
         self.drift: dict[Analog, tuple[int, int]] = {}  # offset in mV at the converter, gain in ppm
+        self.reference_ppm = FULL_PPM
+        self.selected: Analog | None = None
         self.leak_ma = (0.0, 0.0)
         self.proximity_ohm: float | None = None
         self.earth = True
@@ -40,10 +44,11 @@ class FaultInjection:
         """Return the verbs by name."""
         verbs: list[Callable[..., None]] = [
             self.weld, self.dry, self.break_coil, self.stick_mirror, self.stick_sense, self.supply_pilot,
-            self.kill_pwm_stage, self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc,
-            self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock, self.press_stop,
-            self.set_temperature, self.set_voltage, self.lose_phase, self.set_frequency, self.swap_live_neutral,
-            self.order_phases, self.freeze_meter, self.repair,
+            self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.disturb_pilot, self.lose_earth,
+            self.stick_adc, self.drift_adc, self.drift_reference, self.hang_multiplexer, self.set_proximity,
+            self.leak, self.break_rcd, self.trip_rcd, self.break_lock, self.press_stop, self.set_temperature,
+            self.set_voltage, self.lose_phase, self.set_frequency, self.swap_live_neutral, self.order_phases,
+            self.freeze_meter, self.repair,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs}
 
@@ -78,12 +83,45 @@ class FaultInjection:
 
     # Pilot and converter.
 
-    def supply_pilot(self, positive_mv: int = 12_000, negative_mv: int = -12_000, source_ohm: int = 1_000) -> None:
-        """Move the rails and the source resistor of the pilot."""
+    def supply_pilot(
+        self,
+        positive_mv: int = 12_000,
+        negative_mv: int = -12_000,
+        source_ohm: int = 1_000,
+        positive_ohm: int = 0,
+        negative_ohm: int = 0,
+    ) -> None:
+        """Move the rails and the source resistor of the pilot, or put resistance ahead of a rail's capacitor."""
         within("source_ohm", source_ohm, 1, 1_000_000)
+        within("positive_ohm", positive_ohm, 0, 1_000_000)
+        within("negative_ohm", negative_ohm, 0, 1_000_000)
         self.generator = replace(
-            self.generator, positive_v=positive_mv / 1000, negative_v=negative_mv / 1000, source_ohm=float(source_ohm)
+            self.generator,
+            positive_v=positive_mv / 1000,
+            negative_v=negative_mv / 1000,
+            source_ohm=float(source_ohm),
+            positive_ohm=float(positive_ohm),
+            negative_ohm=float(negative_ohm),
         )
+
+    def ramp_supply(self, rail: PilotRail, to_mv: int = 12_000, over_ms: int = 1_000) -> None:
+        """Let one rail of the pilot walk to a voltage, where it stays."""
+        within("over_ms", over_ms, 0, 86_400_000)
+        generator = self.generator
+        level_v = generator.positive_v if rail is PilotRail.POSITIVE else generator.negative_v
+        self.motion[rail] = replace(
+            self.motion[rail],
+            change_v=to_mv / 1000 - level_v,
+            begun_ns=self._plant.agenda.now_ns,
+            over_ns=over_ms * 1_000_000,
+        )
+
+    def disturb_supply(
+        self, rail: PilotRail, ripple_v: float = 0.0, ripple_hz: float = 100.0, noise_v: float = 0.0
+    ) -> None:
+        """Put ripple, peak to peak, and noise on one rail of the pilot."""
+        within("ripple_hz", ripple_hz, 0, 1_000_000)
+        self.motion[rail] = replace(self.motion[rail], ripple_v=ripple_v, ripple_hz=ripple_hz, noise_v=noise_v)
 
     def kill_pwm_stage(self, stuck_duty_ppm: int | None = 1_000_000) -> None:
         """Let the driver stage keep a duty cycle whatever the controller asks; null revives it."""
@@ -117,6 +155,15 @@ class FaultInjection:
     def drift_adc(self, source: Analog, offset_mv: int = 0, gain_ppm: int = 1_000_000) -> None:
         """Shift and scale what one converter input gets."""
         self.drift[source] = (offset_mv, gain_ppm)
+
+    def drift_reference(self, ppm: int = FULL_PPM) -> None:
+        """Let the converter's reference be off, and every input with it but the ratiometric proximity."""
+        within("ppm", ppm, 1, 10 * FULL_PPM)
+        self.reference_ppm = ppm
+
+    def hang_multiplexer(self, source: Analog | None = None) -> None:
+        """Let the converter see one input whichever is asked for; without one it works again."""
+        self.selected = source
 
     def set_proximity(self, ohm: float | None = None) -> None:
         """Put a resistor at the proximity contact; without one the cable decides again."""

@@ -17,6 +17,7 @@ from evse_pi.sim.circuit import (
     PilotLoad,
     PilotWire,
     proximity_v,
+    sagged,
     waveform,
 )
 from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
@@ -24,14 +25,13 @@ from evse_pi.sim.fault_injection import FaultInjection
 from evse_pi.sim.lock_model import LockMotor
 from evse_pi.sim.mains import Mains, MainsSettings, MeterRegisters
 from evse_pi.sim.plant_settings import arguments, invoke
+from evse_pi.sim.rails import Rail
 from evse_pi.sim.residual import RcdSettings, ResidualDevice
-from evse_pi.sim.signals import Analog, Drive, History, Sense
+from evse_pi.sim.signals import Analog, Drive, History, PilotRail, Sense
 from evse_pi.sim.vehicle import PilotView, Vehicle, VehicleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from evse_pi.sim.circuit import Waveform
 
 MS = 1_000_000
 
@@ -60,6 +60,8 @@ class PlantSettings:
     lock_travel_ns: int = 300 * MS
     proximity_supply_mv: int = 3_300
     proximity_pull_up_ohm: int = 1_000
+    positive_tap_ns: int = 937_000  # 10.0 kΩ ‖ 2.49 kΩ, 470 nF
+    negative_tap_ns: int = 717_000  # 10.0 kΩ ‖ 1.80 kΩ, 470 nF
     temperatures: dict[str, float] = field(default_factory=lambda: {"board": 25.0})
     seed: int = 1
 
@@ -72,7 +74,11 @@ class Plant:
         self.settings = settings
         self.history = History()
         self.agenda = Agenda(now_ns)
-        self.wire = PilotWire(rng, settings.disturbance, settings.generator.clock_ppm)
+        self.rails = (
+            Rail(settings.generator.positive_v, settings.positive_tap_ns, rng),
+            Rail(settings.generator.negative_v, settings.negative_tap_ns, rng),
+        )
+        self.wire = PilotWire(rng, settings.disturbance, settings.generator.clock_ppm, self.rails)
         self.vehicle = Vehicle(settings.vehicle, self.agenda, self.settle)
         self.contactor = PowerContactor(settings.contactor, settings.mains.phases, self.agenda, rng, self.settle)
         self.rcd = ResidualDevice(settings.rcd, self.agenda, self.settle)
@@ -161,6 +167,10 @@ class Plant:
         if source is Analog.PILOT_LOW:
             form = self.wire.present
             return form.low_v if form.on_ns < form.period_ns else form.high_v
+        if source is Analog.PILOT_POSITIVE:
+            return self.rails[0].tap(self.agenda.now_ns)
+        if source is Analog.PILOT_NEGATIVE:
+            return self.rails[1].tap(self.agenda.now_ns)
         if source is Analog.PROXIMITY:
             supply_v = self.settings.proximity_supply_mv / 1000
             return proximity_v(self._cable_ohm(), supply_v, self.settings.proximity_pull_up_ohm)
@@ -306,13 +316,14 @@ class Plant:
         self._flowed_mwh += 1000 * self.mains.flow(span_ns)
 
     def _shape_pilot(self, duty_ppm: int, load: PilotLoad) -> None:
-        seen = (duty_ppm, self.period_ns, load, self.fault_injection.generator)
+        motion = self.fault_injection.motion
+        seen = (duty_ppm, self.period_ns, load, self.fault_injection.generator, *motion.values())
         if seen != self._seen:
             self._seen = seen
-            self.wire.set(self.agenda.now_ns, self._form(duty_ppm, load))
-
-    def _form(self, duty_ppm: int, load: PilotLoad) -> Waveform:
-        return waveform(self.fault_injection.generator, load, duty_ppm, self.period_ns)
+            generator, now_ns = sagged(self.fault_injection.generator, load, duty_ppm), self.agenda.now_ns
+            self.rails[0].set(now_ns, generator.positive_v, motion[PilotRail.POSITIVE])
+            self.rails[1].set(now_ns, generator.negative_v, motion[PilotRail.NEGATIVE])
+            self.wire.set(now_ns, waveform(generator, load, duty_ppm, self.period_ns))
 
     def _cable_ohm(self) -> float | None:
         if self.fault_injection.proximity_ohm is not None:

@@ -43,11 +43,20 @@ class Analog(StrEnum):
     PILOT = "pilot"
     PILOT_HIGH = "pilot_high"  # behind a positive peak detector
     PILOT_LOW = "pilot_low"  # behind a negative peak detector
+    PILOT_POSITIVE = "pilot_positive"  # the rails of the pilot's generator, behind their dividers' capacitors
+    PILOT_NEGATIVE = "pilot_negative"
     PROXIMITY = "proximity"
     LOAD_CURRENT = "load_current"
     MAINS_VOLTAGE = "mains_voltage"
     TEMPERATURE = "temperature"
     GROUND = "ground"
+
+
+class PilotRail(StrEnum):
+    """One of the two supplies of the pilot's generator."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
 
 
 class SignalChange(NamedTuple):

@@ -12,7 +12,7 @@ from functools import cache
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
-from evse_pi.core.io_records import Inputs, Outputs, PilotReading
+from evse_pi.core.io_records import Inputs, Outputs, PilotReading, PilotSupply
 from evse_pi.core.machine import MachineState, initial, step
 from evse_pi.core.machine_settings import MachineSettings, WakeUp
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
@@ -22,6 +22,7 @@ MS = 1_000_000
 S = 1_000_000_000
 TICK_NS = 10 * MS
 SAMPLES = 96
+RAILS = PilotSupply(12_000, 12_000, -12_000)
 HIGH_MV = {"A": 12_000, "B": 9_000, "C": 6_000, "D": 3_000, "E": 0}
 
 PLAIN_BOARD = BoardRatings(
@@ -41,6 +42,7 @@ FULL_BOARD = replace(
     emergency_stop_fitted=True,
     meter_fitted=True,
     temperature_fitted=True,
+    pilot_supply_mv=(11_500, 12_500),
 )
 HOUSE = Installation(circuit_capacity_ma=32_000, phases=3, country="DE")
 
@@ -53,7 +55,7 @@ def settings_for(board: BoardRatings = PLAIN_BOARD, wake_up: WakeUp | None = Non
 def reading(high_mv: int | None, low_mv: int | None, high_ppm: int) -> PilotReading:
     """Return what a window without noise reads."""
     high_count = SAMPLES * high_ppm // 1_000_000 if high_mv is not None else 0
-    return PilotReading(high_mv, low_mv, 0, high_count, SAMPLES - high_count, high_ppm)
+    return PilotReading(high_mv, low_mv, 0, high_count, SAMPLES - high_count, high_ppm, supply=RAILS)
 
 
 @dataclass
@@ -214,7 +216,7 @@ class IdealBox:
         if Fault.PILOT_ADC_FAILED in self.failures:
             return None
         if self.garbled:
-            return PilotReading(6_400, -12_000, 3_000, 48, 48, 500_000)
+            return PilotReading(6_400, -12_000, 3_000, 48, 48, 500_000, supply=RAILS)
         high_mv = HIGH_MV[self.vehicle]
         low_mv = -12_000 if self.diode or self.vehicle == "A" else -high_mv
         low_mv = 0 if self.vehicle == "E" else low_mv

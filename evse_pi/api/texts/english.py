@@ -64,6 +64,7 @@ FAULT_TITLES: Mapping[Fault, str] = {
     Fault.PILOT_SHORT: "the control pilot is shorted to earth",
     Fault.PILOT_DIODE: "the vehicle's diode is missing",
     Fault.PILOT_OUT_OF_BAND: "the control pilot shows no state",
+    Fault.PILOT_SUPPLY: "the control pilot's supply is not what it should be",
     Fault.PILOT_GENERATOR: "the control pilot does not show what is driven",
     Fault.PILOT_UNCERTAIN: "the control pilot is too noisy",
     Fault.VENTILATION_REQUIRED: "the vehicle asks for ventilation",
@@ -107,6 +108,10 @@ FAULT_SEEN: Mapping[Fault, str] = {
         "at -12 V. {cause_of_low}"
     ),
     Fault.PILOT_OUT_OF_BAND: "The pilot's plateaus were {plateaus}, none of the states A to F.{drift}",
+    Fault.PILOT_SUPPLY: (
+        "The supplies of the pilot's generator stood at {supply}, and the pilot at {plateaus}: no vehicle can be read "
+        "on that."
+    ),
     Fault.PILOT_GENERATOR: (
         "The box drove {driven} and read {plateaus}: generator, supply or the calibration of the converter is wrong."
     ),
@@ -319,6 +324,8 @@ CHECKS: Mapping[Check, tuple[str, str]] = {
     Check.EMERGENCY_STOP: ("emergency stop (1 is pressed)", ""),
     Check.PROXIMITY: ("cable", "mA"),
     Check.PILOT_HIGH_RAIL: ("pilot at +12 V", "mV"),
+    Check.PILOT_POSITIVE_SUPPLY: ("the generator's +12 V", "mV"),
+    Check.PILOT_NEGATIVE_SUPPLY: ("the generator's -12 V", "mV"),
 }
 EVIDENCE = "{name}: {measured}, allowed {lowest} to {highest}"
 DIODES: Mapping[Diode, str] = {diode: diode.value for diode in Diode}

@@ -38,6 +38,7 @@ def _values(seen: Readings) -> dict[str, str]:
         "plateaus": f"{volts(seen.high_mv)} / {volts(seen.low_mv)}",
         "high": volts(seen.high_mv),
         "low": volts(seen.low_mv),
+        "supply": f"{volts(seen.positive_mv)} / {volts(seen.negative_mv)}",
         "spread": volts(seen.spread_mv),
         "driven": part["pilot"] if seen.driven is None else words.PILOT_MODES[seen.driven],
         "where": part[_side_of_short(seen)],

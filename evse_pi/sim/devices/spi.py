@@ -177,7 +177,9 @@ class EmulatedMcp3xxx:
         )
 
     def _read(self, channel: int, instants_ns: list[int]) -> list[int]:
-        wired = self.inputs.get(channel)
+        selected = self.plant.fault_injection.selected
+        wired = next((each for each in self.inputs.values() if each.source is selected), None)
+        wired = self.inputs.get(channel) if wired is None else wired
         return [0] * len(instants_ns) if wired is None else codes(self.plant, wired, self.range, instants_ns)
 
 

@@ -14,7 +14,7 @@ from hal.units import MILLISECOND, DutyPpm, Ohms
 if TYPE_CHECKING:
     import random
 
-    from boards.spec import ContactorSpec
+    from boards.spec import ContactorSpec, PilotSupplySpec
     from evse_pi.sim.harness.virtual_clock import VirtualClock
     from evse_pi.sim.plant import Plant
     from hal.linear_scale import LinearScale
@@ -50,29 +50,59 @@ class PlantPort:
 class SimulatedPilotAdc:
     """Takes its time for a window, as the bus does."""
 
-    def __init__(self, port: PlantPort, scale: LinearScale, rng: random.Random) -> None:
+    def __init__(
+        self, port: PlantPort, scale: LinearScale, rng: random.Random, supply: PilotSupplySpec | None = None
+    ) -> None:
         self._port = port
         patterns = [
             [index * SPACING_NS + rng.randrange(DITHER_NS) for index in range(1, SAMPLES + 1)] for _ in range(PATTERNS)
         ]
         self._patterns = itertools.cycle(patterns)
-        mv_per_code = scale.gain_uv_per_code / 1000
-        at_input = ADC_RANGE.reference_mv / ADC_RANGE.codes / mv_per_code
-        self._wired = AdcInput(
-            Analog.PILOT, zero_mv=round(-scale.offset_mv * at_input), gain_ppm=round(at_input * 1_000_000)
-        )
+        self._pilot = _input(Analog.PILOT, scale)
+        self._rails: dict[int, AdcInput] = {}
+        self._after: tuple[int, ...] = ()
+        if supply:
+            positive, negative = supply.positive, supply.negative
+            self._rails = {
+                positive.channel: _input(Analog.PILOT_POSITIVE, positive.scale),
+                negative.channel: _input(Analog.PILOT_NEGATIVE, negative.scale),
+            }
+            self._after = (positive.channel, negative.channel)
 
     def read_window(self) -> PilotWindow:
-        """Return the codes of one window."""
+        """Return the codes of one window, and of the rails round it."""
         clock, plant = self._port.clock, self._port.plant
+        before = self._read_rails(self._after[:1])
         started_ns = clock.now_ns
         instants = [started_ns + offset for offset in next(self._patterns)]
         clock.sleep_until(instants[-1])
         plant.advance(clock.now_ns)
-        return PilotWindow(array("H", codes(plant, self._wired, ADC_RANGE, instants)), started_ns, clock.now_ns)
+        found = array("H", codes(plant, self._selected(self._pilot), ADC_RANGE, instants))
+        ended_ns = clock.now_ns
+        return PilotWindow(found, started_ns, ended_ns, before, self._read_rails(self._after))
+
+    def _read_rails(self, channels: tuple[int, ...]) -> dict[int, int]:
+        clock, plant = self._port.clock, self._port.plant
+        if not channels:
+            return {}
+        clock.sleep_until(clock.now_ns + SPACING_NS * len(channels))
+        plant.advance(clock.now_ns)
+        wired = {channel: self._selected(self._rails[channel]) for channel in channels}
+        return {channel: codes(plant, line, ADC_RANGE, (clock.now_ns,))[0] for channel, line in wired.items()}
+
+    def _selected(self, wired: AdcInput) -> AdcInput:
+        """Return the input that the multiplexer connects instead, where it hangs on one."""
+        every = (self._pilot, *self._rails.values())
+        return next((each for each in every if each.source is self._port.plant.fault_injection.selected), wired)
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _input(source: Analog, scale: LinearScale) -> AdcInput:
+    """Return the input stage that `scale` undoes."""
+    at_input = 1000 * ADC_RANGE.reference_mv / (ADC_RANGE.codes * scale.gain_uv_per_code)
+    return AdcInput(source, zero_mv=round(-scale.offset_mv * at_input), gain_ppm=round(at_input * 1_000_000))
 
 
 class SimulatedPilotPwm:

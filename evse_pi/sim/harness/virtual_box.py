@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from boards.build_safety import SafetyHardware
-from boards.spec import NotFitted
+from boards.spec import NotFitted, PilotSupplySpec
 from evse_pi.core.faults import NO_FAULTS
 from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.machine_settings import MachineSettings
@@ -276,13 +276,16 @@ class VirtualBox:
         contactor.open()
         pwm.set_low()
 
+        supply = board.pilot_supply if isinstance(board.pilot_supply, PilotSupplySpec) else None
+
         def breakable(device: object, name: str) -> Any:
             return Breakable(device, name, self.breakage)
 
         return SafetyHardware(
             contactor=breakable(contactor, "contactor"),
             pilot_pwm=breakable(pwm, "pilot_pwm"),
-            pilot_adc=breakable(SimulatedPilotAdc(port, board.pilot_adc.scale, self._rng), "pilot_adc"),
+            pilot_adc=breakable(SimulatedPilotAdc(port, board.pilot_adc.scale, self._rng, supply), "pilot_adc"),
+            pilot_supply=supply,
             watchdog=None if isinstance(board.watchdog, NotFitted) else breakable(SimulatedWatchdog(port), "watchdog"),
             rcd=None if isinstance(board.rcd, NotFitted) else breakable(SimulatedRcd(port), "rcd"),
             voltage_sense=breakable(SimulatedVoltageSense(port), "voltage_sense") if board.voltage_sense else None,

@@ -50,6 +50,7 @@ def _verdicts(view: Scope) -> list[tuple[str, str | Markup]]:
         ("Diode", words.DIODES[view.diode]),
         ("High plateau", f"{_seen(view.high_mv)}, scatter {_seen(view.spread_mv)}"),
         ("Low plateau", _seen(view.low_mv)),
+        ("Supply", f"{_seen(view.positive_mv)} / {_seen(view.negative_mv)}"),
         ("Duty cycle", driven + seen),
         ("Band", f"{band}; accepted is {view.state.name} ({view.evse_state.name})"),
         ("Bands", ", ".join(f"{each.state.name} {_range(each)}" for each in view.bands)),

@@ -137,7 +137,7 @@ def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
     [
         ("pilot_adc.gain_uv_per_code", 6_000, "see -14925..9645 mV; must see at least -13000..13000 mV"),
         ("pilot_adc.speed_hz", 3_000_000, "mcp3208 allows 2000000"),
-        ("proximity.channel", 0, "it is the pilot's"),
+        ("proximity.channel", 0, "it already is pilot_adc.channel"),
         ("contactor.release_ms", 51, "at most 50, so that the contacts part within 100 ms"),
         ("contactor.economiser", {"boost_pin": 5, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
     ],
@@ -161,6 +161,36 @@ def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused():
     assert "one of them must show a welded contactor" in problem
     changed["contactor"]["mirror"] = table()["contactor"]["mirror"]
     assert parse_board(changed, "mine", "mine.toml").voltage_sense is None
+
+
+def test_a_board_that_does_not_see_its_pilots_rails_is_for_the_bench():
+    changed = change("pilot_supply", ...)
+    assert "+12 V" in (parse_board(changed, "mine", "mine.toml").bench_only or "")
+    changed["pilot_supply"] = {"hardware_window": "comparators against the rail take the coil away below 0.615 of it"}
+    assert parse_board(changed, "mine", "mine.toml").bench_only is None
+    changed["pilot_supply"] = {"hardware_window": "yes"}
+    assert "at least 20 characters" in problems(changed)[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("pilot_supply.window_mv", [11_400, 12_500], "window_mv = [11400, 12500] is refused; must be 2 integers 11500"),
+        ("pilot_supply.window_mv", [11_500, 12_600], "must be 2 integers 11500..12500"),
+        ("pilot_supply.window_mv", [12_000, 12_100], "the second must be 200 above the first"),
+        ("pilot_supply.window_mv", [11_500], "must be 2 integers"),
+        ("pilot_supply.window_mv", "wide", "must be 2 integers"),
+        ("pilot_supply.positive", ..., "pilot_supply.positive is missing"),
+        ("pilot_supply.positive.channel", 0, "pilot_supply.positive.channel = 0 is refused; it already is pilot_adc"),
+        ("pilot_supply.negative.channel", 2, "it already is pilot_supply.positive.channel"),
+        ("pilot_supply.negative.gain_uv_per_code", 0, "gain_uv_per_code = 0 is refused"),
+        ("pilot_supply.positive.gain_uv_per_code", 3_000, "see 0..12285 mV; must see at least 0..13000 mV"),
+        ("pilot_supply.negative.offset_mv", -12_500, "see -12500..7160 mV; must see at least -13000..0 mV"),
+        ("pilot_supply.hardware_windows", "x" * 20, "is no key of this table"),
+    ],
+)
+def test_a_wrong_supply_sense_is_refused_in_words(path, value, line):
+    assert any(line in problem for problem in problems(change(path, value)))
 
 
 def test_an_integrators_board_stands_beside_the_shipped_ones(tmp_path):
@@ -205,3 +235,13 @@ def test_the_reference_dividers_arithmetic_is_the_documented_one(tmp_path):
     scale = load_board("reference", own=tmp_path).pilot_adc.scale
     assert scale.gain_uv_per_code == round(3.0 / 4096 / gain * 1e6)
     assert scale.offset_mv == round(-zero_v / gain * 1000)
+
+
+def test_the_rails_dividers_arithmetic_is_the_documented_one(tmp_path):
+    """10.0 kΩ / 2.49 kΩ to ground, 10.0 kΩ / 1.80 kΩ to the 3.000 V reference: docs/boards/reference.md."""
+    supply = load_board("reference", own=tmp_path).pilot_supply
+    code_uv = 3.0 / 4096 * 1e6
+    positive, negative = supply.positive.scale, supply.negative.scale
+    assert (positive.gain_uv_per_code, positive.offset_mv) == (round(code_uv * 12.49 / 2.49), 0)
+    assert abs(negative.gain_uv_per_code - code_uv * 11.8 / 1.8) < 1
+    assert negative.offset_mv == round(-3_000 * 10.0 / 1.8)

@@ -151,6 +151,9 @@ CASES = {
         charging=False,
     ),
     "pilot stage stuck": Case(verb("kill_pwm_stage"), "PILOT_GENERATOR", "drove 1 kHz", "evse-pi calibrate"),
+    "pilot supply sags": Case(
+        verb("supply_pilot", positive_mv=10_500), "PILOT_SUPPLY", "stood at 10.50 V / -12.00 V", "loose joint"
+    ),
     "noisy pilot": Case(verb("disturb_pilot", noise_v=2.0), "PILOT_UNCERTAIN", "0.50 V are allowed", "shielding"),
     "welded contactor": Case(weld, "CONTACTOR_WELDED", "output was live", "replace the contactor"),
     "stuck mirror contact": Case(

@@ -65,7 +65,7 @@ def test_every_channel_of_every_chip_is_addressed_and_decoded(chip):
     assert kernel.opened == (0, 1)
     for channel in range(chip.channels):
         assert adc.read(channel) == 100 * channel + 1
-        assert adc.run(adc.prepare(channel, [0] * 5)).tolist() == [100 * channel + 1] * 5
+        assert adc.run(adc.prepare([channel] * 5, [0] * 5)).tolist() == [100 * channel + 1] * 5
 
 
 @pytest.mark.parametrize("chip", AdcChip)
@@ -74,13 +74,13 @@ def test_lowest_and_highest_code_survive_the_undriven_bits(chip):
     adc, _ = converter(chip, lambda channel: next(codes))
     assert adc.read(0) == 0
     assert adc.read(0) == chip.full_scale
-    assert adc.run(adc.prepare(0, [0, 0])).tolist() == [0, chip.full_scale]
+    assert adc.run(adc.prepare([0, 0], [0, 0])).tolist() == [0, chip.full_scale]
 
 
 def test_a_run_is_cut_into_messages_of_at_most_32_with_a_chip_select_per_conversion():
     adc, kernel = converter()
     delays = list(range(70))
-    assert len(adc.run(adc.prepare(0, delays))) == 70
+    assert len(adc.run(adc.prepare([0] * 70, delays))) == 70
     assert [len(message) for message in kernel.messages] == [32, 32, 6]
     assert [transfer[4] for message in kernel.messages for transfer in message] == delays
     for message in kernel.messages:
@@ -89,10 +89,16 @@ def test_a_run_is_cut_into_messages_of_at_most_32_with_a_chip_select_per_convers
         assert all(transfer[2:4] == (3, 1_000_000) for transfer in message)
 
 
+def test_one_run_may_ask_for_several_channels():
+    adc, kernel = converter()
+    assert adc.run(adc.prepare([2, 5, 2, 7], [0, 1, 2, 3])).tolist() == [201, 501, 201, 701]
+    assert len(kernel.messages) == 1
+
+
 def test_a_run_keeps_the_order_of_its_conversions():
     codes = iter(range(96))
     adc, _ = converter(source=lambda channel: next(codes))
-    assert adc.run(adc.prepare(0, [0] * 96)).tolist() == list(range(96))
+    assert adc.run(adc.prepare([0] * 96, [0] * 96)).tolist() == list(range(96))
 
 
 def test_a_bus_that_nobody_drives_is_a_bad_reading():
@@ -101,12 +107,12 @@ def test_a_bus_that_nobody_drives_is_a_bad_reading():
     with pytest.raises(BadReading, match="no null bit"):
         adc.read(0)
     with pytest.raises(BadReading, match="no null bit in 4 of 4 frames"):
-        adc.run(adc.prepare(0, [0] * 4))
+        adc.run(adc.prepare([0] * 4, [0] * 4))
 
 
 def test_a_short_transfer_is_a_bad_reading_and_not_the_old_codes():
     adc, kernel = converter()
-    run = adc.prepare(0, [0] * 4)
+    run = adc.prepare([0] * 4, [0] * 4)
     adc.run(run)
     kernel.short_by = 3
     with pytest.raises(BadReading, match="9 bytes of 12"):

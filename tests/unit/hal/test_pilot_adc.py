@@ -42,7 +42,7 @@ def test_every_window_is_longer_than_three_periods_at_every_clock(speed_hz):
     pilot, recorder = adc(speed_hz)
     assert len(recorder.prepared) == PATTERNS
     for channel, delays_us in recorder.prepared:
-        assert channel == 2
+        assert channel == [2] * CONVERSIONS
         assert len(delays_us) == CONVERSIONS == 96
         exact_ns = 96 * 24 * 10**9 / speed_hz + 1000 * sum(delays_us)
         assert exact_ns >= 3 * PERIOD_NS
@@ -107,3 +107,21 @@ def test_even_spacing_would_lock_at_20_kilosamples_and_dither_does_not():
     )
     assert worst_even == 0
     assert worst_dithered >= 3
+
+
+def test_other_channels_are_read_in_one_call_before_and_one_after_and_take_nothing_from_the_pilot():
+    class Converter(Recorder):
+        ran = []  # noqa: RUF012 - one test
+
+        def run(self, number):
+            channels, _ = self.prepared[number]
+            self.ran.append(list(channels))
+            return [100 * channel for channel in channels]
+
+    recorder = Converter()
+    pilot = SpiPilotAdc(recorder, 0, iter(range(0, 10**9, 5)).__next__, Random(1), before=(2,), after=(2, 3))
+    window = pilot.read_window()
+    assert recorder.ran == [[2], [0] * CONVERSIONS, [2, 3]]
+    assert (window.before, window.after) == ({2: 200}, {2: 200, 3: 300})
+    assert len(window.codes) == CONVERSIONS
+    assert (window.started_ns, window.ended_ns) == (0, 5), "the window's time is the pilot's alone"
