@@ -174,6 +174,7 @@ class NoticeKind(Enum):
 
     STORAGE = "storage"
     INSTALLATION = "the installer's file"
+    PERMISSION = "a permission that was lost"
     BENCH_ONLY = "a board that is not for the mains"
     CLOCK = "the clock"
     MATTER = "the Matter device"

@@ -52,6 +52,7 @@ class ChargePoint:
         self.reading: MeterReading | None = None
         self.temperature: TemperatureSample | None = None
         self.identifying = False
+        self._doubt = memory.doubt
         self.counter = EnergyCounter()
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
@@ -105,12 +106,18 @@ class ChargePoint:
         """What the owner asks."""
         return self.arbiter.ask_of(LimitSource.OWNER) or OWNER_DEFAULT
 
+    @property
+    def doubt(self) -> str | None:
+        """Why charging is forbidden until a person permits it, None where what the owner wants is known."""
+        return None if self.owner.permitted else self._doubt
+
     def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
         """Set what the owner permits and store it; return whether it changed. Raises: ValueError for a bad limit."""
         wanted = LimitRequest(LimitSource.OWNER, permitted, limit_ma)
         if wanted == self.owner:
             return False
         self.arbiter.put(wanted)
+        self._doubt = None
         self.event_recorder.write_queue.note(owner_row(wanted), said=True)
         return True
 

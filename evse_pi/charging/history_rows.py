@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
     from evse_pi.core.records import Transition
 
-Value = int | str | None
+Value = int | str | bytes | None
+VALUES = "matter_values"
+"""The table of Matter's values by name."""
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row to write; it replaces the row of the same table whose first column is equal."""
+    """One row to write; it replaces the row of the same table whose first column is equal, or deletes it."""
 
     table: str
     values: Mapping[str, Value]
+    deletes: bool = False
 
     @property
     def key(self) -> tuple[str, Value]:
@@ -99,6 +102,11 @@ class TransitionRecord:
 def setting_row(name: str, value: Any) -> Row:
     """Return a setting as a row."""
     return Row("setting", {"name": name, "value": json.dumps(value, separators=(",", ":"))})
+
+
+def value_row(key: str, value: bytes | None) -> Row:
+    """Return one of Matter's values as a row, or that it is gone."""
+    return Row(VALUES, {"key": key, "value": value}, deletes=value is None)
 
 
 def session_row(saved: SavedSession) -> Row:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 OWNER = "owner"
 CURSOR = "feed"
 FORBIDDEN = LimitRequest(LimitSource.OWNER, permitted=False)
-"""What holds where the owner's word was stored and cannot be read: it may have been a stop."""
+"""What holds where the owner's word was stored and is lost or cannot be read: it may have been a stop."""
+ABSENT = LimitRequest(LimitSource.OWNER)
+UNREADABLE = LimitRequest(LimitSource.OWNER, permitted=False)
 UNKNOWN_NUMBER = 1 << 30  # without file and clock; a history never grows that long
 
 
@@ -35,6 +37,9 @@ class StartupState:
     next_session: int = 1
     next_fault: int = 1
     next_transition: int = 1
+    owner_stored: bool = True
+    doubt: str | None = None
+    """Why charging is forbidden until a person permits it, None where the owner's word is known."""
 
 
 def owner_of(stored: Any) -> LimitRequest:

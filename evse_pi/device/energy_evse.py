@@ -17,6 +17,7 @@ from evse_pi.charging.targets import merged
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
+from evse_pi.device.energy_evse_attributes import attributes_of, planned_attributes
 from evse_pi.device.energy_evse_memory import PersistedState, asks_of, decode, encode, record_key
 from evse_pi.device.energy_evse_rules import Permission, PublishedState
 from evse_pi.device.energy_evse_schema import SCHEMA
@@ -24,6 +25,7 @@ from evse_pi.device.planner import NoPlanner, PlanningContext
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.device.energy_evse_memory import ChargingSettings
     from evse_pi.device.energy_evse_rules import EvseEvent, Projection
-    from evse_pi.device.planner import NextCharge, Planner
+    from evse_pi.device.planner import Planner
     from evse_pi.matter.environment import WallClock
     from evse_pi.matter.identity.accessor import Accessor
 
@@ -65,6 +67,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         stored = PersistedState()
         boundary = False
         overdue = False
+        spoken = 0
         lasting = True
         trouble: Exception | None = None
         reported_ns = 0
@@ -100,35 +103,40 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     def reset(self) -> None:
         """Forget what controllers and users have set; the vehicle that is plugged in stays what it is."""
         super().reset()
+        self.internal.spoken += 1
         self.internal.shown = replace(self.internal.shown, session_id=None)
         self._settle(PersistedState(told=self.internal.kept.told))
 
-    # Commands. Whatever they change is stored before they are answered.
+    # Commands. Whatever they change is stored before they are answered; what permits or plans, before it is in force.
 
     def disable(self) -> None:
         """Take every permission back; the wish is kept even where the supply cannot become Disabled now."""
-        self._settle(replace(self.internal.kept, grant=self.internal.kept.grant.disabled()))
+        self._forbid()
         rules.check_supply(self.internal.shown, self._permission())
 
-    def enable_charging(self, request: Any) -> None:
+    async def enable_charging(self, request: Any) -> None:
         """Permit charging within limits, until a time or for good."""
-        grant = rules.charging_granted(
-            self.internal.kept.grant,
-            request.chargingEnabledUntil,
-            request.minimumChargeCurrent,
-            request.maximumChargeCurrent,
-        )
-        rules.check_supply(self.internal.shown, self._permission())
-        self._planner.start_now()
-        self._settle(replace(self.internal.kept, grant=grant))
 
-    def enable_discharging(self, request: Any) -> None:
+        def granted(kept: PersistedState) -> PersistedState:
+            until, minimum_ma = request.chargingEnabledUntil, request.minimumChargeCurrent
+            grant = rules.charging_granted(kept.grant, until, minimum_ma, request.maximumChargeCurrent)
+            rules.check_supply(self.internal.shown, self._permission())
+            return replace(kept, grant=grant)
+
+        kept = await self._stored_first(granted)
+        self._planner.start_now()
+        self._settle(kept)
+
+    async def enable_discharging(self, request: Any) -> None:
         """Permit discharging; this box's contactor and pilot do not know the direction, so nothing else follows."""
-        grant = rules.discharging_granted(
-            self.internal.kept.grant, request.dischargingEnabledUntil, request.maximumDischargeCurrent
-        )
-        rules.check_supply(self.internal.shown, self._permission())
-        self._settle(replace(self.internal.kept, grant=grant))
+
+        def granted(kept: PersistedState) -> PersistedState:
+            until, maximum_ma = request.dischargingEnabledUntil, request.maximumDischargeCurrent
+            grant = rules.discharging_granted(kept.grant, until, maximum_ma)
+            rules.check_supply(self.internal.shown, self._permission())
+            return replace(kept, grant=grant)
+
+        self._settle(await self._stored_first(granted))
 
     def start_diagnostics(self) -> None:
         """Have the safety process test the box; SupplyState tells when it is done."""
@@ -137,19 +145,18 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self.internal.test_ordered = False
         self._settle(self.internal.kept)
 
-    def set_targets(self, request: Any) -> None:
+    async def set_targets(self, request: Any) -> None:
         """Replace the targets of the days that the request names."""
         new = rules.schedules_of(request, soc="SOC" in self.cluster.features)
-        kept = self.internal.kept
-        self._settle(replace(kept, targets=merged(kept.targets, new)))
+        self._settle(await self._stored_first(lambda kept: replace(kept, targets=merged(kept.targets, new))))
 
     def get_targets(self) -> Any:
         """Return all targets."""
         return rules.targets_response(self.internal.kept.targets)
 
-    def clear_targets(self) -> None:
+    async def clear_targets(self) -> None:
         """Forget all targets."""
-        self._settle(replace(self.internal.kept, targets=()))
+        self._settle(await self._stored_first(lambda kept: replace(kept, targets=())))
 
     def write_user_maximum_charge_current(self, current_ma: int) -> None:
         """Take the user's wish; how far it acts depends on the limits of the last EnableCharging."""
@@ -206,6 +213,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     def permit(self) -> None:
         """Permit charging for good, with no limit but the installer's: the owner's word at the box."""
         grant = replace(self.internal.kept.grant, charging_until=None, minimum_ma=MIN_OFFER_MA, maximum_ma=MAX_OFFER_MA)
+        self.internal.spoken += 1
         self._planner.start_now()
         self._settle(replace(self.internal.kept, grant=grant))
 
@@ -216,7 +224,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     def stop(self) -> None:
         """Take every permission back: the owner's word at the box."""
-        self._settle(replace(self.internal.kept, grant=self.internal.kept.grant.disabled()))
+        self._forbid()
 
     def refresh(self) -> None:
         """Look anew at who governs, and at the box."""
@@ -246,11 +254,55 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             if self.internal.trouble is None:
                 log.warning("state of the EVSE cannot be stored: %s", error)
             self.internal.trouble = error
-            self.internal.lasting = False
-            try:
-                self._settle(self.internal.kept, view)
-            finally:
-                self.internal.lasting = True
+            self._settle_unstored(self.internal.kept, view)
+
+    def _forbid(self) -> None:
+        """Take every permission back at once, whether or not that can be stored."""
+        self.internal.spoken += 1
+        kept = replace(self.internal.kept, grant=self.internal.kept.grant.disabled())
+        try:
+            self._settle(kept)
+        except (sqlite3.Error, OSError):
+            self._settle_unstored(kept)
+            raise
+
+    async def _stored_first(self, change: Callable[[PersistedState], PersistedState]) -> PersistedState:
+        """Return what is kept after `change`, once it is stored; the caller puts it in force.
+
+        Raises: MatterStatus FAILURE where the disk does not take it, or somebody else spoke meanwhile: nothing has
+        changed then. Whatever `change` raises.
+        """
+        store = self.node.store
+        self.internal.spoken += 1
+        spoken = self.internal.spoken
+        wanted = change(self.internal.kept)
+        self._store(wanted)
+        try:
+            self._check_turn(spoken, settled=await store.settled(store.revision))
+            return change(self.internal.kept)
+        except BaseException:
+            if self.internal.stored is wanted:
+                self._store(self.internal.kept)
+            raise
+
+    def _check_turn(self, spoken: int, *, settled: bool) -> None:
+        if not settled:
+            raise MatterStatus(Status.FAILURE, "the disk does not take it; nothing has changed")
+        if spoken != self.internal.spoken:
+            raise MatterStatus(Status.FAILURE, "another command came before this one was stored")
+
+    def _store(self, kept: PersistedState) -> None:
+        with self.node.store.transaction() as changes:
+            changes.put(record_key(self.endpoint.id), encode(kept))
+        self.internal.stored = kept
+
+    def _settle_unstored(self, kept: PersistedState, view: ChargePointView | None = None) -> None:
+        """Put in force what the disk has just refused."""
+        self.internal.lasting = False
+        try:
+            self._settle(kept, view)
+        finally:
+            self.internal.lasting = True
 
     def _settle(self, kept: PersistedState, view: ChargePointView | None = None) -> None:
         """Bring attributes, events, store and asks in line with the box and with what is kept from now on."""
@@ -262,41 +314,18 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         permission = self._permission(kept)
         outcome = rules.advance(self.internal.shown, kept.told, view, kept.grant, permission)
         kept = replace(kept, told=outcome.told)
-        attributes = self._attributes(view, kept, outcome)
+        values = attributes_of(view, kept, outcome)
+        attributes = {key: value for key, value in values.items() if key in self.defaults}
         window_s = attributes["randomization_delay_window"]
         situation = PlanningContext(
             view, now_s, outcome.shown.state, outcome.supply, outcome.maximum_ma, window_s, kept.targets
         )
-        attributes |= _planned(self._planner.next_charge(situation))
+        attributes |= planned_attributes(self._planner.next_charge(situation))
         self._commit(kept, attributes, outcome, self._session_due(view, outcome))
         self._ask(view, kept.grant, permission, now_s)
         if self.internal.overdue:
             self.internal.overdue = False
             self.refresh()
-
-    def _attributes(self, view: ChargePointView, kept: PersistedState, outcome: Projection) -> dict[str, Any]:
-        """Return what follows from the box and the grant, of those attributes that the features have."""
-        grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
-        user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
-        values = {
-            "state": shown.state,
-            "supply_state": outcome.supply,
-            "fault_state": shown.fault,
-            "charging_enabled_until": grant.charging_until,
-            "discharging_enabled_until": grant.discharging_until,
-            "circuit_capacity": view.circuit_capacity_ma,
-            "minimum_charge_current": grant.minimum_ma,
-            "maximum_charge_current": outcome.maximum_ma,
-            "maximum_discharge_current": outcome.maximum_discharge_ma,
-            "user_maximum_charge_current": user_ma,
-            "randomization_delay_window": view.random_delay_s if kept.window_s is None else kept.window_s,
-            "state_of_charge": vehicle.state_of_charge_percent,
-            "battery_capacity": vehicle.battery_capacity_mwh,
-            "vehicle_id": vehicle.identifier,
-            "session_id": shown.session_id,
-            "session_energy_discharged": None if shown.session_id is None else 0,
-        }
-        return {key: value for key, value in values.items() if key in self.defaults}
 
     def _session_due(self, view: ChargePointView, outcome: Projection) -> dict[str, int]:
         """Return the session's figures where they are to be reported: at every boundary, and while energy flows."""
@@ -416,12 +445,3 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         """Return the time in s since 2000, None while nobody knows it."""
         unix_us = self._clock.unix_us()
         return None if unix_us is None else unix_us // 1_000_000 - MATTER_EPOCH_UNIX_S
-
-
-def _planned(plan: NextCharge) -> dict[str, Any]:
-    return {
-        "next_charge_start_time": plan.start_time,
-        "next_charge_target_time": plan.target_time,
-        "next_charge_required_energy": plan.required_energy_mwh,
-        "next_charge_target_soc": plan.target_soc_percent,
-    }

@@ -57,10 +57,20 @@ class KeyValueStore(Protocol):
         """Return all keys that start with `prefix`, sorted."""
 
     def transaction(self) -> AbstractContextManager[StoreTransaction]:
-        """Collect changes and make them durable at the end of the block; an exception in it discards them."""
+        """Collect changes and put them in force at the end of the block; an exception in it discards them.
+
+        Raises: OSError or sqlite3.Error where the store knows at once that they cannot be kept.
+        """
+
+    @property
+    def revision(self) -> int:
+        """Return a number that has grown whenever changes are on their way to the disk."""
+
+    async def settled(self, revision: int) -> bool:
+        """Return whether everything up to `revision` will survive a power cut; wait for a bounded time."""
 
 
-class _Changes:
+class Changes:
     """The changes of one transaction, in the order they were made; None means deleted."""
 
     def __init__(self) -> None:
@@ -81,7 +91,17 @@ def delete_prefix(store: KeyValueStore, transaction: StoreTransaction, prefix: s
         transaction.delete(key)
 
 
-class MemoryStore:
+class SettledStore:
+    """The base of stores whose changes are as durable as they ever get when their transaction ends."""
+
+    revision = 0
+
+    async def settled(self, revision: int) -> bool:  # noqa: ARG002 (nothing is ever on its way)
+        """Return that everything is durable."""
+        return True
+
+
+class MemoryStore(SettledStore):
     """A store that lasts as long as the process: for tests and for nodes that need not survive."""
 
     def __init__(self, values: dict[str, bytes] | None = None) -> None:
@@ -98,7 +118,7 @@ class MemoryStore:
     @contextmanager
     def transaction(self) -> Iterator[StoreTransaction]:
         """Apply the changes of the block together at its end."""
-        changes = _Changes()
+        changes = Changes()
         yield changes
         for key, value in changes.values.items():
             if value is None:
@@ -107,7 +127,7 @@ class MemoryStore:
                 self._values[key] = value
 
 
-class SqliteStore:
+class SqliteStore(SettledStore):
     """A store in one table of an SQLite file that other parts of the product may share.
 
     A transaction is on the disk when its block ends: write-ahead log with `synchronous=FULL`, so that the log is
@@ -148,7 +168,7 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[StoreTransaction]:
         """Write the changes of the block in one SQLite transaction at its end."""
-        changes = _Changes()
+        changes = Changes()
         yield changes
         put = [(key, value) for key, value in changes.values.items() if value is not None]
         deleted = [(key,) for key, value in changes.values.items() if value is None]

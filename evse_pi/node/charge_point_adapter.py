@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +29,10 @@ from evse_pi.device.charging_plan_memory import held_back, recalled
 from evse_pi.device.energy_evse_memory import NOTHING_KEPT, PersistedState, asks_of, decode, record_key
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
-from evse_pi.matter.storage import SqliteStore
 from hal.units import SECOND, Milliamps, MilliwattHours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import Row
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import VehicleData
     from evse_pi.device.charging_plan_memory import KeptPlan
     from evse_pi.device.energy_evse_memory import ReportedState
+    from evse_pi.matter.storage import KeyValueStore
 
 log = logging.getLogger(__name__)
 
@@ -68,22 +66,17 @@ class Recalled:
 UNREADABLE = Recalled(commissioned=True)
 
 
-def recall_cluster(database: Path) -> Recalled:
+def recall_cluster(store: KeyValueStore | None) -> Recalled:
     """Return what the cluster kept; it was stored before anybody was answered.
 
-    Where that cannot be read, a controller may have taken its permission back: nothing is granted then.
+    Where that cannot be read (None), a controller may have taken its permission back: nothing is granted then.
     """
-    try:
-        store = SqliteStore(database)
-        try:
-            record = store.get(record_key(EVSE_ENDPOINT))
-            commissioned = any(key.endswith("/record") for key in store.keys("fabric/"))
-            plan = recalled(store)
-        finally:
-            store.close()
-    except (sqlite3.Error, OSError) as error:
-        log.warning("what controllers had set is not known: %s", error)
+    if store is None:
+        log.warning("what controllers had set is not known: nothing is granted")
         return UNREADABLE
+    record = store.get(record_key(EVSE_ENDPOINT))
+    commissioned = any(key.endswith("/record") for key in store.keys("fabric/"))
+    plan = recalled(store)
     try:
         return Recalled(NOTHING_KEPT if record is None else decode(record), commissioned, plan)
     except UnknownRecord as error:

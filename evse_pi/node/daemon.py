@@ -29,7 +29,7 @@ from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring, RingFile
-from evse_pi.storage.recall import latest_before, load_startup_state
+from evse_pi.storage.recall import latest_before
 from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND
 
@@ -97,7 +97,7 @@ async def serve(
     storage = WriterThread()
     try:
         store = await storage.open(paths.state_dir / DATABASE)
-        memory = await storage.call(load_startup_state, store, clock.unix_s())
+        memory = await storage.recall(clock.unix_s())
         rated = ratings(board)
         box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, paths)
@@ -105,7 +105,11 @@ async def serve(
         if matter is not None:
             asks = await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None)
             node.charger.restore_requests(asks)
-            node.charger.apply_recalled(await storage.call(recall_cluster, paths.state_dir / DATABASE))
+            try:
+                recalled = recall_cluster(await storage.key_values())
+            except OSError:
+                recalled = recall_cluster(None)
+            node.charger.apply_recalled(recalled)
         field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
         ring, archive = Ring(RingFile(paths.run_dir / RING_FILE)), RecordingArchive(paths.state_dir / RECORDINGS)
         diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
@@ -129,7 +133,7 @@ async def serve(
             await server.stop()
             field.end()
             box.event_recorder.save()
-            await storage.write(box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
+            storage.put(box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
     finally:
         await storage.close()
 
@@ -178,7 +182,7 @@ class Daemon:
         self._stopping = stopping
         self._collect()
         self._loop.add_reader(self._link.fileno(), self._receive)
-        works = (self._keep_lease, self._keep_time, self._keep_storage)
+        works = (self._keep_lease, self._keep_time, self._keep_storage, self._keep_recordings)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work(), name=work.__name__) for work in works]
@@ -194,7 +198,9 @@ class Daemon:
             self._matter_refused = True
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
-        self.matter = module.MatterDevice(options, equipment, self._paths.state_dir / DATABASE, self.charger)
+        self.matter = module.MatterDevice(
+            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
+        )
         await self.matter.run()
 
     def matter_ended(self, device: asyncio.Task[None]) -> None:
@@ -250,8 +256,8 @@ class Daemon:
 
     async def flush(self) -> str | None:
         """Write what was said; return why it is not durable, None when it is."""
-        rows = self._box.event_recorder.write_queue.take(self._box.clock.monotonic_ns())
-        return None if await self._storage.write(rows) else self._storage.trouble
+        self._storage.put(self._box.event_recorder.write_queue.take(self._box.clock.monotonic_ns()))
+        return await self._storage.written()
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's word at once: through the cluster where a controller governs, else directly.
@@ -315,6 +321,8 @@ class Daemon:
         web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
         told = {
             NoticeKind.INSTALLATION: self._installer_trouble,
+            NoticeKind.PERMISSION: self._box.doubt
+            and f"charging is forbidden until: evse-pi permit ({self._box.doubt})",
             NoticeKind.BENCH_ONLY: self._board.bench_only and f"for the bench only: {self._board.bench_only}",
             NoticeKind.CLOCK: self.calendar.notice,
             NoticeKind.MATTER: matter_trouble,
@@ -402,7 +410,10 @@ class Daemon:
             self._writing.set()
 
     async def _keep_storage(self) -> None:
-        """Write what the journal has due, try again what the disk refused, and date anew after the clock was set."""
+        """Write what the journal has due, try again what the disk refused, and date anew after the clock was set.
+
+        Nothing here waits for the disk: what happens while it is busy is collected by the storage.
+        """
         journal, clock = self._box.event_recorder.write_queue, self._box.clock
         tried_ns = clock.monotonic_ns()
         while True:
@@ -415,9 +426,14 @@ class Daemon:
             rows = journal.take(now_ns, all_rows=epoch_s is not None)
             if rows or (self._storage.troubled and now_ns - tried_ns >= RETRY_STORAGE_S * SECOND):
                 tried_ns = now_ns
-                await self._storage.write(rows)
+                self._storage.put(rows)
             if epoch_s is not None:
-                await self._storage.redate(clock.machine_boot, epoch_s)
+                self._storage.redate(clock.machine_boot, epoch_s)
+
+    async def _keep_recordings(self) -> None:
+        """Write the recordings of faults; this alone waits for the disk."""
+        while True:
+            await asyncio.sleep(TICK_S)
             if self.diagnosis is not None:
                 await self.diagnosis.keep(self._storage)
 

@@ -39,14 +39,14 @@ from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.attestation import FileCredentials
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
-from evse_pi.matter.storage import SqliteStore
+from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.product import read_product
 from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable
     from datetime import tzinfo
 
     from evse_pi.device.energy_evse import EnergyEvseServer
@@ -97,22 +97,22 @@ class MatterDevice:
         self,
         options: MatterOptions,
         equipment: Equipment,
-        database: Path,
+        key_values: Callable[[], Awaitable[KeyValueStore]],
+        state_dir: Path,
         charger: ChargePointAdapter,
         *,
         retry_s: float = RETRY_S,
     ) -> None:
-        """Keep what is needed; nothing is opened before `run`. Beside `database` lie the vendor's credentials."""
+        """Keep what is needed; nothing is read before `run`. In `state_dir` lie the vendor's credentials."""
         self.trouble: str | None = None
         self.running = False
         self._options = options
         self._equipment = equipment
         self._retry_s = retry_s
-        self._database = database
-        self._credentials_folder = database.parent / ATTESTATION_FOLDER
+        self._key_values = key_values
+        self._credentials_folder = state_dir / ATTESTATION_FOLDER
         self._charger = charger
         self._entropy: Entropy = SystemEntropy()
-        self._store: SqliteStore | None = None
         self._node: MatterNode | None = None
         self._evse: EnergyEvseServer | None = None
         self._payload: OnboardingPayload | None = None
@@ -138,7 +138,7 @@ class MatterDevice:
     async def _start(self) -> None:
         """Bring up the endpoints, then the network. Raises: whatever keeps it from doing so."""
         if self._node is None or self._evse is None:
-            self._build()
+            self._build(await self._key_values())
         assert self._node is not None  # noqa: S101 (just built)
         await self._node.start()
 
@@ -158,10 +158,9 @@ class MatterDevice:
         else:
             self._discard()
 
-    def _build(self) -> None:
+    def _build(self, store: KeyValueStore) -> None:
         options = self._options
         product = read_product(self._credentials_folder, version("evse-pi"))
-        self._store = store = SqliteStore(self._database)
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
         endpoint, self._evse = endpoints.wallbox(self._endpoint_surroundings(store, clock), options.features)
@@ -214,9 +213,6 @@ class MatterDevice:
 
     def _discard(self) -> None:
         self._node = self._evse = None
-        if self._store is not None:
-            self._store.close()
-            self._store = None
 
     async def _stop(self) -> None:
         self.running = False
@@ -345,14 +341,13 @@ def _setup(
 ) -> tuple[Setup, OnboardingPayload]:
     """Return what is printed on the device: as the options say, else as stored, else made now and stored."""
     record = store.get(_SETUP_KEY)
-    kept: dict[int, Any] = {} if record is None else tlv.decode(record)
-    discriminator, passcode, salt = kept.get(0), kept.get(1), kept.get(2)
+    discriminator, passcode, salt = _kept_setup(record)
     if options.discriminator is not None:
         discriminator = options.discriminator
     if options.passcode is not None:
         passcode = options.passcode
-    discriminator = entropy.below(MAX_DISCRIMINATOR + 1) if discriminator is None else int(discriminator)
-    passcode = random_passcode(entropy) if passcode is None else int(passcode)
+    discriminator = entropy.below(MAX_DISCRIMINATOR + 1) if discriminator is None else discriminator
+    passcode = random_passcode(entropy) if passcode is None else passcode
     salt = salt or entropy.octets(32)
     encoded = tlv.encode({0: tlv.uint(discriminator), 1: tlv.uint(passcode), 2: salt})
     if encoded != record:
@@ -361,6 +356,21 @@ def _setup(
     verifier = PaseVerifier.from_passcode(passcode, salt, PASE_ITERATIONS)
     payload = OnboardingPayload(product.vendor_id, product.product_id, discriminator, passcode)
     return Setup(discriminator, verifier), payload
+
+
+def _kept_setup(record: bytes | None) -> tuple[int | None, int | None, bytes | None]:
+    """Return discriminator, passcode and salt as stored, None for each where they are not or cannot be read."""
+    if record is None:
+        return None, None, None
+    try:
+        with decoding(_SETUP_KEY):
+            match tlv.decode(record):
+                case {0: int(discriminator), 1: int(passcode), 2: bytes(salt)}:
+                    OnboardingPayload(0xFFF1, 0x8000, discriminator, passcode)
+                    return discriminator, passcode, salt
+    except DamagedRecord as error:
+        log.warning("set-up code is made again, the printed one is void: %s", error)
+    return None, None, None
 
 
 def _fabric(fabric: Any) -> Fabric:

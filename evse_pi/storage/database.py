@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evse_pi.charging.history_rows import DATED, Row, fault_of, redated, session_of, transition_of
+from evse_pi.charging.history_rows import DATED, VALUES, Row, fault_of, redated, session_of, transition_of
 from evse_pi.charging.stored_fields import HIGHEST_NUMBER, UnknownRecord, parsed
 from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
 
@@ -106,6 +106,16 @@ class Store:
         """Return the transitions with a number below `before`, the newest first; unreadable ones are left out."""
         return self._page("transition", transition_of, limit, before)
 
+    def key_values(self) -> dict[str, bytes]:
+        """Return Matter's values by name. Raises: sqlite3.Error, OSError while the file cannot be read."""
+        values: dict[str, bytes] = {}
+        for key, value in self._connected().execute(f"SELECT key, value FROM {VALUES}"):  # noqa: S608 (our own name)
+            if isinstance(key, str) and isinstance(value, bytes):
+                values[key] = value
+            else:
+                self._skip((VALUES, str(key)), UnknownRecord("it consists of no octets"))
+        return values
+
     def redate(self, machine_boot: str, epoch_s: int) -> bool:
         """Correct the dates of everything of this boot, see `redated`; return whether that is durable now."""
         rows = [Row(table, each) for table in DATED for each in self._newest(table, KEPT_ROWS[table], None)]
@@ -170,6 +180,10 @@ class Store:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for row in rows:
+                if row.deletes:
+                    column, key = next(iter(row.values.items()))
+                    connection.execute(f"DELETE FROM {row.table} WHERE {column} = ?", (key,))  # noqa: S608
+                    continue
                 columns, marks = ", ".join(row.values), ", ".join("?" * len(row.values))
                 statement = f"INSERT OR REPLACE INTO {row.table} ({columns}) VALUES ({marks})"  # noqa: S608
                 connection.execute(statement, tuple(row.values.values()))

@@ -4,30 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.charging.demand_arbiter import OWNER_DEFAULT
-from evse_pi.charging.startup_state import CURSOR, FORBIDDEN, OWNER, UNKNOWN_NUMBER, StartupState, cursor_of, owner_of
+from evse_pi.charging.startup_state import (
+    ABSENT,
+    CURSOR,
+    FORBIDDEN,
+    OWNER,
+    UNKNOWN_NUMBER,
+    UNREADABLE,
+    StartupState,
+    cursor_of,
+    owner_of,
+)
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED
 
 if TYPE_CHECKING:
     from evse_pi.storage.database import Store
 
 
-def load_startup_state(store: Store, unix_s: int | None) -> StartupState:
+def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = True) -> StartupState:
     """Return what `store` remembers; while its file cannot be read, numbers count on from the calendar.
 
-    What cannot be read is left out, except the owner's word: until a person permits again, charging is forbidden then.
+    What cannot be read is left out, except the owner's word: until a person permits again, charging is forbidden then,
+    and so it is where an empty database is no `first_start` but a loss.
     """
+    owner = store.read_setting(OWNER, owner_of, absent=ABSENT, unreadable=UNREADABLE)
+    doubt = None
+    if owner is UNREADABLE:
+        doubt = "the owner's word cannot be read"
+    elif owner is ABSENT and not first_start:
+        doubt = "the owner's word was lost with the database"
     unknown = UNKNOWN_NUMBER if unix_s is None else unix_s
     newest, next_session = store.sessions(1), store.next_number("session", unknown)
     goes_on = newest and newest[0].session.ended_ns is None and newest[0].session.number == next_session - 1
     return StartupState(
-        owner=store.read_setting(OWNER, owner_of, absent=OWNER_DEFAULT, unreadable=FORBIDDEN),
+        owner=FORBIDDEN if doubt else owner,
         cursor=store.read_setting(CURSOR, cursor_of, absent=NOTHING_CONSUMED, unreadable=NOTHING_CONSUMED),
         session=newest[0] if goes_on else None,
         open_faults=tuple(record for record in store.faults() if record.cleared_ns is None),
         next_session=next_session,
         next_fault=store.next_number("fault", unknown),
         next_transition=store.next_number("transition", unknown),
+        owner_stored=owner is not ABSENT,
+        doubt=doubt,
     )
 
 

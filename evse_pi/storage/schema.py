@@ -27,6 +27,8 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     """,
     "ALTER TABLE fault ADD COLUMN readings TEXT;",
+    # Before, Matter's own connection made this table.
+    "CREATE TABLE IF NOT EXISTS matter_values (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
 )
 """Step n leads from version n to n + 1. A step that was ever released is never changed, only followed by another."""
 

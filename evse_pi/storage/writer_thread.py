@@ -1,25 +1,41 @@
-"""The store on a thread of its own: a card that hangs holds up only the caller that waits for it."""
+"""The database on a thread of its own: a card that hangs holds up only the caller that waits for it.
+
+The one writer: settings, history and Matter's values go through `put`, in their order. What waits while the card is
+busy is one transaction later on, and of several versions of a row only the newest.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from evse_pi.storage.database import Store
+from evse_pi.charging.history_rows import VALUES, value_row
+from evse_pi.charging.startup_state import owner_row
+from evse_pi.storage.database import MAX_WAITING_ROWS, Store
+from evse_pi.storage.identity import IDENTITY_FILE, IdentityFile, is_identity
+from evse_pi.storage.key_value import QueuedStore
+from evse_pi.storage.recall import load_startup_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from evse_pi.charging.history_rows import Row
+    from evse_pi.charging.history_rows import Row, Value
+    from evse_pi.charging.startup_state import StartupState
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+STORED_WITHIN_S = 2.0
+"""A healthy card syncs within 0.1 s, a slow one within 1 s; controllers wait some 5 s for an answer."""
+TOLD_AFTER_S = 5.0  # people are told of a card that does not answer for longer
+HISTORY = ("fault", "transition")
 
 
 class WriterThread:
@@ -28,15 +44,41 @@ class WriterThread:
     def __init__(self, thread: Executor | None = None) -> None:
         self._thread = thread or ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._store: Store | None = None
+        self._identity: IdentityFile | None = None
+        self._values: QueuedStore | None = None
+        self._pending: dict[tuple[str, Value], Row] = {}
+        self._number = 0
+        self._tried = 0
+        self._durable = 0
+        self._news = asyncio.Event()
+        self._busy_since_s: float | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._dropped = 0
+        self._redating: tuple[str, int] | None = None
 
     async def open(self, path: Path) -> Store:
         """Open the store and return it; only `call` may use it."""
+        self._identity = IdentityFile(path.with_name(IDENTITY_FILE))
         self._store = await self.call(Store, path)
         if self._store.damaged is not None:
             log.error("database was damaged and set aside file=%s", self._store.damaged)
         if self._store.trouble is not None:
             log.error("database cannot be used trouble=%s", self._store.trouble)
         return self._store
+
+    async def recall(self, unix_s: int | None) -> StartupState:
+        """Return what the database remembers of the former life, see `evse_pi.storage.recall.load_startup_state`."""
+        return await self.call(self._recall, unix_s)
+
+    async def key_values(self) -> QueuedStore:
+        """Return Matter's values. Raises: OSError while the database cannot be read."""
+        if self._values is None:
+            in_database, values = await self.call(self._read_values)
+            self._values = QueuedStore(values, self)
+            lost = [value_row(key, value) for key, value in values.items() if in_database.get(key) != value]
+            if lost:
+                self.put(lost)
+        return self._values
 
     @property
     def warnings(self) -> list[str]:
@@ -47,6 +89,8 @@ class WriterThread:
         warnings = []
         if store.trouble is not None:
             warnings.append(f"settings and history cannot be stored: {store.trouble}")
+        elif self._busy_s() >= TOLD_AFTER_S:
+            warnings.append(f"settings and history cannot be stored: {self._hangs()}")
         if store.damaged is not None:
             warnings.append(f"the database was damaged; it was set aside as {store.damaged}, a new one is in use")
         if store.skipped:
@@ -54,14 +98,10 @@ class WriterThread:
             warnings.append(
                 f"{len(store.skipped)} stored entries cannot be read and are left out ({kinds}): see the log"
             )
-        if store.dropped:
-            warnings.append(f"{store.dropped} entries of the history were given up while the disk took none")
+        dropped = store.dropped + self._dropped
+        if dropped:
+            warnings.append(f"{dropped} entries of the history were given up while the disk took none")
         return warnings
-
-    @property
-    def trouble(self) -> str | None:
-        """Why the last write is not on the disk, None when it is."""
-        return self._store.trouble if self._store is not None else "the storage has not answered yet"
 
     @property
     def troubled(self) -> bool:
@@ -72,27 +112,138 @@ class WriterThread:
         """Return what `function` returns, called on the store's thread."""
         return await asyncio.wrap_future(self._thread.submit(function, *args, **kwargs))
 
-    async def write(self, rows: Iterable[Row]) -> bool:
-        """Write rows; return whether they are durable. Trouble is logged when it begins and when it ends."""
+    # Writing.
+
+    def put(self, rows: Iterable[Row] = ()) -> int:
+        """Take rows to be written at once; return their number, which `written` asks for. It never waits."""
+        for row in rows:
+            self._pending.pop(row.key, None)
+            self._pending[row.key] = row
+        self._give_up_history()
+        self._number += 1
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain(), name="storage")
+        return self._number
+
+    def redate(self, machine_boot: str, epoch_s: int) -> None:
+        """Correct the dates of the history of this boot, once all that waits is written."""
+        self._redating = (machine_boot, epoch_s)
+        self.put()
+
+    async def written(self, number: int | None = None, within_s: float = STORED_WITHIN_S) -> str | None:
+        """Return why not all rows up to `number` (all until now) are durable, None when they are."""
+        wanted = self._number if number is None else number
+        try:
+            async with asyncio.timeout(within_s):
+                while self._tried < wanted:
+                    await self._news.wait()
+        except TimeoutError:
+            return self._hangs()
+        return None if self._durable >= wanted else self._trouble()
+
+    async def write(self, rows: Iterable[Row] = ()) -> bool:
+        """Write rows; return whether they and all before them are durable within bounded time."""
+        return await self.written(self.put(rows)) is None
+
+    async def _drain(self) -> None:
+        """Write what is pending until nothing is. Trouble is logged when it begins and when it ends."""
+        try:
+            while self._tried < self._number:
+                number, rows = self._number, list(self._pending.values())
+                self._pending.clear()
+                redating, self._redating = self._redating, None
+                self._busy_since_s = asyncio.get_running_loop().time()
+                before = self._store.trouble if self._store is not None else None
+                durable = await self.call(self._write, rows, redating)
+                self._busy_since_s = None
+                self._report(before, durable=durable)
+                self._tried = number
+                self._durable = number if durable else self._durable
+                self._news.set()
+                self._news = asyncio.Event()
+        finally:
+            self._draining = None
+
+    def _write(self, rows: list[Row], redating: tuple[str, int] | None) -> bool:
+        """Write rows on the thread of the store, and of them what is printed on the box outside of it as well."""
         assert self._store is not None  # noqa: S101 (opened before anything is written)
-        before = self._store.trouble
-        durable = await self.call(self._store.write, list(rows))
-        if before is None and self._store.trouble is not None:
-            log.warning("storage failed trouble=%s", self._store.trouble)
-        if before is not None and durable:
-            log.info("storage works again")
+        durable = self._store.write(rows)
+        if redating is not None:
+            durable = self._store.redate(*redating)
+        changed = {str(row.values["key"]): row.values["value"] for row in rows if row.table == VALUES}
+        printed = {key: value for key, value in changed.items() if is_identity(key) and isinstance(value, bytes)}
+        if printed:
+            self._keep_identity(printed)
         return durable
 
-    async def redate(self, machine_boot: str, epoch_s: int) -> None:
-        """Correct the dates of the history of this boot."""
-        assert self._store is not None  # noqa: S101 (opened before anything is dated)
-        await self.call(self._store.redate, machine_boot, epoch_s)
+    def _report(self, before: str | None, *, durable: bool) -> None:
+        trouble = self._store.trouble if self._store is not None else None
+        if before is None and trouble is not None:
+            log.warning("storage failed trouble=%s", trouble)
+        if before is not None and durable:
+            log.info("storage works again")
+
+    def _give_up_history(self) -> None:
+        """Drop the oldest history while a card that hangs takes none; settings and Matter's values are kept."""
+        if len(self._pending) > MAX_WAITING_ROWS:
+            history = [key for key in self._pending if key[0] in HISTORY]
+            for key in history[: len(self._pending) - MAX_WAITING_ROWS]:
+                del self._pending[key]
+                self._dropped += 1
+
+    def _trouble(self) -> str:
+        trouble = self._store.trouble if self._store is not None else "the storage has not answered yet"
+        return trouble or "the disk did not take it; it is tried again"
+
+    def _busy_s(self) -> float:
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else asyncio.get_running_loop().time() - since_s
+
+    def _hangs(self) -> str:
+        return f"the disk has not answered for {self._busy_s():.0f} s"
+
+    def _recall(self, unix_s: int | None) -> StartupState:
+        """Recall on the store's thread; from then on the database holds the owner's permission, and the box is no new one."""
+        assert self._store is not None  # noqa: S101 (opened before anything is read)
+        assert self._identity is not None  # noqa: S101 (made with the store)
+        try:
+            first_start = self._store.damaged is None and not self._identity.exists
+        except OSError:
+            first_start = False
+        memory = load_startup_state(self._store, unix_s, first_start=first_start)
+        if memory.owner_stored or self._store.write([owner_row(memory.owner)]):
+            self._keep_identity({})
+        return memory
+
+    def _read_values(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Return Matter's values in the database, and with what is printed on the box; on the store's thread.
+
+        Raises: OSError while the database cannot be read.
+        """
+        assert self._store is not None  # noqa: S101 (opened before anything is read)
+        assert self._identity is not None  # noqa: S101 (made with the store)
+        try:
+            in_database = self._store.key_values()
+        except sqlite3.Error as error:
+            raise OSError(f"the database cannot be read: {error}") from error
+        values = {**in_database, **self._identity.values()}
+        self._keep_identity({key: value for key, value in values.items() if is_identity(key)})
+        return in_database, values
+
+    def _keep_identity(self, values: Mapping[str, bytes]) -> None:
+        try:
+            if self._identity is not None:
+                self._identity.update(values)
+        except OSError as error:
+            log.warning("identity file cannot be written: %s", error)
 
     async def close(self, patience_s: float = 5.0) -> None:
         """Write what waits and close the file, unless the disk hangs."""
         if self._store is not None:
             try:
                 async with asyncio.timeout(patience_s):
+                    while self._draining is not None:
+                        await self._news.wait()
                     await self.call(self._store.close)
             except TimeoutError:
                 log.error("storage does not answer; what waits is lost")  # noqa: TRY400 (the trace says nothing)

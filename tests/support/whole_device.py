@@ -24,6 +24,7 @@ from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_c
 from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
 from evse_pi.storage.database import Store
+from evse_pi.storage.key_value import QueuedStore
 from evse_pi.storage.recall import load_startup_state
 from hal.linear_scale import LinearScale
 from tests.support.checked_box import CheckedBox
@@ -33,8 +34,10 @@ from tests.support.model_bench import attached, model_node
 from tests.support.node_box import UNIX_S, meter_reading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from evse_pi.charging.history_rows import Row
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand, Snapshot
@@ -119,6 +122,7 @@ class WholeDevice:
                 changes.put("fabric/1/record", b"a fabric")
             store.close()
         self.commissioned = commissioned
+        self._puts, self._put_durable = 0, True
         self._boot_safety()
 
     # The safety process.
@@ -168,9 +172,9 @@ class WholeDevice:
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
-        self.charger.apply_recalled(recall_cluster(self.database))
+        self.kept = QueuedStore(self.store.key_values(), self)
+        self.charger.apply_recalled(recall_cluster(self.kept))
         self.box.event_recorder.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))
-        self.kept = SqliteStore(self.database)
         self.mode, self.allowed = EnergyEvseModeServer(), DeviceEnergyManagementModeServer()
         self.management = DeviceEnergyManagementServer(self.charger)
         planner = ChargingPlanner(
@@ -199,7 +203,6 @@ class WholeDevice:
         """Kill the node process: what was not written is lost."""
         self.node_up = False
         await self.model.close()
-        self.kept.close()
         if self.store._connection is not None:
             self.store._connection.close()
 
@@ -254,6 +257,18 @@ class WholeDevice:
         self.demands.append(demand)
         if not (self.loses and self.datagrams % 2) and self.clocks.now_ns >= self.dead_until_ns:
             self.machine.mail = demand
+
+    # What the storage's thread does.
+
+    def put(self, rows: Iterable[Row]) -> int:
+        """Write Matter's values at once."""
+        self._puts += 1
+        self._put_durable = self.store.write(rows)
+        return self._puts
+
+    async def written(self, number: int) -> str | None:
+        """Return what became of it."""
+        return None if number == self._puts and self._put_durable else "full"
 
     def _write(self) -> bool:
         if self.storage_stuck:

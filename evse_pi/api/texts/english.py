@@ -290,6 +290,10 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "Free space on the disk, or replace the card: df -h, journalctl -u evse-pi-node.",
     ),
     NoticeKind.INSTALLATION: ("the installer's file", "Have the installer set it again: sudo evse-pi setup."),
+    NoticeKind.PERMISSION: (
+        "the permission",
+        "What was set before is lost or cannot be read; permit again with: evse-pi permit.",
+    ),
     NoticeKind.BENCH_ONLY: ("the board", "Do not connect this board to the mains without supervision."),
     NoticeKind.CLOCK: (
         "the clock",

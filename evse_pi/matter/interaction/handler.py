@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
 from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.interaction.invoke import invoke
+from evse_pi.matter.interaction.keeping import keeping
 from evse_pi.matter.interaction.messages import (
     InteractionOpcode,
     ReadRequest,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.channel.peer_session import PeerSession, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import Entropy
+    from evse_pi.matter.interaction.messages import Path, WriteRequest
     from evse_pi.matter.model.endpoint import Node
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ class InteractionHandler:
                 _check_timed(promised=write.timed, timed=timed)
                 if write.more and write.suppress_response:
                     raise MatterStatus(Status.INVALID_ACTION, "a chunked write wants its responses")
-                answers = action.process(write)
+                answers = await self._stored(action, write)
                 if not write.suppress_response:
                     await exchange.send(InteractionOpcode.WRITE_RESPONSE, encode_write_response(answers))
                 if not write.more:
@@ -117,6 +119,18 @@ class InteractionHandler:
         finally:
             action.close()
         _after(request)
+
+    async def _stored(self, action: WriteAction, write: WriteRequest) -> list[tuple[Path, MatterStatus | None]]:
+        """Return the answers to one message of a write; where it is not stored, none of them is success."""
+        answers: list[tuple[Path, MatterStatus | None]] = []
+        try:
+            async with keeping(self._node.store):
+                answers = action.process(write)
+        except MatterStatus as refusal:
+            if not answers:
+                raise
+            return [(path, answer or refusal) for path, answer in answers]
+        return answers
 
     async def _invoke(self, exchange: Exchange, message: Message, *, timed: bool) -> None:
         invocation = decode_invoke(message.payload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.matter.interaction.keeping import keeping
 from evse_pi.matter.interaction.messages import CommandData, InvokeRequest, command_answer, command_status
 from evse_pi.matter.interaction.paths import INVOKE, PathTarget, expand
 from evse_pi.matter.model.operations import invoke_handler
@@ -43,7 +44,8 @@ async def _run(
     target: PathTarget[ClusterCommand], command: CommandData, request: Request, *, timed: bool
 ) -> dict[int, Any]:
     try:
-        answer = await _answer(target, command, request, timed=timed)
+        async with keeping(target.server.node.store):
+            answer = await _answer(target, command, request, timed=timed)
     except MatterStatus as refusal:
         log.debug("command refused cluster=%s command=%s: %s", target.server.name, target.element.name, refusal)
         return command_status(target.path, refusal, command.reference)

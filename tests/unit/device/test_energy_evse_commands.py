@@ -5,16 +5,20 @@ Source: Matter Application Cluster Specification 1.4.2, Energy EVSE; statuses as
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evse_pi.core.faults import FAULTS, Fault
-from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
+from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
 from evse_pi.device.charge_point_view import SelfTestView
+from evse_pi.device.energy_evse_memory import decode, record_key
+from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.evse_bench import NOW_S, EvseBench
 
 if TYPE_CHECKING:
@@ -197,3 +201,83 @@ async def test_a_refused_command_changes_nothing_but_a_stop(command: str) -> Non
             assert bench.server.internal.kept == before
             assert bench.store._values == stored
         await bench.node.close()
+
+
+# A disk that does not answer.
+
+
+class SlowStore(MemoryStore):
+    """A store whose disk answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revision = 0
+        self.answer: asyncio.Future[bool] | None = None
+
+    @contextmanager
+    def transaction(self) -> Any:
+        with super().transaction() as changes:
+            yield changes
+        self.revision += 1
+
+    async def settled(self, revision: int) -> bool:
+        return True if self.answer is None else await asyncio.shield(self.answer)
+
+
+def on_the_card(evse: EvseBench) -> int | None:
+    return decode(evse.store.get(record_key(evse.server.endpoint.id)) or b"").grant.charging_until
+
+
+async def waiting(evse: EvseBench) -> asyncio.Task[None]:
+    """Return an EnableCharging for good that waits for its disk."""
+    evse.store.answer = asyncio.get_running_loop().create_future()  # type: ignore[attr-defined]
+    enabling = asyncio.create_task(evse.server.enable_charging(EnergyEvse.Commands.EnableCharging(None, 6_000, 16_000)))
+    await asyncio.sleep(0)
+    assert not enabling.done()
+    return enabling
+
+
+@pytest.mark.hazard("H-18")
+async def test_charging_is_permitted_once_the_permission_is_stored_and_not_before() -> None:
+    evse = await EvseBench(store=SlowStore()).start()
+    enabling = await waiting(evse)
+    assert evse.state.supply_state == SupplyState.DISABLED
+    assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
+    evse.store.answer.set_result(True)  # type: ignore[attr-defined]
+    await enabling
+    assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
+    assert on_the_card(evse) is None
+
+
+@pytest.mark.hazard("H-18")
+async def test_a_permission_that_the_disk_does_not_take_is_refused_and_stays_out_of_the_store() -> None:
+    evse = await EvseBench(store=SlowStore()).start()
+    enabling = await waiting(evse)
+    evse.store.answer.set_result(False)  # type: ignore[attr-defined]
+    with pytest.raises(MatterStatus, match="nothing has changed"):
+        await enabling
+    assert evse.state.supply_state == SupplyState.DISABLED
+    assert on_the_card(evse) == 0, "once the disk takes something again, it is no permission"
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("stop", ["disable", "stop", "reset"])
+async def test_a_stop_does_not_wait_and_wins_over_a_permission_that_waits(stop: str) -> None:
+    evse = await EvseBench(store=SlowStore()).start()
+    enabling = await waiting(evse)
+    getattr(evse.server, stop)()
+    assert on_the_card(evse) == 0, "what the stop is answered for is in the store then"
+    evse.store.answer.set_result(True)  # type: ignore[attr-defined]
+    with pytest.raises(MatterStatus, match="another command"):
+        await enabling
+    assert evse.state.supply_state == SupplyState.DISABLED
+    assert on_the_card(evse) == 0
+
+
+async def test_a_permission_that_is_broken_off_while_it_waits_is_none() -> None:
+    evse = await EvseBench(store=SlowStore()).start()
+    enabling = await waiting(evse)
+    enabling.cancel()
+    await asyncio.gather(enabling, return_exceptions=True)
+    assert on_the_card(evse) == 0
+    assert evse.state.supply_state == SupplyState.DISABLED

@@ -738,8 +738,8 @@ async def test_targets_that_cannot_be_are_refused_by_the_rule_they_break(
         for days, targets in schedules
     ]
 
-    def ask() -> None:
-        evse.server.set_targets(codec.cast(EnergyEvse.Commands.SetTargets(made)))
+    async def ask() -> None:
+        await evse.server.set_targets(codec.cast(EnergyEvse.Commands.SetTargets(made)))
 
     assert evse.status(ask) is status
     assert bool(evse.server.get_targets().chargingTargetSchedules) is (status is Status.SUCCESS)
@@ -785,7 +785,7 @@ async def test_a_box_that_cannot_discharge_permits_it_and_says_that_nothing_will
     evse = await bench(features=("V2X",))
     evse.charger.pilot(C)
     evse.heard.clear()
-    evse.server.enable_discharging(EnergyEvse.Commands.EnableDischarging(None, 12_000))
+    await evse.server.enable_discharging(EnergyEvse.Commands.EnableDischarging(None, 12_000))
     assert evse.state.discharging_enabled_until is None
     assert [evse.state.supply_state, evse.state.state] == [
         SupplyState.DISCHARGING_ENABLED,
@@ -801,7 +801,7 @@ async def test_discharging_ends_at_its_time_and_leaves_charging_alone() -> None:
     evse.charger.become(rated_discharge_ma=Milliamps(16_000))
     evse.enable()
     request = EnergyEvse.Commands.EnableDischarging(NOW_S + 10, 12_000)
-    evse.server.enable_discharging(request)
+    await evse.server.enable_discharging(request)
     assert [evse.state.supply_state, evse.state.maximum_discharge_current] == [SupplyState.ENABLED, 12_000]
     evse.clock.now_s = NOW_S + 10
     evse.charger.spend(10)

@@ -245,7 +245,7 @@ async def test_without_a_trusted_clock_nothing_waits_and_nothing_is_shown() -> N
 async def test_cleared_targets_let_charging_start() -> None:
     bench = await planned()
     bench.charger.pilot(PilotState.B)
-    bench.evse.clear_targets()
+    await bench.evse.clear_targets()
     assert bench.ask(SCHEDULE) is None
     assert bench.next_charge == NOTHING
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row
+from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row, value_row
 from evse_pi.charging.session import SavedSession, Session
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
+from evse_pi.matter.storage import SqliteStore
 from evse_pi.storage.database import MAX_WAITING_ROWS, Store
 from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
@@ -192,14 +193,19 @@ def test_a_migration_that_fails_leaves_the_old_version(path: Path) -> None:
     assert Store(path).setting("a") == 1
 
 
-def test_another_connection_may_use_the_same_file(path: Path) -> None:
+def test_the_values_that_matter_kept_by_a_connection_of_its_own_are_taken_over(path: Path) -> None:
+    """As 0.1.0 left them: its database is of version 2, and the table is in no migration of it."""
+    Store(path, MIGRATIONS[:2]).close()
+    before = SqliteStore(path)
+    with before.transaction() as changes:
+        changes.put("setup", b"code")
+        changes.put("gone", b"later")
+    before.close()
     store = Store(path)
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE matter_values (key TEXT PRIMARY KEY, value BLOB)")
-        assert other.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    other.close()
-    assert store.write([session_row(replace(saved(1), register_mwh=None))])
+    assert store.key_values() == {"setup": b"code", "gone": b"later"}
+    assert store.write([value_row("setup", b"other"), value_row("gone", None), value_row("new", b"")])
     store.close()
+    assert Store(path).key_values() == {"setup": b"other", "new": b""}
 
 
 def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of_the_machine(path: Path) -> None:

@@ -12,6 +12,7 @@ from evse_pi.api.matter import Window
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
+from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
@@ -35,7 +36,11 @@ def device(folder: Path, **options: Any) -> MatterDevice:
     box.on_snapshot(FakeSafety(clock).snapshot())
     charger = ChargePointAdapter(box, lambda: None)
     chosen = MatterOptions(**{"port": free_port(), "interfaces": ("no-such-interface",), **options})
-    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), folder / "evse.db", charger, retry_s=0.05)
+
+    async def key_values() -> KeyValueStore:
+        return SqliteStore(folder / "evse.db")
+
+    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), key_values, folder, charger, retry_s=0.05)
 
 
 async def come_up(one: MatterDevice) -> asyncio.Task[None]:

@@ -1,0 +1,45 @@
+"""The attributes of the Energy EVSE cluster as a function of the charge point, of what was set and of the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evse_pi.device.charge_point_view import ChargePointView
+    from evse_pi.device.energy_evse_memory import PersistedState
+    from evse_pi.device.energy_evse_rules import Projection
+    from evse_pi.device.planner import NextCharge
+
+
+def attributes_of(view: ChargePointView, kept: PersistedState, outcome: Projection) -> dict[str, Any]:
+    """Return what follows from the box and the grant, of all features."""
+    grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
+    user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
+    return {
+        "state": shown.state,
+        "supply_state": outcome.supply,
+        "fault_state": shown.fault,
+        "charging_enabled_until": grant.charging_until,
+        "discharging_enabled_until": grant.discharging_until,
+        "circuit_capacity": view.circuit_capacity_ma,
+        "minimum_charge_current": grant.minimum_ma,
+        "maximum_charge_current": outcome.maximum_ma,
+        "maximum_discharge_current": outcome.maximum_discharge_ma,
+        "user_maximum_charge_current": user_ma,
+        "randomization_delay_window": view.random_delay_s if kept.window_s is None else kept.window_s,
+        "state_of_charge": vehicle.state_of_charge_percent,
+        "battery_capacity": vehicle.battery_capacity_mwh,
+        "vehicle_id": vehicle.identifier,
+        "session_id": shown.session_id,
+        "session_energy_discharged": None if shown.session_id is None else 0,
+    }
+
+
+def planned_attributes(plan: NextCharge) -> dict[str, Any]:
+    """Return the next planned charge."""
+    return {
+        "next_charge_start_time": plan.start_time,
+        "next_charge_target_time": plan.target_time,
+        "next_charge_required_energy": plan.required_energy_mwh,
+        "next_charge_target_soc": plan.target_soc_percent,
+    }
