@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.api.client import BoxNotRunning, BoxSilent, ask
-from evse_pi.api.diagnosis import WHY, FindingKind
 from evse_pi.api.exits import Exit
+from evse_pi.api.why import WHY, FindingKind
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.status_text import limit_line
 from evse_pi.cli.text_layout import paragraph, row, rows, show
@@ -17,7 +17,7 @@ from evse_pi.cli.text_layout import paragraph, row, rows, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.api.diagnosis import Why
+    from evse_pi.api.why import Why
     from evse_pi.paths import Paths
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Finding, FindingKind, Verdict, Why
 from evse_pi.api.status import NoticeKind
 from evse_pi.api.texts import english as words
 from evse_pi.api.texts.fault_texts import clearing, happened
 from evse_pi.api.texts.quantities import amps
 from evse_pi.api.texts.self_test_texts import evidence_text
 from evse_pi.api.texts.wait_texts import explain
+from evse_pi.api.why import Finding, FindingKind, Verdict, Why
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, Reason
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Diode, Verdict
+from evse_pi.api.diagnosis import Diode
 from evse_pi.api.status import NoticeKind
-from evse_pi.core.evidence import Check
+from evse_pi.api.why import Verdict
+from evse_pi.core.fault_kinds import Check
 from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.states import LimitSource, PilotMode, Reason
 
