@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_SAFETY_STATE = Path("/var/lib/evse-pi-safety")
@@ -34,8 +34,7 @@ MAX_SOCKET_PATH_BYTES = 107
 """Linux's limit for the path of a UNIX socket. Source: unix(7), sun_path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """The two folders of one box; `run_dir` holds its sockets."""
 
     state_dir: Path

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import TypeAlias
 
-from evse_pi.api.protocol import Caller, Peer
+from evse_pi.api.service import Caller, Peer
 
 Admission: TypeAlias = Callable[[Peer], Caller]
 """Returns who asks. Raises: Refusal when this process may not."""

@@ -15,6 +15,12 @@ from typing import Any, Literal
 
 from evse_pi.api.refusal import Allowed
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Reader = Callable[[Any, str, "Unknown"], Any]
+    """Reads plain data at a path."""
+
 Unknown = Literal["refuse", "ignore"]
 """What becomes of a key that the record does not have: a request with one is refused, for it asks for something that
 would not be done; in an answer it is ignored, for a newer box may say more."""
@@ -73,10 +79,6 @@ def fields_of(record: Any) -> Mapping[str, Any]:
 def is_record(kind: Any) -> bool:
     """Return whether `kind` is a record of the contract."""
     return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
-
-
-class _Reader(typing.Protocol):
-    def __call__(self, plain: Any, where: str, unknown: Unknown, /) -> Any: ...
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the technician asks: why the box does what it does, the pilot's waveform, wear, timing."""
+"""What the technician asks of the hardware: the pilot's waveform, wear, timing."""
 
 from __future__ import annotations
 
@@ -7,52 +7,9 @@ from typing import NamedTuple
 
 from evse_pi.api.protocol import Command, Nothing
 from evse_pi.api.readings import Readings
-from evse_pi.api.status import Limit
-from evse_pi.core.faults import Fault
+from evse_pi.core.fault_kinds import Fault
 from evse_pi.core.states import EvseState, PilotMode, PilotState
 from hal.units import DutyPpm, Millivolts
-
-
-class Verdict(Enum):
-    """The box in one word."""
-
-    CHARGING = "charging"
-    WAITING = "not charging, and it will by itself once what it waits for is there"
-    STOPPED = "not charging, because it is not permitted"
-    FAULT = "not charging, because of a fault"
-
-
-class FindingKind(Enum):
-    """What a finding is about."""
-
-    FAULT = "a fault"
-    WAIT = "what the box waits for"
-    NOTICE = "what people must know and stops no charge"
-    CHARGING = "that it charges"
-
-
-class Finding(NamedTuple):
-    """One thing that was found: what is the case, what to do, and how it ends where that is known.
-
-    `name` is for scripts: a fault, a reason, the owner of a limit, the kind of a notice, or what keeps the box from
-    answering. `title` is the same for people.
-    """
-
-    kind: FindingKind
-    name: str
-    title: str
-    what: str
-    do: str
-    clears: str | None = None
-
-
-class Why(NamedTuple):
-    """Why the box charges as it does, or does not: one paragraph, and every finding and limit."""
-
-    verdict: Verdict
-    paragraph: str
-    findings: tuple[Finding, ...]
-    limits: tuple[Limit, ...]
 
 
 class Band(NamedTuple):
@@ -158,7 +115,6 @@ class Timing(NamedTuple):
     reaction: Figures
 
 
-WHY: Command[Nothing, Why] = Command("why", Nothing, Why, "Why the box does what it does, and what to do.")
 SCOPE: Command[Nothing, Scope] = Command("scope", Nothing, Scope, "The newest window of the pilot.")
 COUNTERS: Command[Nothing, Counters] = Command("counters", Nothing, Counters, "What wears out.")
 TIMING: Command[Nothing, Timing] = Command("timing", Nothing, Timing, "Histograms of lateness, window and reaction.")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from evse_pi.api.protocol import Command
 from evse_pi.api.readings import Readings
 from evse_pi.api.session import Page
-from evse_pi.core.faults import Fault
+from evse_pi.core.fault_kinds import Fault
 from evse_pi.core.states import EvseState, Reason
 from hal.units import Milliamps
 

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from evse_pi.api.protocol import Command, Nothing
 from evse_pi.api.refusal import Allowed
-from evse_pi.core.faults import Fault
+from evse_pi.core.fault_kinds import Fault
 from evse_pi.core.states import LimitSource
 from hal.units import Milliamps
 

@@ -7,11 +7,10 @@ A request is `{"command": NAME, ...}`, its answer `{"ok": true, "result": ...}`,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from evse_pi.api.codec import Mismatch, from_plain, to_plain
-from evse_pi.api.refusal import Allowed, AtFault, Refusal
+from evse_pi.api.codec import from_plain, to_plain
+from evse_pi.api.refusal import AtFault, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,65 +54,6 @@ class Command(Generic[Asked, Answered]):
         self.about = about
         self.streams = streams
         self.installer = installer
-
-
-class Caller(NamedTuple):
-    """Who asks. `installer` says that root asks, or the user that the service runs as."""
-
-    uid: int
-    installer: bool
-
-
-class Peer(NamedTuple):
-    """The process at the other end of a connection. Source: unix(7), SO_PEERCRED."""
-
-    pid: int
-    uid: int
-    gid: int
-
-
-class Offer(NamedTuple):
-    """A command with the function that answers it, given the request and who asks."""
-
-    command: Command[Any, Any]
-    answer: Callable[[Any, Caller], Any]
-
-
-class Call(NamedTuple):
-    """A request that was understood."""
-
-    offer: Offer
-    request: Any
-    caller: Caller
-
-    def begin(self) -> Any:
-        """Return what the function returns: an answer, or what is to be awaited or iterated for it."""
-        return self.offer.answer(self.request, self.caller)
-
-
-class Service:
-    """The commands that are answered at one socket."""
-
-    def __init__(self, *offers: Offer) -> None:
-        self.offers: Mapping[str, Offer] = {offer.command.name: offer for offer in offers}
-
-    def understand(self, line: bytes, caller: Caller) -> Call:
-        """Return the call that a line is. Raises: Refusal."""
-        name, fields = read_request(line)
-        if name not in self.offers:
-            known = tuple(sorted(self.offers))
-            at = AtFault("command", name, Allowed(words=known))
-            raise Refusal(f"command: {name!r} is unknown; one of {', '.join(known)}", at)
-        command = self.offers[name].command
-        if command.installer and not caller.installer:
-            raise Refusal(f"{name}: only root may ask for this; use sudo")
-        try:
-            request = from_plain(command.request, fields, "refuse")
-        except Mismatch as mismatch:
-            raise Refusal(
-                str(mismatch), AtFault(mismatch.field, mismatch.value, mismatch.bounds or Allowed())
-            ) from mismatch
-        return Call(self.offers[name], request, caller)
 
 
 def request_line(command: str, fields: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.api.admission import Admission
-    from evse_pi.api.protocol import Call, Caller, Service
+    from evse_pi.api.service import Call, Caller, Service
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import socket
 
     from evse_pi.api.admission import Admission
-    from evse_pi.api.protocol import Service
+    from evse_pi.api.service import Service
 
 REQUEST_WITHIN_S = 5.0
 

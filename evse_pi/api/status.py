@@ -14,8 +14,7 @@ from evse_pi.api.matter import MatterStatus
 from evse_pi.api.protocol import Command, Nothing
 from evse_pi.api.readings import NO_READINGS, Readings
 from evse_pi.api.session import SessionSummary
-from evse_pi.core.evidence import Check
-from evse_pi.core.faults import Clear, Fault, Severity
+from evse_pi.core.fault_kinds import Check, Clear, Fault, Severity
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
 

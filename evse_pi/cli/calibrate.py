@@ -15,7 +15,7 @@ from evse_pi.api.status import STATUS, WATCH
 from evse_pi.cli.installer_client import installer_client_of, installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
 from evse_pi.cli.quantities import VOLTS
-from evse_pi.core.evidence import Check
+from evse_pi.core.fault_kinds import Check
 from evse_pi.core.states import PilotMode
 
 if TYPE_CHECKING:

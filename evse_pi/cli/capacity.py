@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError, ask
-from evse_pi.api.status import STATUS
 from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.installer_client import installer_client_of, installer_options, show
 from evse_pi.cli.options import chosen, json_option, path_options
 from evse_pi.cli.quantities import AMPERES
-from evse_pi.core.installation_limits import InstallationError
 
 if TYPE_CHECKING:
     from evse_pi.cli.installer_client import InstallerClient
@@ -112,6 +110,8 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
 
 def _as_typed(refusal: ChangeRefused | BoxError | OSError) -> str:
     """Return the refusal of a current in the words and units of the command line."""
+    from evse_pi.core.installation_limits import InstallationError
+
     if isinstance(refusal.__cause__, InstallationError) and refusal.__cause__.entry == "circuit_capacity_ma":
         return f"capacity: {refusal.__cause__.told(exact_amps)}"
     at = None if isinstance(refusal, OSError) else refusal.at
@@ -137,6 +137,8 @@ def _entry(entry: Any) -> dict[str, Any]:
 
 
 def _charging(installer: InstallerClient) -> bool:
+    from evse_pi.api.status import STATUS
+
     try:
         contactor = ask(installer.paths.control_socket, STATUS).contactor
     except BoxError:

@@ -13,7 +13,6 @@ import click
 from evse_pi.api.client import BoxError, BoxNotRunning, ask
 from evse_pi.api.installer import CLEAR_AS_INSTALLER, SET_CAPACITY, ByPin, CapacitySet, SetCapacity
 from evse_pi.api.orders import CLEAR, RELOAD, SELF_TEST, ClearanceProof, ClearFaults, Role
-from evse_pi.api.status import STATUS, SelfTest
 from evse_pi.cli import text_layout
 from evse_pi.cli.options import json_option, path_options
 from evse_pi.paths import INSTALLER_SOCKET
@@ -164,6 +163,8 @@ def show(facts: Any, pairs: Iterable[tuple[str, str]], *, as_json: bool) -> None
 
 def self_tested(address: Path) -> Status:
     """Return the status right after a self-test that was ordered for it. Raises: BoxError."""
+    from evse_pi.api.status import SelfTest
+
     ask(address, SELF_TEST)
     wait_until(
         address,
@@ -182,6 +183,8 @@ def self_tested(address: Path) -> Status:
 def wait_until(address: Path, holds: Callable[[Status], bool], within_s: float, otherwise: str) -> Status:
     """Return the first status for which `holds`. Raises: BoxError, beginning with `otherwise`, when none comes."""
     import time
+
+    from evse_pi.api.status import STATUS
 
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -15,8 +15,8 @@ from boards.loader import BoardError, load_board
 from evse_pi.api.admission import owners_and_installer
 from evse_pi.api.client import BoxError
 from evse_pi.api.installer import CHECK_PIN, CLEAR_AS_INSTALLER, SET_CAPACITY, Right
-from evse_pi.api.protocol import Offer, Service
 from evse_pi.api.refusal import Refusal
+from evse_pi.api.service import Offer, Service
 from evse_pi.api.single_request import answer_one
 from evse_pi.cli.installer_client import InstallerClient, installer_client_of
 from evse_pi.installer.box_settings import ChangeRefused, TooEarly, Who
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.api.installer import ByPin, CapacitySet, SetCapacity
-    from evse_pi.api.protocol import Caller
+    from evse_pi.api.service import Caller
 
 
 def main() -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.api.client import BoxNotRunning, BoxSilent, ask
-from evse_pi.api.diagnosis import WHY, FindingKind
 from evse_pi.api.exits import Exit
+from evse_pi.api.why import WHY, FindingKind
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.status_text import limit_line
 from evse_pi.cli.text_layout import paragraph, row, rows, show
@@ -17,7 +17,7 @@ from evse_pi.cli.text_layout import paragraph, row, rows, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.api.diagnosis import Why
+    from evse_pi.api.why import Finding, Why
     from evse_pi.paths import Paths
 
 
@@ -45,13 +45,19 @@ def lines(told: Why) -> list[str]:
     """Return the paragraph, the findings and the limits."""
     text = [*paragraph(told.paragraph), ""]
     for finding in told.findings:
-        named = f" ({finding.name})" if finding.kind is FindingKind.FAULT else ""
-        text += row(finding.kind.name.lower(), f"{finding.title}{named}: {finding.what}")
+        text += row(finding.kind.name.lower(), _told(finding))
         if finding.do and finding.do != NOTHING:
             text += row("  do", finding.do)
         if finding.clears:
             text += row("  clears", finding.clears)
     return [*text, *rows(("limit", limit_line(limit)) for limit in told.limits)]
+
+
+def _told(finding: Finding) -> str:
+    """Return what is the case, under its title where that says more than the sentence."""
+    if finding.kind is FindingKind.FAULT:
+        return f"{finding.title} ({finding.name}): {finding.what}"
+    return f"{finding.title}: {finding.what}" if finding.kind is FindingKind.NOTICE else finding.what
 
 
 def _without_node(run_dir: Path, *, hangs: bool) -> Why | None:

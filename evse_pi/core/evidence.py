@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-
-class Check(IntEnum):
-    """What is proven; the comment is the unit of the evidence."""
-
-    PILOT_LOW_RAIL = 1  # mV
-    MIRROR_OPEN = 2  # 1 for closed
-    LOAD_DEAD = 3  # 1 for live
-    RCD_TRIPS = 4  # ms until it tripped
-    RCD_RESETS = 5  # ms until it had reset
-    EMERGENCY_STOP = 6  # 1 for pressed
-    PROXIMITY = 7  # rating of the cable in mA, 0 for none, -1 for an invalid one
-    PILOT_HIGH_RAIL = 8  # mV
-    PILOT_POSITIVE_SUPPLY = 9  # mV ahead of the source resistor
-    PILOT_NEGATIVE_SUPPLY = 10  # mV
+from evse_pi.core.fault_kinds import Check as Check  # noqa: TC001 (others import it from here)
 
 
 @dataclass(frozen=True, slots=True)

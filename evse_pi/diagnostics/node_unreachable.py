@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Finding, FindingKind, Verdict, Why
 from evse_pi.api.texts import english as words
 from evse_pi.api.texts.fault_texts import clearing, happened
 from evse_pi.api.texts.quantities import amps, sentence
+from evse_pi.api.why import Finding, FindingKind, Verdict, Why
 from evse_pi.core.faults import FAULTS, Clear
 from evse_pi.diagnostics.readings import readings
 from hal.units import SECOND

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Finding, FindingKind, Verdict, Why
 from evse_pi.api.status import NoticeKind
 from evse_pi.api.texts import english as words
 from evse_pi.api.texts.fault_texts import clearing, happened
 from evse_pi.api.texts.quantities import amps
 from evse_pi.api.texts.self_test_texts import evidence_text
 from evse_pi.api.texts.wait_texts import explain
+from evse_pi.api.why import Finding, FindingKind, Verdict, Why
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, Reason
 
@@ -36,18 +36,19 @@ def _silence(status: Status) -> list[Finding]:
     safety, refusal = status.safety, status.safety_refusal
     if safety.connected:
         return []
-    since = "since the node process started" if safety.age_ms is None else f"for {safety.age_ms // 1000} s"
-    what = f"The safety process has not spoken {since}; without it the contactor is open and nothing is offered."
-    do = "Look why: systemctl status evse-pi-safety; journalctl -u evse-pi-safety. It is restarted every second."
+    age_ms = safety.age_ms
+    since = words.SINCE_START if age_ms is None else words.FOR_SECONDS.format(seconds=age_ms // 1000)
+    title, what, do = words.SAFETY_SILENT
+    what = what.format(since=since)
     if refusal:
-        what += f" It could not start: {refusal}"
-        do = "Correct what it names; it tries again every second. " + _permission(refusal)
-    return [Finding(FindingKind.FAULT, "SAFETY_SILENT", "the safety process does not answer", what, do)]
+        what += words.COULD_NOT_START.format(refusal=refusal)
+        do = words.CORRECT_IT + _permission(refusal)
+    return [Finding(FindingKind.FAULT, "SAFETY_SILENT", title, what, do)]
 
 
 def _permission(refusal: str) -> str:
     denied = any(word in refusal.lower() for word in DENIED)
-    return "Give the user evse-safety its device back: groups spi and gpio, ls -l on the device." if denied else ""
+    return words.GIVE_DEVICE_BACK if denied else ""
 
 
 def _faults(status: Status) -> list[Finding]:
@@ -69,15 +70,15 @@ def _faults(status: Status) -> list[Finding]:
 def _extra(fault: Fault, status: Status) -> str:
     """Return what the node knows beyond the fault's own hint."""
     if fault is Fault.PILOT_GENERATOR:
-        return " If a meter shows +12 V and -12 V, the calibration has drifted: sudo evse-pi calibrate."
+        return words.CALIBRATE
     if fault is Fault.TIMING_BUDGET:
         late_ms, reaction_ms = (
             (ns or 0) / 1e6 for ns in (status.safety.lateness_max_ns, status.safety.reaction_p999_ns)
         )
-        return f" Since the start: latest tick {late_ms:.0f} ms late, 99.9 % of reactions within {reaction_ms:.0f} ms."
+        return words.TIMING_FIGURES.format(late_ms=late_ms, reaction_ms=reaction_ms)
     if fault in (Fault.METER_STALE, Fault.TEMPERATURE_STALE):
         silent = [f"{each.device}: {each.trouble}" for each in status.devices if each.trouble]
-        return f" Silent now: {'; '.join(silent)}." if silent else ""
+        return words.SILENT_NOW.format(devices="; ".join(silent)) if silent else ""
     if fault is Fault.INSTALLATION_INVALID:
         told = [notice.text for notice in status.notices if notice.kind is NoticeKind.INSTALLATION]
         return " " + " ".join(told) if told else ""
@@ -85,7 +86,9 @@ def _extra(fault: Fault, status: Status) -> str:
 
 
 def _failed_evidence(status: Status) -> str:
-    return "".join(f" Self-test {evidence_text(each)}." for each in status.safety.evidence if not each.passed)
+    return "".join(
+        words.SELF_TEST_FOUND.format(evidence=evidence_text(each)) for each in status.safety.evidence if not each.passed
+    )
 
 
 def _wait(status: Status, *, faulted: bool) -> list[Finding]:
@@ -120,11 +123,11 @@ def _paragraph(status: Status, findings: list[Finding]) -> str:
     if first.kind is FindingKind.CHARGING:
         return f"{first.what} {_takes(status)}".strip()
     others = sum(each.kind is FindingKind.FAULT for each in findings) - 1
-    more = f" {others} more fault{'s' if others > 1 else ''} below." if others > 0 else ""
+    more = words.MORE_FAULTS[others > 1].format(number=others) if others > 0 else ""
     closed = status.contactor is not None and status.contactor.close_ordered
-    doing = "The box goes on charging" if closed else "The box does not charge"
+    doing = words.GOES_ON if closed else words.DOES_NOT_CHARGE
     named = f": {first.title}" if first.kind is FindingKind.FAULT else ""
-    ends = f" It ends {first.clears}." if first.clears else ""
+    ends = words.ENDS.format(clears=first.clears) if first.clears else ""
     return f"{doing}{named}. {first.what} {first.do}{ends}{more}"
 
 
@@ -135,5 +138,5 @@ def _takes(status: Status) -> str:
         return ""
     drawn_ma = max(abs(each) for each in meter.current_ma)
     if drawn_ma < offered_ma - TAKES_LESS_MA:
-        return f"The vehicle takes only {amps(drawn_ma)} of it: that is its own choice (full, cold, set in the car)."
-    return f"The vehicle takes {amps(drawn_ma)}."
+        return words.TAKES_LESS.format(drawn=amps(drawn_ma))
+    return words.TAKES.format(drawn=amps(drawn_ma))

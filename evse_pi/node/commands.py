@@ -28,8 +28,8 @@ from evse_pi.api.orders import (
     StartAnswer,
     VersionAnswer,
 )
-from evse_pi.api.protocol import Offer
 from evse_pi.api.refusal import AtFault, Refusal, check_range
+from evse_pi.api.service import Offer
 from evse_pi.api.session import SESSIONS
 from evse_pi.api.status import LIMITS, STATUS, WATCH
 from evse_pi.charging.modes import MODE_SOURCES
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from evse_pi.api.history import FaultEvent, TransitionEvent
     from evse_pi.api.matter import Commission
     from evse_pi.api.orders import ClearFaults, SetOwner
-    from evse_pi.api.protocol import Caller, Nothing
+    from evse_pi.api.protocol import Nothing
+    from evse_pi.api.service import Caller
     from evse_pi.api.session import Page, SessionSummary
     from evse_pi.api.status import Limit, Status
     from evse_pi.charging.charge_point import ChargePoint

@@ -10,8 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.api.protocol import Service
 from evse_pi.api.server import Server
+from evse_pi.api.service import Service
 from evse_pi.api.status import Board, Notice, NoticeKind
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.wall_clock import WallClockWatch

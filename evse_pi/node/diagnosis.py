@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.codec import to_plain
 from evse_pi.api.diagnosis import COUNTERS as COUNTERS_COMMAND
-from evse_pi.api.diagnosis import READINGS, RECORDINGS, SCOPE, TIMING, WHY
-from evse_pi.api.protocol import Offer
+from evse_pi.api.diagnosis import READINGS, RECORDINGS, SCOPE, TIMING
 from evse_pi.api.refusal import Refusal
+from evse_pi.api.service import Offer
 from evse_pi.api.status import Notice, NoticeKind
+from evse_pi.api.why import WHY
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
 from evse_pi.diagnostics.readings import at_fault, readings
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from boards.spec import BoardSpec
-    from evse_pi.api.diagnosis import Counters, Scope, Timing, Why
-    from evse_pi.api.protocol import Caller, Nothing
+    from evse_pi.api.diagnosis import Counters, Scope, Timing
+    from evse_pi.api.protocol import Nothing
     from evse_pi.api.readings import Readings
+    from evse_pi.api.service import Caller
     from evse_pi.api.status import Status
+    from evse_pi.api.why import Why
     from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.charging.history_rows import FaultRecord
     from evse_pi.core.faults import Fault

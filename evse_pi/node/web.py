@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evse_pi.api.client import BoxError, BoxRefused, ask_async
 from evse_pi.api.installer import CHECK_PIN, ByPin
-from evse_pi.api.protocol import Call, Caller
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.server import answered
+from evse_pi.api.service import Call, Caller
 from evse_pi.api.status import WebPage
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from evse_pi.api.protocol import Command, Service
+    from evse_pi.api.protocol import Command
+    from evse_pi.api.service import Service
     from evse_pi.charging.clock import Clock
     from evse_pi.node.commands import ChangeNotifier
     from evse_pi.node.web_options import WebOptions

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from microdot import Microdot, Request, Response
 
-from evse_pi.api.diagnosis import SCOPE, WHY
+from evse_pi.api.diagnosis import SCOPE
 from evse_pi.api.history import FAULTS
 from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
 from evse_pi.api.orders import PERMIT, SELF_TEST, SET, START, STOP, SetOwner
@@ -20,6 +20,7 @@ from evse_pi.api.session import SESSIONS
 from evse_pi.api.session import Page as Some
 from evse_pi.api.status import STATUS
 from evse_pi.api.texts.quantities import current_refused
+from evse_pi.api.why import WHY
 from evse_pi.web import layout
 from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, PinSession, PinSessions, is_own_name
 from evse_pi.web.event_stream import EventStreams

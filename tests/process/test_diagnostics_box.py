@@ -194,7 +194,7 @@ def test_a_full_disk_is_a_notice_and_charging_goes_on(box: Paths) -> None:
             call(box.control_socket, "set", limit_ma=9_000)
         found = eventually(box, "STORAGE")
         assert "df -h" in found["STORAGE"]["do"]
-        assert call(box.control_socket, "status")["contactor"]["closed"] is True
+        assert call(box.control_socket, "status")["contactor"]["close_ordered"] is True
     finally:
         resource.prlimit(node, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         call(box.control_socket, "set", limit_ma=None)

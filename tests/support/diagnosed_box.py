@@ -22,8 +22,8 @@ from hal.units import MILLISECOND, SECOND
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from evse_pi.api.diagnosis import Why
     from evse_pi.api.status import Status
+    from evse_pi.api.why import Why
 
 UNIX_S = 1_800_000_000
 LOOK_NS = 100 * MILLISECOND

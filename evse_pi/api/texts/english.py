@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Diode, Verdict
+from evse_pi.api.diagnosis import Diode
 from evse_pi.api.status import NoticeKind
-from evse_pi.core.evidence import Check
+from evse_pi.api.why import Verdict
+from evse_pi.core.fault_kinds import Check
 from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.states import LimitSource, PilotMode, Reason
 
@@ -338,3 +339,26 @@ CHECKS: Mapping[Check, tuple[str, str]] = {
 }
 EVIDENCE = "{name}: {measured}, allowed {lowest} to {highest}"
 DIODES: Mapping[Diode, str] = {diode: diode.value for diode in Diode}
+
+# Why the box does what it does, beyond one fault, wait or notice.
+
+SAFETY_SILENT = (
+    "the safety process does not answer",
+    "The safety process has not spoken {since}; without it the contactor is open and nothing is offered.",
+    "Look why: systemctl status evse-pi-safety; journalctl -u evse-pi-safety. It is restarted every second.",
+)
+SINCE_START = "since the node process started"
+FOR_SECONDS = "for {seconds} s"
+COULD_NOT_START = " It could not start: {refusal}"
+CORRECT_IT = "Correct what it names; it tries again every second. "
+GIVE_DEVICE_BACK = "Give the user evse-safety its device back: groups spi and gpio, ls -l on the device."
+CALIBRATE = " If a meter shows +12 V and -12 V, the calibration has drifted: sudo evse-pi calibrate."
+TIMING_FIGURES = " Since the start: latest tick {late_ms:.0f} ms late, 99.9 % of reactions within {reaction_ms:.0f} ms."
+SILENT_NOW = " Silent now: {devices}."
+SELF_TEST_FOUND = " Self-test {evidence}."
+GOES_ON = "The box goes on charging"
+DOES_NOT_CHARGE = "The box does not charge"
+ENDS = " It ends {clears}."
+MORE_FAULTS = (" {number} more fault below.", " {number} more faults below.")
+TAKES = "The vehicle takes {drawn}."
+TAKES_LESS = "The vehicle takes only {drawn} of it: that is its own choice (full, cold, set in the car)."

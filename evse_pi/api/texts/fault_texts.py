@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evse_pi.api.readings import Readings
-    from evse_pi.core.faults import Clear, Fault
+    from evse_pi.core.fault_kinds import Clear, Fault
 
 NOMINAL_MV = (12_000, 9_000, 6_000, 3_000, 0)
 FAR_MV = 700  # the corner resistors of IEC 61851-1 Table A.4 stay within

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import FindingKind
 from evse_pi.api.texts import english as words
 from evse_pi.api.texts.quantities import amps, degrees, energy, hours, power, sentence, volts
+from evse_pi.api.why import FindingKind
 from evse_pi.core.states import LimitSource
 from evse_pi.web.layout import Page, definitions, section, table
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
-    from evse_pi.api.diagnosis import Finding, Why
     from evse_pi.api.status import Limit, Meter, Status
+    from evse_pi.api.why import Finding, Why
 
 
 def status_page(status: Status, why: Why) -> Page:

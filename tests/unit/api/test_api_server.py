@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from evse_pi.api.admission import owners_and_installer
-from evse_pi.api.protocol import MAX_REQUEST_BYTES, Caller, Command, Offer, Peer, Service
+from evse_pi.api.protocol import MAX_REQUEST_BYTES, Command
 from evse_pi.api.refusal import Allowed, Refusal
 from evse_pi.api.refusal import refuse as refuse_value
 from evse_pi.api.server import MAX_CONNECTIONS, Server
+from evse_pi.api.service import Caller, Offer, Peer, Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.api.diagnosis import Diode, Verdict
+from evse_pi.api.diagnosis import Diode
 from evse_pi.api.readings import NO_READINGS
 from evse_pi.api.status import NoticeKind
 from evse_pi.api.texts import english as words
 from evse_pi.api.texts.fault_texts import clearing, happened
+from evse_pi.api.why import Verdict
 from evse_pi.cli.counters import lines as counter_lines
 from evse_pi.cli.faults import lines as fault_lines
 from evse_pi.cli.scope import lines as scope_lines

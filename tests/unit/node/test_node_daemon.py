@@ -15,9 +15,10 @@ import pytest
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
 from evse_pi.api.codec import to_plain
-from evse_pi.api.protocol import Caller, Nothing, Service, request_line
+from evse_pi.api.protocol import Nothing, request_line
 from evse_pi.api.refusal import Allowed, AtFault, Refusal
 from evse_pi.api.server import answered
+from evse_pi.api.service import Caller, Service
 from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.protocol import Caller, Command, Offer, Service
+from evse_pi.api.protocol import Command
 from evse_pi.api.refusal import Refusal
+from evse_pi.api.service import Caller, Offer, Service
 from evse_pi.api.session import Page
 from evse_pi.api.status import WebPage
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from evse_pi.api.codec import from_plain
-from evse_pi.api.diagnosis import Scope, Verdict, Why
+from evse_pi.api.diagnosis import Scope
 from evse_pi.api.history import FaultEvent
 from evse_pi.api.matter import Codes, MatterStatus, Window
 from evse_pi.api.readings import NO_READINGS
 from evse_pi.api.session import SessionSummary
 from evse_pi.api.status import Limit, Owner
 from evse_pi.api.texts.quantities import sentence
+from evse_pi.api.why import Verdict, Why
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.diagnostics.why import why
