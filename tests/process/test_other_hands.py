@@ -17,7 +17,7 @@ from evse_pi.core.records import Demand, Request, encode_demand
 from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.installation.seal import make_key
-from evse_pi.link import NODE_SOCKET, SAFETY_SOCKET
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from evse_pi.sim.harness.process_box import ProcessBox
 from hal.units import SECOND, Milliamps
 from tests.support.emulation import CACHE

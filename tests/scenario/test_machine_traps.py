@@ -144,6 +144,18 @@ def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle):
 
 @pytest.mark.hazard("H-02")
 def test_nothing_closes_before_the_self_test_has_passed():
+    box = box_in(EvseState.A, FULL)
+    box.order(Request.SELF_TEST)
+    box.plug_in("C")
+    box.run_until(lambda b: b.state.watch.tests.running, S)
+    while not box.closed:
+        box.tick()
+    assert box.state.watch.tests.passed
+    assert not box.state.watch.tests.running
+
+
+@pytest.mark.hazard("H-02")
+def test_nothing_closes_after_a_self_test_that_failed():
     box = IdealBox(FULL, rcd_works=False)
     box.plug_in("C")
     box.run(60 * S)
