@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEM_STATE = Path("/var/lib/evse-pi")
+SYSTEM_SAFETY_STATE = Path("/var/lib/evse-pi-safety")
 SYSTEM_RUN = Path("/run/evse-pi")
 SYSTEM_SETTINGS = Path("/etc/evse-pi")
 INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")

@@ -17,7 +17,7 @@ from evse_pi.api.status import STATUS
 from evse_pi.cli.commission import invite
 from evse_pi.cli.installer_client import SIMULATED, installer_client_of
 from evse_pi.cli.options import chosen, path_options
-from evse_pi.paths import SYSTEM_STATE
+from evse_pi.paths import SYSTEM_SAFETY_STATE, SYSTEM_STATE
 from evse_pi.run.process_supervisor import ProcessSupervisor, Service
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _services(box: BoxLaunch) -> list[Service]:
     return [
         Service(
             "safety",
-            [*python, "evse_pi.safety", *shared],
+            [*python, "evse_pi.safety", *shared, "--safety-state-dir", str(_safety_state(box.paths))],
             box.environment,
             SAFETY_RESTART_S,
             SAFETY_WATCHDOG_S,
@@ -190,6 +190,11 @@ def _services(box: BoxLaunch) -> list[Service]:
             NODE_RESTART_S,
         ),
     ]
+
+
+def _safety_state(paths: Paths) -> Path:
+    """Return the folder of the fault memory: the service's own, so that no way of starting the box forgets a trip."""
+    return SYSTEM_SAFETY_STATE if paths.state_dir == SYSTEM_STATE else paths.state_dir / "safety"
 
 
 def _simulator(board: BoardSpec, paths: Paths, resources: ExitStack) -> dict[str, str]:

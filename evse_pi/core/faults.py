@@ -274,7 +274,7 @@ FAULTS: dict[Fault, FaultRow] = {
     ),
     Fault.LOCK_FAILED: FaultRow(
         Severity.STOP,
-        Clear.WHEN_GONE,
+        Clear.BY_USER,
         FaultState.OTHER,
         "The connector lock did not move: push the plug fully in, then acknowledge; check motor and feedback contact.",
         mrec="CX001",

@@ -1,8 +1,12 @@
-"""The plug is held while a vehicle is connected, and let go only from a dead contactor."""
+"""The plug is held while a vehicle is connected, and let go only from a dead contactor.
+
+The feedback contact is one wire: stuck at "locked" it looks like a bolt that is out. So the bolt is believed only once
+it was seen to move: unlocked, then a pulse, then locked.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hal.units import MILLISECOND, SECOND
 
@@ -17,7 +21,9 @@ class LockControl:
     """What the lock shall do, and how far the motor has come with it.
 
     `goal` is True for locked, False for unlocked, None before the first order. `driving` says that the motor runs
-    since `since_ns`; otherwise that is when it stopped. `tries` counts pulses that have not been answered.
+    since `since_ns`, `towards` where to; otherwise `since_ns` is when it stopped. `tries` counts pulses that have not
+    been answered. `free_seen` says that the feedback contact was seen to say unlocked, which it must before a pulse
+    can prove anything. `failed` stays until a person has acknowledged it; a plug is still let go then, not held.
     """
 
     goal: bool | None = None
@@ -25,40 +31,69 @@ class LockControl:
     since_ns: int = 0
     tries: int = 0
     lost_ns: int | None = None
+    towards: bool = False
+    free_seen: bool = False
+    failed: bool = False
 
-    def advance(self, now_ns: int, goal: bool | None, feedback: bool | None, *, retry: bool = False) -> LockControl:
-        """Return the lock after one tick; `retry` gives a lock that gave up its five tries again."""
-        if goal is not self.goal:
-            return LockControl(goal) if feedback is goal else LockControl(goal, driving=True, since_ns=now_ns, tries=1)
-        if self.driving:
-            if now_ns - self.since_ns < PULSE_NS:
-                return self
-            return LockControl(goal, since_ns=now_ns, tries=0 if feedback is goal else self.tries)
-        if feedback is goal:
-            return self if self.tries == 0 and self.lost_ns is None else LockControl(goal)
-        if self.tries == 0:
-            if self.lost_ns is None:
-                return LockControl(goal, lost_ns=now_ns)
-            return (
-                self if now_ns - self.lost_ns < LOST_NS else LockControl(goal, driving=True, since_ns=now_ns, tries=1)
-            )
-        if self.failed:
-            return LockControl(goal, driving=True, since_ns=now_ns, tries=1) if retry else self
-        if now_ns - self.since_ns < BREAK_NS:
+    def advance(
+        self, now_ns: int, goal: bool | None, feedback: bool | None, *, retry: bool = False, releasable: bool = True
+    ) -> LockControl:
+        """Return the lock after one tick.
+
+        `releasable` says that the plug is dead: only then is a bolt that says locked pulled back to prove its contact.
+        `retry` gives a lock that gave up its tries again.
+        """
+        if goal is None:
             return self
-        return LockControl(goal, driving=True, since_ns=now_ns, tries=self.tries + 1)
+        failed = self.failed and not retry
+        if goal is not self.goal or failed is not self.failed:
+            fresh = LockControl(goal, free_seen=feedback is False, failed=failed)
+            return fresh if failed and goal else _pulse(fresh, now_ns, feedback, releasable=releasable)
+        seen = self if self.free_seen or feedback is not False else replace(self, free_seen=True)
+        if self.driving:
+            return seen if now_ns - self.since_ns < PULSE_NS else _stopped(seen, now_ns, feedback)
+        if self.tries == 0:
+            return _watched(seen, now_ns, feedback, releasable=releasable) if not failed else seen
+        if feedback is goal and _proven(seen, feedback):
+            return LockControl(goal, free_seen=feedback is False, failed=failed)
+        came_back = goal and feedback is False and not self.towards  # the contact is proven, now the bolt must go out
+        if self.tries >= TRIES or (not came_back and now_ns - self.since_ns < BREAK_NS):
+            return seen
+        return _pulse(seen, now_ns, feedback, releasable=releasable)
 
     @property
     def motor(self) -> bool | None:
         """What the motor shall do: True towards locked, False towards unlocked, None off."""
-        return self.goal if self.driving else None
+        return self.towards if self.driving else None
 
     @property
     def holding(self) -> bool:
         """The plug cannot leave the socket."""
-        return self.goal is True and self.tries == 0
+        return self.goal is True and self.tries == 0 and not self.failed
 
-    @property
-    def failed(self) -> bool:
-        """Five pulses did not move it."""
-        return self.tries >= TRIES and not self.driving
+
+def _proven(lock: LockControl, feedback: bool | None) -> bool:
+    """Return whether the feedback stands for a bolt that was seen to move to where it shall be."""
+    return feedback is False or (lock.free_seen and lock.towards)
+
+
+def _pulse(lock: LockControl, now_ns: int, feedback: bool | None, *, releasable: bool) -> LockControl:
+    """Return the lock with its next pulse begun: towards the goal, or back to prove its contact first."""
+    back = not lock.goal or (feedback is True and not lock.free_seen and releasable)
+    return replace(lock, driving=True, since_ns=now_ns, tries=lock.tries + 1, lost_ns=None, towards=not back)
+
+
+def _stopped(lock: LockControl, now_ns: int, feedback: bool | None) -> LockControl:
+    """Return the lock when a pulse is over: there, or to be tried again, or given up."""
+    if feedback is lock.goal and _proven(lock, feedback):
+        return LockControl(lock.goal, since_ns=now_ns, free_seen=feedback is False, failed=lock.failed)
+    return replace(lock, driving=False, since_ns=now_ns, failed=lock.failed or lock.tries >= TRIES)
+
+
+def _watched(lock: LockControl, now_ns: int, feedback: bool | None, *, releasable: bool) -> LockControl:
+    """Return the lock while it is where it should be, driven again once that has been lost for long enough."""
+    if feedback is lock.goal:
+        return lock if lock.lost_ns is None else replace(lock, lost_ns=None)
+    if lock.lost_ns is None:
+        return replace(lock, lost_ns=now_ns)
+    return lock if now_ns - lock.lost_ns < LOST_NS else _pulse(lock, now_ns, feedback, releasable=releasable)

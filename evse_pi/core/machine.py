@@ -163,12 +163,17 @@ class MachineState:
     outputs: Outputs
 
 
-def initial(now_ns: int, former: Iterable[Fault] = ()) -> MachineState:
-    """Return the state to start with: safe outputs and a self-test. `former` are faults that outlived a restart."""
+def initial(now_ns: int, former: Iterable[Fault] = (), *, powered_up: bool = False) -> MachineState:
+    """Return the state to start with: safe outputs and a self-test.
+
+    `former` are faults that outlived a restart; `powered_up` says that the box has just been switched on, and nothing
+    was watched before: else a device that says tripped has tripped.
+    """
+    former = frozenset(former)
     return MachineState(
         phase=Phase.TESTING,
         since_ns=now_ns,
-        watch=first_monitors(now_ns),
+        watch=first_monitors(now_ns, former, powered_up=powered_up),
         book=latched(former, now_ns),
         offer=Offer(),
         waking=Waking(0, now_ns, now_ns),
@@ -387,7 +392,7 @@ def _reason(
     if phase is Phase.STOPPING:
         return Reason.STOPPING, state.since_ns + STOP_GRACE_NS
     if phase is Phase.TESTING:
-        return Reason.SELF_TEST, 0
+        return (Reason.RCM_STARTING, watch.rcd.awake_ns) if watch.rcd.starting else (Reason.SELF_TEST, 0)
     if refusal is not None and refusal[0] in (Reason.FAULT, Reason.RETRY_WAIT):
         return refusal
     if phase is Phase.FAULTED:

@@ -18,7 +18,7 @@ from evse_pi.core.records import Request
 from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
-from evse_pi.core.temperature import FULL, Derating
+from evse_pi.core.temperature import FULL, TOO_HOT, Derating
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Monitors:
         pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output, board.pilot_supply_mv)
         cable, lock, rcd = self.cable, self.lock, self.rcd
         if board.proximity_fitted:
-            cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.connected)
+            cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.state is not PilotState.A)
         lease = self.lease.advance(now_ns, inputs.demand)
         meter = lease.meter(now_ns) if board.meter_fitted else None
         heat = lease.temperature(now_ns) if board.temperature_fitted else None
@@ -78,7 +78,7 @@ class Monitors:
             tests, budgets = (tests, budgets.tested(now_ns)) if budgets.may_test(now_ns) else (self.tests, budgets)
         if board.rcd_fitted:
             closed_ns = contactor.ordered_ns if contactor.closed else None
-            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns)
+            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.dead)
             if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
                 budgets = budgets.tripped(now_ns)
             before, rcd = rcd, self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
@@ -86,13 +86,15 @@ class Monitors:
                 budgets = budgets.reset(now_ns)
         if board.lock_fitted:
             goal = _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
-            lock = lock.advance(now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders)
+            lock = lock.advance(
+                now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders, releasable=contactor.dead
+            )
         return Monitors(
             pilot,
             cable,
             lease,
             contactor,
-            tests.advance(inputs, pilot, cable, rcd, settings),
+            tests.advance(inputs, pilot, cable, rcd, settings, tripped=Fault.RCD_TRIPPED in doing.faults),
             rcd,
             lock,
             self.derating.advance(heat.centi_celsius if heat else None, settings.temperature),
@@ -104,7 +106,10 @@ class Monitors:
     def _order_rcd(
         self, rcd: RcdMonitor, orders: Request, settings: MachineSettings, doing: ControlContext, now_ns: int
     ) -> RcdMonitor:
-        """Return the device after orders and with what is due begun: only under a contactor that is proven open."""
+        """Return the device after orders and with what is due begun: only under a contactor that is proven open.
+
+        No test resets a trip: that is for a person, or for the installation's own rule. Hazard: H-14.
+        """
         if self.pilot.state is PilotState.A:
             rcd = rcd.unplugged()
         if Request.CLEAR_INSTALLER in orders:
@@ -116,6 +121,8 @@ class Monitors:
             return rcd.reset(now_ns, by_user=True)
         if rcd.reclosable(now_ns, settings.installation.rcd_reclosures):
             return rcd.reset(now_ns, by_user=False)
+        if Fault.RCD_TRIPPED in doing.faults or rcd.tripped_ns is not None:
+            return rcd
         if self.tests.wants_rcd:
             return rcd.test(now_ns)
         due = self.pilot.connected and self.tests.passed and not rcd.tested(now_ns)
@@ -183,17 +190,20 @@ class Monitors:
         )
 
 
-def first_monitors(now_ns: int) -> Monitors:
-    """Return what is known at the start: nothing, and a self-test has begun."""
+def first_monitors(now_ns: int, former: frozenset[Fault], *, powered_up: bool) -> Monitors:
+    """Return what is known at the start: the `former` faults, and a self-test has begun.
+
+    `powered_up` says that the box has just been switched on, and its residual current device with it.
+    """
     return Monitors(
         pilot=PilotMonitor(since_ns=now_ns, seen_ns=now_ns),
         cable=CableMonitor(since_ns=now_ns),
         lease=Lease(),
         contactor=ContactorMonitor(ordered_ns=now_ns, opened_ns=now_ns),
         tests=SelfTest().begun(now_ns),
-        rcd=RcdMonitor(),
+        rcd=RcdMonitor.switched_on(now_ns) if powered_up and Fault.RCD_TRIPPED not in former else RcdMonitor(),
         lock=LockControl(),
-        derating=Derating(),
+        derating=Derating(TOO_HOT) if Fault.OVER_TEMPERATURE in former else Derating(),
         supply=Supply(),
         overcurrent=Overcurrent(),
     )

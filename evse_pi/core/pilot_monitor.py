@@ -115,23 +115,29 @@ class PilotMonitor:
 class CableMonitor:
     """The cable in the socket, believed once it has read the same for 200 ms.
 
-    Hazard: H-04 overload of the cable; while a vehicle is connected a rating can fall and never rise.
+    `least` is the lowest rating since no vehicle was there. Hazard: H-04 overload of the cable;
+    until the vehicle has left, a rating can fall and never rise, whatever the contact showed in between.
     """
 
     accepted: Cable = Cable.NONE
     candidate: Cable = Cable.NONE
     since_ns: int = 0
+    least: Cable = Cable.NONE
 
     def advance(self, now_ns: int, ohms: Ohms | None, *, connected: bool) -> CableMonitor:
-        """Return what is known after one more reading."""
-        seen = cable_for(ohms)
+        """Return what is known after one more reading; `connected` is True until the vehicle has surely left."""
+        seen, accepted, since_ns = cable_for(ohms), self.accepted, self.since_ns
         if seen is not self.candidate:
-            return CableMonitor(self.accepted, seen, now_ns)
-        if seen is self.accepted or now_ns - self.since_ns < CABLE_STEADY_NS:
-            return self
-        if connected and self.accepted.rating_ma and seen.rating_ma > self.accepted.rating_ma:
-            return self
-        return CableMonitor(seen, seen, self.since_ns)
+            since_ns = now_ns
+        elif now_ns - since_ns >= CABLE_STEADY_NS:
+            rises = connected and self.least.rating_ma and seen.rating_ma > self.least.rating_ma
+            accepted = self.least if rises else seen
+        least = Cable.NONE
+        if connected:
+            falls = accepted.rating_ma and (not self.least.rating_ma or accepted.rating_ma < self.least.rating_ma)
+            least = accepted if falls else self.least
+        known = CableMonitor(accepted, seen, since_ns, least)
+        return self if known == self else known
 
     def faults(self, now_ns: int, pilot: PilotMonitor) -> frozenset[Fault]:
         """Return what is wrong with the cable, given when the vehicle was connected."""

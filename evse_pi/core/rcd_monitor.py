@@ -14,6 +14,9 @@ RESET_LIMIT_NS = 1500 * MILLISECOND  # sensors that test themselves hold their o
 TRIP_LIMIT_NS = SECOND
 RETEST_NS = 24 * 3600 * SECOND
 RECLOSE_WAIT_NS = 15 * 60 * SECOND
+STARTING_NS = 10 * SECOND
+"""A monitor that has just got its supply reads as tripped while it calibrates. Source: WARP's takes 3 s."""
+STARTING_BREAK_NS = SECOND
 LOCKOUT_NS = 10 * SECOND  # a trip so soon after closing is no coincidence
 
 
@@ -21,6 +24,8 @@ class RcdStage(Enum):
     """What is being done with the device. A test goes down the list, a reset ends after SETTLING."""
 
     IDLE = "watched"
+    STARTING = "wakes up, and may say tripped until it is reset"
+    RELEASING = "reset while it wakes up"
     CLEARING = "reset before the test"
     CLEARED = "must not be tripped"
     INJECTING = "test current flows until it trips"
@@ -28,7 +33,11 @@ class RcdStage(Enum):
     SETTLING = "must not be tripped any more"
 
 
-_PULSES = {RcdStage.CLEARING: RcdStage.CLEARED, RcdStage.RESETTING: RcdStage.SETTLING}
+_PULSES = {
+    RcdStage.RELEASING: RcdStage.STARTING,
+    RcdStage.CLEARING: RcdStage.CLEARED,
+    RcdStage.RESETTING: RcdStage.SETTLING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,8 @@ class RcdMonitor:
     """The device, its last test and its last trip.
 
     `stage` since `since_ns`; in a stage that waits for the reset, `quiet_ns` is since when it is not tripped.
-    `testing` tells a test from a mere reset. `tested_ns` is None until a test has passed since the last trip; `fresh`
+    `awake_ns` is when a device that has just been switched on must have woken up. `testing` tells a test from a mere
+    reset. `tested_ns` is None until a test has passed since the last trip; `fresh`
     ends when the next vehicle comes. `trip_took_ns` and `reset_took_ns` are the last test's evidence.
     `released` is True in the one tick in which a reset after a trip has succeeded.
     """
@@ -54,9 +64,20 @@ class RcdMonitor:
     trip_took_ns: int = 0
     reset_took_ns: int = 0
     released: bool = False
+    awake_ns: int = 0
 
-    def advance(self, now_ns: int, *, tripped: bool, closed_ns: int | None) -> RcdMonitor:
-        """Return the device after one tick; `closed_ns` is when the contactor was closed, None while it is open."""
+    @classmethod
+    def switched_on(cls, now_ns: int) -> RcdMonitor:
+        """Return a device that has got its supply just now, with a latch that its circuit may have set by that."""
+        return cls(RcdStage.STARTING, now_ns, awake_ns=now_ns + STARTING_NS)
+
+    def advance(self, now_ns: int, *, tripped: bool, closed_ns: int | None, dead: bool = True) -> RcdMonitor:
+        """Return the device after one tick.
+
+        `closed_ns` is when the contactor was closed, None while it is open; `dead` that it is proven open.
+        """
+        if self.starting:
+            return self._wake(now_ns, tripped=tripped, dead=dead)
         if self.stage is not RcdStage.IDLE:
             return self._carry_on(now_ns, tripped=tripped)
         if tripped and self.tripped_ns is None:
@@ -106,6 +127,11 @@ class RcdMonitor:
         return self.idle and self.tested(now_ns)
 
     @property
+    def starting(self) -> bool:
+        """It wakes up, and what it says means nothing yet."""
+        return self.stage in (RcdStage.STARTING, RcdStage.RELEASING)
+
+    @property
     def idle(self) -> bool:
         """Neither test nor reset is under way."""
         return self.stage is RcdStage.IDLE
@@ -129,6 +155,21 @@ class RcdMonitor:
         """Return what is wrong with it; trips during its own test are not."""
         found = frozenset((Fault.RCD_TRIPPED,)) if self.tripped_ns is not None else NO_FAULTS
         return found | {Fault.RCD_TEST_FAILED} if self.failed else found
+
+    def _wake(self, now_ns: int, *, tripped: bool, dead: bool) -> RcdMonitor:
+        """Return the device a tick later: watched once it says clear, reset once a second until then, for 10 s."""
+        elapsed_ns = now_ns - self.since_ns
+        if self.stage is RcdStage.RELEASING:
+            return self if elapsed_ns < RESET_PULSE_NS else replace(self, stage=RcdStage.STARTING, since_ns=now_ns)
+        if not tripped:
+            if self.quiet_ns is None:
+                return replace(self, quiet_ns=now_ns)
+            return self if now_ns - self.quiet_ns < SETTLE_NS else replace(self, stage=RcdStage.IDLE, since_ns=now_ns)
+        if now_ns >= self.awake_ns:
+            return replace(self, stage=RcdStage.IDLE, since_ns=now_ns, quiet_ns=None, tripped_ns=now_ns)
+        if dead and elapsed_ns >= STARTING_BREAK_NS:
+            return replace(self, stage=RcdStage.RELEASING, since_ns=now_ns, quiet_ns=None)
+        return self if self.quiet_ns is None else replace(self, quiet_ns=None)
 
     def _carry_on(self, now_ns: int, *, tripped: bool) -> RcdMonitor:
         elapsed_ns = now_ns - self.since_ns

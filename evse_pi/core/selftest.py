@@ -108,10 +108,19 @@ class SelfTest:
         return SelfTest(Stage.LOW_RAIL, now_ns, failed=self.failed)
 
     def advance(
-        self, inputs: Inputs, pilot: PilotMonitor, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings
+        self,
+        inputs: Inputs,
+        pilot: PilotMonitor,
+        cable: CableMonitor,
+        rcd: RcdMonitor,
+        settings: MachineSettings,
+        *,
+        tripped: bool = False,
     ) -> SelfTest:
         """Return the self-test after one tick of a run, and itself while none is under way.
 
+        A residual current device that has `tripped` is not tested, as that would reset it; it is tested before the
+        next vehicle is offered anything.
         A line that is shorted tells nothing of the generator, and nor does one on rails that have failed: the run is
         given up, and due again when that is over.
         """
@@ -122,7 +131,7 @@ class SelfTest:
         if self.stage is Stage.CONTACTOR:
             return self._contactor(inputs, settings)
         if self.stage is Stage.RCD:
-            return self._rcd(inputs, cable, rcd, settings)
+            return self._rcd(inputs, cable, rcd, settings, tripped=tripped)
         return self._high_rail(inputs, pilot, settings) if self.stage is Stage.HIGH_RAIL else self
 
     def _low_rail(self, inputs: Inputs, pilot: PilotMonitor, settings: MachineSettings) -> SelfTest:
@@ -149,10 +158,14 @@ class SelfTest:
             return self
         return self._fail(now_ns, Fault.CONTACTOR_WELDED, *found)
 
-    def _rcd(self, inputs: Inputs, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings) -> SelfTest:
+    def _rcd(
+        self, inputs: Inputs, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings, *, tripped: bool
+    ) -> SelfTest:
         now_ns, board = inputs.now_ns, settings.board
         found: tuple[Evidence, ...] = ()
-        if board.rcd_fitted:
+        if rcd.starting:
+            return replace(self, since_ns=now_ns)
+        if board.rcd_fitted and not (tripped and not self.windows):
             if rcd.testing:
                 return self if self.windows else replace(self, windows=1)
             if not self.windows:

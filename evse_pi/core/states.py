@@ -80,6 +80,7 @@ class Reason(IntEnum):
     STATE_F_HOLD = 17
     READING_CABLE = 18
     TOO_MANY_STOPS = 19
+    RCM_STARTING = 20
 
 
 class MatterState(IntEnum):

@@ -23,7 +23,7 @@ from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.files import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.installation.seal import KEY_FILE, SealError, read_key
 from evse_pi.link import FOLDER_MODE, LinkEnd, LinkError, uid_of
-from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN
+from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN, SYSTEM_SAFETY_STATE
 from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.interfaces import Installed
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 MEMORY_FILE = "safety/former-faults"
+KEPT_FILE = "former-faults"
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
@@ -70,14 +71,14 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     """Put the process together, run the loop, and take everything apart again, the contactor first."""
     run_dir, installation = arguments.run_dir, arguments.installation
     shrink_thread_stacks()
+    memory = _memory(run_dir / MEMORY_FILE, arguments.safety_state_dir / KEPT_FILE)
+    resources.callback(memory.close)
     hardware = build_safety(board)
     resources.callback(hardware.close)
     node_uid = uid_of(arguments.node_user)
     demands = ProvenDemands(machine_boot(), time.monotonic_ns, one_user=node_uid == os.geteuid())
     link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, demands.decode, node_uid)
     resources.callback(link.close)
-    memory = FaultMemory(run_dir / MEMORY_FILE)
-    resources.callback(memory.close)
     installed = _installed(board, installation, demands)
     settings = LoopSettings(
         machine=installed.machine if installed else MachineSettings(ratings(board), NO_INSTALLATION),
@@ -85,6 +86,7 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
         boot_id=int.from_bytes(os.urandom(4), "little"),
         alarms=_persistence() | (NO_FAULTS if installed else {Fault.INSTALLATION_INVALID}),
         former=memory.former,
+        powered_up=memory.first_of_boot,
     )
     manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
     resources.callback(manager.close)
@@ -102,6 +104,17 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     gc.freeze()
     gc.disable()
     return _run(loop, services)
+
+
+def _memory(run: Path, disk: Path) -> FaultMemory:
+    """Return the fault memory, which is also what keeps a second safety process out. Raises: HalError."""
+    try:
+        run.parent.mkdir(FOLDER_MODE, exist_ok=True)
+        return FaultMemory(run, disk, _say)
+    except BlockingIOError as error:
+        raise HalError(f"another safety process runs here: it holds {run}") from error
+    except OSError as error:
+        raise HalError(f"no fault memory: {error}") from error
 
 
 def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> BlackBoxWriter | None:
@@ -172,6 +185,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
     parser.add_argument("--run-dir", type=Path, default=SYSTEM_RUN, help="folder of the sockets (%(default)s)")
     parser.add_argument("--node-user", help="user of the node process, and nobody else's demands; else this one's")
+    parser.add_argument(
+        "--safety-state-dir", type=Path, default=SYSTEM_SAFETY_STATE, help="folder of the fault memory (%(default)s)"
+    )
     parser.add_argument("--cpu", type=int, action="append", default=[], help="run on this CPU only; may be repeated")
     return parser
 

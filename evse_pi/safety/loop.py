@@ -42,6 +42,7 @@ class LoopSettings:
     """What a start of the safety process knows.
 
     `alarms` are what the start found out about itself; `former` are faults that the process had when it died.
+    `powered_up` says that this is the first start since the box was switched on.
     """
 
     machine: MachineSettings
@@ -49,6 +50,7 @@ class LoopSettings:
     boot_id: int
     alarms: frozenset[Fault] = NO_FAULTS
     former: frozenset[Fault] = NO_FAULTS
+    powered_up: bool = False
 
 
 class SafetyLoop:
@@ -79,7 +81,7 @@ class SafetyLoop:
         self._publisher = Publisher(link, settings.boot_id, self.timing)
         self._machine = settings.machine
         self._alarms = settings.alarms
-        self._state = initial(self.due_ns, settings.former)
+        self._state = initial(self.due_ns, settings.former, powered_up=settings.powered_up)
         self._demand: Demand | None = None
         self._watchdog_failed = False
         self._fed_ns = self.due_ns
@@ -123,15 +125,28 @@ class SafetyLoop:
         try:
             self._tick(now_ns)
         except Exception as error:
-            self._actuators.make_safe()
-            with suppress(Exception):
-                self._publisher.send_final_snapshot(now_ns)
-            with suppress(Exception):
-                self._record()
-            raise SystemExit(EX_SOFTWARE) from error
+            raise self._given_up(now_ns) from error
 
     def rest(self) -> None:
-        """Do between two ticks what must not lengthen one; with a closed contactor only what the installer orders."""
+        """Do between two ticks what must not lengthen one; with a closed contactor only what the installer orders.
+
+        Raises: SystemExit, as `tick`.
+        """
+        try:
+            self._rest()
+        except Exception as error:
+            raise self._given_up(self._clock()) from error
+
+    def _given_up(self, now_ns: int) -> SystemExit:
+        """Open, say so as far as that still works, and return what ends the process."""
+        self._actuators.make_safe()
+        with suppress(Exception):
+            self._publisher.send_final_snapshot(now_ns)
+        with suppress(Exception):
+            self._record()
+        return SystemExit(EX_SOFTWARE)
+
+    def _rest(self) -> None:
         self._services.remember(self._state.book.active)
         self._record()
         self._update_led()
@@ -264,5 +279,7 @@ class SafetyLoop:
             )
             return
         here, capacity_ma = self._machine.installation, installed.machine.installation.circuit_capacity_ma
+        if capacity_ma == here.circuit_capacity_ma:
+            return
         if capacity_ma < here.circuit_capacity_ma or self._state.offer.changed_ns != self._waiting_since:
             self._machine = replace(self._machine, installation=replace(here, circuit_capacity_ma=capacity_ma))

@@ -45,6 +45,8 @@ class RcdSettings:
     toggles_to_trip: int = 4
     latching: bool = True
     release_ns: int = 200 * MS  # of a device that does not latch, after the current is gone
+    wakes_ns: int = 0  # after its supply came, until then it says tripped and takes no reset
+    latch_starts_set: bool = False  # its latch is set when the supply comes, as a circuit without memory is wired
     cuts_coil: bool = True  # its latch takes the contactor's coil by itself
 
 
@@ -59,6 +61,7 @@ class ResidualDevice:
         self._toggles: list[int] = []
         self._test = False
         self._trip_ns: int | None = None
+        self._waking = False
         self._agenda = agenda
         self._changed = changed
 
@@ -68,7 +71,7 @@ class ResidualDevice:
         if RcdFault.STUCK_TRIPPED in self.faults:
             return True
         holds = RcdFault.SLOW in self.faults and self._agenda.pending("rcd.hold")
-        return (self._latched or holds) and RcdFault.STUCK_CLEAR not in self.faults
+        return (self._latched or self._waking or holds) and RcdFault.STUCK_CLEAR not in self.faults
 
     @property
     def cuts(self) -> bool:
@@ -88,6 +91,15 @@ class ResidualDevice:
             self._clear_later()
         else:
             self._agenda.after("rcd.trip", trip_ns, self.trip)
+
+    def power_up(self) -> None:
+        """Get the supply back after it was gone: nothing is remembered, and the circuit decides where the latch is."""
+        self._latched = self.settings.latch_starts_set
+        self._toggles = []
+        self._waking = self.settings.wakes_ns > 0
+        if self._waking:
+            self._agenda.after("rcd.wake", self.settings.wakes_ns, self._wake)
+        self._changed()
 
     def set_test(self, on: bool) -> None:
         """Drive the test winding."""
@@ -125,13 +137,18 @@ class ResidualDevice:
     @property
     def _asked(self) -> bool:
         testing = self._test and self.settings.test is Injection.LEVEL and RcdFault.TEST_DEAD not in self.faults
-        return testing or self._trip_ns is not None
+        return testing or self._trip_ns is not None or self._waking
 
     def _clear_later(self) -> None:
         if self._latched and not self.settings.latching and not self._asked:
             self._agenda.after("rcd.clear", self.settings.release_ns, self._clear)
         else:
             self._agenda.cancel("rcd.clear")
+
+    def _wake(self) -> None:
+        self._waking = False
+        self._clear_later()
+        self._changed()
 
     def _clear(self) -> None:
         self._latched = False

@@ -20,6 +20,8 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, PilotMode
 from evse_pi.paths import SAFETY_SOCKET
+from evse_pi.safety.__main__ import MEMORY_FILE
+from evse_pi.safety.fault_memory import faults_in
 from evse_pi.sim.devices.gpio import KernelRelease
 from evse_pi.sim.harness.process_box import ProcessBox
 from tests.support.emulation import CACHE
@@ -189,6 +191,21 @@ def test_residual_current_trip_outlives_a_crash_of_the_process(charging: Process
     assert Fault.RCD_TRIPPED in again.faults
 
 
+@pytest.mark.hazard("H-14")
+def test_residual_current_trip_outlives_a_power_cut(charging: ProcessBox) -> None:
+    charging.do("trip_rcd")
+    charging.wait_for_snapshot(lambda now: Fault.RCD_TRIPPED in now.faults, 2)
+    disk = charging.folder / "safety-state" / "former-faults"
+    charging.wait_for(lambda: faults_in(disk.read_bytes()) == {Fault.RCD_TRIPPED}, 10, "the fault on disk")
+    charging.do("repair")
+    charging.signal_safety(signal.SIGKILL)
+    charging.safety.wait()
+    (charging.folder / MEMORY_FILE).unlink()  # the run directory is memory
+    charging.start_safety()
+    again = charging.wait_for_snapshot(lambda now: now.self_test_passed, START_S)
+    assert Fault.RCD_TRIPPED in again.faults
+
+
 def test_terminated_process_lets_the_vehicle_let_go_first(charging: ProcessBox) -> None:
     charging.wait_for(lambda: charging.plant.state()["vehicle"]["drawing"], 5)
     charging.signal_safety(signal.SIGTERM)
@@ -232,13 +249,14 @@ def test_second_process_is_refused_and_the_first_goes_on(charging: ProcessBox) -
         command, env=charging.simulator.environment, capture_output=True, text=True, timeout=START_S, check=False
     )
     assert second.returncode == 69
-    assert "GPIO 17" in second.stderr
+    assert "another safety process runs here" in second.stderr
     assert is_live(charging.wait_for_snapshot(lambda now: True, 3))
 
 
 @pytest.mark.hazard("H-17")
 def test_unknown_board_and_missing_device_are_named(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "evse_pi.safety", "--run-dir", str(tmp_path), "--board"]
+    command = [sys.executable, "-m", "evse_pi.safety", "--run-dir", str(tmp_path)]
+    command += ["--safety-state-dir", str(tmp_path / "kept"), "--board"]
     unknown = subprocess.run([*command, "wallbux"], capture_output=True, text=True, check=False)
     assert unknown.returncode == 78
     assert "wallbux" in unknown.stderr

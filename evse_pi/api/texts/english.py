@@ -32,6 +32,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PWM_SETTLING: "the offer has just changed",
     Reason.STOPPING: "the vehicle is given time to stop",
     Reason.RETRY_WAIT: "the box waits before it tries again",
+    Reason.RCM_STARTING: "the residual current monitor is waking up",
     Reason.READING_CABLE: "the plug's cable is being read",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
 }
@@ -218,6 +219,10 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
     Reason.LOCKING: (
         "The plug is not locked yet: the lock's feedback contact does not say so.",
         "Push the plug fully in; after five tries it becomes a fault.",
+    ),
+    Reason.RCM_STARTING: (
+        "The residual current monitor has just been switched on and is not ready yet.",
+        "Wait up to ten seconds; after that it counts as tripped.",
     ),
     Reason.READING_CABLE: ("The box reads what the plugged cable may carry.", "Wait a second."),
     Reason.VEHICLE_NOT_READY: (

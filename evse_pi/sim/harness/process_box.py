@@ -68,6 +68,7 @@ class ProcessBox:
     def start_safety(self, *arguments: str, **environment: str) -> None:
         """Start the safety process."""
         command = [sys.executable, "-m", "evse_pi.safety", "--board", self.board.name, "--run-dir", str(self.folder)]
+        command += ["--safety-state-dir", str(self.folder / "safety-state")]
         with (self.folder / "safety.log").open("ab") as log:
             self.safety = subprocess.Popen(
                 [*command, "--installation", str(self.installation), *arguments],

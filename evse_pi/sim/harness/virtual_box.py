@@ -109,6 +109,7 @@ class VirtualBox:
         self.exit_status: int | None = None
         self._rng = random.Random(settings.seed)
         self._former: frozenset[Fault] = NO_FAULTS
+        self._powered_up = True
         self._hung_ns: int | None = None
         self._wake_ns = 0
         self._safe_off_ns = 0
@@ -153,6 +154,12 @@ class VirtualBox:
             self._release_lines(now_ns)
         self._safe_off_ns = now_ns + SAFE_OFF_NS
         self._wake_ns = now_ns + RESTART_NS
+
+    def cut_power(self) -> None:
+        """Take the supply away from everything for a moment; only what is on disk outlives it."""
+        self.kill()
+        self._powered_up = True
+        self.plant.rcd.power_up()
 
     # What is seen.
 
@@ -249,6 +256,7 @@ class VirtualBox:
             boot_id=self.boots,
             alarms=settings.alarms,
             former=self._former,
+            powered_up=self._powered_up,
         )
         black_box = (
             BlackBoxWriter(
@@ -262,6 +270,7 @@ class VirtualBox:
             if self.settings.records
             else None
         )
+        self._powered_up = False
         self.loop = SafetyLoop(
             self._hardware(), self.node, loop_settings, self.clock.read, settings.services, black_box
         )

@@ -345,7 +345,57 @@ def test_a_cable_that_flickers_is_not_believed():
     assert seen.accepted is Cable.A32
 
 
+def read_cable(seen: CableMonitor, begin_ms: int, ohms: int | None, *, connected: bool) -> CableMonitor:
+    for ms in range(begin_ms, begin_ms + 300, 10):
+        seen = seen.advance(ms * MS, ohms, connected=connected)
+    return seen
+
+
+@pytest.mark.hazard("H-04")
+def test_a_contact_that_opens_for_a_moment_makes_no_better_cable():
+    seen = read_cable(CableMonitor(), 0, 680, connected=False)
+    seen = read_cable(seen, 300, 680, connected=True)
+    seen = read_cable(seen, 600, None, connected=True)
+    assert seen.accepted is Cable.NONE
+    seen = read_cable(seen, 900, 220, connected=True)
+    assert seen.accepted is Cable.A20
+    seen = read_cable(seen, 1_200, 1_500, connected=True)
+    assert seen.accepted is Cable.A13
+    seen = read_cable(seen, 1_500, 220, connected=True)
+    assert seen.accepted is Cable.A13
+    seen = read_cable(seen, 1_800, 220, connected=False)
+    assert seen.accepted is Cable.A32, "the next vehicle brings its own"
+
+
 # --- residual current device ---
+
+
+def test_a_latch_that_its_supply_sets_is_reset_while_the_monitor_wakes_and_no_trip():
+    rcd, pulses, tripped = RcdMonitor.switched_on(0), 0, True
+    for now in range(0, 5_000 * MS, 10 * MS):
+        was = rcd.pulsing
+        rcd = rcd.advance(now, tripped=tripped, closed_ns=None)
+        pulses += rcd.pulsing and not was
+        tripped = tripped and not (rcd.pulsing and now >= 3 * S)  # it calibrates for 3 s and takes no reset until then
+        assert not rcd.faults()
+    assert not rcd.starting
+    assert 2 <= pulses <= 4
+
+
+@pytest.mark.hazard("H-05")
+def test_a_monitor_that_says_tripped_for_10_s_after_it_was_switched_on_has_tripped():
+    rcd = RcdMonitor.switched_on(0)
+    for now in range(0, 12_000 * MS, 10 * MS):
+        rcd = rcd.advance(now, tripped=True, closed_ns=None)
+        assert bool(rcd.faults()) is (now >= 10 * S)
+
+
+@pytest.mark.hazard("H-05")
+def test_no_reset_flows_while_the_monitor_wakes_unless_the_contactor_is_proven_open():
+    rcd = RcdMonitor.switched_on(0)
+    for now in range(0, 9_000 * MS, 10 * MS):
+        rcd = rcd.advance(now, tripped=True, closed_ns=None, dead=False)
+        assert not rcd.pulsing
 
 
 def test_a_reset_that_does_not_help_leaves_the_trip():
@@ -378,11 +428,54 @@ def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
 # --- lock ---
 
 
-def test_a_lock_that_already_is_where_it_should_be_is_not_driven():
-    lock = LockControl().advance(0, True, True)
-    assert lock.motor is None
+def drive_lock(goal: bool, contact, *, bolted: bool, ms: int = 20_000, releasable: bool = True):
+    """Drive a bolt that moves at the end of a pulse; `contact` makes of it what the feedback says."""
+    lock, pulses, ran = LockControl(), [], 0
+    for now in range(0, ms * MS, 10 * MS):
+        lock = lock.advance(now, goal, contact(bolted), releasable=releasable)
+        ran = ran + 1 if lock.motor is not None else 0
+        if ran == 1:
+            pulses.append(lock.motor)
+        if ran == 25:
+            bolted = lock.motor
+    return lock, pulses, bolted
+
+
+def test_a_bolt_that_says_locked_is_pulled_back_and_driven_out_before_it_is_believed():
+    lock, pulses, bolted = drive_lock(True, lambda bolted: bolted, bolted=True)
+    assert pulses == [False, True]
     assert lock.holding
-    assert lock.advance(1, True, True) is lock
+    assert bolted
+    assert drive_lock(True, lambda bolted: bolted, bolted=False)[1] == [True]
+    assert drive_lock(False, lambda bolted: bolted, bolted=False)[1] == [False], "always a pulse"
+
+
+@pytest.mark.hazard("H-13")
+@pytest.mark.parametrize(("stuck", "goal"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("bolted", [True, False])
+def test_a_feedback_contact_that_is_stuck_is_found_and_never_believed(stuck, goal, bolted):
+    lock, pulses, bolted = drive_lock(goal, lambda _: stuck, bolted=bolted)
+    assert lock.failed
+    assert not lock.holding
+    assert len(pulses) == 5
+    assert lock.advance(30 * S, goal, goal).failed, "what the contact says later changes nothing"
+
+
+@pytest.mark.hazard("H-13")
+def test_under_a_contactor_that_may_be_closed_no_bolt_is_pulled_back_to_prove_its_contact():
+    lock, pulses, _ = drive_lock(True, lambda bolted: bolted, bolted=True, releasable=False)
+    assert set(pulses) == {True}
+    assert not lock.holding
+
+
+def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebody_acknowledged():
+    lock = drive_lock(True, lambda _: True, bolted=True)[0]
+    lock = lock.advance(30 * S, False, True)
+    assert lock.motor is False
+    lock = lock.advance(31 * S, True, False)
+    assert lock.motor is None
+    assert lock.failed
+    assert lock.advance(32 * S, True, False, retry=True).motor is True
 
 
 def test_a_lock_that_gave_up_waits_for_somebody():

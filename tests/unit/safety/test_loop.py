@@ -476,3 +476,127 @@ def test_light_that_fails_is_no_fault_and_is_told_again(charging: VirtualBox) ->
     charging.breakage.broken.clear()
     charging.wait(20 * MS)
     assert led_changes(charging) == 8
+
+
+def wait_in_steps(world: VirtualBox, ns: int) -> None:
+    """Let time pass in steps that a dead process ends in: it starts again at the next."""
+    for _ in range(ns // (50 * MS)):
+        world.wait(50 * MS)
+
+
+def tripped_box(**settings: Any) -> VirtualBox:
+    world = VirtualBox(VirtualBoxSettings(load_board("reference"), **settings))
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    wait_in_steps(world, 15 * SECOND)
+    assert world.energised
+    world.do("trip_rcd")
+    wait_in_steps(world, SECOND)
+    assert world.faults == {Fault.RCD_TRIPPED}
+    return world
+
+
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize("latch_starts_set", [True, False])
+def test_a_trip_is_not_forgotten_by_a_power_cut_whatever_the_latch_says_afterwards(latch_starts_set: bool) -> None:
+    world = tripped_box()
+    rcd = world.plant.rcd
+    rcd.settings = replace(rcd.settings, latch_starts_set=latch_starts_set)
+    closings = world.plant.contactor.closings
+    world.cut_power()
+    wait_in_steps(world, 40 * SECOND)
+    assert world.faults == {Fault.RCD_TRIPPED}
+    assert world.plant.contactor.closings == closings
+    world.node.order(world.clock.now_ns, Request.CLEAR_USER)
+    wait_in_steps(world, 20 * SECOND)
+    assert world.energised, "a person has looked"
+
+
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize("killed", [True, False])
+def test_neither_a_restart_nor_a_test_on_request_resets_a_latch_that_has_tripped(killed: bool) -> None:
+    world = tripped_box()
+    if killed:
+        world.kill()
+    else:
+        world.node.order(world.clock.now_ns, Request.SELF_TEST)
+    wait_in_steps(world, 20 * SECOND)
+    assert world.faults == {Fault.RCD_TRIPPED}
+    assert world.plant.rcd.tripped
+    assert not [change for change in world.plant.history.changes if change.signal is Drive.RCD_RESET][2:]
+
+
+@pytest.mark.parametrize("wakes_s", [0, 3, 8])
+def test_a_latch_that_the_supply_sets_is_no_trip_once_the_monitor_is_awake(wakes_s: int) -> None:
+    world = VirtualBox(VirtualBoxSettings(load_board("reference")))
+    rcd = world.plant.rcd
+    rcd.settings = replace(rcd.settings, latch_starts_set=True, wakes_ns=wakes_s * SECOND)
+    world.cut_power()
+    reasons = set()
+    world.watchers.append(lambda: reasons.add(world.loop.state.status.reason if world.loop else None))
+    wait_in_steps(world, 15 * SECOND)
+    assert world.evse_state is EvseState.A
+    assert not world.faults
+    assert (Reason.RCM_STARTING in reasons) is (wakes_s > 0) or wakes_s == 0
+
+
+@pytest.mark.hazard("H-05")
+def test_a_monitor_that_never_wakes_counts_as_tripped_after_10_s() -> None:
+    world = VirtualBox(VirtualBoxSettings(load_board("reference")))
+    rcd = world.plant.rcd
+    rcd.settings = replace(rcd.settings, wakes_ns=3_600 * SECOND)
+    world.cut_power()
+    wait_in_steps(world, 14 * SECOND)
+    assert world.faults == {Fault.RCD_TRIPPED}
+
+
+@pytest.mark.hazard("H-08")
+def test_what_goes_wrong_between_two_ticks_opens_and_ends_the_process() -> None:
+    class Broken(CountingHost):
+        def remember(self, faults: frozenset[Fault]) -> None:
+            raise RuntimeError("what nobody expects")
+
+    world = VirtualBox(VirtualBoxSettings(BOARD, services=Broken()))
+    world.may_crash = True
+    world.wait(50 * MS)
+    assert world.exit_status == 70
+
+
+@pytest.mark.hazard("H-12")
+def test_a_box_that_was_too_hot_is_too_hot_after_a_restart_until_it_has_cooled_down() -> None:
+    world = VirtualBox(VirtualBoxSettings(load_board("reference")))
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    wait_in_steps(world, 15 * SECOND)
+    world.do("set_temperature", celsius=72, sensor="socket contacts")
+    wait_in_steps(world, 10 * SECOND)
+    assert world.faults == {Fault.OVER_TEMPERATURE}
+    world.kill()
+    world.do("set_temperature", celsius=70.5, sensor="socket contacts")
+    wait_in_steps(world, 90 * SECOND)
+    assert world.faults == {Fault.OVER_TEMPERATURE}
+    world.do("set_temperature", celsius=61, sensor="socket contacts")
+    wait_in_steps(world, 90 * SECOND)
+    assert not world.faults
+
+
+def test_a_lower_capacity_is_put_in_force_once_and_not_in_every_tick() -> None:
+    class Lowered(CountingHost):
+        def reload(self) -> Installed | None:
+            lower = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(16_000))
+            return Installed(MachineSettings(ratings(BOARD), lower), BOARD.pilot_adc.scale)
+
+    world = VirtualBox(VirtualBoxSettings(BOARD, services=Lowered()))
+    world.do("plug_in", cable_ma=32_000)
+    world.do("auto")
+    wait_in_steps(world, 15 * SECOND)
+    world.node.order(world.clock.now_ns, Request.RELOAD_INSTALLATION)
+    wait_in_steps(world, 8 * SECOND)
+    assert world.energised
+    assert world.loop is not None
+    assert world.loop.state.offer.offered_ma == 16_000
+    seen = set()
+    for _ in range(20):
+        world.wait(10 * MS)
+        seen.add(id(world.loop._machine))
+    assert len(seen) == 1

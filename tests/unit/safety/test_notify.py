@@ -28,8 +28,9 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def test_first_heartbeat_says_ready_and_the_next_only_that_it_lives(manager: socket.socket, tmp_path: Path) -> None:
-    with closing(ServiceManager(str(tmp_path / "notify"))) as notify:
-        host = SystemServices(notify, FaultMemory(tmp_path / "former"), lambda: None)
+    memory = FaultMemory(tmp_path / "former", tmp_path / "disk", print)
+    with closing(memory), closing(ServiceManager(str(tmp_path / "notify"))) as notify:
+        host = SystemServices(notify, memory, lambda: None)
         host.heartbeat()
         host.heartbeat()
     assert manager.recv(100) == b"READY=1\nWATCHDOG=1"
@@ -55,14 +56,15 @@ def test_abstract_address_is_understood() -> None:
 
 
 def test_host_remembers_collects_and_reloads(tmp_path: Path) -> None:
-    memory = FaultMemory(tmp_path / "former")
+    memory = FaultMemory(tmp_path / "former", tmp_path / "disk", print)
     with closing(memory), closing(ServiceManager(None)) as notify:
         host = SystemServices(notify, memory, lambda: None)
         host.remember(frozenset({Fault.RCD_TRIPPED}))
         host.collect_garbage()
         assert host.pauses.total == 1
         assert host.reload() is None
-    assert FaultMemory(tmp_path / "former").former == {Fault.RCD_TRIPPED}
+    with closing(FaultMemory(tmp_path / "former", tmp_path / "disk", print)) as memory:
+        assert memory.former == {Fault.RCD_TRIPPED}
 
 
 def test_sleeping_until_a_past_instant_returns_at_once() -> None:
