@@ -42,6 +42,10 @@ class LimitRequest:
         """Return whether charging is permitted as far as this source is concerned."""
         return self.lapse is ExpiryPolicy.FORGOTTEN if self.expired(now_ns) else self.permitted
 
+    def stops_later(self, now_ns: int) -> bool:
+        """Return whether what it permits now ends by itself."""
+        return self.lapse is ExpiryPolicy.STOPPED and self.until_ns is not None and not self.expired(now_ns)
+
     def ceiling_ma(self, now_ns: int) -> Milliamps | None:
         """Return the limit that counts now, None of none."""
         return None if self.expired(now_ns) else self.limit_ma
@@ -94,13 +98,18 @@ class DemandArbiter:
         return self._asks.get(source)
 
     def compose(self, now_ns: int) -> Demand:
-        """Return the demand that follows from all asks, good for 15 s."""
+        """Return the demand that follows from all asks, good for 15 s and no longer than the permission behind it.
+
+        A node that hangs cannot take a permission back when its time is over. Hazard: H-10.
+        """
         self._number += 1
         winner = self._winner(now_ns)
         permitted = winner.permits(now_ns)
         limit_ma = winner.ceiling_ma(now_ns) if permitted else 0
         offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)
-        return Demand(self._number, permitted, offer_ma, winner.source, now_ns + LEASE_NS)
+        ends_ns = [ask.until_ns for ask in self._asks.values() if ask.stops_later(now_ns)] if permitted else []
+        until_ns = min([now_ns + LEASE_NS, *(end_ns for end_ns in ends_ns if end_ns is not None)])
+        return Demand(self._number, permitted, offer_ma, winner.source, until_ns)
 
     def limits(self, now_ns: int) -> tuple[LimitView, ...]:
         """Return every ask with its owner and its end, the winner first."""
@@ -124,10 +133,11 @@ class DemandArbiter:
         )
 
     def _winner(self, now_ns: int) -> LimitRequest:
-        """Return whose word counts: who forbids, else who limits most, else the owner."""
+        """Return whose word counts: who forbids, else who limits most, of equals one whose time is not over."""
 
-        def weight(ask: LimitRequest) -> tuple[bool, int, int]:
+        def weight(ask: LimitRequest) -> tuple[bool, int, bool, int]:
             ceiling_ma = ask.ceiling_ma(now_ns)
-            return ask.permits(now_ns), MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma, ask.source
+            limit_ma = MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma
+            return ask.permits(now_ns), limit_ma, ask.expired(now_ns), ask.source
 
         return min(self._asks.values(), key=weight)

@@ -192,7 +192,7 @@ class SafetyLoop:
         self.timing.lateness.add(late_ns)
         self._times_us = (late_ns // MICROSECOND, 0)
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
-        missed = late_ns > LATE_TICK_NS and not self._actuators.opened
+        missed = (late_ns > LATE_TICK_NS or self.timing.overdue(now_ns)) and not self._actuators.opened
         trusted = self.timing.within_budget and not missed and not self._watchdog_expired(now_ns)
         return NO_FAULTS if trusted else frozenset((Fault.TIMING_BUDGET,))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LATE_TICK_NS = 50 * MILLISECOND
 """A tick this late has spent half of the budget alone: the vehicle was not watched meanwhile."""
 WINDOWS_TO_LEAVE = 2
+TICK_COST_NS = 5 * MILLISECOND  # from a tick's beginning to its outputs: one window, and what follows from it
 GENERATION = 10_000  # ticks to a verdict, 100 s: a quantile of 99.9 % then stands on its ten worst
 _MAY_EXCEED = GENERATION // 1000
 
@@ -40,6 +41,14 @@ class Timing:
     def within_budget(self) -> bool:
         """Whether 99.9 % of the reactions of the last generation, and of the running one so far, were fast enough."""
         return not self._last_generation_failed and self._exceeded <= _MAY_EXCEED
+
+    def overdue(self, now_ns: int) -> bool:
+        """Return whether a vehicle that left since the last window but one would be let go of too late by now.
+
+        Two ticks that are each late by little add up: the second is the one that would see it.
+        """
+        seen = len(self._starts) >= WINDOWS_TO_LEAVE
+        return seen and now_ns + TICK_COST_NS - self._starts[-WINDOWS_TO_LEAVE] > self._budget_ns
 
     def add_window(self, window: PilotWindow) -> None:
         """Count one look at the pilot."""

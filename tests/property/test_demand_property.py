@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +68,17 @@ def test_nothing_changes_before_the_next_expiry(made: list[LimitRequest], now_ns
     later_ns = 10**9 if until_ns is None else until_ns - 1
     first, second = book.compose(now_ns), book.compose(later_ns)
     assert (first.permitted, first.offered_current_ma) == (second.permitted, second.offered_current_ma)
+
+
+@pytest.mark.hazard("H-10")
+@given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
+def test_no_demand_is_good_for_longer_than_the_permission_behind_it(made: list[LimitRequest], now_ns: int) -> None:
+    book = DemandArbiter(made)
+    demand = book.compose(now_ns)
+    assert now_ns < demand.valid_until_ns <= now_ns + 15 * 10**9
+    if demand.permitted:
+        for later_ns in range(now_ns, min(demand.valid_until_ns, 200)):
+            assert book.compose(later_ns).permitted
 
 
 @given(st.lists(asks, min_size=1, max_size=8))

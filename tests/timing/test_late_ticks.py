@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from boards.spec import BoardSpec
+
 pytestmark = [pytest.mark.hazard("H-01"), pytest.mark.hazard("H-09")]
 
 MS = 1_000_000
 BOARD = load_board("simulated")
 
 
-def charging_world(lateness: Callable[[random.Random], int], seed: int = 1) -> VirtualBox:
-    world = VirtualBox(VirtualBoxSettings(BOARD, seed=seed, lateness=lateness))
+def charging_world(lateness: Callable[[random.Random], int], seed: int = 1, board: BoardSpec = BOARD) -> VirtualBox:
+    world = VirtualBox(VirtualBoxSettings(board, seed=seed, lateness=lateness))
     world.wait_for_state(EvseState.A, 3_000 * MS)
     world.wait(5_000 * MS)
     world.do("plug_in", cable_ma=32_000)
@@ -69,6 +72,28 @@ def test_tick_that_is_60_ms_late_opens_in_that_very_tick() -> None:
     late_ns = 0
     assert not world.asked_closed
     assert Fault.TIMING_BUDGET in world.faults
+
+
+@pytest.mark.parametrize("release_ms", [25, 50])
+@pytest.mark.parametrize("first_ms", [10, 17, 20])
+@pytest.mark.parametrize("second_ms", [20, 30, 40, 47, 49])
+def test_late_ticks_that_add_up_are_a_fault_where_they_cost_more_than_100_ms(
+    release_ms: int, first_ms: int, second_ms: int
+) -> None:
+    late: list[int] = []
+    board = replace(BOARD, contactor=replace(BOARD.contactor, release_ms=release_ms))
+    world = charging_world(lambda _: late.pop(0) * MS if late else 0, board=board)
+    world.wait(1_000 * MS)
+    due_ns = world.loop.due_ns
+    world.wait_for(lambda: world.loop.due_ns != due_ns, 20 * MS)
+    left_ns, named = world.clock.now_ns, set()
+    world.watchers.append(lambda: named.update(world.faults))
+    late += [first_ms, second_ms]
+    world.do("open_s2")
+    world.wait(300 * MS)
+    changes = world.plant.history.changes
+    opened_ns = next(each.at_ns for each in changes if each.signal == "poles" and each.at_ns > left_ns)
+    assert opened_ns - left_ns <= 100 * MS or Fault.TIMING_BUDGET in named
 
 
 def test_late_tick_of_an_open_box_is_nothing_to_complain_about() -> None:
