@@ -62,13 +62,14 @@ class InstallerClient:
 
     def who(self, name: str | None, *, pin_stdin: bool, wish: str) -> Who:
         """Return who asks, and by which right. Raises: BoxError when there is none, which is put on record."""
-        from evse_pi.installer.box_settings import ChangeRefused, Who
+        from evse_pi.installer.box_settings import ChangeRefused, TooEarly, Who
 
         login = os.environ.get("SUDO_USER") or _login()
         try:
             right = self.box_settings.right_of(os.geteuid(), sys.stdin.readline().strip() if pin_stdin else None)
         except ChangeRefused as error:
-            self.box_settings.note_refusal(Who(name or login, "none"), wish, str(error))
+            if not isinstance(error, TooEarly):
+                self.box_settings.note_refusal(Who(name or login, "none"), wish, str(error))
             raise BoxError(str(error)) from error
         return Who(name or login, right)
 

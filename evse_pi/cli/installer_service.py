@@ -19,7 +19,7 @@ from evse_pi.api.protocol import Offer, Service
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.single_request import answer_one
 from evse_pi.cli.installer_client import InstallerClient, installer_client_of
-from evse_pi.installer.box_settings import ChangeRefused, Who
+from evse_pi.installer.box_settings import ChangeRefused, TooEarly, Who
 from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Paths
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class InstallerService:
         """Return the right of who asks. Raises: Refused when there is none, which is put on record."""
         try:
             return self._installer.box_settings.right_of(caller.uid, request.pin)
+        except TooEarly:
+            raise
         except ChangeRefused as error:
             self._installer.box_settings.note_refusal(Who(_name(request, caller), "none"), wish, str(error))
             raise

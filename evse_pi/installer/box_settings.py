@@ -26,7 +26,7 @@ from evse_pi.installation.files import (
 )
 from evse_pi.installation.seal import SealError, make_key, read_key
 from evse_pi.installer.audit import AUDIT_FILE, AuditLog, AuditRef, append, read_trail
-from evse_pi.installer.pin import Pin, PinError
+from evse_pi.installer.pin import Pin, PinError, PinTooEarlyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,10 @@ class ChangeRefused(Exception):  # noqa: N818 (it is an answer)
     def __init__(self, text: str, at: AtFault | None = None) -> None:
         super().__init__(text)
         self.at = at
+
+
+class TooEarly(ChangeRefused):
+    """The PIN was not even compared: an attempt that tells nothing, and is not put on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class BoxSettings:
         if pin is not None:
             try:
                 self.pin.verify(pin)
+            except PinTooEarlyError as error:
+                raise TooEarly(str(error)) from error
             except PinError as error:
                 raise ChangeRefused(str(error)) from error
             return "PIN"

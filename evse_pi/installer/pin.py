@@ -41,6 +41,10 @@ class PinError(ValueError):
     """The PIN is not accepted; the text says why and, where it may be tried again, when."""
 
 
+class PinTooEarlyError(PinError):
+    """No PIN was compared: the delay after wrong ones still runs."""
+
+
 class Pin:
     """The PIN of one box, in `folder`."""
 
@@ -89,7 +93,7 @@ class Pin:
         began_ns = at_ns if boot == self._clock.machine_boot else 0
         left_ns = began_ns + delay_after(failures) * _SECOND_NS - self._clock.monotonic_ns()
         if left_ns > 0:
-            raise PinError(f"{failures} wrong PINs; try again in {-(-left_ns // _SECOND_NS)} s")
+            raise PinTooEarlyError(f"{failures} wrong PINs; try again in {-(-left_ns // _SECOND_NS)} s")
         return failures
 
     def _note(self, failures: int) -> None:

@@ -134,6 +134,13 @@ def asked_of_the_box(
 
 
 @pytest.mark.hazard("H-03")
+def test_a_flood_of_guesses_leaves_an_entry_for_each_that_was_compared(installer: InstallerClient) -> None:
+    for _ in range(50):
+        assert not answer(installer, json.dumps({**GOOD, "pin": "111222"}).encode())["ok"]
+    refused = [each for each in installer.box_settings.trail().entries if each["what"] == "refused"]
+    assert len(refused) == 3
+
+
 def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(installer: InstallerClient) -> None:
     told, asked = asked_of_the_box(installer, {"command": "clear_as_installer", "name": "Ann", "pin": "480213"})
     assert told == {"ok": True, "result": {"right": "PIN"}}
