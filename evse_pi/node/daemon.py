@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from evse_pi.node.matter_options import MatterOptions
     from evse_pi.node.web import WebServer
     from evse_pi.node.web_options import WebOptions
+    from evse_pi.storage.database import Store
     from hal.units import Milliamps
 
 log = logging.getLogger(__name__)
@@ -103,13 +104,7 @@ async def serve(
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.machine_boot))
         if matter is not None:
-            asks = await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None)
-            node.charger.restore_requests(asks)
-            try:
-                recalled = recall_cluster(await storage.key_values())
-            except OSError:
-                recalled = recall_cluster(None)
-            node.charger.apply_recalled(recalled)
+            await _restore_requests(node.charger, storage, store)
         field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
         ring, archive = Ring(RingFile(paths.run_dir / RING_FILE)), RecordingArchive(paths.state_dir / RECORDINGS)
         diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
@@ -136,6 +131,16 @@ async def serve(
             storage.put(box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
     finally:
         await storage.close()
+
+
+async def _restore_requests(charger: ChargePointAdapter, storage: WriterThread, store: Store) -> None:
+    """Give the charge point back what controllers had asked of it; what cannot be read forbids."""
+    charger.restore_requests(await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None))
+    try:
+        recalled = recall_cluster(await storage.key_values())
+    except OSError:
+        recalled = recall_cluster(None)
+    charger.apply_recalled(recalled)
 
 
 def _equipment(board: BoardSpec, hardware: FieldHardware) -> Equipment:

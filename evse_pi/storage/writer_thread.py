@@ -203,7 +203,7 @@ class WriterThread:
         return f"the disk has not answered for {self._busy_s():.0f} s"
 
     def _recall(self, unix_s: int | None) -> StartupState:
-        """Recall on the store's thread; from then on the database holds the owner's permission, and the box is no new one."""
+        """Recall on the store's thread; from then on the database holds the owner's permission: the box is not new."""
         assert self._store is not None  # noqa: S101 (opened before anything is read)
         assert self._identity is not None  # noqa: S101 (made with the store)
         try:
