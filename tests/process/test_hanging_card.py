@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.client import BoxNotRunning
+from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.client import call as ask
 from evse_pi.charging.demand_arbiter import LEASE_NS
 from evse_pi.core.records import decode_demand, encode_snapshot
@@ -70,7 +70,7 @@ class Box:
         self.until(lambda: self.asked("commission", action="SHOW").get("running"))
 
     def asked(self, command: str, **fields: Any) -> dict[str, Any]:
-        with suppress(BoxNotRunning, OSError):
+        with suppress(BoxError, BoxNotRunning, OSError):
             answer: dict[str, Any] = ask(self.folder / "control.sock", command, **fields)
             return answer
         return {}
