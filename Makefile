@@ -11,7 +11,7 @@ setup: ## make the virtual environment in .venv
 demo: ## let a car charge at the simulated wallbox
 	./install.sh demo
 
-check: ## every check and the whole test suite
+check: ## every check and the whole test suite; rewrites nothing
 	./install.sh test
 
 test: ## the test suite alone; ARGS="-k pilot" for a part
@@ -32,8 +32,11 @@ pictures: ## the pictures of docs/WEB.md, by the browser of the tests
 nightly: ## the long random searches too
 	EVSE_PI_HYPOTHESIS=search $(PYTHON) -m pytest -m "not hil" $(ARGS)
 
-lint: ## format, ruff, mypy, import layers
-	.venv/bin/ruff format . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+format: ## put imports in order and format; the only check that rewrites
+	.venv/bin/ruff check --select I --fix . && .venv/bin/ruff format .
+
+lint: ## format, ruff, mypy, import layers; rewrites nothing
+	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
 coverage: ## the suite with branch coverage
 	.venv/bin/coverage run -m pytest $(ARGS) && .venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered
@@ -42,10 +45,12 @@ commands: ## write docs/COMMANDS.md and docs/API.md from commands and records
 	$(PYTHON) -m evse_pi.cli.reference markdown > docs/COMMANDS.md
 	$(PYTHON) -m evse_pi.api.reference > docs/API.md
 
-walk: ## write the installer's walk in docs/INSTALLING.md anew
+docs: commands walk ## write all pages that are made from code
+
+walk: ## write the installer's walk in docs/INSTALLING.md
 	$(PYTHON) -m tests.support.installer_walk
 
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test quick parallel serial pictures nightly lint coverage commands walk bench
+.PHONY: help setup demo check test quick parallel serial pictures nightly format lint coverage commands docs walk bench

@@ -22,7 +22,8 @@ usage: ./install.sh COMMAND
   test                 set up, then run every check and the whole test suite
   setup                only set up the virtual environment in .venv
   device [--dry-run]   install on this Raspberry Pi: /opt/evse-pi, users, boot settings, two systemd units
-  uninstall [--dry-run]  take all of that away again; settings and charging records stay
+  uninstall [--dry-run] [--purge]
+                       take all of that away again; settings, charging records and their users stay without --purge
 EOF
 }
 

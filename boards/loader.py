@@ -57,7 +57,7 @@ class BoardError(ValueError):
 def board_files(own: Path = INTEGRATOR, shipped: Path = SHIPPED) -> dict[str, Path]:
     """Return every board's file by name, the integrator's own beside the shipped ones.
 
-    Raises: BoardError when a name stands in both folders, because then nobody could say which one is meant.
+    Raises: BoardError when a name stands in both folders, because then it would be unclear which one is meant.
     """
     found = {path.stem: path for path in sorted(shipped.glob("*.toml"))}
     problems = []

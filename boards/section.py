@@ -95,7 +95,7 @@ class Section:
         return [self._inner(f"{key}[{index}].", item) for index, item in enumerate(value)]
 
     def finish(self) -> None:
-        """Note every key that nobody asked for."""
+        """Note every key that is unknown."""
         known = ", ".join(sorted(self._known)) or "none"
         for key in self._table:
             if key not in self._known:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class GpioConnectorLock:
-    """Never drives both ways at once, and never longer than `drive_ns` as long as somebody reads the feedback.
+    """Never drives both ways at once, and never longer than `drive_ns` as long as the feedback is read.
 
     Hazard: H-13. The motor burns when it is driven against its stop, and a bridge with both inputs high brakes.
     """

@@ -27,7 +27,7 @@ class SysfsPilotPwm:
 
     `outputs` are (end of the device link, channel), one per model of Pi; the first that exists is taken. `inverted`
     says that a high pin gives −12 V. A channel that an earlier process left exported is taken over without a gap.
-    Hazard: H-08. The PWM outlives the process: whoever cleans up must call `set_low`.
+    Hazard: H-08. The PWM outlives the process: the cleanup must call `set_low`.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ zsh_completion=$share/zsh/site-functions/_evse-pi
 fish_completion=$share/fish/vendor_completions.d/evse-pi.fish
 manual=$share/man/man1/evse-pi.1
 config=${EVSE_PI_BOOT_CONFIG:-/boot/firmware/config.txt}
-# Why each line: docs/PI.md. GPIO17 is the contactor of the reference design: low from the firmware on.
+# Why each line: docs/PI.md. The coil's lines of the board, low from the firmware on, are added to them.
 boot_lines=(
   "dtparam=spi=on"
   "dtparam=i2c_arm=on"
@@ -24,27 +24,46 @@ boot_lines=(
   "enable_uart=1"
   "dtoverlay=disable-bt"
   "dtparam=watchdog=on"
-  "gpio=17=op,dl"
 )
 
 action=${1:?install or uninstall}
-dry=${2:-}
-[ -z "$dry" ] || [ "$dry" = --dry-run ] || { printf 'evse-pi: unknown option %s\n' "$dry" >&2; exit 2; }
+dry='' purge=''
+for option in "${@:2}"; do
+  case "$action $option" in
+    *" --dry-run") dry=yes ;;
+    "uninstall --purge") purge=yes ;;
+    *) printf 'evse-pi: unknown option %s\n' "$option" >&2; exit 2 ;;
+  esac
+done
 
 run() {
   printf '+ %s\n' "$*"
   [ -n "$dry" ] || "$@"
 }
 
+# attempt COMMAND...: run it, and go on though it fails, as it does where an installation was broken off.
+attempt() { run "$@" || printf 'evse-pi: that failed; going on\n' >&2; }
+
+board() {
+  local name=''
+  [ ! -f /etc/evse-pi/environment ] || name=$(sed -n 's/^EVSE_PI_BOARD=//p' /etc/evse-pi/environment)
+  printf '%s' "${name:-reference}"
+}
+
 add_boot_lines() {
-  local line missing=()
-  for line in "${boot_lines[@]}"; do
-    { [ -f "$config" ] && grep -qxF "$line" "$config"; } || missing+=("$line")
-  done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  printf '+ add to %s:\n' "$config"
-  printf '    %s\n' "${missing[@]}"
-  [ -n "$dry" ] || printf '\n# evse-pi\n[all]\n%s\n' "$(printf '%s\n' "${missing[@]}")" >> "$config"
+  local pins pin
+  pins=$(cd -- "$root" && python3 - "$(board)" <<'EOF'
+import sys
+from boards.loader import BoardError, load_board
+try:
+    coil = load_board(sys.argv[1]).contactor
+except BoardError as error:
+    sys.exit(f"evse-pi: {error}")
+print(coil.pin, *([coil.economiser.boost_pin] if coil.economiser else []))
+EOF
+  )
+  for pin in $pins; do boot_lines+=("gpio=$pin=op,dl"); done
+  run python3 "$root/systemd/boot_config.py" write "$config" "${boot_lines[@]}"
 }
 
 # write_file FILE COMMAND...: what the command prints, for everybody to read.
@@ -80,6 +99,7 @@ install_box() {
   local unit
   for unit in "${units[@]}" "${templates[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
   run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
+  run install -D -m 0644 "$root/systemd/evse-pi-journal.conf" /etc/systemd/journald.conf.d/evse-pi.conf
   run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
   local document
   for document in ARCHITECTURE SAFETY PI INSTALLING DIAGNOSTICS COMMANDS; do
@@ -92,14 +112,25 @@ install_box() {
 }
 
 uninstall_box() {
-  local unit
-  run systemctl disable --now "${units[@]}"
-  for unit in "${units[@]}" "${templates[@]}"; do run rm -f "/etc/systemd/system/$unit"; done
-  run rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi
-  run rm -f "$bash_completion" "$zsh_completion" "$fish_completion" "$manual"
-  run systemctl daemon-reload
-  run rm -rf "$target"
-  printf 'evse-pi: removed. /etc/evse-pi, /var/lib/evse-pi and %s stay as they are.\n' "$config"
+  local unit name
+  for unit in "${units[@]}"; do attempt systemctl disable --now "$unit"; done
+  for unit in "${units[@]}" "${templates[@]}"; do attempt rm -f "/etc/systemd/system/$unit"; done
+  attempt rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/systemd/journald.conf.d/evse-pi.conf
+  attempt rm -f /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi
+  attempt rm -f "$bash_completion" "$zsh_completion" "$fish_completion" "$manual"
+  attempt systemctl daemon-reload
+  attempt rm -rf "$target" /run/evse-pi
+  [ ! -f "$config" ] || attempt python3 "$root/systemd/boot_config.py" remove "$config"
+  if [ -z "$purge" ]; then
+    printf 'evse-pi: removed. /etc/evse-pi (settings, PIN, key) and /var/lib/evse-pi (records, Matter identity) stay, and\n'
+    printf 'evse-pi: with them the users and groups that own them; uninstall --purge removes these too.\n'
+  else
+    attempt rm -rf /etc/evse-pi /var/lib/evse-pi
+    for name in evse-safety evse-node; do ! id "$name" >/dev/null 2>&1 || attempt userdel "$name"; done
+    for name in evse-link evse-pi; do ! getent group "$name" >/dev/null || attempt groupdel "$name"; done
+    printf 'evse-pi: removed, with settings, records, users and groups.\n'
+  fi
+  printf 'evse-pi: the packages %s stay, which others may need.\n' "${packages[*]}"
 }
 
 [ -n "$dry" ] || [ "$(id -u)" = 0 ] || { printf 'evse-pi: run this with sudo\n' >&2; exit 1; }

@@ -112,7 +112,7 @@ class ChargePoint:
         return None if self.owner.permitted else self._doubt
 
     def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
-        """Take the owner's word, to be remembered; return whether it is news. Raises: ValueError for a bad limit."""
+        """Set what the owner permits and store it; return whether it changed. Raises: ValueError for a bad limit."""
         wanted = LimitRequest(LimitSource.OWNER, permitted, limit_ma)
         if wanted == self.owner:
             return False
@@ -130,7 +130,7 @@ class ChargePoint:
         return self.snapshot is not None and self.clock.monotonic_ns() - self.snapshot.at_ns < SILENT_NS
 
     def power_mw(self) -> tuple[Milliwatts | None, bool]:
-        """Return the power that flows now, None when nobody knows, and whether it is an estimate."""
+        """Return the power that flows now, None when it is unknown, and whether it is an estimate."""
         if self.ratings.meter_fitted:
             reading = self.reading
             known = reading is not None and fresh(reading.read_ns, self.clock.monotonic_ns())

@@ -14,11 +14,11 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
-    """What time it is, and in which life of the machine."""
+    """The time of day, the monotonic clock, and the machine's boot that it belongs to."""
 
     @property
     def machine_boot(self) -> str:
-        """Return a name of this life of the machine; the monotonic clocks of two lives cannot be compared."""
+        """Return the name of this boot; the monotonic clocks of two boots cannot be compared."""
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC in ns."""
@@ -27,7 +27,7 @@ class Clock(Protocol):
         """Return UTC in seconds since 1970, None while it cannot be trusted."""
 
     def tell(self, unix_s: int) -> None:
-        """Take somebody's word for the time of day, for as long as the operating system does not know it."""
+        """Set the time of day, used for as long as the operating system does not know it."""
 
 
 class SystemClock:

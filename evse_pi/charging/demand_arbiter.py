@@ -18,7 +18,7 @@ LEASE_NS = 15 * SECOND
 
 
 class ExpiryPolicy(Enum):
-    """What it means that nobody renewed an ask."""
+    """What follows when a request expires."""
 
     FORGOTTEN = "as if it had never been asked"
     STOPPED = "nothing is permitted until the same source asks again"

@@ -60,7 +60,7 @@ class EventRecorder:
 
     @property
     def last_session(self) -> Session | None:
-        """The last session that ended in this life of the process."""
+        """The last session that ended since the process started."""
         return self._sessions.last
 
     @property
@@ -99,7 +99,7 @@ class EventRecorder:
             self.write_queue.note(fault_row(self._faults[record.fault]), urgent=True)
 
     def redate(self, epoch_s: int) -> None:
-        """Date what is in memory anew; what was written before is the store's to date."""
+        """Correct the dates of what is in memory; the store corrects what is written."""
         ours = self._clock.machine_boot
         self._sessions = self._sessions.redated(epoch_s)
         self._faults = {
@@ -117,11 +117,13 @@ class EventRecorder:
         sessions, current = self._sessions, self._sessions.current
         next_number = max(sessions.next_number, latest + 1)
         now_ns = self._clock.monotonic_ns()
+        # The row is older than what peers heard: they know that this session ended, so its number must not go on.
         if current is not None and current.number <= latest and current.number != connected:
             self.write_queue.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
             log.warning("session number=%d was over before the power went, which nobody had written", current.number)
             known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
             current = None if connected is None else known
+        # Peers heard of a session that was never written. Its number is used up: another one would repeat it to them.
         elif current is None and connected is not None and connected >= sessions.next_number:
             log.warning("session number=%d had not been written when the power went; it goes on", connected)
             current = Session(connected, now_ns, energy_mwh=energy_mwh)
@@ -220,7 +222,7 @@ class EventRecorder:
         return record
 
     def _unix_at(self, at_ns: int) -> int | None:
-        """Return the time of day of an instant of this life of the machine."""
+        """Return the time of day of an instant since the machine booted."""
         unix_s = self._clock.unix_s()
         return None if unix_s is None else unix_s - (self._clock.monotonic_ns() - at_ns) // SECOND
 

@@ -48,9 +48,9 @@ STEP_S = 5
 
 
 def redated(row: Row, epoch_s: int) -> Row:
-    """Return a row of this life of the machine with its instants on the calendar, now that the clock is right.
+    """Return a row of this boot with its instants on the calendar, now that the clock is right.
 
-    Units: `epoch_s` is when the monotonic clock stood at 0, in s since 1970. Earlier instants are of a former life.
+    Units: `epoch_s` is when the monotonic clock stood at 0, in s since 1970. Earlier instants are of an earlier boot.
     """
     values = dict(row.values)
     for name, unix_name in DATED[row.table]:

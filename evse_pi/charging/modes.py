@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hal.units import Millivolts
 
 GRACE_NS = 5 * SECOND
-"""A hold outlives its end by this: whoever planned it lifts it in time, and without him it lapses."""
+"""A hold outlives its end by this: the planner lifts it in time, and without the planner it expires."""
 
 
 class ChargeMode(Enum):
@@ -49,7 +49,7 @@ def mode_asks(
     now_ns: int,
     now_s: int | None,
 ) -> dict[LimitSource, LimitRequest]:
-    """Return what to ask for. Units: `now_s` in s since 1970, None while nobody knows the time."""
+    """Return what to ask for. Units: `now_s` in s since 1970, None while the time is unknown."""
     asks = []
     if delay is not None and delay.running(now_ns):
         asks.append(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=delay.until_ns))

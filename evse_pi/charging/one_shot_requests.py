@@ -17,7 +17,7 @@ class OneShotRequests:
     """Numbers orders, and repeats one until a snapshot says that its number was heard.
 
     A safety process takes the first number that it ever hears as the one to continue from, and carries out nothing
-    for it. So no order goes out before a number without one was heard in the present life of that process.
+    for it. So no order goes out before a number without one was heard since that process started.
     """
 
     def __init__(self) -> None:

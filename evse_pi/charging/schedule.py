@@ -113,18 +113,21 @@ def goes_by_soc(target: Target, *, known: bool) -> bool:
 
 
 def plan_charging(before: TargetProgress | None, planning_input: PlanningInput) -> tuple[TargetProgress | None, Plan]:
-    """Return what is pursued from now on, and the plan; `before` is what was pursued until now."""
+    """Return the next target's progress and the plan; `before` is the progress until now."""
     if not planning_input.dues:
         return None, UNPLANNED
     progress, first, now_s = _taken_up(before, planning_input), planning_input.dues[0], planning_input.now_s
     if planning_input.power_mw <= 0:
         return progress, Plan(PlanStatus.NO_POWER, first)
     durations = _durations(progress, planning_input)
+    # Without the vehicle's state of charge the duration is unknown: waiting could miss the target, charging cannot.
     if durations[0][1] is None:
         start_s = now_s if progress.goal_s is None or progress.start_s is None else progress.start_s
         return replace(progress, start_s=start_s, goal_s=first.at_s), Plan(PlanStatus.BEGUN, first, start_s)
     wanting = [(due_s, lasts_s) for due_s, lasts_s in durations if lasts_s]
+    # A charge that has begun goes on until its own target: a limit that rises or falls would else start and stop it.
     begun = progress.goal_s is not None and any(due_s == progress.goal_s for due_s, _ in wanting)
+    # A later target can need an earlier start than the next one, so the one that must start first decides.
     goal_s, lasts_s = min(wanting, key=lambda one: one[0] - one[1], default=(0, 0))
     latest_s = goal_s - lasts_s - SLACK_S
     start_s = latest_s - planning_input.window_s
@@ -176,7 +179,7 @@ def _taken_up(before: TargetProgress | None, planning_input: PlanningInput) -> T
 
 
 def _durations(progress: TargetProgress, planning_input: PlanningInput) -> list[tuple[int, int | None]]:
-    """Return how long to charge from now until each of the next targets is reached, None where nobody can know."""
+    """Return how long to charge from now until each of the next targets is reached, None where that cannot be known."""
     found: list[tuple[int, int | None]] = []
     wanted_mwh = progress.base_mwh - planning_input.energy_mwh
     for due in planning_input.dues:

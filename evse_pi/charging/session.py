@@ -20,7 +20,7 @@ LONGEST_OUTAGE_S = 30 * 86_400  # a larger gap is a wrong clock
 class Session:
     """One vehicle's stay.
 
-    Units: instants in ns of CLOCK_MONOTONIC of this life of the machine; a session older than the machine's life began
+    Units: instants in ns of CLOCK_MONOTONIC of this boot; a session that is older than the boot began
     at a negative one. `charging_ns` is how long the contactor was closed before `closed_since_ns`. `estimated` says
     that energy was derived from the offer at least in part. `outage` says that the time without power, before this
     life of the machine, is not yet counted because no clock could tell.
@@ -67,9 +67,9 @@ class Session:
         return replace(self, started_ns=now_ns - age_s * SECOND, outage=False)
 
     def redated(self, epoch_s: int) -> Session:
-        """Return the session with its start anew on the calendar, see `evse_pi.charging.history_rows.redated`.
+        """Return the session with the date of its start corrected, see `evse_pi.charging.history_rows.redated`.
 
-        One that began before this life of the machine keeps its start, and what it missed is counted again.
+        One that began before this boot keeps its start, and what it missed is counted again.
         """
         if self.started_ns < 0:
             return replace(self, outage=self.ended_ns is None)
@@ -136,13 +136,13 @@ class Sessions:
         return self if switched is current else replace(self, current=switched)
 
     def add(self, energy_mwh: int, *, estimated: bool) -> Sessions:
-        """Return the sessions with more energy in the present one; without one it is nobody's."""
+        """Return the sessions with more energy in the present one; without one it is not counted."""
         return (
             self if self.current is None else replace(self, current=self.current.add(energy_mwh, estimated=estimated))
         )
 
     def redated(self, epoch_s: int) -> Sessions:
-        """Return the sessions of this life of the process dated anew."""
+        """Return the sessions since the process started with corrected dates."""
         current, last = (None if one is None else one.redated(epoch_s) for one in (self.current, self.last))
         return replace(self, current=current, last=last)
 
@@ -156,7 +156,7 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class SavedSession:
-    """A session as it was when it was saved, and what is needed to go on with it in another life of the process.
+    """A session as it was when it was saved, and what a later start of the process needs to continue it.
 
     `machine_boot` tells whether its instants still mean anything; `register_mwh` is the meter's register then.
     """
@@ -167,7 +167,7 @@ class SavedSession:
     register_mwh: MilliwattHours | None = None
 
     def resumed(self, now_ns: int, machine_boot: str, unix_s: int | None) -> Session:
-        """Return the session to go on with; in another life of the machine, the contactor opened when it was saved."""
+        """Return the session to continue; after another boot, the contactor opened when it was saved."""
         if machine_boot == self.machine_boot:
             return self.session
         session = self.session.switched(self.saved_ns, closed=False)

@@ -1,4 +1,4 @@
-"""What the box remembers from its former life, by name in the store."""
+"""The state that a start continues from, by name in the store."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def cursor_of(stored: Any) -> TransitionCursor:
 
 
 def owner_row(ask: LimitRequest) -> Row:
-    """Return the owner's word as a row."""
+    """Return the owner's request as a row."""
     return setting_row(OWNER, {"permitted": ask.permitted, "limit_ma": ask.limit_ma})
 
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TransitionCursor:
-    """Up to which transition of which life of the safety process everything has been consumed.
+    """The last transition that was consumed, and the run of the safety process that it belongs to.
 
-    `lost` counts transitions that fell out of the last 16 while nobody listened; the box's present state is then taken
-    from the snapshot itself.
+    `lost` counts transitions that fell out of the last 16 while the node did not run; the box's present state is then
+    taken from the snapshot itself.
     """
 
     boot_id: int | None = None

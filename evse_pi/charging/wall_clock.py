@@ -1,4 +1,4 @@
-"""Whether the wall clock can be believed, and when it was set: what was dated by a wrong one is dated anew."""
+"""Whether the wall clock can be believed, and when it was set: dates by a wrong clock are corrected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLD_NS = 3600 * SECOND  # for so long people are told that the clock was set
 
 
 class WallClockWatch:
-    """Watches the wall clock beside the monotonic one, which no setting moves; `latest_unix_s` is of a former life."""
+    """Watches the wall clock beside the monotonic one, which no setting moves; `latest_unix_s` is of an earlier one."""
 
     def __init__(self, clock: Clock, latest_unix_s: int | None = None) -> None:
         self._clock = clock

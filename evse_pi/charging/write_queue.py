@@ -38,7 +38,7 @@ class WriteQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether rows have been noted that nobody has taken."""
+        """Whether noted rows have not been taken yet."""
         return bool(self._rows)
 
     def take(self, now_ns: int, *, all_rows: bool = False) -> list[Row]:

@@ -19,7 +19,7 @@ class ContactorMonitor:
     """What the contactor was told, when, and since when its contacts say otherwise.
 
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
-    because nobody knows when the contacts moved last. `wet_ns` and `dry_ns` are when a contradiction began, or None.
+    because it is unknown when the contacts last moved. `wet_ns` and `dry_ns` are when a contradiction began, or None.
     `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
     have bounced, or the time to pull in is over where there is none.
     """

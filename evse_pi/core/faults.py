@@ -369,7 +369,7 @@ class FaultBook:
 
 
 def latched(faults: Iterable[Fault], now_ns: int) -> FaultBook:
-    """Return the book that a restart begins with: faults of a former life, which still need their rule to clear."""
+    """Return the book that a restart begins with: faults from before it, which still need their rule to clear."""
     entries = tuple(Entry(fault, now_ns, now_ns) for fault in sorted(set(faults)))
     active = frozenset(entry.fault for entry in entries)
     return FaultBook(entries, active, not active.isdisjoint(OPENING))

@@ -21,7 +21,7 @@ AHEAD_NS = SECOND  # a sample may be younger than the tick that judges it
 class Lease:
     """The newest demand, when it came, and since when the chain of valid demands is unbroken.
 
-    Hazard: H-10 nobody is left who could say stop.
+    Hazard: H-10 no controller is left that could stop charging.
     """
 
     demand: Demand | None = None
@@ -34,7 +34,7 @@ class Lease:
         """Return the lease after one tick that saw `demand`, the newest one ever received; None ends it.
 
         `orders` are the requests to carry out in this very tick. The first demand after a start only tells the number
-        that requests continue from: an order given to a former life of this process is not carried out again.
+        that requests continue from: an order given before a restart of this process is not carried out again.
         """
         if demand is None or (self.demand is not None and demand == self.demand):
             if demand is self.demand and not self.orders:
@@ -46,7 +46,7 @@ class Lease:
         return Lease(demand, now_ns, begun_ns, orders, demand.request_number)
 
     def valid(self, now_ns: int) -> bool:
-        """Return whether somebody stands behind the demand now."""
+        """Return whether the demand is in force now."""
         demand = self.demand
         return (
             demand is not None
@@ -66,7 +66,7 @@ class Lease:
         return sample if sample is not None and _fresh(sample.at_ns, now_ns) else None
 
     def faults(self, now_ns: int, *, meter_fitted: bool, temperature_fitted: bool) -> frozenset[Fault]:
-        """Return the sensors that have been silent for 15 s although somebody sends demands."""
+        """Return the sensors that have been silent for 15 s although demands arrive."""
         if not self.valid(now_ns) or now_ns - self.begun_ns < STALE_NS:
             return NO_FAULTS
         found = NO_FAULTS

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RAISE_SPACING_NS = 5 * SECOND
 """A vehicle has 5 s to follow a change; a higher offer waits for the end of the last one.
 
-A lower offer never waits: the circuit, the cable and the terminals do not. The vehicle's time to follow begins anew,
+A lower offer never waits: the circuit, the cable and the terminals do not. The vehicle's time to follow begins again,
 and overcurrent is judged by what it had before. Source: IEC 61851-1 Table A.6 sequence 6 grants the wallbox 10 s.
 """
 REACTION_NS = 5 * SECOND

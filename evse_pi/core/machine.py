@@ -139,7 +139,7 @@ def evse_state(pilot: PilotState, mode: PilotMode) -> EvseState:
 
 @dataclass(frozen=True, slots=True)
 class MachineStatus:
-    """What the box says of itself: the limit that wins, whether somebody permits, and why it does what it does."""
+    """The state to report: the limit that wins, whether charging is permitted, and the reason for the state."""
 
     evse_state: EvseState
     limit: Limit

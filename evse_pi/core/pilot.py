@@ -30,7 +30,7 @@ F_LIMIT_MV = -10_000
 DIODE_LIMIT_MV = -10_900  # with diode at least -11.4 V; 4610 ohms without one reach -10.4 V
 
 # Two neighbours of Table A.4 are 1 V apart, and the corner resistors with the supply at its limit reach 0.5 V into that
-# gap (C 7.32 V, B 7.67 V and 10.48 V). So a state reaches to an edge inside the gap, and on the edge nobody can tell.
+# gap (C 7.32 V, B 7.67 V and 10.48 V). So a state reaches to an edge inside the gap, and on the edge it is undecided.
 A_FROM_MV = 11_000
 B_BELOW_MV, B_FROM_MV = 10_800, 7_570
 C_BELOW_MV, C_FROM_MV = 7_430, 4_200

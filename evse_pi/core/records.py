@@ -59,7 +59,7 @@ class TemperatureSample:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What the node asks for, and until when; nobody renews it, the box stops.
+    """What the node asks for, and until when; unless it is renewed, the box stops.
 
     Units: instants in ns of CLOCK_MONOTONIC. `limit_source` owns `offered_current_ma`; `identify` blinks the LED.
     """
@@ -78,7 +78,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The box after one change that somebody downstream must learn of; numbers rise by one."""
+    """The box after one change that must be reported; numbers rise by one."""
 
     number: int
     at_ns: int

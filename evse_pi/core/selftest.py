@@ -100,7 +100,7 @@ class SelfTest:
         return replace(self, stage=Stage.DUE)
 
     def forgiven(self) -> SelfTest:
-        """Return the self-test after somebody acknowledged its faults: the next run must pass."""
+        """Return the self-test after its faults were acknowledged: the next run must pass."""
         return replace(self, stage=Stage.DUE, failed=NO_FAULTS) if self.stage is Stage.FAILED else self
 
     def begun(self, now_ns: int) -> SelfTest:

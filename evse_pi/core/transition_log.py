@@ -1,4 +1,4 @@
-"""The last changes of the box, numbered, so that nobody downstream misses one."""
+"""The last changes of the box, numbered, so that the node can see whether one is missing."""
 
 from __future__ import annotations
 

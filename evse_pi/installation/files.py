@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
 
 INSTALLATION = SYSTEM_SETTINGS / INSTALLATION_NAME
-INSTALLATION_MODE = 0o644  # anybody may read what the installer decided, only root may change it
+INSTALLATION_MODE = 0o644  # every user may read what the installer decided, only root may change it
 CALIBRATION_FILE = "calibration.toml"
 SIMULATED_INSTALLATION = Installation(
     circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE", rcd_type=RcdType.B.value
@@ -135,7 +135,7 @@ def write_installation(path: Path, installation: Installation, key: bytes | None
 
 
 def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
-    """Return the measured scale of the pilot's input, None when nobody calibrated this box. Raises: ConfigError."""
+    """Return the measured scale of the pilot's input, None when this box was never calibrated. Raises: ConfigError."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The seal of what the installer set: a keyed checksum on the file's last line.
 
-It shows a torn write, a stray edit, a file of another box, and a change by anybody who may write the file but not read
-the key. It does not hold against root, who may read the key and seal anew, nor against somebody with the memory card.
+It shows a torn write, a stray edit, a file of another box, and a change by a user who may write the file but not read
+the key. It does not hold against root, who may read the key and seal again, nor against a person with the memory card.
 """
 
 from __future__ import annotations

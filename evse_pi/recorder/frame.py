@@ -3,7 +3,7 @@
     0                                                         250     254
     number, life, instants | inputs | outcome | demand         crc32
 
-A record that was caught half written fails its checksum, so that nobody who reads needs to wait for who writes.
+A record that was caught half written fails its checksum, so that a reader never waits for the writer.
 """
 
 from __future__ import annotations

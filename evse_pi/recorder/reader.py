@@ -57,7 +57,7 @@ class Ring:
 
 
 class RingFile:
-    """The memory behind `path`, opened when it is there and again when it was made anew."""
+    """The memory behind `path`, opened when it is there and again when it was replaced."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

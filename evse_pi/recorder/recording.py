@@ -65,7 +65,7 @@ class Recording:
 
 
 def recording_of(contents: RingContents, about: Mapping[str, Any], at_ns: int | None = None) -> Recording:
-    """Return what is known round `at_ns`, or now, in the life of the safety process that it belongs to.
+    """Return what is known round `at_ns`, or now, in the run of the safety process that it belongs to.
 
     Raises: RecordingError when nothing is known of that time.
     """

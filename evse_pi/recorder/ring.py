@@ -2,7 +2,7 @@
 
     header | frames | windows | keyframes | histograms
 
-One process writes, anybody may read, nobody waits: each slot carries a number and a checksum, and a slot that is caught
+One process writes, any may read, none waits: each slot carries a number and a checksum, and a slot that is caught
 half written counts as absent.
 """
 

@@ -78,7 +78,7 @@ class _ServiceProcess:
         self._notify = _notify_socket(run_dir / f"{service.name}.notify") if service.watchdog_s else None
 
     def step(self, now: float) -> None:
-        """Start the process when it is due, mourn it when it ended, kill it when it is silent."""
+        """Start the process when it is due, report its end, kill it when it is silent."""
         if self._process is None:
             if now >= self._start_at:
                 self._process = self._start(now)

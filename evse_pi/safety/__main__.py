@@ -183,7 +183,7 @@ def _figures(histogram: Histogram) -> str:
 
 
 def _refuse(run_dir: Path, text: str) -> None:
-    """Say why this process does not start, also where the node process finds it for whoever asks."""
+    """Say why this process does not start, also in the file that the node process reports."""
     _say(text)
     with suppress(OSError):
         (run_dir / REFUSAL_FILE).parent.mkdir(FOLDER_MODE, exist_ok=True)
@@ -191,7 +191,7 @@ def _refuse(run_dir: Path, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # nobody reads it any more
+    with suppress(OSError):  # the reader is gone
         print(f"evse-pi-safety: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -23,7 +23,7 @@ class FaultMemory:
     """Eight bytes in the run directory, one bit a fault.
 
     The directory is in memory: it outlives the process and not a power cut, after which a person has been at the box,
-    and the self-test looks for a welded contactor and a tripped device anew. Hazard: H-03, H-14.
+    and the self-test looks for a welded contactor and a tripped device again. Hazard: H-03, H-14.
     """
 
     def __init__(self, path: Path) -> None:

@@ -37,7 +37,7 @@ class ProcessServices(Protocol):
         """Tell the service manager that a tick has completed; must not wait."""
 
     def remember(self, faults: frozenset[Fault]) -> None:
-        """Keep the active faults for the next life of this process."""
+        """Keep the active faults for the next start of this process."""
 
     def collect_garbage(self) -> None:
         """Free what only the collector can."""

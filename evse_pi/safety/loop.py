@@ -34,7 +34,7 @@ PERIOD_NS = 10 * MILLISECOND
 HEARTBEAT_NS = 200 * MILLISECOND  # for a service manager that waits one second
 COLLECT_NS = 60 * SECOND
 STOP_WITHIN_NS = 7 * SECOND  # the vehicle's 6 s, and one for the contactor; the service manager kills after 8
-EX_SOFTWARE = 70  # sysexits(3): the service manager starts the process anew, into the self-test
+EX_SOFTWARE = 70  # sysexits(3): the service manager restarts the process, into the self-test
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class SafetyLoop:
             self._do_housekeeping()
 
     def _do_housekeeping(self) -> None:
-        """Once a minute, collect garbage and find out whether somebody changed the installer's files unsaid."""
+        """Once a minute, collect garbage and find out whether the installer's files changed without a reload."""
         if self._clock() >= self._collect_ns:
             self._services.collect_garbage()
             self._reload_wanted |= self._services.touched()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hal.interfaces import PilotWindow
 
 LATE_TICK_NS = 50 * MILLISECOND
-"""A tick this late has spent half of the budget alone: nobody watched the vehicle meanwhile."""
+"""A tick this late has spent half of the budget alone: the vehicle was not watched meanwhile."""
 WINDOWS_TO_LEAVE = 2
 GENERATION = 10_000  # ticks to a verdict, 100 s: a quantile of 99.9 % then stands on its ten worst
 _MAY_EXCEED = GENERATION // 1000

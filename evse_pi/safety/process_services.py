@@ -59,12 +59,12 @@ class SystemServices:
         self.pauses.add(time.monotonic_ns() - started_ns)
 
     def reload(self) -> Installed | None:
-        """Read the installer's files anew."""
+        """Read the installer's files again."""
         self._seen = [_trace(file) for file in self._files]
         return self._reload()
 
     def touched(self) -> bool:
-        """Return whether somebody has changed, replaced or removed one of the installer's files since the last look."""
+        """Return whether one of the installer's files was changed, replaced or removed since the last look."""
         return self._seen != [_trace(file) for file in self._files]
 
 

@@ -76,7 +76,7 @@ class RingMemory:
 
 
 class BlackBoxWriter:
-    """The writer of one life of the process; ticks count on from the former one, whose last seconds stay readable."""
+    """The writer of one run of the process; ticks count on from the run before, whose last seconds stay readable."""
 
     def __init__(
         self,

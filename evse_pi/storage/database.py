@@ -117,7 +117,7 @@ class Store:
         return values
 
     def redate(self, machine_boot: str, epoch_s: int) -> bool:
-        """Date everything of this life of the machine anew, see `redated`; return whether that is durable now."""
+        """Correct the dates of everything of this boot, see `redated`; return whether that is durable now."""
         rows = [Row(table, each) for table in DATED for each in self._newest(table, KEPT_ROWS[table], None)]
         ours = [row for row in rows if row.values["machine_boot"] == machine_boot]
         return self.write(right for row in ours if (right := redated(row, epoch_s)) != row)

@@ -50,6 +50,6 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
 
 
 def latest_before(store: Store, machine_boot: str) -> int | None:
-    """Return when the last thing was written in a former life of the machine, None where nobody knows."""
+    """Return when the last row of an earlier boot was written, None where that is unknown."""
     former = (change for change in store.transitions() if change.machine_boot != machine_boot)
     return next((change.unix_s for change in former if change.unix_s is not None), None)

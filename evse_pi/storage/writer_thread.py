@@ -1,4 +1,4 @@
-"""The database on a thread of its own: a card that hangs holds up nobody but the one who asks it.
+"""The database on a thread of its own: a card that hangs holds up only the caller that waits for it.
 
 The one writer: settings, history and Matter's values go through `put`, in their order. What waits while the card is
 busy is one transaction later on, and of several versions of a row only the newest.
@@ -126,7 +126,7 @@ class WriterThread:
         return self._number
 
     def redate(self, machine_boot: str, epoch_s: int) -> None:
-        """Have the history of this life of the machine dated anew, once all that waits is written."""
+        """Have the dates of the history of this boot corrected, once all that waits is written."""
         self._redating = (machine_boot, epoch_s)
         self.put()
 

@@ -181,7 +181,7 @@ class MockResidualCurrentDevice:
         self._tripped = self._latched = True
 
     def drive_glitch(self) -> None:
-        """Trip and fall back before anybody looks."""
+        """Trip and fall back before the input is read."""
         self._latched = True
 
     def drive_deaf(self) -> None:

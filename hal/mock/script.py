@@ -22,7 +22,7 @@ class FaultKind(Enum):
     HANG = "hang"
     """The call does its work, after `amount` nanoseconds."""
     STUCK = "stuck"
-    """A reading stays what it was at the first faulty call; an order has no effect and tells nobody."""
+    """A reading stays what it was at the first faulty call; an order has no effect and raises nothing."""
     DRIFT = "drift"
     """A number is off by `amount` more at each faulty call; a truth value is inverted."""
 

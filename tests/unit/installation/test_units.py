@@ -1,0 +1,48 @@
+"""The units and their script: what is put somewhere is taken away, and a box that cannot start does not hammer."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from evse_pi.safety import __main__ as safety
+
+ROOT = Path(__file__).parents[3]
+OWN_FOLDERS = ("/opt/evse-pi/", "/etc/evse-pi")
+
+
+def settings(unit):
+    lines = (ROOT / "systemd" / unit).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def told(action):
+    command = ["bash", ROOT / "systemd/device.sh", action, "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    return [line.removeprefix("+ ").split() for line in done.stdout.splitlines() if line.startswith("+ ")]
+
+
+def test_every_file_that_is_put_somewhere_is_taken_away():
+    put = {words[-1] for words in told("install") if words[0] in ("install", "ln") or ">" in words}
+    taken = {word for words in told("uninstall") if words[0] == "rm" for word in words}
+    assert len(put) > 10
+    assert {path for path in put if not path.startswith(OWN_FOLDERS)} <= taken
+
+
+def test_every_unit_and_drop_in_is_installed():
+    sources = {Path(word).name for words in told("install") if words[0] == "install" for word in words}
+    assert {
+        path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".conf")
+    } <= sources
+
+
+@pytest.mark.parametrize("unit", ["evse-pi-safety.service", "evse-pi-node.service"])
+def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_one_can_help(unit):
+    unit_settings = settings(unit)
+    assert unit_settings["Restart"] == "always"
+    assert unit_settings["StartLimitIntervalSec"] == "0"
+    assert int(unit_settings["RestartSteps"]) > 0
+    assert int(unit_settings["RestartSec"]) < int(unit_settings["RestartMaxDelaySec"]) <= 60
+    assert int(unit_settings["RestartPreventExitStatus"]) == safety.EX_CONFIG
