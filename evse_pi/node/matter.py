@@ -367,7 +367,7 @@ def _kept_setup(record: bytes | None) -> tuple[int | None, int | None, bytes | N
             match tlv.decode(record):
                 case {0: int(discriminator), 1: int(passcode), 2: bytes(salt)}:
                     OnboardingPayload(0xFFF1, 0x8000, discriminator, passcode)
-                    return discriminator, passcode, salt
+                    return int(discriminator), int(passcode), salt  # of TLV's own kinds before
     except DamagedRecord as error:
         log.warning("set-up code is made again, the printed one is void: %s", error)
     return None, None, None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.protocol import Command, Offer, Service
+from evse_pi.api.protocol import Command
 from evse_pi.api.reference import SOCKETS
 from evse_pi.api.server import Server
+from evse_pi.api.service import Offer, Service
 from tests.support.other_user import PEOPLE, PERSON, STRANGER, as_user, open_folder
 
 if TYPE_CHECKING:
