@@ -32,6 +32,8 @@ CHECKPOINT_PAGES = 256  # the log goes back into the file after 1 MiB
 MAX_WAITING_ROWS = 2_000  # a day without a disk; the oldest history is given up first
 TRIM_EVERY = 64
 PAGE_OF_ROWS = 200
+DAMAGED = b""  # no reader of a value takes this for one
+
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -107,12 +109,14 @@ class Store:
         return self._page("transition", transition_of, limit, before)
 
     def key_values(self) -> dict[str, bytes]:
-        """Return Matter's values by name. Raises: sqlite3.Error, OSError while the file cannot be read."""
+        """Return Matter's values by name; one of another type is there, and DAMAGED.
+
+        Raises: sqlite3.Error, OSError while the file cannot be read.
+        """
         values: dict[str, bytes] = {}
         for key, value in self._connected().execute(f"SELECT key, value FROM {VALUES}"):  # noqa: S608 (our own name)
-            if isinstance(key, str) and isinstance(value, bytes):
-                values[key] = value
-            else:
+            values[str(key)] = value if isinstance(value, bytes) else DAMAGED
+            if values[str(key)] is DAMAGED:
                 self._skip((VALUES, str(key)), UnknownRecord("it consists of no octets"))
         return values
 
