@@ -13,6 +13,7 @@ import pytest
 
 from evse_pi.core.faults import Fault
 from evse_pi.recorder.archive import KEPT, MAX_FILE_BYTES, RecordingArchive
+from evse_pi.recorder.frame import COLUMNS
 from evse_pi.recorder.keyframe import KeyframeError, from_plain, to_plain
 from evse_pi.recorder.recording import Recording, RecordingError, encoded, load, recording_of
 from evse_pi.recorder.replay import decisions, differences, steps
@@ -45,8 +46,9 @@ def test_a_recording_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_other_decisions_are_found() -> None:
     recording = load(RECORDINGS[0])
     altered = [list(values) for values in recording.frames]
-    place = next(index for index, values in enumerate(altered) if values[27])
-    altered[place][27] = 0  # the box did not close where this software does
+    closed = COLUMNS.index("contactor_closed")
+    place = next(index for index, values in enumerate(altered) if values[closed])
+    altered[place][closed] = 0  # the box did not close where this software does
     ((step, names),) = differences(list(steps(Recording(recording.about, recording.keyframe, altered))))
     assert step.frame.number == altered[place][0]
     assert names == ("contactor_closed",)
