@@ -75,6 +75,7 @@ class Conversions:
     messages: tuple[tuple[int, bytearray], ...]
     sent: array[int]
     received: array[int]
+    unanswered: bytes
 
 
 class Mcp3xxx:
@@ -141,10 +142,14 @@ class Mcp3xxx:
                 message += _TRANSFER.pack(command, target, FRAME_BYTES, self.speed_hz, delay_us, 8, more, 0, 0, 0, 0)
             # _IOW('k', 0, char[len(message)])
             messages.append((1 << 30 | len(message) << 16 | ord("k") << 8, message))
-        return Conversions(len(channels), tuple(messages), sent, received)
+        return Conversions(len(channels), tuple(messages), sent, received, b"\xff" * len(received))
 
     def run(self, conversions: Conversions) -> array[int]:
-        """Return the codes of all conversions of a prepared run."""
+        """Return the codes of all conversions of a prepared run, never those of an earlier one.
+
+        A bus that says it is done and has moved nothing leaves the marks of before, and no null bit in them.
+        """
+        memoryview(conversions.received)[:] = conversions.unanswered
         with naming(self.name):
             transferred = 0
             for request, message in conversions.messages:

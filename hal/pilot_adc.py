@@ -48,7 +48,7 @@ class SpiPilotAdc:
         self._adc = adc
         self._before, self._after = self._side(before), self._side(after)
         self._clock = clock
-        delays_us = _delays(adc.speed_hz)
+        delays_us = window_delays_us(adc.speed_hz)
         # The kernel may add to it (CS_CHANGE_NS, the way into the call), but never take from it.
         self.shortest_ns = CONVERSIONS * FRAME_BITS * 1_000_000_000 // adc.speed_hz + 1_000 * sum(delays_us)
         longest_ns = self.shortest_ns + CONVERSIONS * CS_CHANGE_NS
@@ -83,7 +83,7 @@ class SpiPilotAdc:
         self._adc.close()
 
 
-def _delays(speed_hz: int) -> list[int]:
+def window_delays_us(speed_hz: int) -> list[int]:
     """Return one delay per conversion, each step of the dither equally often, long enough for SHORTEST_NS."""
     dither_us = [index % DITHER_US for index in range(CONVERSIONS)]
     missing_ns = SHORTEST_NS - CONVERSIONS * FRAME_BITS * 1_000_000_000 // speed_hz - 1_000 * sum(dither_us)

@@ -22,12 +22,20 @@ MIN_HIGH_SAMPLES = 3
 MIN_LOW_SAMPLES = 8  # at 96 % duty a third of the low samples are edges; that few may be all edges
 LOW_SAMPLES_KEPT = 3
 
+EDGE_SAMPLES = 8
+"""Two conversions are 24 µs apart or more and an edge is shorter, so three periods and a begun one spoil eight."""
 MAX_SPREAD_MV = 500
 MAX_SHARE_ERROR_PPM = 150_000  # 84 samples of 3.5 periods at 50 % duty are up to 7 points off
 RAIL_LIMIT_MV = 13_000
 SHORT_LIMIT_MV = 2_000
 F_LIMIT_MV = -10_000
 DIODE_LIMIT_MV = -10_900  # with diode at least -11.4 V; 4610 ohms without one reach -10.4 V
+DIODE_DROP_MV = 600
+"""What may lack of the measured rail: leakage below 18 kilohm without a diode is refused at every rail.
+
+Above that, the least B behind the greatest source leaves 0.647 of the rail, which is no C. Source:
+docs/boards/reference.md.
+"""
 
 # Two neighbours of Table A.4 are 1 V apart, and the corner resistors with the supply at its limit reach 0.5 V into that
 # gap (C 7.32 V, B 7.67 V and 10.48 V). So a state reaches to an edge inside the gap, and on the edge it is undecided.
@@ -58,7 +66,8 @@ def measure(window: PilotWindow, scale: LinearScale) -> PilotReading:
     """Return the median of each plateau without the third of its samples that is nearest to the other one.
 
     That third holds whatever was taken on an edge: where the sampling locks to the pilot, up to half of a plateau's
-    samples at 10 % duty, and one in three at 96 %. The spread goes from the 25th to the 90th percentile.
+    samples at 10 % duty, and one in three at 96 %. The spread goes to the 90th percentile from above the edges: one
+    sample an edge and two edges a period make at most EDGE_SAMPLES, so at a short duty it is that of the upper half.
     """
     codes = sorted(window.codes)
     total = len(codes)
@@ -76,7 +85,8 @@ def measure(window: PilotWindow, scale: LinearScale) -> PilotReading:
     lowest: tuple[Millivolts, ...] = ()
     if high_count >= MIN_HIGH_SAMPLES:
         high = millivolts(codes[low_count + high_count * 2 // 3])
-        top, bottom = codes[low_count + high_count * 9 // 10], codes[low_count + high_count // 4]
+        above_edges = max(high_count // 4, min(high_count // 2, EDGE_SAMPLES))
+        top, bottom = codes[low_count + high_count * 9 // 10], codes[low_count + above_edges]
         spread = Millivolts(millivolts(top) - millivolts(bottom))
     if low_count >= MIN_LOW_SAMPLES:
         low = millivolts(codes[low_count // 3])
@@ -228,7 +238,8 @@ class DiodeCheck:
             return self._wait(self.samples_mv)
         samples = (*self.samples_mv, *reading.low_samples_mv)
         low_mv = reading.low_mv if reading.low_mv is not None else _plateau(samples)
-        return self._wait(samples) if low_mv is None else self._judge(low_mv)
+        limit_mv = DIODE_LIMIT_MV if reading.supply is None else reading.supply.negative_mv + DIODE_DROP_MV
+        return self._wait(samples) if low_mv is None else self._judge(low_mv, Millivolts(limit_mv))
 
     def _wait(self, samples: tuple[Millivolts, ...]) -> DiodeCheck:
         undecided = self.undecided + 1
@@ -236,8 +247,8 @@ class DiodeCheck:
             return DiodeCheck(DiodeVerdict.UNKNOWN, undecided=undecided)
         return replace(self, undecided=undecided, samples_mv=samples)
 
-    def _judge(self, low_mv: Millivolts) -> DiodeCheck:
-        if low_mv <= DIODE_LIMIT_MV:
+    def _judge(self, low_mv: Millivolts, limit_mv: Millivolts) -> DiodeCheck:
+        if low_mv <= limit_mv:
             return _DIODE_OK
         missing = self.missing + 1
         return DiodeCheck(DiodeVerdict.MISSING if missing >= DIODE_WINDOWS else self.verdict, missing)

@@ -160,13 +160,30 @@ class Edge:
     turn_v: float
     second: Branch
     settled_ns: float
+    filter_ns: float = 0.0
 
     def at(self, since_ns: float) -> float:
-        """Return the voltage `since_ns` after the source switched."""
+        """Return the voltage `since_ns` after the source switched, behind the input filter if there is one."""
+        if self.filter_ns:
+            return self._filtered_at(since_ns)
         if since_ns < self.turn_ns:
             return self.first.target_v + (self.start_v - self.first.target_v) * math.exp(-since_ns / self.first.tau_ns)
         fall = math.exp((self.turn_ns - since_ns) / self.second.tau_ns)
         return self.second.target_v + (self.turn_v - self.second.target_v) * fall
+
+    def _filtered_at(self, since_ns: float) -> float:
+        if since_ns < self.turn_ns:
+            return _low_pass(self.start_v, self.start_v, self.first, self.filter_ns, since_ns)
+        turned_v = _low_pass(self.start_v, self.start_v, self.first, self.filter_ns, self.turn_ns)
+        return _low_pass(turned_v, self.turn_v, self.second, self.filter_ns, since_ns - self.turn_ns)
+
+
+def _low_pass(out_v: float, in_v: float, way: Branch, filter_ns: float, since_ns: float) -> float:
+    """Return where a first order filter that stood at `out_v` is while its input goes the way from `in_v`."""
+    tau_ns = way.tau_ns if abs(way.tau_ns - filter_ns) > 1e-3 * filter_ns else 1.01 * filter_ns
+    driven_v = (in_v - way.target_v) * tau_ns / (tau_ns - filter_ns)
+    own_v = out_v - way.target_v - driven_v
+    return way.target_v + driven_v * math.exp(-since_ns / tau_ns) + own_v * math.exp(-since_ns / filter_ns)
 
 
 def edge(start_v: float, source_v: float, generator: Generator, load: PilotLoad) -> Edge:
@@ -218,15 +235,25 @@ class Waveform:
         return low_v + (volts - self.low_v) / (self.high_v - self.low_v) * (high_v - low_v)
 
 
-def waveform(generator: Generator, load: PilotLoad, duty_ppm: int, period_ns: int = 1_000_000) -> Waveform:
-    """Return the pilot's period for a duty cycle; 0 ppm is the negative rail for ever and 1,000,000 the positive."""
+def waveform(
+    generator: Generator, load: PilotLoad, duty_ppm: int, period_ns: int = 1_000_000, filter_s: float = 0.0
+) -> Waveform:
+    """Return the pilot's period for a duty cycle; 0 ppm is the negative rail for ever and 1,000,000 the positive.
+
+    With `filter_s` it is what a converter sees behind an input filter of that time constant.
+    """
     high = plateau_v(generator.positive_v, generator, load)
     low = plateau_v(generator.negative_v, generator, load)
     on_ns = period_ns * duty_ppm // FULL_PPM
-    rise = edge(low, generator.positive_v, generator, load)
+    rise = _filtered(edge(low, generator.positive_v, generator, load), filter_s)
     top = high if on_ns >= rise.settled_ns else rise.at(on_ns)
-    fall = edge(top, generator.negative_v, generator, load)
+    fall = _filtered(edge(top, generator.negative_v, generator, load), filter_s)
     return Waveform(generator, load, high, low, period_ns, on_ns, rise, fall)
+
+
+def _filtered(way: Edge, filter_s: float) -> Edge:
+    filter_ns = 1e9 * filter_s
+    return replace(way, filter_ns=filter_ns, settled_ns=way.settled_ns + SETTLED_TAUS * filter_ns) if filter_s else way
 
 
 @dataclass(frozen=True, slots=True)

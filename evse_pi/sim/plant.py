@@ -60,6 +60,7 @@ class PlantSettings:
     lock_travel_ns: int = 300 * MS
     proximity_supply_mv: int = 3_300
     proximity_pull_up_ohm: int = 1_000
+    input_filter_s: float = 2.0e-6  # of the pilot's divider: 20.0 kΩ, 100 pF
     positive_tap_ns: int = 937_000  # 10.0 kΩ ‖ 2.49 kΩ, 470 nF
     negative_tap_ns: int = 717_000  # 10.0 kΩ ‖ 1.80 kΩ, 470 nF
     temperatures: dict[str, float] = field(default_factory=lambda: {"board": 25.0})
@@ -323,7 +324,7 @@ class Plant:
             generator, now_ns = sagged(self.fault_injection.generator, load, duty_ppm), self.agenda.now_ns
             self.rails[0].set(now_ns, generator.positive_v, motion[PilotRail.POSITIVE])
             self.rails[1].set(now_ns, generator.negative_v, motion[PilotRail.NEGATIVE])
-            self.wire.set(now_ns, waveform(generator, load, duty_ppm, self.period_ns))
+            self.wire.set(now_ns, waveform(generator, load, duty_ppm, self.period_ns, self.settings.input_filter_s))
 
     def _cable_ohm(self) -> float | None:
         if self.fault_injection.proximity_ohm is not None:

@@ -55,13 +55,21 @@ def test_every_converter_of_the_family_sees_both_plateaus(tmp_path, chip):
     ten_bits = chip.endswith(("08", "04")) and chip != "mcp3204"
     changes = {"pilot_adc__chip": f'"{chip}"'}
     if ten_bits:
-        changes |= {"pilot_adc__gain_uv_per_code": "29_248", "proximity__gain_uv_per_code": "2_930"}
+        changes |= {
+            "pilot_adc__gain_uv_per_code": "29_248",
+            "proximity__gain_uv_per_code": "2_930",
+            "pilot_supply__positive": "{ channel = 2, gain_uv_per_code = 14_696, offset_mv = 0 }",
+            "pilot_supply__negative": "{ channel = 3, gain_uv_per_code = 19_204, offset_mv = -16_667 }",
+        }
     path, running = variant(tmp_path, **changes)
     with running as emulated, console(emulated, str(path)) as board:
         emulated.client.verb("plug_in", cable_ma=20_000)
         seen = pilot(board, "set_duty(300_000)")
         assert seen[5] == pytest.approx(-12_000, abs=80)
         assert seen[-5] == pytest.approx(9_000, abs=80)
+        rails = "[(lambda w, s: [s.positive.scale.millivolts(w.after[2]), s.negative.scale.millivolts(w.after[3])])"
+        rails += "(board.pilot_adc.read_window(), board.pilot_supply)][0]"
+        assert board.ask(rails) == pytest.approx([12_000, -12_000], abs=40)
         assert board.ask("board.proximity.read_ohms()") == pytest.approx(680, rel=0.02)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from evse_pi.sim.converter import AdcInput, ConverterRange, codes, millivolts
 from evse_pi.sim.signals import Analog, Drive, Sense
 from hal.interfaces import PilotWindow
+from hal.mcp3xxx import MAX_BURST
+from hal.pilot_adc import window_delays_us
 from hal.units import MILLISECOND, DutyPpm, Ohms
 
 if TYPE_CHECKING:
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from evse_pi.sim.plant import Plant
     from hal.linear_scale import LinearScale
 
-SAMPLES = 96
 SPACING_NS = 40_000  # one conversion of an MCP3208 at 1 MHz with its chip select
-DITHER_NS = 4_000  # keeps the sampling out of step with the pilot's 1 kHz
-PATTERNS = 17  # a prime number of different windows
+FRAME_NS = 24_000  # 24 bits at 1 MHz
+KERNEL_GAP_US = 10
+PATTERNS = 17 * 13  # no whole number of the driver's own, so that a locked phase meets the gaps in another order
 ADC_RANGE = ConverterRange(reference_mv=3_000, codes=4_096)
 
 
@@ -54,10 +56,7 @@ class SimulatedPilotAdc:
         self, port: PlantPort, scale: LinearScale, rng: random.Random, supply: PilotSupplySpec | None = None
     ) -> None:
         self._port = port
-        patterns = [
-            [index * SPACING_NS + rng.randrange(DITHER_NS) for index in range(1, SAMPLES + 1)] for _ in range(PATTERNS)
-        ]
-        self._patterns = itertools.cycle(patterns)
+        self._patterns = itertools.cycle([sampling(rng) for _ in range(PATTERNS)])
         self._pilot = _input(Analog.PILOT, scale)
         self._rails: dict[int, AdcInput] = {}
         self._after: tuple[int, ...] = ()
@@ -97,6 +96,24 @@ class SimulatedPilotAdc:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def sampling(rng: random.Random, gap_us: int = KERNEL_GAP_US, speed_hz: int = 1_000_000) -> list[int]:
+    """Return when the driver's conversions of one window happen, in ns after its begin, as a kernel would let them.
+
+    Each transfer waits its own delay and 0 to `gap_us` of the kernel's, each message 20 to 60 µs for its system call,
+    and the first one up to 15 µs for the tick's wake-up. Source: hal.pilot_adc and docs/boards/reference.md.
+    """
+    delays_us = window_delays_us(speed_hz)
+    rng.shuffle(delays_us)
+    at_ns, instants = rng.randrange(15_000), []
+    for index, delay_us in enumerate(delays_us):
+        at_ns += FRAME_NS
+        instants.append(at_ns)
+        at_ns += 1_000 * delay_us + rng.randrange(1_000 * gap_us + 1)
+        if index % MAX_BURST == MAX_BURST - 1:
+            at_ns += rng.randrange(20_000, 60_000)
+    return instants
 
 
 def _input(source: Analog, scale: LinearScale) -> AdcInput:

@@ -119,6 +119,22 @@ def test_a_short_transfer_is_a_bad_reading_and_not_the_old_codes():
         adc.run(run)
 
 
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize("silent_message", [0, 1, 2])
+def test_a_bus_that_says_done_and_moves_nothing_is_a_bad_reading_and_not_the_old_codes(silent_message):
+    adc, kernel = converter()
+    run = adc.prepare([0] * 96, [0] * 96)
+    assert adc.run(run).tolist() == [1] * 96
+    answered, real = iter(range(99)), kernel.ioctl
+    adc._ioctl = lambda fd, request, message, mutate: (
+        3 * (len(message) // 32) if next(answered) == silent_message else real(fd, request, message, mutate)
+    )
+    with pytest.raises(BadReading, match="no null bit in 32 of 96 frames"):
+        adc.run(run)
+    adc._ioctl = real
+    assert adc.run(run).tolist() == [1] * 96
+
+
 def test_a_missing_device_node_is_named():
     def missing():
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
