@@ -106,7 +106,7 @@ class ControlClient:
         """Return the changes after an instant as [at_ns, signal, value], of some signals or all."""
         changes = self._simulator.plant.history.changes
         chosen = [each for each in changes if each.at_ns > since_ns and (not signals or each.signal in signals)]
-        return {"changes": chosen}
+        return {"changes": [[*each] for each in chosen]}
 
     def subscribe(self, signals: tuple[str, ...] = ()) -> dict[str, Any]:
         """Send every change of some signals, or all, as {"change": [at_ns, signal, value]} from now on."""

@@ -43,30 +43,44 @@ class Plant:
     def __init__(self, answer: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
         self.asked: list[dict[str, Any]] = []
         self._answer = answer
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            request = json.loads(line)
-            self.asked.append(request)
-            answer = self._answer(request)
-            if answer is None:
-                break
-            writer.write(json.dumps(answer).encode() + b"\n")
-        writer.close()
+        self._serving.add(asyncio.current_task())
+        try:
+            while line := await reader.readline():
+                request = json.loads(line)
+                self.asked.append(request)
+                answer = self._answer(request)
+                if answer is None:
+                    break
+                writer.write(json.dumps(answer).encode() + b"\n")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    async def end(self) -> None:
+        """Wait until every connection is closed; a server waits for its listening socket alone before Python 3.12."""
+        for task in self._serving:
+            if task is not None:
+                await task
 
 
 @pytest.fixture
 async def listening(tmp_path: Path) -> AsyncIterator[Callable[[Plant], Any]]:
-    servers = []
+    servers, plants = [], []
 
     async def listen(plant: Plant) -> SimulatorControl:
         servers.append(await asyncio.start_unix_server(plant.serve, tmp_path / "plant.sock"))
+        plants.append(plant)
         return SimulatorControl(tmp_path / "plant.sock")
 
     yield listen
     for server in servers:
         server.close()
         await server.wait_closed()
+    for plant in plants:
+        await plant.end()
 
 
 def triggers(simulator: SimulatorControl, settle_s: float = 9.0) -> tuple[EventTriggers, Observable[Change]]:
