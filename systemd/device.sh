@@ -122,10 +122,11 @@ uninstall_box() {
   attempt rm -rf "$target" /run/evse-pi
   [ ! -f "$config" ] || attempt python3 "$root/systemd/boot_config.py" remove "$config"
   if [ -z "$purge" ]; then
-    printf 'evse-pi: removed. /etc/evse-pi (settings, PIN, key) and /var/lib/evse-pi (records, Matter identity) stay, and\n'
+    printf 'evse-pi: removed. /etc/evse-pi (settings, PIN, key) and /var/lib/evse-pi (records, Matter identity)\n'
+    printf 'evse-pi: and /var/lib/evse-pi-safety (faults that a person must clear) stay, and\n'
     printf 'evse-pi: with them the users and groups that own them; uninstall --purge removes these too.\n'
   else
-    attempt rm -rf /etc/evse-pi /var/lib/evse-pi
+    attempt rm -rf /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety
     for name in evse-safety evse-node; do ! id "$name" >/dev/null 2>&1 || attempt userdel "$name"; done
     for name in evse-link evse-pi; do ! getent group "$name" >/dev/null || attempt groupdel "$name"; done
     printf 'evse-pi: removed, with settings, records, users and groups.\n'

@@ -6,10 +6,10 @@ drives stands in `_generator` and in CLOSED_PHASES. The vehicle's state and what
 of the standard, see `evse_state`.
 
 The other modules of this package are smaller machines of the same shape, each with one question: what does the vehicle
-show (observation), who permits and until when (lease), how much (limits, temperature), is the contactor where it was
-told to be (contactor), does the box work at all (selftest, rcd), is the current right (overcurrent, supply), is the
-plug held (lock), does the vehicle sleep (wakeup), what is wrong and what clears it (faults). They answer; only `step`
-acts on the answers.
+show (pilot_monitor), who permits and until when (lease), how much (limits, temperature), is the contactor where it was
+told to be (contactor_monitor), does the box work at all (selftest, rcd_monitor), is the current right (overcurrent,
+supply), is the plug held (lock_control), does the vehicle sleep (wakeup), what is wrong and what clears it (faults).
+They answer; only `step` acts on the answers.
 
 One step is one tick: everything is advanced first, then the faults are collected, then at most one transition is
 taken, then the outputs follow from the phase. A fault that opens the contactor does so in the tick that saw it.

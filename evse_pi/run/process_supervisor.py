@@ -50,15 +50,15 @@ class ProcessSupervisor:
             signal.signal(number, lambda *_: self.stop())
         try:
             while not self._stopping:
-                for actions in self._keepers:
-                    actions.step(time.monotonic())
-                if on_ready is not None and all(actions.ready for actions in self._keepers):
+                for each in self._keepers:
+                    each.step(time.monotonic())
+                if on_ready is not None and all(each.ready for each in self._keepers):
                     on_ready()
                     on_ready = None
                 time.sleep(POLL_S)
         finally:
-            for actions in reversed(self._keepers):
-                actions.stop()
+            for each in reversed(self._keepers):
+                each.stop()
 
     def stop(self) -> None:
         """End `run` at its next step."""

@@ -126,11 +126,11 @@ class FaultMemory:
         Raises: OSError when `run` cannot be opened, BlockingIOError when another safety process has it.
         """
         self._say = say
-        self._actions: Keeper | None = Keeper(disk, say)
+        self._keeper: Keeper | None = Keeper(disk, say)
         try:
             self._run = SlotFile(run, wait=False)
         except OSError:
-            self._actions.close()
+            self._keeper.close()
             raise
         self.first_of_boot = self._run.kept is None
         self.former = (self._on_disk(disk) if self._run.kept is None else self._run.kept) or NO_FAULTS
@@ -151,19 +151,19 @@ class FaultMemory:
                 self._say(f"the fault memory cannot be written: {error}")
             self._complained = True
         try:
-            if self._actions is not None and kept != self._handed and self._actions.hand(kept):
+            if self._keeper is not None and kept != self._handed and self._keeper.hand(kept):
                 self._handed = kept
         except OSError as error:
-            if self._actions is not None:
-                self._actions.close()
-            self._actions = None
+            if self._keeper is not None:
+                self._keeper.close()
+            self._keeper = None
             self._say(f"faults outlive a restart and no power cut any more, their keeper is gone: {error}")
 
     def close(self) -> None:
         """Give everything back; what was handed to the keeper is still written."""
         self._run.close()
-        if self._actions is not None:
-            self._actions.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def _on_disk(self, path: Path) -> frozenset[Fault] | None:
         try:
@@ -180,6 +180,7 @@ class FaultMemory:
 
 def _keep(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
     """Write what comes, the newest of what waits, until the other end is gone; what fails is tried again."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the tick's priority is inherited, and not needed here
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the service manager ends both, and the last fault is still to come
     os.closerange(3, line)

@@ -81,7 +81,10 @@ class SafetyLoop:
         self._publisher = Publisher(link, settings.boot_id, self.timing)
         self._machine = settings.machine
         self._alarms = settings.alarms
-        self._state = initial(self.due_ns, settings.former, powered_up=settings.powered_up)
+        switched_on = (
+            settings.powered_up and settings.machine.board.rcd_fitted
+        )  # only that device needs a while to wake
+        self._state = initial(self.due_ns, settings.former, powered_up=switched_on)
         self._demand: Demand | None = None
         self._watchdog_failed = False
         self._fed_ns = self.due_ns

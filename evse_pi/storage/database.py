@@ -57,6 +57,11 @@ class Store:
         with suppress(sqlite3.Error, OSError):
             self._connected()
 
+    @property
+    def was_damaged(self) -> bool:
+        """Whether a damaged file was ever set aside here, by this start or one before."""
+        return _aside(self._path, 1).exists()
+
     def write(self, rows: Iterable[Row] = ()) -> bool:
         """Write `rows` and all that waits in one transaction; return whether they are durable now.
 
@@ -273,10 +278,14 @@ def _trim(connection: sqlite3.Connection, table: str) -> None:
     )
 
 
+def _aside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.damaged-{number}")
+
+
 def _set_aside(path: Path) -> Path:
     """Rename the damaged file and its log, and return the new name."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while (aside := _aside(path, number)).exists():
         number += 1
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):

@@ -34,6 +34,7 @@ class IdentityFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values: dict[str, bytes] | None = None
+        self._damaged = False
 
     @property
     def exists(self) -> bool:
@@ -52,6 +53,7 @@ class IdentityFile:
             except FileNotFoundError:
                 return _NOTHING
             except (OSError, ValueError, RecursionError) as error:
+                self._damaged = not isinstance(error, OSError)
                 log.warning("identity file cannot be read and is written again from the database: %s", error)
                 return _NOTHING
         return self._values
@@ -59,6 +61,8 @@ class IdentityFile:
     def update(self, values: Mapping[str, bytes]) -> None:
         """Add `values`, or make an empty file; return once they are on the disk. Raises: OSError."""
         present = self.values()
+        if self._values is None and self.exists and not self._damaged:
+            raise OSError(f"{self._path} cannot be read, and is not written over")
         wanted = {**present, **values}
         if self._values is not None and wanted == self._values:
             return

@@ -207,7 +207,7 @@ class WriterThread:
         assert self._store is not None  # noqa: S101 (opened before anything is read)
         assert self._identity is not None  # noqa: S101 (made with the store)
         try:
-            first_start = self._store.damaged is None and not self._identity.exists
+            first_start = not self._store.was_damaged and not self._identity.exists
         except OSError:
             first_start = False
         memory = load_startup_state(self._store, unix_s, first_start=first_start)

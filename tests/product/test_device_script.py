@@ -58,7 +58,7 @@ def machine(tmp_path):
 
 LEFT = """
     for path in /opt/evse-pi /etc/systemd/system/evse-pi-* /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi \\
-        /etc/evse-pi /var/lib/evse-pi; do [ ! -e "$path" ] || echo "left $path"; done
+        /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety; do [ ! -e "$path" ] || echo "left $path"; done
 """
 
 
@@ -78,7 +78,7 @@ def test_an_installation_that_was_broken_off_goes_though_systemd_knows_nothing_o
 
 
 WHOLE = """
-    mkdir -p /opt/evse-pi/bin /etc/evse-pi /var/lib/evse-pi
+    mkdir -p /opt/evse-pi/bin /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety
     touch /etc/evse-pi/installation.toml /etc/tmpfiles.d/evse-pi.conf /etc/systemd/system/evse-pi-node.service
     ln -s /opt/evse-pi/bin/evse-pi /usr/local/bin/evse-pi
 """
@@ -86,7 +86,7 @@ WHOLE = """
 
 def test_settings_records_and_their_users_stay_and_that_is_told(machine):
     done = machine(f"{WHOLE}\nDEVICE uninstall; {LEFT}")
-    assert left(done) == ["/etc/evse-pi", "/var/lib/evse-pi"]
+    assert left(done) == ["/etc/evse-pi", "/var/lib/evse-pi", "/var/lib/evse-pi-safety"]
     assert "with them the users and groups that own them" in done.stdout
     assert "userdel" not in machine.called.read_text()
 
@@ -102,7 +102,7 @@ def test_purge_leaves_nothing(machine):
 
 def test_a_dry_run_changes_nothing(machine):
     done = machine(f"{WHOLE}\nDEVICE uninstall --purge --dry-run; {LEFT}")
-    assert len(left(done)) == 5
+    assert len(left(done)) == 6
     assert machine.config.read_text() == CONFIG
     assert not any(line.startswith("systemctl") for line in machine.called.read_text().splitlines())
 

@@ -185,6 +185,29 @@ async def test_a_database_of_the_first_release_that_is_damaged_forbids_though_th
     assert await started(tmp_path) == (False, "the owner's word was lost with the database")
 
 
+async def test_a_start_after_a_loss_that_could_not_be_written_down_is_no_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(tmp_path, "damaged")
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(Store, "write", lambda *_: False)
+        assert not (await started(tmp_path))[0]
+    (tmp_path / "evse.db").unlink(missing_ok=True)
+    assert not (await started(tmp_path))[0]
+
+
+async def test_an_identity_that_cannot_be_read_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / IDENTITY_FILE
+    IdentityFile(path).update({"setup": b"label"})
+    with monkeypatch.context() as disk:
+        disk.setattr(type(path), "read_bytes", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(OSError, match="cannot be read, and is not written over"):
+            IdentityFile(path).update({})
+    assert IdentityFile(path).values() == {"setup": b"label"}
+
+
 async def test_a_box_of_the_first_release_whose_owner_never_said_anything_stays_plug_and_charge(tmp_path: Path) -> None:
     Store(tmp_path / "evse.db").close()
     assert await started(tmp_path) == (True, None)

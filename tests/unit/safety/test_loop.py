@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
+from boards.spec import NotFitted
 from evse_pi.core.faults import Fault
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.core.records import Request
@@ -600,3 +601,12 @@ def test_a_lower_capacity_is_put_in_force_once_and_not_in_every_tick() -> None:
         world.wait(10 * MS)
         seen.add(id(world.loop._machine))
     assert len(seen) == 1
+
+
+def test_a_board_without_a_residual_current_device_does_not_wait_for_one_after_power_up() -> None:
+    board = replace(load_board("simulated"), rcd=NotFitted("an upstream device of type B"))
+    world = VirtualBox(VirtualBoxSettings(board))
+    world.cut_power()
+    wait_in_steps(world, 15 * SECOND)
+    assert world.evse_state is EvseState.A
+    assert not world.faults

@@ -73,7 +73,7 @@ def test_a_trip_outlives_a_power_cut_and_its_acknowledgement_too(tmp_path: Path)
 @pytest.mark.hazard("H-14")
 def test_a_disk_that_hangs_holds_nobody_and_gets_the_newest_when_it_answers_again(tmp_path: Path) -> None:
     with closing(memory_in(tmp_path)) as memory:
-        actions = memory._actions
+        actions = memory._keeper
         assert actions is not None
         keep_for_good(memory, tmp_path, NO_FAULTS)
         os.kill(actions.pid, signal.SIGSTOP)
@@ -93,7 +93,7 @@ def test_a_disk_that_hangs_holds_nobody_and_gets_the_newest_when_it_answers_agai
 def test_a_keeper_that_is_gone_is_told_once_and_costs_nothing_else(tmp_path: Path) -> None:
     said: list[str] = []
     with closing(memory_in(tmp_path, said)) as memory:
-        actions = memory._actions
+        actions = memory._keeper
         assert actions is not None
         os.kill(actions.pid, signal.SIGKILL)
         os.waitpid(actions.pid, 0)
