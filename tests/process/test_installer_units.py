@@ -31,13 +31,19 @@ exec systemd-socket-activate --accept --inetd --listen="$1/installer.sock" "$2" 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_is_as_the_service_manager_wants_it(tmp_path: Path, name: str) -> None:
     for unit in UNITS:
-        text = (SYSTEMD / unit).read_text()
+        text = _for_this_version((SYSTEMD / unit).read_text())
         (tmp_path / unit).write_text(re.sub(r"/opt/evse-pi/bin/[\w-]+", sys.executable, text))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / name)],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def _for_this_version(text: str) -> str:
+    """Leave out what came with systemd 254 where an older one, which ignores it with a warning, judges the unit."""
+    told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True).stdout
+    return text if int(told.split()[1]) >= 254 else re.sub(r"Restart(Steps|MaxDelaySec)=.*\n", "", text)
 
 
 def _may_mount() -> bool:
