@@ -97,7 +97,7 @@ def test_safe_off_opens_where_the_kernel_kept_the_contactor_closed(charging: Pro
     charging.signal_safety(signal.SIGKILL)
     charging.run_safe_off()
     assert not charging.plant.state()["drives"]["contactor"]
-    assert not any(charging.plant.state()["poles"])
+    charging.wait_for(lambda: not any(charging.plant.state()["poles"]), 2, "poles that have fallen open")
 
 
 @pytest.mark.hazard("H-08")
