@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +41,7 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
                 known = client.call("verbs")["verbs"]
                 show(
                     [{"verb": name, "arguments": names} for name, names in known],
-                    [" ".join((name, *(f"{each}=..." for each in names))) for name, names in known],
+                    [line for name, names in known for line in _usage(name, names)],
                     as_json=as_json,
                 )
                 return
@@ -49,6 +50,11 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
             raise BoxError(str(error)) from error
         if as_json:
             click.echo(json.dumps(client.state()))
+
+
+def _usage(name: str, arguments: list[str]) -> list[str]:
+    """Return the lines that show a verb with its arguments, for a terminal of 80 columns."""
+    return wrap(" ".join((name, *(f"{each}=..." for each in arguments))), 80, subsequent_indent="  ")
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -130,4 +130,5 @@ def lent_node(kept: Kept[Lamp] | Kept[Wallbox], chip: ChipController, request: p
         yield node
         if not has_failed(request):
             chip.call("unsubscribe")
-            assert node.complaints() == []
+            complaints = node.complaints()
+            assert complaints == [], complaints
