@@ -53,6 +53,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
         items[:] = [item for item in items if not _is_elsewhere(item.path, config)]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _system_places_untouched() -> Generator[None]:
+    """Fail where a test has written into the places of an installed box, which another test or a real box may use."""
+    places = [Path("/var/lib/evse-pi"), Path("/var/lib/evse-pi-safety"), Path("/run/evse-pi"), Path("/etc/evse-pi")]
+    before = {place: place.exists() for place in places}
+    yield
+    assert {place: place.exists() for place in places} == before
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep with each test whether it has failed: what it was lent may be broken then."""

@@ -152,6 +152,7 @@ def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manag
             ran_s = time.monotonic()
         time.sleep(0.05)
     assert ran_s
+    wallbox.forgive_a_busy_machine()  # a fault, also that of a busy machine, leaves nothing planned
     manager.chip.call("expire_sessions", manager.node_id)
     assert manager.read("EnergyEvse", "NextChargeRequiredEnergy") == [10_000_000]
     manager.invoke("EnergyEvse.ClearTargets")

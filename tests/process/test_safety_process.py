@@ -243,8 +243,9 @@ def test_status_led_shines_while_charging_and_blinks_with_a_fault(charging: Proc
     charging.wait_for(shines, 3, "light again")
 
 
-def test_second_process_is_refused_and_the_first_goes_on(charging: ProcessBox) -> None:
+def test_second_process_is_refused_and_the_first_goes_on(charging: ProcessBox, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "evse_pi.safety", "--board", "simulated", "--run-dir", str(charging.folder)]
+    command += ["--safety-state-dir", str(tmp_path)]
     second = subprocess.run(
         command, env=charging.simulator.environment, capture_output=True, text=True, timeout=START_S, check=False
     )

@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+INSTALLED = "/opt/evse-pi /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety /usr/local/bin/evse-pi"
 SHARED = ("/etc", "/opt", "/usr/local", "/var/lib")
 CONFIG = "dtparam=audio=on\n\n[cm4]\notg_mode=1\n\n[all]\n"
 
 
 def overlays() -> str:
-    """Return the shell commands that put a layer of one's own over each of the machine's folders."""
+    """Return the shell commands that put a layer over each of the machine's folders; no box is installed in it."""
     made = ["mount -t tmpfs none /mnt"]
     for number, folder in enumerate(SHARED):
         layers = f"lowerdir={folder},upperdir=/mnt/{number}/up,workdir=/mnt/{number}/work"
         made += [f"mkdir -p /mnt/{number}/up /mnt/{number}/work", f"mount -t overlay none -o {layers} {folder}"]
-    return "set -e\n" + "\n".join(made)
+    return "\n".join(["set -e", *made, f"rm -rf {INSTALLED}"])
 
 
 @pytest.fixture

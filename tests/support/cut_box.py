@@ -76,7 +76,7 @@ class CutBox:
         shared += ["--installation", str(self.box_settings.installation_file)]
         matter = ["--state-dir", str(self.state_dir), f"--port={self.port}", f"--passcode={PASSCODE}"]
         matter += ["--discriminator=77", "--interface=none", "--no-web"]
-        self._run("safety", ["-m", "evse_pi.safety", *shared])
+        self._run("safety", ["-m", "evse_pi.safety", *shared, "--safety-state-dir", str(self.folder / "safety-state")])
         self._run("node", ["-m", "evse_pi.node", *shared, *matter])
         return at_ns
 
