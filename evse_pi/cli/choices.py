@@ -44,6 +44,13 @@ def rcd_types(_: click.Context, __: click.Parameter, typed: str) -> Items:
     return _items(((kind.value, "") for kind in RcdType if kind.value), typed)
 
 
+def purposes(_: click.Context, __: click.Parameter, typed: str) -> Items:
+    """Propose what a box can be set up for."""
+    from evse_pi.core.installation_limits import Purpose
+
+    return _items(((purpose.value, "") for purpose in Purpose), typed)
+
+
 def meters(_: click.Context, __: click.Parameter, typed: str) -> Items:
     """Propose the meters that there are drivers for."""
     from boards.spec import MeterModel

@@ -77,6 +77,7 @@ class Question:
 
 
 ENTRIES = {
+    "purpose": "purpose",
     "country": "country",
     "phases": "phases",
     "voltage": "nominal_voltage_mv",
@@ -99,7 +100,7 @@ KEYS = frozenset({"board", "cable", *ENTRIES})
 def questions() -> tuple[Question, ...]:
     """Return all questions about a house, in the order in which an electrician knows the answers."""
     from evse_pi.core.country import profile_of
-    from evse_pi.core.installation_limits import DETECTS_DC, RcdType
+    from evse_pi.core.installation_limits import DETECTS_DC, Purpose, RcdType
 
     def rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
         from boards.spec import NotFitted
@@ -109,7 +110,15 @@ def questions() -> tuple[Question, ...]:
         return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
 
     kinds = click.Choice([kind.value for kind in RcdType if kind.value], case_sensitive=False)
+    purposes = click.Choice([purpose.value for purpose in Purpose], case_sensitive=False)
     return (
+        Question(
+            "purpose",
+            "Board for the bench only; type bench if no vehicle and no person meets its plug",
+            purposes,
+            lambda *_: None,
+            lambda _, board: board.bench_only is not None,
+        ),
         Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
         Question("phases", "Phases of the circuit", PHASES, lambda _, board: board.phases),
         Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
@@ -147,7 +156,7 @@ def questions() -> tuple[Question, ...]:
 
 def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     """Return why the answer to `key` cannot be, as far as the answers so far tell; None when it can."""
-    from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, InstallationError, RcdType
+    from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, InstallationError, Purpose, RcdType
     from evse_pi.installation.files import check_house, ratings
 
     if known.get("cable") == SOCKET and board.proximity is None:
@@ -160,6 +169,7 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     unasked = {
         "country": "DE", "phases": 1, "circuit_capacity_ma": MINIMUM_CAPACITY_MA, "rcd_type": RcdType.B.value,
         "meter_model": "none", "meter_port": "/dev/serial0" if _own_meter(known, board) else "",
+        "purpose": Purpose.BENCH.value,
     }  # fmt: skip
     try:
         check_house(Installation(**{**unasked, **entries(known)}), ratings(board))

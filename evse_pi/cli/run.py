@@ -218,6 +218,7 @@ def _simulator(board: BoardSpec, paths: Paths, resources: ExitStack) -> dict[str
 
 def _installation(board: BoardSpec, paths: Paths, *, simulate: bool) -> Path:
     """Return the installer's file: of the system, or in a state folder of one's own; a simulated box writes its own."""
+    from evse_pi.core.installation_limits import Purpose
     from evse_pi.installation.files import INSTALLATION, SIMULATED_INSTALLATION, ratings, write_installation
 
     path = paths.settings_dir / INSTALLATION.name
@@ -225,7 +226,9 @@ def _installation(board: BoardSpec, paths: Paths, *, simulate: bool) -> Path:
         rated = ratings(board)
         capacity = min(SIMULATED_INSTALLATION.circuit_capacity_ma, rated.rated_current_ma)
         phases = min(SIMULATED_INSTALLATION.phases, rated.phases)
-        write_installation(path, replace(SIMULATED_INSTALLATION, circuit_capacity_ma=capacity, phases=phases))
+        purpose = Purpose.BENCH if rated.bench_only else Purpose.VEHICLES
+        house = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=capacity, phases=phases, purpose=purpose.value)
+        write_installation(path, house)
     return path
 
 

@@ -11,7 +11,7 @@ import click
 
 from evse_pi.api.client import BoxError
 from evse_pi.api.texts.quantities import exact_amps
-from evse_pi.cli.choices import boards, meters, rcd_types, serial_ports
+from evse_pi.cli.choices import boards, meters, purposes, rcd_types, serial_ports
 from evse_pi.cli.installer_client import SIMULATED, installer_client_of, installer_options, load, show
 from evse_pi.cli.options import chosen
 from evse_pi.cli.quantities import AMPERES, VOLTS
@@ -43,6 +43,9 @@ DRAFT = "setup.draft.json"
 
 @click.command("setup")
 @click.option("--board", shell_complete=boards, help="Name of the board file.")
+@click.option(
+    "--purpose", shell_complete=purposes, help="What it is for: vehicles, or bench for a board fit for nothing else."
+)
 @click.option("--country", type=COUNTRY, help="Two letters of ISO 3166-1; proposes what its rules say.")
 @click.option("--phases", type=PHASES, help="Phases of the circuit.")
 @click.option("--voltage", type=VOLTS, help="Supply voltage to neutral, with its unit: 230V.")
@@ -202,11 +205,13 @@ def values_of(installation: Installation) -> dict[str, Any]:
 
 def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str]]:
     """Return an installation as people read it."""
+    from evse_pi.core.installation_limits import Purpose
+
     tethered_ma = installation.tethered_cable_ma or (None if board.proximity else board.rated_current_ma)
     cable = (
         "socket; the cable says what it carries" if tethered_ma is None else f"fixed cable, {exact_amps(tethered_ma)}"
     )
-    retries = installation.rcd_reclosures
+    retries, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
     meter = installation.meter_model
     if meter == "board":
         meter = f"{board.meter.model.value} at {board.meter.port} (the board's own)" if board.meter else "none"
@@ -224,6 +229,7 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
         ("random delay", f"up to {installation.random_delay_s} s" if installation.random_delay_s else "none"),
         ("ventilation", "state D is served" if installation.ventilated else "state D is refused"),
         ("meter", meter),
+        ("purpose", "a bench set-up; never connect a vehicle" if bench else "charges vehicles"),
     ]
 
 

@@ -59,6 +59,13 @@ class RcdType(Enum):
     NONE = "none"  # where the box's own device protects persons
 
 
+class Purpose(Enum):
+    """What the box is set up for."""
+
+    VEHICLES = "vehicles"
+    BENCH = "bench"  # a set-up in a laboratory, where a plug that becomes live by mistake meets no person
+
+
 DETECTS_DC = (RcdType.A_RDC_DD, RcdType.B)
 
 
@@ -71,7 +78,7 @@ class Installation:
     the rating of a fixed cable, 0 to leave it to the board: a socket if it reads proximity, else a cable of its own
     rating. `meter_model` names the meter that is fitted, "board" for the board's own; the other entries of the meter
     count only when a model is named. `random_delay_s` is the window of the start's random delay until
-    a user chooses another.
+    a user chooses another. `purpose` must say that it is a bench set-up where the board is fit for nothing else.
     """
 
     circuit_capacity_ma: Milliamps
@@ -88,6 +95,7 @@ class Installation:
     meter_unit: int = 1
     meter_baud: int = 9_600
     meter_parity: str = PARITIES[0]
+    purpose: str = Purpose.VEHICLES.value
 
     @property
     def meter(self) -> tuple[str, str, int, int, str]:
@@ -103,6 +111,7 @@ _KINDS = {
     "meter_model": str,
     "meter_port": str,
     "meter_parity": str,
+    "purpose": str,
 }
 _REQUIRED = ("circuit_capacity_ma", "phases", "country")
 
@@ -142,6 +151,12 @@ def check_installation(installation: Installation, board: BoardRatings) -> None:
     _within("random_delay_s", installation.random_delay_s, 0, MAXIMUM_RANDOM_DELAY_S)
     _check_rcd(installation, board, upstream=profile.upstream_rcd)
     _check_meter(installation)
+    _check_purpose(installation, board)
+
+
+def fit_for_purpose(board: BoardRatings, installation: Installation) -> bool:
+    """Return whether `board` may energise what the installation is for. Hazard: H-02."""
+    return board.bench_only is None or installation.purpose == Purpose.BENCH.value
 
 
 def fitted(board: BoardRatings, installation: Installation, *, board_meter: bool) -> BoardRatings:
@@ -181,6 +196,21 @@ def _check_rcd(installation: Installation, board: BoardRatings, *, upstream: boo
             "rcd_type",
             f"{kind.value!r} is not allowed with a board that detects no residual current; "
             f"one of {', '.join(kind.value for kind in DETECTS_DC)}",
+        )
+
+
+def _check_purpose(installation: Installation, board: BoardRatings) -> None:
+    purposes = [purpose.value for purpose in Purpose]
+    if installation.purpose not in purposes:
+        raise InstallationError(
+            "purpose", f"{_quoted(installation.purpose)} is not allowed; one of {', '.join(purposes)}"
+        )
+    if not fit_for_purpose(board, installation):
+        reason = str(board.bench_only).replace("{", "{{").replace("}", "}}")
+        raise InstallationError(
+            "purpose",
+            f"{_quoted(installation.purpose)} is not allowed on a board for the bench only ({reason}); "
+            f"{Purpose.BENCH.value!r}, which says that no vehicle and no person meets its plug",
         )
 
 

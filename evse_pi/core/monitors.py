@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.budgets import Budgets
 from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.faults import NO_FAULTS, Fault
+from evse_pi.core.installation_limits import fit_for_purpose
 from evse_pi.core.lease import Lease
 from evse_pi.core.limits import Limit, tightest
 from evse_pi.core.lock_control import LockControl
@@ -138,6 +139,8 @@ class Monitors:
         found |= self.rcd.faults() | self.tests.failed | self.supply.bad | self.budgets.faults()
         if board.proximity_fitted:
             found |= self.cable.faults(now_ns, self.pilot)
+        if not fit_for_purpose(board, settings.installation):
+            found |= {Fault.INSTALLATION_INVALID}
         if inputs.emergency_stop:
             found |= {Fault.EMERGENCY_STOP}
         if self.pilot.state is PilotState.D and not settings.installation.ventilated:

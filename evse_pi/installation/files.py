@@ -70,6 +70,7 @@ def ratings(board: BoardSpec) -> BoardRatings:
         meter_fitted=board.meter is not None,
         temperature_fitted=bool(board.temperature),
         pilot_supply_mv=supply.window_mv if isinstance(supply, PilotSupplySpec) else None,
+        bench_only=board.bench_only,
     )
 
 

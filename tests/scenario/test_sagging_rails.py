@@ -15,8 +15,9 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from boards.loader import load_board
-from boards.spec import PilotSupplySpec
+from boards.spec import NotFitted, PilotSupplySpec
 from evse_pi.core.faults import Fault
+from evse_pi.core.installation_limits import Purpose
 from evse_pi.core.io_records import PilotOutput
 from evse_pi.core.pilot import DiodeVerdict
 from evse_pi.core.pilot_monitor import PilotMonitor
@@ -243,6 +244,45 @@ def test_no_corner_resistor_is_misread_while_the_rails_are_good(
     for source_ohm in (979, 1_011):
         seen = seen_of(corner, duty_ppm, positive_mv, negative_mv, source_ohm)
         assert seen == {PilotState.INVALID, wanted}, source_ohm
+
+
+HAT = load_board("nsayer_pi_evse_hat")
+UNFIT = {
+    "hat": HAT,
+    "no taps": replace(SIMULATED, pilot_supply=None),
+    "no taps, tethered": replace(TETHERED, pilot_supply=None),
+    "no watchdog": replace(SIMULATED, watchdog=NotFitted("a manual prescribes an external one")),
+}
+
+
+def on_the_bench(name: str, purpose: Purpose) -> VirtualBox:
+    house = replace(SIMULATED_INSTALLATION, phases=UNFIT[name].phases, purpose=purpose.value)
+    return VirtualBox(VirtualBoxSettings(UNFIT[name], house))
+
+
+@pytest.mark.hazard("H-02")
+@pytest.mark.parametrize("offered_ma", [6_000, 32_000])
+@pytest.mark.parametrize("name", UNFIT)
+def test_a_board_for_the_bench_energises_nothing_at_any_rail_nor_for_a_vehicle(name: str, offered_ma: int) -> None:
+    box = on_the_bench(name, Purpose.VEHICLES)
+    box.node.permit(box.clock.now_ns, offered_ma=offered_ma)
+    box.wait(12 * SECOND)
+    for positive_mv in (9_000, 6_500, 5_000, 3_000):
+        box.do("supply_pilot", positive_mv=positive_mv)
+        stays_dead(box)
+    box.do("supply_pilot")
+    box.do("plug_in", cable_ma=32_000)
+    box.do("auto")
+    stays_dead(box, 15)
+    assert Fault.INSTALLATION_INVALID in box.faults
+
+
+@pytest.mark.parametrize("name", sorted(UNFIT.keys() - {"hat"}))  # whose device wants 60 Hz; this box injects a level
+def test_a_board_for_the_bench_works_where_the_installation_says_that_it_is_one(name: str) -> None:
+    box = on_the_bench(name, Purpose.BENCH)
+    box.do("plug_in", cable_ma=32_000)
+    box.do("auto")
+    box.wait_for(lambda: box.energised, 30 * SECOND)
 
 
 def test_both_boards_that_may_charge_see_their_rails() -> None:

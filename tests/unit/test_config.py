@@ -62,6 +62,7 @@ def test_installation_is_for_everybody_to_read_and_for_its_owner_to_write(tmp_pa
         ("rcd_reclosures = 5", ["rcd_reclosures", "5", "4"]),
         ('rcd_type = ""', ["rcd_type", "missing", "a, f, a_rdc_dd, b, none"]),
         ('rcd_type = "ac"', ["rcd_type", "'ac'", "a, f, a_rdc_dd, b, none"]),
+        ('purpose = "test"', ["purpose", "'test'", "vehicles, bench"]),
         ("circuit_capacity_a = 16", ["circuit_capacity_a", "circuit_capacity_ma"]),
     ],
 )
@@ -74,6 +75,19 @@ def test_wrong_entry_is_refused_with_file_key_value_and_what_is_allowed(
     message = refused(path, f"{kept}{change}\n")
     for part in (str(path), *telling):
         assert part in message
+
+
+@pytest.mark.hazard("H-17")
+@pytest.mark.parametrize("purpose", ["", 'purpose = "vehicles"\n'])
+def test_a_board_for_the_bench_is_refused_until_the_file_says_bench(tmp_path: Path, purpose: str) -> None:
+    hat, path = load_board("nsayer_pi_evse_hat"), tmp_path / "installation.toml"
+    path.write_text(GOOD.replace('"a"', '"b"') + purpose)
+    with pytest.raises(ConfigError) as caught:
+        read_installation(path, ratings(hat))
+    for part in (str(path), "purpose", "'vehicles'", str(hat.bench_only), "'bench'"):
+        assert part in str(caught.value)
+    path.write_text(GOOD.replace('"a"', '"b"') + 'purpose = "bench"\n')
+    assert read_installation(path, ratings(hat)).purpose == "bench"
 
 
 @pytest.mark.hazard("H-17")

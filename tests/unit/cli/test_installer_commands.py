@@ -93,6 +93,12 @@ def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
         (("--country", "DE", "--capacity", "16A", "--meter", "sdm999", "--meter-port", "/dev/x"), 1, "sdm999"),
         (("--country", "DE", "--capacity", "16A", "--cable-rating", "20A"), 1, "not allowed with a socket"),
         (("--country", "DE", "--capacity", "16A", "--board", "wallbux"), 1, "board 'wallbux' is unknown"),
+        (("--country", "DE", "--capacity", "16A", "--board", "nsayer_pi_evse_hat"), 2, "--purpose is missing"),
+        (
+            ("--country", "DE", "--capacity", "16A", "--board", "nsayer_pi_evse_hat", "--purpose", "vehicles"),
+            1,
+            "purpose: 'vehicles' is not allowed on a board for the bench only",
+        ),
         (
             ("--country", "DE", "--capacity", "16A", "--random-delay", "1801"),
             1,
