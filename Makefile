@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 SIDE_BY_SIDE := --tier parallel -n auto --maxprocesses 4 --dist worksteal
+SEARCHES := faults fuzz properties
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,7 +19,7 @@ test: ## the test suite alone; ARGS="-k pilot" for a part
 	$(PYTHON) -m pytest $(ARGS)
 
 quick: ## the tests in virtual time, side by side, without matrices and searches; ARGS="-k pilot" for a part
-	$(PYTHON) -m pytest $(SIDE_BY_SIDE) --ignore tests/fault --ignore tests/fuzz --ignore tests/property $(ARGS)
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(SEARCHES:%=--ignore tests/component/%) $(ARGS)
 
 parallel: ## all tests that know no real time, side by side
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
@@ -27,7 +28,7 @@ serial: ## the tests with real processes and real time, one at a time
 	$(PYTHON) -m pytest --tier serial $(ARGS)
 
 pictures: ## the pictures of docs/WEB.md, by the browser of the tests
-	$(PYTHON) -m tests.web.screenshots docs/web
+	$(PYTHON) -m tests.system.web.screenshots docs/web
 
 nightly: ## the long random searches too
 	EVSE_PI_HYPOTHESIS=search $(PYTHON) -m pytest -m "not hil" $(ARGS)

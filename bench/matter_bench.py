@@ -1,6 +1,6 @@
 """Our lamp beside a matter.js light: same machine, same run, same clients, one after the other in turn.
 
-`sudo python -m bench.matter_bench [--rounds 5] [--json FILE]` needs what tests/matter_real/README.md lists. Two clients
+`sudo python -m bench.matter_bench [--rounds 5] [--json FILE]` needs what tests/interop/README.md lists. Two clients
 measure both devices: the CHIP SDK's controller and, for what that one hides behind its 200 ms of address resolution,
 the project's own initiator.
 """
@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.matter_real.controllers import MATTERJS, ROOT, ChipController, JsonProgram
-from tests.matter_real.lamp import PASSCODE, Lamp
-from tests.matter_real.namespaces import CONTROLLER_IPV4, DEVICE_IPV6, make_namespaces, remove_namespaces
+from tests.interop.controllers import MATTERJS, ROOT, ChipController, JsonProgram
+from tests.interop.lamp import PASSCODE, Lamp
+from tests.interop.namespaces import CONTROLLER_IPV4, DEVICE_IPV6, make_namespaces, remove_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.matter_real.namespaces import Namespaces
+    from tests.interop.namespaces import Namespaces
 
 ON_OFF = "OnOff.Attributes.OnOff"
 CHIP_READS, CHIP_WILDCARDS, CHIP_REPORTS = 200, 10, 20

@@ -1,7 +1,7 @@
 """Measures how soon a controller hears of what the car does: from the car's action to the subscription report.
 
 Usage: sudo python -m bench.report_latency [--cycles 60] [--charges 12] [--json FILE]
-Needs what tests/matter_real/README.md lists. The whole wallbox runs in a namespace of its own: simulated car and plant,
+Needs what tests/interop/README.md lists. The whole wallbox runs in a namespace of its own: simulated car and plant,
 safety process, node with Matter. The CHIP SDK's controller has subscribed to everything with a minimum interval of 0.
 A time begins when the simulator changes the car and ends when the controller's library hands the update over, so
 debouncing, both processes, the network and the library are all in it. What a standard prescribes to wait for is not:
@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.matter_real.controllers import ChipController, ControllerError
-from tests.matter_real.namespaces import make_namespaces, remove_namespaces
-from tests.matter_real.wallbox import PASSCODE, Wallbox
+from tests.interop.controllers import ChipController, ControllerError
+from tests.interop.namespaces import make_namespaces, remove_namespaces
+from tests.interop.wallbox import PASSCODE, Wallbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.matter_real.namespaces import Namespaces
+    from tests.interop.namespaces import Namespaces
 
 NODE, ENDPOINT, EVSE, STATE = 4700, 1, 0x99, 0
 NOT_PLUGGED_IN, NO_DEMAND, DEMAND, CHARGING, FAULTED = 0, 1, 2, 3, 6

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 TESTS = Path(__file__).parent
-PARALLEL = frozenset({"architecture", "conformance", "fault", "fuzz", "property", "scenario", "timing", "unit"})
-"""The folders of tests that are independent of real time, of each other and of the machine: they run side by side.
+PARALLEL = frozenset({"architecture", "component", "unit", "vectors"})
+"""The levels that are independent of real time, of each other and of the machine: their tests run side by side.
 
-Every other folder starts real processes and waits for them, takes network namespaces or judges real time: the serial
-tier, one test at a time.
+The levels system and interop start real processes and wait for them, take network namespaces or judge real time: the
+serial tier, one test at a time.
 """
 
 

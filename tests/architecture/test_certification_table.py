@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-REAL = ROOT / "tests/matter_real"
+REAL = ROOT / "tests/interop"
 CELL = re.compile(r"`([\w/]+\.py)::(\w+)`")
 NAMED = CELL.findall((ROOT / "docs/CERTIFICATION.md").read_text())
 

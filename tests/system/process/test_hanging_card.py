@@ -1,0 +1,148 @@
+"""A card whose syncs do not return: the real node, a Matter device, keeps its lease and says what is not stored.
+
+An SD card that collects its garbage, or dies, lets fsync wait for tens of seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evse_pi.api.client import BoxError, BoxNotRunning
+from evse_pi.api.client import call as ask
+from evse_pi.charging.demand_arbiter import LEASE_NS
+from evse_pi.core.records import decode_demand, encode_snapshot
+from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
+from evse_pi.link import LinkEnd
+from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
+from hal.units import SECOND
+from tests.support.node_box import FakeSafety
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evse_pi.core.records import Demand
+
+SOURCE = Path(__file__).parents[2] / "support" / "hanging_card.c"
+PORT = 5795
+WITHIN_S = 90.0
+HUNG_DEMANDS = 11  # one every 2 s: longer than a lease lasts
+
+
+class RealClock:
+    @property
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+
+class Box:
+    """A real node on a card that can hang, and its safety process played here."""
+
+    def __init__(self, folder: Path, library: Path) -> None:
+        self.folder = folder
+        self.flag = folder / "hang"
+        self.safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+        self.safety.become("A")
+        self.demands: list[Demand] = []
+        self._library = library
+        self._told_s = 0.0
+        write_installation(folder / "installation.toml", SIMULATED_INSTALLATION)
+        self.link = LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_demand)
+        self.start()
+
+    def start(self) -> None:
+        folder = str(self.folder)
+        command = [
+            sys.executable, "-W", "ignore", "-m", "evse_pi.node", "--board", "simulated", "--no-web",
+            "--state-dir", folder, "--run-dir", folder, "--installation", f"{folder}/installation.toml",
+            "--port", str(PORT), "--interface", "lo",
+        ]  # fmt: skip
+        env = {**os.environ, "LD_PRELOAD": str(self._library), "HANGING_CARD": str(self.flag)}
+        self.process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        self.until(lambda: self.asked("commission", action="SHOW").get("running"))
+
+    def asked(self, command: str, **fields: Any) -> dict[str, Any]:
+        with suppress(BoxError, BoxNotRunning, OSError):
+            answer: dict[str, Any] = ask(self.folder / "control.sock", command, **fields)
+            return answer
+        return {}
+
+    def speak(self) -> None:
+        """Hear what has come, and tell a second's snapshot."""
+        demand = self.link.receive()
+        if demand is not None:
+            self.demands.append(demand)
+            self.safety.request_number = demand.request_number
+        if time.monotonic() - self._told_s >= 1.0:
+            self.link.send(encode_snapshot(self.safety.snapshot()))
+            self._told_s = time.monotonic()
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        """Be the safety process until something holds."""
+        deadline = time.monotonic() + WITHIN_S
+        while not holds():
+            assert self.process.poll() is None, "the node has ended"
+            assert time.monotonic() < deadline, "it never happened"
+            self.speak()
+            time.sleep(0.02)
+
+    def longest_gap_s(self) -> float:
+        """Return the longest time between two demands, by the ends of their leases."""
+        made_ns = [demand.valid_until_ns - LEASE_NS for demand in self.demands]
+        return max(later - earlier for earlier, later in pairwise(made_ns)) / SECOND
+
+    def end(self) -> None:
+        self.flag.unlink(missing_ok=True)
+        self.process.kill()
+        self.process.wait()
+        self.link.close()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    library = tmp_path / "hanging_card.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
+    made = Box(tmp_path, library)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def warnings(box: Box) -> str:
+    return " ".join(notice["text"] for notice in box.asked("status").get("notices", []))
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.hazard("H-10")
+def test_a_card_that_hangs_ends_no_lease_and_no_word_is_called_stored_that_is_not(box: Box) -> None:
+    assert box.asked("set", limit_ma=16_000, permitted=True)["stored"] is True
+    box.until(lambda: len(box.demands) >= 2)
+    box.flag.write_text("")
+    box.safety.become("B")
+    box.demands.clear()
+    box.until(lambda: len(box.demands) >= HUNG_DEMANDS)
+    gap_s = box.longest_gap_s()
+    assert gap_s < LEASE_NS / SECOND / 3
+    assert "the disk has not answered" in warnings(box)
+
+    stopped = box.asked("stop")
+    assert (stopped["stored"], "has not answered" in stopped["not_stored_because"]) == (False, True)
+    box.until(lambda: box.demands and not box.demands[-1].permitted)
+
+    box.flag.unlink()
+    box.until(lambda: box.asked("set", limit_ma=10_000, permitted=False)["stored"])
+    box.until(lambda: "not answered" not in warnings(box))
+    box.process.kill()
+    box.process.wait()
+    box.start()
+    assert box.asked("status")["owner"] == {"permitted": False, "limit_ma": 10_000}
+    assert [session["number"] for session in ask(box.folder / "control.sock", "sessions")] == [1]

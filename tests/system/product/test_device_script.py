@@ -1,0 +1,140 @@
+"""Taking an installation away again, whole or broken off: on copies of the machine's folders that nobody else sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+INSTALLED = "/opt/evse-pi /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety /usr/local/bin/evse-pi"
+SHARED = ("/etc", "/opt", "/usr/local", "/var/lib")
+CONFIG = "dtparam=audio=on\n\n[cm4]\notg_mode=1\n\n[all]\n"
+
+
+def overlays() -> str:
+    """Return the shell commands that put a layer over each of the machine's folders; no box is installed in it."""
+    made = ["mount -t tmpfs none /mnt"]
+    for number, folder in enumerate(SHARED):
+        layers = f"lowerdir={folder},upperdir=/mnt/{number}/up,workdir=/mnt/{number}/work"
+        made += [f"mkdir -p /mnt/{number}/up /mnt/{number}/work", f"mount -t overlay none -o {layers} {folder}"]
+    return "\n".join(["set -e", *made, f"rm -rf {INSTALLED}"])
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Run a shell script as root of a machine with systemctl and user commands that only keep a record."""
+    if os.geteuid() or shutil.which("unshare") is None:
+        pytest.skip("layers over the machine's folders need root and unshare")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, status in (("systemctl", 1), ("apt-get", 0), ("userdel", 0), ("groupdel", 0), ("id", 0), ("getent", 0)):
+        answer = "echo 0" if name == "id" else ":"
+        program = programs / name
+        program.write_text(f'#!/bin/sh\n{answer}\necho "{name} $*" >> {tmp_path}/called\nexit {status}\n')
+        program.chmod(0o755)
+    config = tmp_path / "config.txt"
+    config.write_text(CONFIG)
+
+    def run(script):
+        environment = {
+            **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EVSE_PI_BOOT_CONFIG": str(config),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }  # fmt: skip
+        whole = overlays() + "\n" + textwrap.dedent(script).replace("DEVICE", f"bash {ROOT}/systemd/device.sh")
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", whole], env=environment, capture_output=True, text=True, check=False
+        )
+
+    probe = run("true")
+    if probe.returncode:
+        pytest.skip(f"no layers here: {probe.stderr.strip()}")
+    run.config, run.called = config, tmp_path / "called"
+    return run
+
+
+LEFT = """
+    for path in /opt/evse-pi /etc/systemd/system/evse-pi-* /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi \\
+        /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety; do [ ! -e "$path" ] || echo "left $path"; done
+"""
+
+
+def left(done):
+    return [line.removeprefix("left ") for line in done.stdout.splitlines() if line.startswith("left ")]
+
+
+def test_an_installation_that_was_broken_off_goes_though_systemd_knows_nothing_of_it(machine):
+    machine.config.write_text(CONFIG)
+    subprocess.run(["python3", f"{ROOT}/systemd/boot_config.py", "write", machine.config, "gpio=17=op,dl"], check=True)
+    assert "gpio=17=op,dl" in machine.config.read_text()
+    done = machine(f"mkdir -p /opt/evse-pi/bin; touch /opt/evse-pi/bin/python; DEVICE uninstall; {LEFT}")
+    assert done.returncode == 0, done.stderr
+    assert left(done) == []
+    assert machine.config.read_text() == CONFIG
+    assert "that failed; going on" in done.stderr
+
+
+WHOLE = """
+    mkdir -p /opt/evse-pi/bin /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety
+    touch /etc/evse-pi/installation.toml /etc/tmpfiles.d/evse-pi.conf /etc/systemd/system/evse-pi-node.service
+    ln -s /opt/evse-pi/bin/evse-pi /usr/local/bin/evse-pi
+"""
+
+
+def test_settings_records_and_their_users_stay_and_that_is_told(machine):
+    done = machine(f"{WHOLE}\nDEVICE uninstall; {LEFT}")
+    assert left(done) == ["/etc/evse-pi", "/var/lib/evse-pi", "/var/lib/evse-pi-safety"]
+    assert "with them the users and groups that own them" in done.stdout
+    assert "userdel" not in machine.called.read_text()
+
+
+def test_purge_leaves_nothing(machine):
+    done = machine(f"{WHOLE}\nDEVICE uninstall --purge; {LEFT}")
+    assert done.returncode == 0, done.stderr
+    assert left(done) == []
+    called = machine.called.read_text()
+    for command in ("userdel evse-safety", "userdel evse-node", "groupdel evse-link", "groupdel evse-pi"):
+        assert command in called
+
+
+def test_a_dry_run_changes_nothing(machine):
+    done = machine(f"{WHOLE}\nDEVICE uninstall --purge --dry-run; {LEFT}")
+    assert len(left(done)) == 6
+    assert machine.config.read_text() == CONFIG
+    assert not any(line.startswith("systemctl") for line in machine.called.read_text().splitlines())
+
+
+def test_the_coil_s_line_in_the_boot_configuration_is_that_of_the_board(machine):
+    done = machine(f"""
+        mkdir -p /etc/evse-pi/boards
+        sed 's/^pin = 17$/pin = 19/' {ROOT}/boards/reference.toml > /etc/evse-pi/boards/own.toml
+        echo EVSE_PI_BOARD=own > /etc/evse-pi/environment
+        DEVICE install --dry-run
+    """)
+    assert done.returncode == 0, done.stderr
+    (written,) = [line for line in done.stdout.splitlines() if "boot_config.py write" in line]
+    assert [word for word in written.split() if word.startswith("gpio=")] == ["gpio=19=op,dl"]
+
+
+def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
+    done = machine(
+        "mkdir -p /etc/evse-pi; echo EVSE_PI_BOARD=wallbux > /etc/evse-pi/environment; DEVICE install --dry-run"
+    )
+    assert done.returncode == 1
+    assert "wallbux" in done.stderr
+
+
+def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_root_s_home(machine, installed):
+    done = machine(f"""
+        cp {ROOT}/systemd/evse-pi-safety.service /etc/systemd/system/
+        mkdir -p /etc/evse-pi/boards; echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment
+        cd / && {installed.program} setup --yes --country DE --capacity 16A
+        ls /etc/evse-pi
+    """)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "installation.toml" in done.stdout.split()
+    assert "the box does not run" in done.stdout
