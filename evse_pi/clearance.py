@@ -1,7 +1,8 @@
 """The proof that an installer's clear was ordered by somebody who may read the key of the seal.
 
 The node process carries the order and may not read that key: it can neither make a proof nor keep one for later. A
-proof holds for 10 s, and in this life of the machine and of the safety process alone. It follows the record of the
+proof holds for 10 s, for the one order with which it came first, and in this life of the machine and of the safety
+process alone. It follows the record of the
 demand in its datagram, so that neither core nor the black box ever sees it.
 
     0            4..5     6..       length     +8
@@ -73,6 +74,7 @@ class ProvenDemands:
         self._since_ns = clock()
         self._one_user = one_user
         self._key: bytes | None = None
+        self._used = (-1, 0)
         self._set_up = True
 
     def use(self, key: bytes | None, *, set_up: bool) -> None:
@@ -83,17 +85,21 @@ class ProvenDemands:
         """Return the demand in `datagram`, with an installer's clear only where it is proven. Raises: DecodeError."""
         record, clearance = _split(datagram)
         demand = decode_demand(record)
-        if Request.CLEAR_INSTALLER not in demand.request or self._proven(clearance):
+        if Request.CLEAR_INSTALLER not in demand.request or self._proven(clearance, demand.request_number):
             return demand
         return replace(demand, request=demand.request & ~Request.CLEAR_INSTALLER)
 
-    def _proven(self, clearance: Clearance | None) -> bool:
+    def _proven(self, clearance: Clearance | None, order: int) -> bool:
         if self._key is None:
             return self._one_user and not self._set_up
         if clearance is None or clearance.at_ns <= self._since_ns:
             return False
         fresh = 0 <= self._clock() - clearance.at_ns < VALID_NS
-        return fresh and clearance.digest == _digest(self._key, self._machine_boot, clearance.at_ns)
+        if not fresh or clearance.digest != _digest(self._key, self._machine_boot, clearance.at_ns):
+            return False
+        if clearance.at_ns > self._used[0]:
+            self._used = (clearance.at_ns, order)
+        return self._used == (clearance.at_ns, order)
 
 
 def machine_boot() -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LEASE_NS = 15 * SECOND
+NUMBERS = 1 << 32  # wire form: 32 bits; the number is for people, the link has its own
 
 
 class ExpiryPolicy(Enum):
@@ -102,7 +103,7 @@ class DemandArbiter:
 
         A node that hangs cannot take a permission back when its time is over. Hazard: H-10.
         """
-        self._number += 1
+        self._number = (self._number + 1) % NUMBERS
         winner = self._winner(now_ns)
         permitted = winner.permits(now_ns)
         limit_ma = winner.ceiling_ma(now_ns) if permitted else 0

@@ -98,7 +98,8 @@ class Snapshot:
     lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
     no known end. `cable_ma` is that of the fixed or of the plugged cable, 0 without one. `gain_uv_per_code` and
     `offset_mv` made the voltages of codes. `positive_mv` and `negative_mv` are the rails of the pilot's generator, 0 on
-    a board that does not see them.
+    a board that does not see them. `node_run` is the run of the node that is listened to, `invitation` the number under
+    which the next one may begin.
     """
 
     boot_id: int
@@ -138,6 +139,8 @@ class Snapshot:
     offset_mv: Millivolts = _NO_OFFSET
     positive_mv: Millivolts = _UNSEEN
     negative_mv: Millivolts = _UNSEEN
+    node_run: int = 0
+    invitation: int = 0
 
 
 class RecordDecodeError(ValueError):
@@ -145,9 +148,9 @@ class RecordDecodeError(ValueError):
 
 
 MAGIC = b"EP"
-VERSION = 4
 _HEADER = struct.Struct("<2sBBH")
 _DEMAND_KIND, _SNAPSHOT_KIND = 1, 2
+VERSIONS = {_DEMAND_KIND: 4, _SNAPSHOT_KIND: 5}
 _UNSIGNED_32 = (1 << 32) - 1
 _SIGNED_64 = (1 << 63) - 1
 _ALL_FAULTS = sum(1 << fault for fault in Fault)
@@ -274,6 +277,8 @@ _SNAPSHOT = (
     _Field("offset_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
     _Field("positive_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
     _Field("negative_mv", "i", -_MAX_PILOT_MV, _MAX_PILOT_MV),
+    _Field("node_run", "Q", 0, (1 << 64) - 1),
+    _Field("invitation", "Q", 0, (1 << 64) - 1),
 )
 
 
@@ -374,15 +379,16 @@ def _named(fields: tuple[_Field, ...], values: list[Any]) -> dict[str, Any]:
 
 
 def _framed(kind: int, body: bytes) -> bytes:
-    return _HEADER.pack(MAGIC, VERSION, kind, _HEADER.size + len(body)) + body
+    return _HEADER.pack(MAGIC, VERSIONS[kind], kind, _HEADER.size + len(body)) + body
 
 
 def _unframed(kind: int, datagram: bytes) -> bytes:
     if len(datagram) < _HEADER.size:
         raise RecordDecodeError(f"{len(datagram)} bytes: a header has {_HEADER.size}")
     magic, version, found, length = _HEADER.unpack_from(datagram)
-    if (magic, version, found) != (MAGIC, VERSION, kind):
-        raise RecordDecodeError(f"magic {magic!r} version {version} kind {found}: {MAGIC!r}, {VERSION} and {kind}")
+    wanted = (MAGIC, VERSIONS[kind], kind)
+    if (magic, version, found) != wanted:
+        raise RecordDecodeError(f"magic {magic!r} version {version} kind {found}: must be {wanted}")
     if length != len(datagram):
         raise RecordDecodeError(f"length {length}: {len(datagram)} bytes came")
     return datagram[_HEADER.size :]

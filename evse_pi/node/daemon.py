@@ -25,6 +25,7 @@ from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import Equipment
 from evse_pi.node.status import Surroundings
+from evse_pi.node_run import NodeRun
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
 from evse_pi.recorder.archive import RecordingArchive
@@ -162,6 +163,7 @@ class Daemon:
         self._board = board
         self._box = box
         self._link = link
+        self._run = NodeRun()
         self._storage = storage
         self._paths = paths
         self._field: FieldDevices | None = None
@@ -344,15 +346,14 @@ class Daemon:
     # The link.
 
     def _receive(self) -> None:
-        snapshot = self._link.receive()
-        if snapshot is None:
+        if (snapshot := self._link.receive()) is None:
             return
-        known, number = self._box.snapshot, self._box.requests.number
+        begun, number = self._run.on_snapshot(snapshot), self._box.requests.number
         self._box.on_snapshot(snapshot)
+        if begun or self._box.requests.number != number:
+            self.renew()
         if self.diagnosis is not None:
             self.diagnosis.on_snapshot(snapshot)
-        if known is None or known.boot_id != snapshot.boot_id or self._box.requests.number != number:
-            self.renew()
         self.charger.refresh()
         self.notifier.notify()
         self._writing.set()
@@ -385,7 +386,7 @@ class Daemon:
             log.warning("reading cannot be sent problem=%s", error)
             datagram = encode_demand(replace(demand, meter=None, temperature=None))
         proof = self._box.requests.clearance if Order.CLEAR_INSTALLER in demand.request else None
-        self._link.send(with_clearance(datagram, proof))
+        self._link.send(self._run.stamp(with_clearance(datagram, proof)))
 
     # Sensors, time and storage.
 
@@ -397,8 +398,7 @@ class Daemon:
     def _collect(self) -> None:
         """Take over what the bus threads have read."""
         if self._field is not None:
-            reading = self._field.meter
-            if reading is not None:
+            if (reading := self._field.meter) is not None:
                 self._box.measure(reading)
             self._box.temperature = self._field.hottest()
             if self._field.complete:

@@ -22,11 +22,12 @@ from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.files import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.installation.seal import KEY_FILE, SealError, read_key
-from evse_pi.link import FOLDER_MODE, LinkEnd, LinkError, uid_of
+from evse_pi.link import FOLDER_MODE, LinkError, uid_of
 from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN, SYSTEM_SAFETY_STATE
 from evse_pi.safety.fault_memory import FaultMemory
 from evse_pi.safety.interfaces import Installed
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
+from evse_pi.safety.node_link import NodeLink
 from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
@@ -77,7 +78,7 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     resources.callback(hardware.close)
     node_uid = uid_of(arguments.node_user)
     demands = ProvenDemands(machine_boot(), time.monotonic_ns, one_user=node_uid == os.geteuid())
-    link = LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, demands.decode, node_uid)
+    link = NodeLink(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, demands.decode, node_uid)
     resources.callback(link.close)
     installed = _installed(board, installation, demands)
     settings = LoopSettings(

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 
 class DemandLink(Protocol):
-    """Where demands come from and snapshots go to."""
+    """Where demands come from and snapshots go to.
+
+    `node_run` is the run of the node that is listened to, `invitation` the number under which the next may begin.
+    """
+
+    @property
+    def node_run(self) -> int:
+        """The run in force, 0 before the first."""
+
+    @property
+    def invitation(self) -> int:
+        """Under which the next run may begin."""
 
     def receive(self) -> Demand | None:
         """Return the newest demand since the last call, or None."""

@@ -46,6 +46,7 @@ class Publisher:
             inputs.contactor_closed,
             inputs.load_live,
             inputs.locked,
+            self._link.node_run,
         )
         if told == self._told and inputs.now_ns < self._repeat_ns:
             return
@@ -102,6 +103,8 @@ class Publisher:
             offset_mv=scale.offset_mv,
             positive_mv=supply.positive_after_mv if supply else Millivolts(0),
             negative_mv=supply.negative_mv if supply else Millivolts(0),
+            node_run=self._link.node_run,
+            invitation=self._link.invitation,
         )
 
     def _send(self, snapshot: Snapshot) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from evse_pi.core.board_ratings import BoardRatings
-from evse_pi.core.records import Snapshot, Transition
+from evse_pi.core.records import Demand, Snapshot, Transition, decode_demand
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from evse_pi.node_run import unstamped
 from hal.interfaces import MeterReading
 from hal.units import SECOND, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
 
@@ -88,6 +89,11 @@ STATES = {
 }
 
 
+def decode_stamped(datagram: bytes) -> Demand:
+    """Return the demand in a datagram of the node, whatever its run and number."""
+    return decode_demand(unstamped(datagram)[2])
+
+
 class FakeSafety:
     """What a safety process would publish while a car does this and that."""
 
@@ -125,7 +131,7 @@ class FakeSafety:
             reason=reason,
             request_number=self.request_number,
             transitions=tuple(self.transitions[-16:]),
-            **changes,
+            **{"invitation": self.boot_id, **changes},
         )
 
 

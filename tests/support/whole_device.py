@@ -131,6 +131,8 @@ class WholeDevice:
         self.boot_id += 1
         self.publisher = Publisher(self, self.boot_id, Timing(self.machine.settings.board.contactor_release_ns))  # type: ignore[arg-type]
 
+    node_run = invitation = 1  # what is sent in memory arrives at most once and in order
+
     def send(self, datagram: bytes) -> bool:
         """Be the link's end at the safety process."""
         self.datagrams += 1

@@ -63,6 +63,18 @@ def test_what_proves_nothing_costs_the_order_its_installer_and_nothing_else(clea
     assert Box().heard(clearance) == Request.CLEAR_USER
 
 
+@pytest.mark.hazard("H-03")
+@pytest.mark.hazard("H-14")
+def test_a_proof_is_good_for_one_order_alone() -> None:
+    box = Box()
+    again = encode_demand(replace(DEMAND, request_number=1))
+    assert box.heard(proof()) == BOTH
+    assert box.demands.decode(with_clearance(again, proof())).request == Request.CLEAR_USER
+    assert box.heard(proof(2 * SECOND), 3 * SECOND) == BOTH
+    assert box.demands.decode(with_clearance(again, proof())).request == Request.CLEAR_USER  # an older one
+    assert box.demands.decode(with_clearance(RECORD, proof(2 * SECOND))).request == BOTH  # the same, repeated
+
+
 @pytest.mark.hazard("H-14")
 def test_only_a_user_who_is_both_processes_needs_no_proof_and_only_before_a_setup() -> None:
     for one_user in (False, True):

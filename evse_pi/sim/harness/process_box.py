@@ -14,6 +14,7 @@ from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.link import LinkEnd
+from evse_pi.node_run import NodeRun
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.devices.gpio import KernelRelease
@@ -57,6 +58,7 @@ class ProcessBox:
             os.sched_setscheduler(self.simulator.process.pid, os.SCHED_FIFO, os.sched_param(60))
         self.plant = self.simulator.client()
         self.link = LinkEnd(folder / NODE_SOCKET, folder / SAFETY_SOCKET, decode_snapshot)
+        self.run = NodeRun()
         self._renew_ns = 0
         self._number = 0
         self._request = Request.NONE
@@ -111,6 +113,8 @@ class ProcessBox:
         newest = self.link.receive()
         if newest is not None:
             self.snapshots.append(newest)
+            if self.run.on_snapshot(newest):
+                self._renew_ns = 0
         if time.monotonic_ns() >= self._renew_ns and not self.node_is_gone:
             self.renew()
 
@@ -139,7 +143,7 @@ class ProcessBox:
             request=self._request,
             request_number=self.request_number,
         )
-        self.link.send(with_clearance(encode_demand(demand), self.clearance))
+        self.link.send(self.run.stamp(with_clearance(encode_demand(demand), self.clearance)))
 
     def wait_for(self, condition: Callable[[], bool], within_s: float, what: str = "") -> None:
         """Be a node until `condition` holds. Raises: TimeoutError with what is known."""

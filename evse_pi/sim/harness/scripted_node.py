@@ -78,6 +78,8 @@ class ScriptedNode:
 
     # The safety process's end of the link.
 
+    node_run = invitation = 1  # what is sent in memory arrives once and in order
+
     def receive(self) -> Demand | None:
         """Return the newest demand since the last call."""
         mail, self._mail = self._mail, None

@@ -19,12 +19,12 @@ import pytest
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.client import call as ask
 from evse_pi.charging.demand_arbiter import LEASE_NS
-from evse_pi.core.records import decode_demand, encode_snapshot
+from evse_pi.core.records import encode_snapshot
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.link import LinkEnd
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from hal.units import SECOND
-from tests.support.node_box import FakeSafety
+from tests.support.node_box import FakeSafety, decode_stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class Box:
         self._library = library
         self._told_s = 0.0
         write_installation(folder / "installation.toml", SIMULATED_INSTALLATION)
-        self.link = LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_demand)
+        self.link = LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_stamped)
         self.start()
 
     def start(self) -> None:

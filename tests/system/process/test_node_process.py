@@ -14,10 +14,10 @@ import pytest
 
 from evse_pi.api.client import BoxNotRunning, call
 from evse_pi.core.faults import Fault
-from evse_pi.core.records import Demand, decode_demand, encode_snapshot
+from evse_pi.core.records import Demand, encode_snapshot
 from evse_pi.link import LinkEnd
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
-from tests.support.node_box import FakeSafety
+from tests.support.node_box import FakeSafety, decode_stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ class RealClock:
 
 
 def safety_end(folder: Path) -> LinkEnd[Demand]:
-    return LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_demand)
+    return LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_stamped)
 
 
 def heard(link: LinkEnd[Demand], within_s: float) -> Demand | None:

@@ -17,6 +17,7 @@ from evse_pi.core.records import Demand, Request, encode_demand
 from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.installation.seal import make_key
+from evse_pi.node_run import NodeRun, stamped
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from evse_pi.sim.harness.process_box import ProcessBox
 from hal.units import SECOND, Milliamps
@@ -54,7 +55,7 @@ def asking(box: ProcessBox) -> None:
     box.wait_for_snapshot(lambda now: now.evse_state in (EvseState.B1, EvseState.C1), 10)
 
 
-def demands(address: Path, within_s: float) -> Callable[[], tuple[int, set[str]]]:
+def demands(address: Path, within_s: float, run: int) -> Callable[[], tuple[int, set[str]]]:
     """Return a case that sends permissions and clears, and tells how many were taken, and why the others were not."""
 
     def attack() -> tuple[int, set[str]]:
@@ -68,7 +69,7 @@ def demands(address: Path, within_s: float) -> Callable[[], tuple[int, set[str]]
                     number, True, Milliamps(32_000), LimitSource.OWNER, now_ns + 15 * SECOND, None, None, ALL, number
                 )
                 try:
-                    hand.sendto(encode_demand(demand), str(address))
+                    hand.sendto(stamped(run, number, encode_demand(demand)), str(address))
                     sent += 1
                 except OSError as error:
                     refused.add(type(error).__name__)
@@ -87,7 +88,7 @@ def closings(box: ProcessBox, since_ns: int) -> int:
 def test_nobody_but_the_node_reaches_the_link(box: ProcessBox, uid: int, groups: tuple[int, ...]) -> None:
     asking(box)
     since_ns = time.monotonic_ns()
-    sent, refused = as_user(uid, demands(box.folder / SAFETY_SOCKET, 2.0), groups)
+    sent, refused = as_user(uid, demands(box.folder / SAFETY_SOCKET, 2.0, box.run.run), groups)
     assert (sent, refused) == (0, {"PermissionError"})
     box.wait_for_snapshot(lambda now: True, 5)
     assert closings(box, since_ns) == 0
@@ -101,7 +102,7 @@ def test_demands_of_another_user_count_for_nothing_though_every_door_stands_open
     (box.folder / "safety").chmod(0o755)
     (box.folder / SAFETY_SOCKET).chmod(0o666)
     since_ns = time.monotonic_ns()
-    sent, _ = as_user(PERSON, demands(box.folder / SAFETY_SOCKET, 3.0), (PEOPLE, PROCESSES))
+    sent, _ = as_user(PERSON, demands(box.folder / SAFETY_SOCKET, 3.0, box.run.run), (PEOPLE, PROCESSES))
     assert sent > 100
     now = box.wait_for_snapshot(lambda now: now.at_ns > since_ns + 3 * SECOND, 5)
     assert Fault.RCD_TRIPPED in now.faults
@@ -163,3 +164,27 @@ def test_a_captured_node_clears_nothing_for_which_it_has_no_proof() -> None:
             box.clearance = right
             box.order(ALL)
             box.wait_for_snapshot(lambda now: Fault.CONTACTOR_WELDED not in now.faults, 5, "clear")
+
+
+@pytest.mark.hazard("H-10")
+def test_two_old_demands_that_are_repeated_for_ever_keep_no_permission_alive(box: ProcessBox) -> None:
+    kept: list[bytes] = []
+    send = box.link.send
+    box.link.send = lambda datagram: kept.append(datagram) is None and send(datagram)  # type: ignore[method-assign]
+    box.permitted, box.lease_ns = True, 3_600 * SECOND
+    box.renew()
+    box.renew()
+    box.wait_for_snapshot(lambda now: now.permitted, 5, "permission")
+    box.node_is_gone = True
+    gone_ns = time.monotonic_ns()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as hand:
+
+        def refused() -> bool:
+            for datagram in kept[-2:]:
+                hand.sendto(datagram, str(box.folder / SAFETY_SOCKET))
+            return box.snapshots[-1].at_ns > gone_ns + 14 * SECOND and not box.snapshots[-1].permitted
+
+        box.wait_for(refused, 20, "the end of the lease")
+    box.node_is_gone = False
+    box.run = NodeRun()  # the node process begins again
+    box.wait_for_snapshot(lambda now: now.permitted, 5, "permission of the next run")

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.charging.clock import SystemClock
-from evse_pi.core.records import Demand, decode_demand
 from evse_pi.installer.pin import Pin
 from evse_pi.link import LinkEnd
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET, Paths
+from tests.support.node_box import decode_stamped
 from tests.support.web_box import HOST, PIN, WebBox, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from evse_pi.core.records import Demand
 
 RENEWALS = 4
 
@@ -102,7 +104,7 @@ def node(tmp_path: Path) -> Iterator[WebBox]:
 @pytest.mark.hazard("H-10")
 def test_a_flood_of_the_page_costs_nobody_the_charge(node: WebBox) -> None:
     run_dir = node.box.run_dir
-    with closing(LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_demand)) as link:
+    with closing(LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_stamped)) as link:
         over = threading.Event()
         flood = threading.Thread(target=attack, args=(node.port, [quick, slow, deaf, mad, guess], over))
         flood.start()

@@ -31,6 +31,7 @@ from evse_pi.node.commands import Commands
 from evse_pi.node.daemon import Daemon, NodePaths, serve
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import Equipment, MatterOptions
+from evse_pi.node_run import unstamped
 from evse_pi.storage.database import Store
 from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND, Milliamps
@@ -62,6 +63,7 @@ class FakeLink:
         self.clock = clock
         self.sent: list[tuple[float, Demand]] = []
         self.raw: list[bytes] = []
+        self.runs: list[tuple[int, int]] = []
         self._inbox: deque[Snapshot] = deque()
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
@@ -72,7 +74,9 @@ class FakeLink:
     def send(self, datagram: bytes) -> bool:
         at_s = (self.clock.monotonic_ns() - 1_000 * SECOND) / SECOND
         self.raw.append(datagram)
-        self.sent.append((at_s, decode_demand(datagram[: int.from_bytes(datagram[4:6], "little")])))
+        run, number, record = unstamped(datagram)
+        self.runs.append((run, number))
+        self.sent.append((at_s, decode_demand(record[: int.from_bytes(record[4:6], "little")])))
         return True
 
     def receive(self) -> Snapshot | None:
@@ -363,6 +367,20 @@ async def test_a_clear_that_came_to_nothing_is_repeated_until_the_fault_is_gone(
         assert [record.fault for record in running.box.event_recorder.faults] == [Fault.RCD_TRIPPED]
         assert await running.ask("clear") == {"faults": []}
         talking.cancel()
+
+
+@pytest.mark.hazard("H-10")
+@virtual_time
+async def test_every_demand_carries_the_run_that_the_safety_process_invited_and_the_next_number(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        for begun, in_force, invitation in ((True, 0, 5), (False, 0, 5), (False, 5, 6), (True, 0, 7), (True, 9, 8)):
+            before = len(running.link.runs)
+            running.link.deliver(running.safety.snapshot(node_run=in_force, invitation=invitation))
+            await asyncio.sleep(0.01)
+            at_once = running.link.runs[before:]
+            assert at_once == ([(invitation, 1)] if begun else [])
+        await asyncio.sleep(4.5)
+        assert running.link.runs[-3:] == [(8, 1), (8, 2), (8, 3)]
 
 
 @virtual_time
