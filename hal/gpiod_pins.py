@@ -7,6 +7,7 @@ level and pull then come in one request: an output never shows another level tha
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import threading
@@ -120,6 +121,8 @@ class GpiodPin(LocalPiPin):  # type: ignore[misc]
     def _get_state(self) -> float | bool:
         if self._wave is not None:
             return self._wave.share
+        if self._watch is not None:
+            self._watch.check()
         return self._line().get_value(self._number) is Value.ACTIVE
 
     def _set_state(self, value: float) -> None:
@@ -201,17 +204,31 @@ class _Watch:
     def __init__(self, line: gpiod.LineRequest, tell: Callable[[float, bool], None]) -> None:
         self._line = line
         self._tell = tell
+        self._failure: Exception | None = None
         self._notifier = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="gpio edges", daemon=True)
         self._thread.start()
 
+    def check(self) -> None:
+        """Make sure that the next edge will be seen. Raises: OSError: a level alone would hide an edge that was."""
+        if not self._thread.is_alive():
+            raise OSError(errno.ENODEV, f"edges are watched no more: {self._failure or 'their thread has ended'}")
+
     def _run(self) -> None:
+        try:
+            self._watch()
+        except (OSError, *VENDOR_ERRORS) as error:  # the chip is gone: the kernel ends the poll, and the read fails
+            self._failure = error
+
+    def _watch(self) -> None:
         poll = select.poll()
         for descriptor in (self._line.fd, self._notifier):
             poll.register(descriptor, select.POLLIN)
-        while self._notifier not in {descriptor for descriptor, _ in poll.poll()}:
+        while self._notifier not in (ready := dict(poll.poll())):
             for event in self._line.read_edge_events():
                 self._tell(event.timestamp_ns / 1e9, event.event_type is event.Type.RISING_EDGE)
+            if ready[self._line.fd] & ~select.POLLIN:
+                raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
 
     def end(self) -> None:
         os.eventfd_write(self._notifier, 1)
@@ -229,6 +246,7 @@ class _Wave:
         self._drive = drive
         self._share = 0.0
         self._ended = False
+        self._failure: Exception | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="gpio wave", daemon=True)
         self._thread.start()
@@ -239,7 +257,10 @@ class _Wave:
 
     @share.setter
     def share(self, share: float) -> None:
+        """Raises: OSError where the thread could not drive the line any more."""
         with self._changed:
+            if self._failure is not None:
+                raise OSError(errno.ENODEV, f"the wave has ended: {self._failure}")
             self._share = share
             self._changed.notify()
             if not share:
@@ -254,12 +275,15 @@ class _Wave:
 
     def _run(self) -> None:
         with self._changed:
-            while not self._ended:
-                if 0 < self._share < 1:
-                    self._oscillate()
-                else:
-                    self._drive(self._share >= 1)
-                    self._changed.wait()
+            try:
+                while not self._ended:
+                    if 0 < self._share < 1:
+                        self._oscillate()
+                    else:
+                        self._drive(self._share >= 1)
+                        self._changed.wait()
+            except (OSError, *VENDOR_ERRORS) as error:
+                self._failure = error
 
     def _oscillate(self) -> None:
         """Drive the wave until it is changed, to instants that no delay moves."""

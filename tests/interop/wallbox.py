@@ -163,7 +163,6 @@ class Wallbox:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._hang_up()
-        self._judged = len(self.log())  # a process may have said that its hardware went before its own power did
 
     def stop(self) -> int:
         """Ask it to end and return its exit code."""

@@ -95,3 +95,85 @@ def test_a_wave_keeps_its_frequency_and_share_and_rests_low(emulated):
     assert 28 <= len(rises) <= 31
     periods = sorted(later - earlier for earlier, later in pairwise(rises))
     assert periods[len(periods) // 2] == pytest.approx(20_000_000, rel=0.1)
+
+
+VANISHES = """
+    import errno, os
+    from hal.errors import HalError
+    from hal.gpio import Gpio, Pull
+    from hal.rcd import GpioResidualCurrentDevice
+    gpio = Gpio()
+    threading.excepthook = lambda told: print("unhandled", told.exc_type.__name__, flush=True)
+
+    def answer(rcd):
+        try:
+            return rcd.read_tripped()
+        except HalError as error:
+            return f"{type(error).__name__}: {error}"
+
+    def until_watched_no_more():
+        while "gpio edges" in {thread.name for thread in threading.enumerate()}:
+            time.sleep(0.01)
+"""
+
+
+def test_a_trip_line_whose_edges_are_watched_no_more_is_a_named_error_though_its_level_reads(emulated):
+    """What the kernel does to a line of a chip that is unbound: gpiolib-cdev.c ends poll and answers reads with ENODEV."""
+    lines = emulated.python(
+        SETUP
+        + VANISHES
+        + f"""
+    class Unbound:
+        def __init__(self, line):
+            self._line = line
+            self.fd, self.unbind = os.pipe()
+        def read_edge_events(self):
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        def __getattr__(self, name):
+            return getattr(self._line, name)
+
+    pin = gpio.factory.pin({TRIP})
+    pin._request = Unbound(pin._line())
+    rcd = GpioResidualCurrentDevice(
+        gpio.input({TRIP}, "trip", active_high=True, pull=Pull.NONE), gpio.output({FREE}, "test"), time.monotonic_ns
+    )
+    print(answer(rcd))
+    os.close(pin._request.unbind)
+    until_watched_no_more()
+    print(answer(rcd), flush=True)
+    os._exit(0)
+    """
+    )
+    assert lines == [
+        "False",
+        f"DeviceNotFound: trip (GPIO {TRIP}): edges are watched no more: [Errno 19] No such device",
+    ]
+
+
+def test_a_chip_that_vanishes_ends_edges_and_waves_without_a_traceback(emulated):
+    with emulated.running(
+        SETUP
+        + VANISHES
+        + f"""
+    trip = gpio.input({TRIP}, "trip", active_high=True, pull=Pull.NONE)
+    wave = gpio.square_wave({COIL}, "test current", 50)
+    rcd = GpioResidualCurrentDevice(trip, wave, time.monotonic_ns)
+    rcd.set_test(True)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    until_watched_no_more()
+    print(answer(rcd).split(":")[0], flush=True)
+    while True:
+        try:
+            rcd.set_test(True)
+        except HalError as error:
+            print(error, flush=True)
+            break
+        time.sleep(0.01)
+    sys.stdin.readline()
+    """
+    ) as child:
+        emulated.simulator.process.kill()
+        child.hear()
+        assert child.says() in {"HalError", "DeviceNotFound", "BusError"}
+        assert child.says().startswith(f"test current (GPIO {COIL}): ")
