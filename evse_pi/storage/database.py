@@ -35,6 +35,10 @@ PAGE_OF_ROWS = 200
 DAMAGED = b""  # no reader of a value takes this for one
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNBINDABLE = (OverflowError, ValueError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""What a value raises that no column can hold: an integer above 64 bit, half a surrogate pair, another type."""
+_REFUSED_ROW = (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE)
+"""What the library says of one row, and not of the file. Source: sqlite.org/rescode.html."""
 
 
 class Store:
@@ -48,6 +52,9 @@ class Store:
         self.trouble: str | None = None
         self.damaged: Path | None = None
         self.dropped = 0
+        self.refused: dict[tuple[str, Value], str] = {}
+        """Why rows of the last write can never be stored, by table and key; they wait no longer."""
+        self.refusals = 0
         self.skipped: set[tuple[str, Value]] = set()
         """The rows that this version cannot read, by table and key."""
         self._path = path
@@ -65,8 +72,10 @@ class Store:
     def write(self, rows: Iterable[Row] = ()) -> bool:
         """Write `rows` and all that waits in one transaction; return whether they are durable now.
 
-        Rows that are not stay visible to every read, and wait. Without rows it tries again what waits.
+        Rows that are not stay visible to every read, and wait; one that no column can hold is `refused` and keeps no
+        other from being written. Without rows it tries again what waits.
         """
+        self.refused = {}
         for row in rows:
             self._waiting.pop(row.key, None)
             self._waiting[row.key] = row
@@ -78,7 +87,7 @@ class Store:
             return False
         self._waiting.clear()
         self.trouble = None
-        return True
+        return not self.refused
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting, or `default` where it was never stored or cannot be read."""
@@ -176,7 +185,7 @@ class Store:
             log.warning("stored row cannot be read and is skipped table=%s key=%s: %s", *key, error)
 
     def _newest(self, table: str, limit: int, before: int | None) -> list[Mapping[str, Any]]:
-        before = HIGHEST_NUMBER if before is None else before
+        before = HIGHEST_NUMBER if before is None else min(before, HIGHEST_NUMBER)
         query = f"SELECT * FROM {table} WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 (our own names)
         rows = {row["number"]: row for row in self._select(query, (before, limit)) or ()}
         for row in self._waiting.values():
@@ -186,24 +195,29 @@ class Store:
         return [rows[number] for number in sorted(rows, reverse=True)[:limit]]
 
     def _commit(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
+        """Write `rows` in one transaction, without those that no column can hold. Raises: sqlite3.Error."""
+        refused: list[tuple[Row, Exception]] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
             for row in rows:
-                if row.deletes:
-                    column, key = next(iter(row.values.items()))
-                    connection.execute(f"DELETE FROM {row.table} WHERE {column} = ?", (key,))  # noqa: S608
-                    continue
-                columns, marks = ", ".join(row.values), ", ".join("?" * len(row.values))
-                statement = f"INSERT OR REPLACE INTO {row.table} ({columns}) VALUES ({marks})"  # noqa: S608
-                connection.execute(statement, tuple(row.values.values()))
-                number = row.values.get("number")
-                if isinstance(number, int) and number % TRIM_EVERY == 0:
-                    _trim(connection, row.table)
+                try:
+                    _write_row(connection, row)
+                except (sqlite3.Error, *_UNBINDABLE) as error:
+                    if not _is_of_the_row(error):
+                        raise
+                    refused.append((row, error))
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+        for row, error in refused:
+            self._refuse(row, error)
+
+    def _refuse(self, row: Row, error: Exception) -> None:
+        self.refused[row.key] = f"{row.table} {row.key[1]!r:.60} cannot be stored: {error}"
+        self.refusals += 1
+        log.error("row cannot be stored and is given up table=%s key=%.60r: %s", *row.key, error)
 
     def _connected(self) -> sqlite3.Connection:
         """Return the open database. Raises: sqlite3.Error, OSError while it cannot be opened, and `trouble` says so."""
@@ -223,6 +237,25 @@ class Store:
                 raise
         self.damaged = _set_aside(self._path)
         return _open(self._path, self._migrations)
+
+
+def _write_row(connection: sqlite3.Connection, row: Row) -> None:
+    if row.deletes:
+        column, key = next(iter(row.values.items()))
+        connection.execute(f"DELETE FROM {row.table} WHERE {column} = ?", (key,))  # noqa: S608 (our own names)
+        return
+    columns, marks = ", ".join(row.values), ", ".join("?" * len(row.values))
+    statement = f"INSERT OR REPLACE INTO {row.table} ({columns}) VALUES ({marks})"  # noqa: S608 (our own names)
+    connection.execute(statement, tuple(row.values.values()))
+    number = row.values.get("number")
+    if isinstance(number, int) and number % TRIM_EVERY == 0:
+        _trim(connection, row.table)
+
+
+def _is_of_the_row(error: Exception) -> bool:
+    """Return whether `error` says that this row can never be stored, and nothing of the file."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, _UNBINDABLE) if code is None else code & 0xFF in _REFUSED_ROW
 
 
 def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:

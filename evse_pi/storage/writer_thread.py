@@ -36,6 +36,7 @@ STORED_WITHIN_S = 2.0
 """A healthy card syncs within 0.1 s, a slow one within 1 s; controllers wait some 5 s for an answer."""
 TOLD_AFTER_S = 5.0  # people are told of a card that does not answer for longer
 HISTORY = ("fault", "transition")
+REMEMBERED_REFUSALS = 64  # those who wait ask within STORED_WITHIN_S
 
 
 class WriterThread:
@@ -47,6 +48,8 @@ class WriterThread:
         self._identity: IdentityFile | None = None
         self._values: QueuedStore | None = None
         self._pending: dict[tuple[str, Value], Row] = {}
+        self._numbers: dict[tuple[str, Value], int] = {}
+        self._refused: dict[int, str] = {}
         self._number = 0
         self._tried = 0
         self._durable = 0
@@ -98,6 +101,8 @@ class WriterThread:
             warnings.append(
                 f"{len(store.skipped)} stored entries cannot be read and are left out ({kinds}): see the log"
             )
+        if store.refusals:
+            warnings.append(f"{store.refusals} entries could not be stored and were given up: see the log")
         dropped = store.dropped + self._dropped
         if dropped:
             warnings.append(f"{dropped} entries of the history were given up while the disk took none")
@@ -116,11 +121,12 @@ class WriterThread:
 
     def put(self, rows: Iterable[Row] = ()) -> int:
         """Take rows to be written at once; return their number, which `written` asks for. It never waits."""
+        self._number += 1
         for row in rows:
             self._pending.pop(row.key, None)
             self._pending[row.key] = row
+            self._numbers[row.key] = self._number
         self._give_up_history()
-        self._number += 1
         if self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain(), name="storage")
         return self._number
@@ -139,6 +145,8 @@ class WriterThread:
                     await self._news.wait()
         except TimeoutError:
             return self._hangs()
+        if wanted in self._refused:
+            return self._refused[wanted]
         return None if self._durable >= wanted else self._trouble()
 
     async def write(self, rows: Iterable[Row] = ()) -> bool:
@@ -150,13 +158,15 @@ class WriterThread:
         try:
             while self._tried < self._number:
                 number, rows = self._number, list(self._pending.values())
+                numbers, self._numbers = self._numbers, {}
                 self._pending.clear()
                 redating, self._redating = self._redating, None
                 self._busy_since_s = asyncio.get_running_loop().time()
                 before = self._store.trouble if self._store is not None else None
-                durable = await self.call(self._write, rows, redating)
+                durable, refused = await self.call(self._write, rows, redating)
                 self._busy_since_s = None
                 self._report(before, durable=durable)
+                self._note_refused({numbers[key]: reason for key, reason in refused.items() if key in numbers})
                 self._tried = number
                 self._durable = number if durable else self._durable
                 self._news.set()
@@ -164,17 +174,27 @@ class WriterThread:
         finally:
             self._draining = None
 
-    def _write(self, rows: list[Row], redating: tuple[str, int] | None) -> bool:
-        """Write rows on the thread of the store, and of them what is printed on the box outside of it as well."""
+    def _note_refused(self, refused: Mapping[int, str]) -> None:
+        self._refused.update(refused)
+        for number in list(self._refused)[:-REMEMBERED_REFUSALS]:
+            del self._refused[number]
+
+    def _write(self, rows: list[Row], redating: tuple[str, int] | None) -> tuple[bool, Mapping[tuple[str, Value], str]]:
+        """Write rows on the thread of the store, and of them what is printed on the box outside of it as well.
+
+        Return whether all but the refused rows are durable, and why each of those can never be.
+        """
         assert self._store is not None  # noqa: S101 (opened before anything is written)
-        durable = self._store.write(rows)
+        self._store.write(rows)
+        refused = self._store.refused
         if redating is not None:
-            durable = self._store.redate(*redating)
+            self._store.redate(*redating)
+        durable = self._store.trouble is None
         changed = {str(row.values["key"]): row.values["value"] for row in rows if row.table == VALUES}
         printed = {key: value for key, value in changed.items() if is_identity(key) and isinstance(value, bytes)}
         if printed:
             self._keep_identity(printed)
-        return durable
+        return durable, refused
 
     def _report(self, before: str | None, *, durable: bool) -> None:
         trouble = self._store.trouble if self._store is not None else None

@@ -118,7 +118,7 @@ VANISHES = """
 
 
 def test_a_trip_line_whose_edges_are_watched_no_more_is_a_named_error_though_its_level_reads(emulated):
-    """What the kernel does to a line of a chip that is unbound: gpiolib-cdev.c ends poll and answers reads with ENODEV."""
+    """Of a chip that is unbound, the kernel (gpiolib-cdev.c) ends the poll and answers reads with ENODEV."""
     lines = emulated.python(
         SETUP
         + VANISHES

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row, value_row
+from evse_pi.charging.history_rows import (
+    FaultRecord,
+    Row,
+    fault_row,
+    session_row,
+    setting_row,
+    transition_row,
+    value_row,
+)
 from evse_pi.charging.session import SavedSession, Session
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
@@ -226,3 +234,38 @@ def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of
     at_s = 5_000 + change.at_ns // SECOND
     assert at_s == 6_000
     assert [one.unix_s for one in again.transitions()] == [6_003, at_s, at_s], "3 s are no wrong clock"
+
+
+# What sqlite3 and its Python binding say of a value that no column of a STRICT table can hold.
+POISON = [
+    session_row(saved(7, energy_mwh=1 << 64)),
+    Row("matter_values", {"key": "7", "value": None}),
+    setting_row("\ud800", 1),
+    Row("session", {**session_row(saved(7)).values, "energy_mwh": "much"}),
+    Row("session", {**session_row(saved(7)).values, "machine_boot": None}),
+    Row("fault", {**fault_row(fault(7)).values, "machine_boot": [7]}),  # type: ignore[dict-item]
+]
+
+
+@pytest.mark.parametrize("poison", POISON, ids=lambda row: f"{row.table}")
+def test_a_row_that_no_column_can_hold_is_told_and_everything_beside_and_after_it_is_stored(
+    path: Path, poison: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(path)
+    assert not store.write([setting_row("before", 1), poison, setting_row("behind", 2)])
+    assert list(store.refused) == [poison.key]
+    assert "cannot be stored" in store.refused[poison.key]
+    assert store.trouble is None
+    assert store.write([setting_row("after", 3)])
+    assert (store.refused, store.refusals) == ({}, 1)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    store.close()
+    again = Store(path)
+    assert [again.setting(name) for name in ("before", "behind", "after")] == [1, 2, 3]
+    assert again.sessions() == []
+
+
+def test_a_page_before_a_number_beyond_the_file_is_the_newest(path: Path) -> None:
+    store = Store(path)
+    store.write([session_row(saved(1))])
+    assert store.sessions(before=1 << 70) == [saved(1)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evse_pi.charging.history_rows import setting_row
+from evse_pi.charging.history_rows import Row, setting_row
 from evse_pi.charging.startup_state import OWNER
 from evse_pi.storage.database import Store
 from evse_pi.storage.identity import IDENTITY_FILE, IdentityFile
@@ -250,3 +250,19 @@ def test_only_its_owner_may_read_the_identity_and_a_torn_write_leaves_the_old_on
     assert IdentityFile(path).values() == {"setup": b"label"}
     IdentityFile(path).update({"test-attestation/1": b"key"})
     assert IdentityFile(path).values() == {"setup": b"label", "test-attestation/1": b"key"}
+
+
+async def test_a_row_that_cannot_be_stored_is_told_to_its_caller_alone(tmp_path: Path) -> None:
+    storage = WriterThread()
+    store = await storage.open(tmp_path / "evse.db")
+    first = storage.put([setting_row("first", 1)])
+    poisoned = storage.put([Row("session", {"number": 1 << 64}), setting_row("beside", 2)])
+    last = storage.put([setting_row("last", 3)])
+    assert await storage.written(first) is None
+    assert "cannot be stored" in str(await storage.written(poisoned))
+    assert await storage.written(last) is None
+    assert await storage.write([setting_row("later", 4)])
+    assert "cannot be stored" in str(await storage.written(poisoned))
+    assert [store.setting(name) for name in ("first", "beside", "last", "later")] == [1, 2, 3, 4]
+    assert storage.warnings == ["1 entries could not be stored and were given up: see the log"]
+    await storage.close()
