@@ -2,7 +2,8 @@
 
 They are kept twice. In the run directory, which is memory, every change is written at once. In the state directory, on
 a disk that may be slow, full or hang, it is written by a process of its own, the keeper: the safety loop hands it what
-to keep and never waits for it, and a write that hangs holds none of the safety process's lines.
+to keep and never waits for it, and a write that hangs holds none of the safety process's lines. The keeper remembers
+what was handed over and lets a child of its own do the writing, which it replaces when it dies.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import signal
 import socket
 import struct
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 from zlib import crc32
 
@@ -31,6 +34,7 @@ _CHECK = struct.Struct("<I")
 _MAGIC = b"EPfm"
 _MESSAGE = struct.Struct("<Q")
 _AGAIN_S = 10
+_REPLACED_AFTER_S = (1, 60)  # the first time, and at most: it is doubled each time
 _ALL_DESCRIPTORS = 1 << 20
 _NEEDS_SOMEBODY = Clear.ON_UNPLUG | Clear.BY_USER | Clear.BY_INSTALLER
 
@@ -83,9 +87,11 @@ class SlotFile:
 
 
 class Keeper:
-    """The process that writes the disk, and the end of its line here.
+    """The process that has the disk written, and the end of its line here.
 
-    It has none of this process's files: one that hangs in a write cannot be ended, and would hold lines and locks.
+    It has none of this process's files: one that hangs in a write cannot be ended, and would hold lines and locks. It
+    is made before any device is opened, since a process cannot be copied later on without holding up the tick; so it
+    uses no disk itself, and replaces the child that does.
     """
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
@@ -179,12 +185,97 @@ class FaultMemory:
 
 
 def _keep(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
-    """Write what comes, the newest of what waits, until the other end is gone; what fails is tried again."""
+    """Have written what comes until the other end is gone and the newest is on the disk; never touch the disk here."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))  # the tick's priority is inherited, and not needed here
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # the service manager ends both, and the last fault is still to come
+        signal.signal(number, signal.SIG_IGN)  # the service manager ends all, and the last fault is still to come
     os.closerange(3, line)
     os.closerange(line + 1, _ALL_DESCRIPTORS)
+
+    def tell(text: str) -> None:
+        with suppress(OSError, ValueError):  # where nothing can be said, the faults are kept nonetheless
+            say(text)
+
+    try:
+        _replace_writers(line, path, tell)
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _replace_writers(line: int, path: Path, say: Callable[[str], None]) -> None:
+    """Start a writer, and another with a growing pause whenever one dies; return once one has ended by itself.
+
+    Where the other end is gone and writers go on dying, it is over as well.
+    """
+    wanted: bytes | None = None
+    pause_s, longest_s = _REPLACED_AFTER_S
+    ended = False
+    while not ended or pause_s < longest_s:
+        started_s = time.monotonic()
+        try:
+            writer, pid = _start_writer(path, say)
+        except OSError as error:
+            trouble = f"cannot be started: {error}"
+        else:
+            ended, wanted = _feed(line, writer, wanted, ended=ended)
+            os.close(writer)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if status == 0:
+                return
+            trouble = f"has died with status {status}"
+        pause_s = _REPLACED_AFTER_S[0] if time.monotonic() - started_s > longest_s else pause_s
+        say(f"what writes the fault memory on disk {trouble}; another is started in {pause_s} s")
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, longest_s)
+
+
+def _start_writer(path: Path, say: Callable[[str], None]) -> tuple[int, int]:
+    """Return the line to a new writer, and its process id."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _write(its.fileno(), path, say)
+    its.close()
+    return ours.detach(), pid
+
+
+def _feed(line: int, writer: int, wanted: bytes | None, *, ended: bool) -> tuple[bool, bytes | None]:
+    """Pass on to `writer` what comes until it dies or all is over; return whether that is so, and the newest.
+
+    A writer that waits for the disk takes no more after a while; then the newest is kept here until it does.
+    """
+    os.set_blocking(writer, False)
+    passed = wanted is None
+    while True:
+        passed = passed or _passed_on(writer, wanted)
+        if ended and passed:
+            return True, wanted
+        sources = [writer] if ended else [line, writer]
+        ready, _, _ = select.select(sources, [] if passed else [writer], [])
+        if writer in ready:
+            return ended, wanted  # it says nothing, so this is its end
+        if line in ready:
+            message = os.read(line, _MESSAGE.size)
+            ended = not message
+            passed, wanted = (passed, wanted) if ended else (False, message)
+
+
+def _passed_on(writer: int, wanted: bytes | None) -> bool:
+    """Return whether `writer` has taken `wanted`; one that is dead has not, and is found out by its line."""
+    try:
+        os.write(writer, wanted or b"")
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def _write(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
+    """Write what comes, the newest of what waits, until the other end is gone; what fails is tried again."""
+    os.closerange(3, line)
+    os.closerange(line + 1, _ALL_DESCRIPTORS)
+    status = 1
     try:
         file: SlotFile | None = None
         wanted: frozenset[Fault] | None = None
@@ -204,9 +295,10 @@ def _keep(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
                 if not failed:
                     say(f"the fault memory on disk cannot be written: {error}")
                 failed = True
+        status = 0
     finally:
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
 
 
 def _patience_s(wanted: frozenset[Fault] | None, *, failed: bool) -> float | None:

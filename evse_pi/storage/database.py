@@ -211,8 +211,8 @@ class Store:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
-        for row, error in refused:
-            self._refuse(row, error)
+        for row, reason in refused:
+            self._refuse(row, reason)
 
     def _refuse(self, row: Row, error: Exception) -> None:
         self.refused[row.key] = f"{row.table} {row.key[1]!r:.60} cannot be stored: {error}"

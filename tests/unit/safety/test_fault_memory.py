@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +16,10 @@ from evse_pi.safety.fault_memory import DOUBTFUL, FaultMemory, SlotFile, faults_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TRIP = frozenset({Fault.RCD_TRIPPED})
 SLOT = 4_096
-WITHIN_S = 60
+WITHIN_S = 20
 
 
 def memory_in(folder: Path, said: list[str] | None = None) -> FaultMemory:
@@ -37,6 +37,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def on_disk(folder: Path) -> frozenset[Fault] | None:
     disk = folder / "state" / "disk"
     return faults_in(disk.read_bytes()) if disk.exists() else None
+
+
+def writer_of(memory: FaultMemory) -> int:
+    """Return the process that writes the disk, once there is one."""
+    keeper = memory._keeper
+    assert keeper is not None
+    children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children")
+    wait_for(lambda: bool(children.read_text()))
+    return int(children.read_text())
 
 
 def keep_for_good(memory: FaultMemory, folder: Path, faults: frozenset[Fault]) -> None:
@@ -73,30 +82,63 @@ def test_a_trip_outlives_a_power_cut_and_its_acknowledgement_too(tmp_path: Path)
 @pytest.mark.hazard("H-14")
 def test_a_disk_that_hangs_holds_nobody_and_gets_the_newest_when_it_answers_again(tmp_path: Path) -> None:
     with closing(memory_in(tmp_path)) as memory:
-        actions = memory._keeper
-        assert actions is not None
         keep_for_good(memory, tmp_path, NO_FAULTS)
-        os.kill(actions.pid, signal.SIGSTOP)
+        writer = writer_of(memory)
+        os.kill(writer, signal.SIGSTOP)
         begun = time.thread_time()
         for number in range(20_000):
             memory.keep(TRIP if number % 2 else NO_FAULTS)
         assert time.thread_time() - begun < WITHIN_S
         memory.keep(TRIP)
         assert on_disk(tmp_path) == NO_FAULTS
-        os.kill(actions.pid, signal.SIGCONT)
+        os.kill(writer, signal.SIGCONT)
         for _ in range(100):
             memory.keep(TRIP)
             time.sleep(0.01)
         wait_for(lambda: on_disk(tmp_path) == TRIP)
 
 
+@pytest.mark.hazard("H-09")
+@pytest.mark.hazard("H-14")
+def test_a_writer_that_dies_is_replaced_and_what_it_had_not_written_is_kept(tmp_path: Path) -> None:
+    def say(text: str) -> None:  # in the keeper, which is another process
+        with (tmp_path / "said").open("a") as said:
+            said.write(f"{text}\n")
+
+    with closing(FaultMemory(tmp_path / "run", tmp_path / "state" / "disk", say)) as memory:
+        keep_for_good(memory, tmp_path, NO_FAULTS)
+        for faults in (TRIP, NO_FAULTS):
+            former = writer_of(memory)
+            os.kill(former, signal.SIGSTOP)  # as a card holds it
+            memory.keep(faults)
+            os.kill(former, signal.SIGKILL)
+            wait_for(lambda faults=faults: on_disk(tmp_path) == faults)  # type: ignore[misc]
+            assert writer_of(memory) != former
+    said = (tmp_path / "said").read_text().splitlines()
+    assert [line.split(" disk ")[1] for line in said] == [
+        "has died with status -9; another is started in 1 s",
+        "has died with status -9; another is started in 2 s",
+    ]
+
+
+@pytest.mark.hazard("H-14")
+def test_a_writer_that_dies_after_the_safety_process_is_replaced_as_well(tmp_path: Path) -> None:
+    with closing(memory_in(tmp_path)) as memory:
+        keep_for_good(memory, tmp_path, NO_FAULTS)
+        writer = writer_of(memory)
+        os.kill(writer, signal.SIGSTOP)
+        memory.keep(TRIP)
+    os.kill(writer, signal.SIGKILL)
+    wait_for(lambda: on_disk(tmp_path) == TRIP)
+
+
 def test_a_keeper_that_is_gone_is_told_once_and_costs_nothing_else(tmp_path: Path) -> None:
     said: list[str] = []
     with closing(memory_in(tmp_path, said)) as memory:
-        actions = memory._keeper
-        assert actions is not None
-        os.kill(actions.pid, signal.SIGKILL)
-        os.waitpid(actions.pid, 0)
+        keeper = memory._keeper
+        assert keeper is not None
+        os.kill(keeper.pid, signal.SIGKILL)
+        os.waitpid(keeper.pid, 0)
         for _ in range(3):
             memory.keep(TRIP)
             memory.keep(NO_FAULTS)
