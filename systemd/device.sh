@@ -107,6 +107,7 @@ install_box() {
   done
   add_boot_lines
   run systemctl daemon-reload
+  run systemd-tmpfiles --create /etc/tmpfiles.d/evse-pi.conf  # after an upgrade no start of the machine need come first
   run systemctl enable "${units[@]}"
   printf 'evse-pi: installed. Reboot, then: sudo evse-pi setup\n'
 }

@@ -38,6 +38,20 @@ def test_every_unit_and_drop_in_is_installed():
     } <= sources
 
 
+def test_the_folders_of_the_run_directory_are_made_right_before_anything_starts_without_a_reboot():
+    """An upgrade of a box whose tmpfiles.d entry is new or changed; systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
+    steps = told("install")
+    made = steps.index(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/evse-pi.conf"])
+    before = [
+        words
+        for words in steps[:made]
+        if words[0] in ("useradd", "groupadd") or words[-1].endswith("tmpfiles.d/evse-pi.conf")
+    ]
+    assert len(before) >= 3
+    assert steps.index(["systemctl", "daemon-reload"]) < made
+    assert not any(words[:2] == ["systemctl", "enable"] for words in steps[:made])
+
+
 @pytest.mark.parametrize("unit", ["evse-pi-safety.service", "evse-pi-node.service"])
 def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_one_can_help(unit):
     unit_settings = settings(unit)
