@@ -7,8 +7,12 @@ import importlib
 import re
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(path for folder in ("hal", "boards", "evse_pi") for path in (ROOT / folder).rglob("*.py"))
@@ -78,3 +82,28 @@ def test_a_module_is_one_room() -> None:
         if (lines := len(path.read_text().splitlines())) > 450
     }
     assert not {name: lines for name, lines in long.items() if name not in decisions}
+
+
+def test_only_the_listed_edges_catch_any_exception_and_what_catches_all_raises_again() -> None:
+    document = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    listed = set(re.findall(r"`([\w.]+)`", document.split("## Edges")[1].split("\n## ")[0]))
+    for path in PRODUCT:
+        tree = ast.parse(path.read_text())
+        module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+        for name, handler in _broad_handlers(tree, module):
+            raised = handler.body[-1] if isinstance(handler, ast.ExceptHandler) else None
+            again = isinstance(raised, ast.Raise) and raised.exc is None
+            assert again or name in listed, f"{name} catches any exception and is no edge in docs/ARCHITECTURE.md"
+
+
+def _broad_handlers(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield who catches Exception or BaseException by name, bare, in a tuple, or with suppress()."""
+    if isinstance(node, ast.ExceptHandler):
+        kinds = "BaseException" if node.type is None else ast.unparse(node.type)
+        if re.search(r"\b(Base)?Exception\b", kinds):
+            yield name, node
+    if isinstance(node, ast.Call) and re.search(r"^(contextlib\.)?suppress\(.*\b(Base)?Exception\b", ast.unparse(node)):
+        yield name, node
+    for child in ast.iter_child_nodes(node):
+        inner = isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from _broad_handlers(child, f"{name}.{child.name}" if inner else name)
