@@ -39,7 +39,7 @@ def test_every_unit_and_drop_in_is_installed():
 
 
 def test_the_folders_of_the_run_directory_are_made_right_before_anything_starts_without_a_reboot():
-    """An upgrade of a box whose tmpfiles.d entry is new or changed; systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
+    """Of an upgrade with another entry: systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
     steps = told("install")
     made = steps.index(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/evse-pi.conf"])
     before = [
