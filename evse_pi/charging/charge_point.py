@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
+from evse_pi.charging.limits import judged_limits, requested_limits
 from evse_pi.charging.metering import (
     EnergyCounter,
     EnergyEstimate,
@@ -23,6 +24,7 @@ from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
+    from evse_pi.charging.limits import ActingLimit
     from evse_pi.charging.startup_state import StartupState
     from evse_pi.clearance import Clearance
     from evse_pi.core.board_ratings import BoardRatings
@@ -99,6 +101,14 @@ class ChargePoint:
             request=self.requests.request,
             request_number=self.requests.number,
             identify=self.identifying,
+        )
+
+    def limits(self) -> tuple[ActingLimit, ...]:
+        """Return every limit that acts now with its owner, those that the safety process judges first."""
+        now_ns = self.clock.monotonic_ns()
+        return (
+            *judged_limits(self.ratings, self.installation, self.snapshot),
+            *requested_limits(self.arbiter.limits(now_ns), now_ns),
         )
 
     @property

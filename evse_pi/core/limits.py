@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.duty import MIN_OFFER_MA, current_for, duty_for
+from evse_pi.core.states import LimitSource
 from hal.units import SECOND, DutyPpm, Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from evse_pi.core.states import LimitSource
 
 RAISE_SPACING_NS = 5 * SECOND
 """A vehicle has 5 s to follow a change; a higher offer waits for the end of the last one.
@@ -37,6 +36,12 @@ class Limit:
     def chargeable(self) -> bool:
         """It leaves a current that can be signalled. Source: IEC 61851-1 Annex A, 6 A."""
         return self.current_ma >= MIN_OFFER_MA
+
+
+def fixed_limits(rated_ma: Milliamps, capacity_ma: Milliamps | None, cable_ma: Milliamps | None) -> list[Limit]:
+    """Return the limits of board, circuit and cable; one that is None is not known to the caller and left out."""
+    known = {LimitSource.BOARD: rated_ma, LimitSource.CIRCUIT_CAPACITY: capacity_ma, LimitSource.CABLE: cable_ma}
+    return [Limit(source, current_ma) for source, current_ma in known.items() if current_ma is not None]
 
 
 def tightest(limits: Iterable[Limit]) -> Limit:

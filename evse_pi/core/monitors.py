@@ -10,7 +10,7 @@ from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import fit_for_purpose
 from evse_pi.core.lease import Lease
-from evse_pi.core.limits import Limit, tightest
+from evse_pi.core.limits import Limit, fixed_limits, tightest
 from evse_pi.core.lock_control import LockControl
 from evse_pi.core.overcurrent import Overcurrent
 from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
@@ -166,11 +166,7 @@ class Monitors:
         """Return the limit that wins now. Hazard: H-04 overload of circuit, cable or box."""
         board, demand, cable_ma = settings.board, self.lease.demand, self.cable_ma(settings.board)
         capacity_ma = settings.installation.circuit_capacity_ma
-        limits = [
-            Limit(LimitSource.BOARD, board.rated_current_ma),
-            Limit(LimitSource.CIRCUIT_CAPACITY, capacity_ma),
-            Limit(LimitSource.CABLE, cable_ma),
-        ]
+        limits = fixed_limits(board.rated_current_ma, capacity_ma, cable_ma)
         if self.derating.level != FULL:
             full_ma = min(board.rated_current_ma, capacity_ma, cable_ma)
             limits.append(Limit(LimitSource.TEMPERATURE, self.derating.limit_ma(full_ma)))

@@ -10,10 +10,10 @@ from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.charging.demand_arbiter import LimitRequest
+    from evse_pi.charging.limits import ActingLimit
     from evse_pi.charging.session import Session
     from evse_pi.core.evidence import Evidence
     from evse_pi.core.faults import Fault
-    from evse_pi.core.limits import Limit
     from evse_pi.core.states import LimitSource, PilotState, Reason
     from evse_pi.matter.model.observable import Observable
     from hal.interfaces import MeterReading
@@ -67,7 +67,7 @@ class ChargePointView:
     reason: Reason
     reason_until_ns: int
     faults: frozenset[Fault]
-    limits: tuple[Limit, ...]
+    limits: tuple[ActingLimit, ...]
     cable_ma: Milliamps | None
     rated_current_ma: Milliamps
     circuit_capacity_ma: Milliamps

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.limits import lowest_ceiling_ma
 from evse_pi.charging.modes import Adjustment, ChargeMode, adjusted_current_ma
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
@@ -120,9 +121,8 @@ def power_range(view: ChargePointView, minimum_ma: int) -> tuple[int, int]:
 
     The least is that of `minimum_ma`, MinimumChargeCurrent. Where the limits leave less than 6 A, both are 0.
     """
-    limits = [limit.current_ma for limit in view.limits if limit.source is not LimitSource.POWER_ADJUSTMENT]
-    limit_ma = min(limits, default=0)
-    if limit_ma < MIN_OFFER_MA:
+    limit_ma = lowest_ceiling_ma(view.limits, without=LimitSource.POWER_ADJUSTMENT)
+    if limit_ma is None or limit_ma < MIN_OFFER_MA:
         return 0, 0
     least_ma = min(max(minimum_ma, MIN_OFFER_MA), limit_ma)
     least, most = (current_ma * view.voltage_mv * view.phases for current_ma in (least_ma, limit_ma))

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.limits import lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
-from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA, current_for, duty_for
+from evse_pi.core.duty import MAX_OFFER_MA
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.matter_view import matter_view
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -62,15 +63,11 @@ def maximum_charge_ma(view: ChargePointView, grant: ChargingSettings, permission
     """Return MaximumChargeCurrent: the least of all limits, as the pilot can offer it; 0 while charging is disabled."""
     if not permission.charging:
         return 0
-    limits = [limit.current_ma for limit in view.limits if limit.source not in _OWN]
+    others = lowest_ceiling_ma(each for each in view.limits if each.source not in _OWN)
+    limits = [] if others is None else [others]
     if permission.commissioned:
         limits += [Milliamps(grant.maximum_ma), Milliamps(grant.user_limit_ma(view.circuit_capacity_ma))]
-    return offerable_ma(min(limits, default=0))
-
-
-def offerable_ma(limit_ma: int) -> int:
-    """Return what the pilot offers under a limit. Source: IEC 61851-1 Annex A, nothing below 6 A."""
-    return current_for(duty_for(Milliamps(min(limit_ma, MAX_OFFER_MA)))) if limit_ma >= MIN_OFFER_MA else 0
+    return offerable_ma(min(limits, default=None))
 
 
 def maximum_discharge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:

@@ -15,7 +15,6 @@ from evse_pi.charging.stored_fields import Fields, UnknownRecord
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
-from evse_pi.core.limits import Limit
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charge_point_view import (
@@ -153,7 +152,7 @@ class ChargePointAdapter:
             reason=Reason.STARTING if snapshot is None else snapshot.reason,
             reason_until_ns=0 if snapshot is None else snapshot.reason_until_ns,
             faults=_NOTHING if snapshot is None else snapshot.faults,
-            limits=tuple(self._limits(snapshot, now_ns)),
+            limits=box.limits(),
             cable_ma=None if snapshot is None else snapshot.cable_ma or None,
             rated_current_ma=box.ratings.rated_current_ma,
             circuit_capacity_ma=Milliamps(0) if installation is None else installation.circuit_capacity_ma,
@@ -263,19 +262,6 @@ class ChargePointAdapter:
         self._renew()
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
-
-    def _limits(self, snapshot: Snapshot | None, now_ns: int) -> list[Limit]:
-        box = self._box
-        limits = [Limit(LimitSource.BOARD, box.ratings.rated_current_ma)]
-        if box.installation is not None:
-            limits.append(Limit(LimitSource.CIRCUIT_CAPACITY, box.installation.circuit_capacity_ma))
-        if snapshot is not None and snapshot.cable_ma:
-            limits.append(Limit(LimitSource.CABLE, snapshot.cable_ma))
-        if snapshot is not None and snapshot.limit_source in (LimitSource.TEMPERATURE, LimitSource.STALE_SENSOR):
-            limits.append(Limit(snapshot.limit_source, snapshot.limit_ma))
-        asked = ((ask.source, box.arbiter.ask_of(ask.source)) for ask in box.arbiter.limits(now_ns))
-        ceilings = ((source, ask.ceiling_ma(now_ns)) for source, ask in asked if ask is not None)
-        return limits + [Limit(source, ceiling_ma) for source, ceiling_ma in ceilings if ceiling_ma is not None]
 
     def _self_test(self, snapshot: Snapshot | None) -> SelfTestView:
         ordered = bool(self._box.requests.outstanding & Request.SELF_TEST)

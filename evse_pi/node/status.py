@@ -28,9 +28,9 @@ from evse_pi.api.status import (
     WebPage,
 )
 from evse_pi.api.texts import english as words
+from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.metering import fresh
 from evse_pi.core.faults import FAULTS, Clear, worst
-from evse_pi.core.states import LimitSource
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.session import Session
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
-    from hal.units import CentiCelsius, Milliamps
+    from hal.units import CentiCelsius
 
 
 class Surroundings(NamedTuple):
@@ -74,7 +74,7 @@ def status(box: ChargePoint, beside: Surroundings) -> Status:
         cable_ma=(snapshot.cable_ma or None) if snapshot else None,
         locked=snapshot.locked if snapshot else None,
         reason=_wait(snapshot, now_ns) if snapshot else None,
-        limit=_value(snapshot.limit_source, snapshot.limit_ma, snapshot) if snapshot else None,
+        limit=_limit(ActingLimit(snapshot.limit_source, snapshot.limit_ma), snapshot, now_ns) if snapshot else None,
         limits=shown,
         faults=tuple(_active(fault, box) for fault in _ranked(box)),
         meter=_meter(box, now_ns),
@@ -95,30 +95,22 @@ def status(box: ChargePoint, beside: Surroundings) -> Status:
 
 def limits(box: ChargePoint) -> tuple[Limit, ...]:
     """Return every limit with its owner and its end, those that the safety process judges first."""
-    now_ns = box.clock.monotonic_ns()
     snapshot = box.snapshot if box.safety_online() else None
-    fixed = {LimitSource.BOARD: box.ratings.rated_current_ma}
-    if box.installation is not None:
-        fixed[LimitSource.CIRCUIT_CAPACITY] = box.installation.circuit_capacity_ma
-    if snapshot is not None and snapshot.cable_ma:
-        fixed[LimitSource.CABLE] = snapshot.cable_ma
-    if snapshot is not None and snapshot.limit_source < LimitSource.OWNER:
-        fixed[snapshot.limit_source] = snapshot.limit_ma
-    judged = [_value(source, limit_ma, snapshot) for source, limit_ma in fixed.items()]
-    asked = [
-        Limit(
-            source=ask.source,
-            limit_ma=ask.limit_ma,
-            text=words.LIMITS[ask.source],
-            judged=False,
-            permitted=ask.permitted,
-            wins=snapshot is not None and snapshot.limit_source is ask.source,
-            in_s=None if ask.until_ns is None else max(ask.until_ns - now_ns, 0) // SECOND,
-            counts=ask.counts,
-        )
-        for ask in box.arbiter.limits(now_ns)
-    ]
-    return (*judged, *asked)
+    now_ns = box.clock.monotonic_ns()
+    return tuple(_limit(each, snapshot, now_ns) for each in box.limits())
+
+
+def _limit(acting: ActingLimit, snapshot: Snapshot | None, now_ns: int) -> Limit:
+    return Limit(
+        source=acting.source,
+        limit_ma=acting.limit_ma,
+        text=words.LIMITS[acting.source],
+        judged=acting.judged,
+        permitted=acting.permitted,
+        wins=snapshot is not None and snapshot.limit_source is acting.source,
+        in_s=None if acting.until_ns is None else max(acting.until_ns - now_ns, 0) // SECOND,
+        counts=acting.counts,
+    )
 
 
 def session_summary(session: Session, now_ns: int) -> SessionSummary:
@@ -216,17 +208,6 @@ def _wait(snapshot: Snapshot, now_ns: int) -> Wait:
     until_ns = snapshot.reason_until_ns
     in_s = -(-max(until_ns - now_ns, 0) // SECOND) if until_ns else None
     return Wait(snapshot.reason, words.REASONS[snapshot.reason], in_s)
-
-
-def _value(source: LimitSource, limit_ma: Milliamps, snapshot: Snapshot | None) -> Limit:
-    return Limit(
-        source=source,
-        limit_ma=limit_ma,
-        text=words.LIMITS[source],
-        judged=source < LimitSource.OWNER,
-        permitted=True,
-        wins=snapshot is not None and snapshot.limit_source is source,
-    )
 
 
 def _outstanding(box: ChargePoint) -> frozenset[str | None]:

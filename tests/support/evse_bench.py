@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
+from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.session import Session
-from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState, Reason
 from evse_pi.device.charge_point_view import ChargePointView, SelfTestView
 from evse_pi.device.energy_evse import EnergyEvseServer
@@ -39,7 +39,10 @@ IDLE = ChargePointView(
     reason=Reason.NO_VEHICLE,
     reason_until_ns=0,
     faults=frozenset(),
-    limits=(Limit(LimitSource.BOARD, Milliamps(32_000)), Limit(LimitSource.CIRCUIT_CAPACITY, Milliamps(CAPACITY_MA))),
+    limits=(
+        ActingLimit(LimitSource.BOARD, Milliamps(32_000)),
+        ActingLimit(LimitSource.CIRCUIT_CAPACITY, Milliamps(CAPACITY_MA)),
+    ),
     cable_ma=None,
     rated_current_ma=Milliamps(32_000),
     circuit_capacity_ma=Milliamps(CAPACITY_MA),

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from evse_pi.charging.demand_arbiter import ExpiryPolicy
+from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
-from evse_pi.core.limits import Limit
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.device.device_energy_management import LONGEST_S, SHORTEST_S, DeviceEnergyManagementServer
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
@@ -53,9 +53,9 @@ async def test_the_offer_is_what_the_limits_leave_or_nothing() -> None:
     assert offers == [(LEAST_MW, MOST_MW), (0, 0)]
     assert (state.abs_min_power, state.abs_max_power) == (LEAST_MW, MOST_MW)
     assert (state.esa_state, reason(bench)) == (State.kOnline, Why.kNoAdjustment)
-    bench.charger.become(limits=(Limit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
+    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
     assert state.power_adjustment_capability.powerAdjustCapability[0].maxPower == 5_520_000
-    bench.charger.become(limits=(Limit(LimitSource.TEMPERATURE, Milliamps(5_000)),))
+    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(5_000)),))
     offers = [(one.minPower, one.maxPower) for one in state.power_adjustment_capability.powerAdjustCapability]
     assert offers == [(0, 0)]
     assert (state.abs_min_power, state.abs_max_power) == (0, 0)
@@ -125,9 +125,9 @@ async def test_nobody_may_ask_for_less_than_the_minimum_that_a_controller_named(
     assert bench.adjust(6_899_999) is Status.CONSTRAINT_ERROR
     assert bench.adjust(6_900_000) is Status.SUCCESS
     assert bench.adjust(0) is Status.SUCCESS, "a pause is no current at all"
-    bench.charger.become(limits=(Limit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
+    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
     assert (bench.management.state.abs_min_power, bench.management.state.abs_max_power) == (5_520_000, 5_520_000)
-    bench.charger.become(limits=(Limit(LimitSource.BOARD, Milliamps(32_000)),))
+    bench.charger.become(limits=(ActingLimit(LimitSource.BOARD, Milliamps(32_000)),))
     bench.enable(0, 32_000)
     assert bench.management.state.abs_min_power == LEAST_MW, "no pilot offers less than 6 A"
 

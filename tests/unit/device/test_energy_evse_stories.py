@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.limits import ActingLimit
 from evse_pi.core.faults import Fault
-from evse_pi.core.limits import Limit
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
 from evse_pi.device.charge_point_view import SelfTestView, VehicleData
 from evse_pi.device.energy_evse import EnergyEvseServer
@@ -314,17 +314,17 @@ async def test_a_silent_safety_process_makes_the_state_unknown_and_ends_nothing(
         (32_000, 20_000, 13_000, None, 13_000),
         (32_000, 8_000, 20_000, None, 8_000),
         (32_000, 3_000, 20_000, None, 7_000),
-        (32_000, None, 20_000, Limit(LimitSource.TEMPERATURE, Milliamps(10_000)), 10_000),
-        (32_000, None, 20_000, Limit(LimitSource.OWNER, Milliamps(9_999)), 9_999),
-        (32_000, None, 20_000, Limit(LimitSource.STALE_SENSOR, Milliamps(0)), 0),
-        (32_000, None, None, Limit(LimitSource.POWER_ADJUSTMENT, Milliamps(5_999)), 0),
+        (32_000, None, 20_000, ActingLimit(LimitSource.TEMPERATURE, Milliamps(10_000)), 10_000),
+        (32_000, None, 20_000, ActingLimit(LimitSource.OWNER, Milliamps(9_999)), 9_999),
+        (32_000, None, 20_000, ActingLimit(LimitSource.STALE_SENSOR, Milliamps(0)), 0),
+        (32_000, None, None, ActingLimit(LimitSource.POWER_ADJUSTMENT, Milliamps(5_999)), 0),
     ],
 )
 async def test_the_maximum_is_the_least_of_all_limits_as_the_pilot_can_offer_it(
-    command_ma: int, user_ma: int | None, cable_ma: int | None, other: Limit | None, expected_ma: int
+    command_ma: int, user_ma: int | None, cable_ma: int | None, other: ActingLimit | None, expected_ma: int
 ) -> None:
     evse = await bench()
-    cable = [] if cable_ma is None else [Limit(LimitSource.CABLE, Milliamps(cable_ma))]
+    cable = [] if cable_ma is None else [ActingLimit(LimitSource.CABLE, Milliamps(cable_ma))]
     limits = (*evse.charger.view().limits, *cable, *([other] if other else []))
     evse.enable(None, 7_000, command_ma)
     if user_ma is not None:
@@ -345,7 +345,7 @@ async def test_the_minimum_raises_nothing_above_a_limit_and_stops_nothing_below_
     evse = await bench()
     evse.enable(None, minimum_ma, 32_000)
     evse.server.write_user_maximum_charge_current(6_000)
-    evse.charger.become(limits=(Limit(LimitSource.CABLE, Milliamps(limit_ma)),))
+    evse.charger.become(limits=(ActingLimit(LimitSource.CABLE, Milliamps(limit_ma)),))
     assert evse.state.minimum_charge_current == minimum_ma
     assert evse.state.maximum_charge_current == min(expected_ma, max(minimum_ma, 6_000))
 
