@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.evse_status import EvseStatus, Permission
 from evse_pi.charging.stored_fields import UnknownRecord
 from evse_pi.charging.targets import merged
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
@@ -19,7 +20,7 @@ from evse_pi.core.states import LimitSource, MatterState
 from evse_pi.device import energy_evse_rules as rules
 from evse_pi.device.energy_evse_attributes import attributes_of, planned_attributes
 from evse_pi.device.energy_evse_memory import PersistedState, asks_of, decode, encode, record_key
-from evse_pi.device.energy_evse_rules import Permission, PublishedState
+from evse_pi.device.energy_evse_rules import PublishedState
 from evse_pi.device.energy_evse_schema import SCHEMA
 from evse_pi.device.planner import NoPlanner, PlanningContext
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
@@ -96,7 +97,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         known = MatterState.PLUGGED_IN_NO_DEMAND if kept.told.session is not None else MatterState.NOT_PLUGGED_IN
         if kept.told.transfer is not None:
             known = MatterState.PLUGGED_IN_CHARGING
-        self.internal.shown = PublishedState(fault=kept.told.fault, session_id=self.state.session_id, known=known)
+        self.internal.shown = PublishedState(EvseStatus(fault=kept.told.fault), self.state.session_id, known)
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
@@ -112,7 +113,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     def disable(self) -> None:
         """Take every permission back; the wish is kept even where the supply cannot become Disabled now."""
         self._forbid()
-        rules.check_supply(self.internal.shown, self._permission())
+        rules.check_supply(self.internal.shown.status)
 
     async def enable_charging(self, request: Any) -> None:
         """Permit charging within limits, until a time or for good."""
@@ -120,7 +121,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         def granted(kept: PersistedState) -> PersistedState:
             until, minimum_ma = request.chargingEnabledUntil, request.minimumChargeCurrent
             grant = rules.charging_granted(kept.grant, until, minimum_ma, request.maximumChargeCurrent)
-            rules.check_supply(self.internal.shown, self._permission())
+            rules.check_supply(self.internal.shown.status)
             return replace(kept, grant=grant)
 
         kept = await self._stored_first(granted)
@@ -133,14 +134,14 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         def granted(kept: PersistedState) -> PersistedState:
             until, maximum_ma = request.dischargingEnabledUntil, request.maximumDischargeCurrent
             grant = rules.discharging_granted(kept.grant, until, maximum_ma)
-            rules.check_supply(self.internal.shown, self._permission())
+            rules.check_supply(self.internal.shown.status)
             return replace(kept, grant=grant)
 
         self._settle(await self._stored_first(granted))
 
     def start_diagnostics(self) -> None:
         """Have the safety process test the box; SupplyState tells when it is done."""
-        rules.check_diagnostics(self.internal.shown, self._permission())
+        rules.check_diagnostics(self.internal.shown.status)
         self.internal.test_since_ns = self._charger.view().now_ns
         self.internal.test_ordered = False
         self._settle(self.internal.kept)
@@ -317,9 +318,8 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         values = attributes_of(view, kept, outcome)
         attributes = {key: value for key, value in values.items() if key in self.defaults}
         window_s = attributes["randomization_delay_window"]
-        situation = PlanningContext(
-            view, now_s, outcome.shown.state, outcome.supply, outcome.maximum_ma, window_s, kept.targets
-        )
+        state, supply = outcome.shown.status.state, outcome.shown.status.supply
+        situation = PlanningContext(view, now_s, state, supply, outcome.maximum_ma, window_s, kept.targets)
         attributes |= planned_attributes(self._planner.next_charge(situation))
         self._commit(kept, attributes, outcome, self._session_due(view, outcome))
         self._ask(view, kept.grant, permission, now_s)
@@ -330,7 +330,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
     def _session_due(self, view: ChargePointView, outcome: Projection) -> dict[str, int]:
         """Return the session's figures where they are to be reported: at every boundary, and while energy flows."""
         boundary = any(happening.event != "fault" for happening in outcome.happenings)
-        flows = outcome.shown.state is MatterState.PLUGGED_IN_CHARGING
+        flows = outcome.shown.status.state is MatterState.PLUGGED_IN_CHARGING
         session = view.session or view.last_session
         due = boundary or (flows and view.now_ns - self.internal.reported_ns >= SESSION_REPORT_NS)
         if session is None or not due:

@@ -16,9 +16,9 @@ def attributes_of(view: ChargePointView, kept: PersistedState, outcome: Projecti
     grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
     user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
     return {
-        "state": shown.state,
-        "supply_state": outcome.supply,
-        "fault_state": shown.fault,
+        "state": shown.status.state,
+        "supply_state": shown.status.supply,
+        "fault_state": shown.status.fault,
         "charging_enabled_until": grant.charging_until,
         "discharging_enabled_until": grant.discharging_until,
         "circuit_capacity": view.circuit_capacity_ma,

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, Permission, SafetyReport, decide_status
 from evse_pi.charging.limits import lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA
-from evse_pi.core.faults import FAULTS, worst
-from evse_pi.core.matter_view import matter_view
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
 from evse_pi.device.energy_evse_memory import ChargingSettings, ReportedState, Transfer
 from evse_pi.matter.wire.chip_objects import EnergyEvse
@@ -35,28 +34,6 @@ Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
 FULL_PERCENT = 100
 
 _OWN = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
-_PLUGGED_IN_IDLE = (MatterState.PLUGGED_IN_NO_DEMAND, MatterState.PLUGGED_IN_DEMAND)
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """Who may charge now, and whether a controller's word counts (`governed`) or the owner's."""
-
-    charging: bool
-    discharging: bool = False
-    diagnosing: bool = False
-    commissioned: bool = True
-
-
-def supply_state(permission: Permission, faulty: bool) -> SupplyState:
-    """Return what the supply would do."""
-    if faulty:
-        return SupplyState.DISABLED_ERROR
-    if permission.diagnosing:
-        return SupplyState.DISABLED_DIAGNOSTICS
-    if permission.discharging:
-        return SupplyState.ENABLED if permission.charging else SupplyState.DISCHARGING_ENABLED
-    return SupplyState.CHARGING_ENABLED if permission.charging else SupplyState.DISABLED
 
 
 def maximum_charge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:
@@ -80,17 +57,16 @@ def maximum_discharge_ma(view: ChargePointView, grant: ChargingSettings, permiss
 
 @dataclass(frozen=True, slots=True)
 class PublishedState:
-    """State, FaultState and SessionID as they are published; `known` is the last State that was not null."""
+    """The three states and SessionID as they are published; `known` is the last State that was not null."""
 
-    state: MatterState | None = None
-    fault: FaultState = FaultState.NO_ERROR
+    status: EvseStatus = NOTHING_DECIDED
     session_id: int | None = None
     known: MatterState = MatterState.NOT_PLUGGED_IN
 
     @property
     def prior(self) -> MatterState:
         """The State to name in an event about what was before."""
-        return self.known if self.state is None else self.state
+        return self.known if self.status.state is None else self.status.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +83,9 @@ class Projection:
 
     shown: PublishedState
     told: ReportedState
-    supply: SupplyState
     maximum_ma: int
     maximum_discharge_ma: int
     happenings: tuple[EvseEvent, ...]
-
-
-def state_of(view: ChargePointView, shown: PublishedState) -> tuple[MatterState | None, FaultState]:
-    """Return State and FaultState.
-
-    A pilot that the box itself holds at −12 V says nothing of the vehicle, which is still what it was; a pilot that
-    cannot be read, or a silent safety process, make the State null. Silence clears no fault.
-    """
-    if not view.heard:
-        return (None if shown.fault is FaultState.NO_ERROR else MatterState.FAULT), shown.fault
-    fault = worst(view.faults)
-    if fault is not None:
-        return MatterState.FAULT, FAULTS[fault].fault_state
-    if view.pilot is PilotState.F and (shown.state in _PLUGGED_IN_IDLE or shown.state is MatterState.NOT_PLUGGED_IN):
-        return shown.state, FaultState.NO_ERROR
-    seen = matter_view(view.pilot, view.faults, permitted=True, charging=view.contactor_closed, diagnosing=False)
-    return seen.state, FaultState.NO_ERROR
 
 
 def session_id(number: int) -> int:
@@ -139,9 +97,11 @@ def advance(
     shown: PublishedState, told: ReportedState, view: ChargePointView, grant: ChargingSettings, permission: Permission
 ) -> Projection:
     """Return what the peers shall be shown and told, now that the box is as `view` says."""
-    state, fault = state_of(view, shown)
+    report = SafetyReport(view.pilot, view.faults, view.contactor_closed, view.heard)
+    status = decide_status(report, permission, shown.status)
+    state = status.state
     maximum_ma = maximum_charge_ma(view, grant, permission)
-    happenings = [] if fault is shown.fault else [_fault(shown, fault)]
+    happenings = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
     current, seen = told.session, _seen(told, view)
     transfer = told.transfer
     if transfer is not None and current is not None:
@@ -157,9 +117,8 @@ def advance(
         happenings.append(_started(view.session.number, maximum_ma))
     published_id = shown.session_id if seen is None else session_id(seen)
     return Projection(
-        PublishedState(state, fault, published_id, shown.known if state is None else state),
-        told.after(seen, transfer, fault),
-        supply_state(permission, faulty=fault is not FaultState.NO_ERROR),
+        PublishedState(status, published_id, shown.known if state is None else state),
+        told.after(seen, transfer, status.fault),
         maximum_ma,
         maximum_discharge_ma(view, grant, permission),
         tuple(happenings),
@@ -211,7 +170,7 @@ def _fault(shown: PublishedState, fault: FaultState) -> EvseEvent:
         {
             "sessionID": shown.session_id,
             "state": shown.prior,
-            "faultStatePreviousState": shown.fault,
+            "faultStatePreviousState": shown.status.fault,
             "faultStateCurrentState": fault,
         },
     )
@@ -250,25 +209,24 @@ def _not_detected(shown: PublishedState, number: int, session: Session | None, n
 # Commands.
 
 
-def check_supply(shown: PublishedState, permission: Permission) -> None:
+def check_supply(status: EvseStatus) -> None:
     """Refuse what needs a supply that is neither faulty nor testing itself.
 
     Raises: MatterStatus FAILURE.
     """
-    if shown.fault is not FaultState.NO_ERROR:
-        raise MatterStatus(Status.FAILURE, f"a fault is present: {shown.fault.name}")
-    if permission.diagnosing:
+    if status.supply is SupplyState.DISABLED_ERROR:
+        raise MatterStatus(Status.FAILURE, f"a fault is present: {status.fault.name}")
+    if status.supply is SupplyState.DISABLED_DIAGNOSTICS:
         raise MatterStatus(Status.FAILURE, "the self-test runs")
 
 
-def check_diagnostics(shown: PublishedState, permission: Permission) -> None:
+def check_diagnostics(status: EvseStatus) -> None:
     """Let the self-test be started from Disabled alone.
 
     Raises: MatterStatus FAILURE.
     """
-    supply = supply_state(permission, faulty=shown.fault is not FaultState.NO_ERROR)
-    if supply is not SupplyState.DISABLED:
-        raise MatterStatus(Status.FAILURE, f"SupplyState is {supply.name}, not DISABLED")
+    if status.supply is not SupplyState.DISABLED:
+        raise MatterStatus(Status.FAILURE, f"SupplyState is {status.supply.name}, not DISABLED")
 
 
 def charging_granted(grant: ChargingSettings, until: int | None, minimum_ma: int, maximum_ma: int) -> ChargingSettings:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from evse_pi.charging.evse_status import EvseStatus, Permission, SafetyReport, decide_status
 from evse_pi.core.faults import FAULTS, Clear, Fault, Severity
-from evse_pi.core.matter_view import matter_view
 from evse_pi.core.records import Request
 from evse_pi.core.states import FaultState, MatterState, PilotMode, PilotState, SupplyState
 from tests.support.ideal_box import MS, IdealBox, S
@@ -111,16 +111,12 @@ class CheckedBox(IdealBox):
 
     def check_views(self) -> None:
         status = self.state.status
-        view = matter_view(
-            self.state.watch.pilot.state,
-            self.faults,
-            permitted=status.permitted,
-            charging=self.closed,
-            diagnosing=self.state.watch.tests.running,
-        )
-        faulty = view.fault_state is not FaultState.NO_ERROR
+        permission = Permission(status.permitted, diagnosing=self.state.watch.tests.running)
+        report = SafetyReport(self.state.watch.pilot.state, self.faults, self.closed)
+        view = decide_status(report, permission, EvseStatus())
+        faulty = view.fault is not FaultState.NO_ERROR
         assert faulty == bool(self.faults), "I7"
-        assert faulty == (view.supply_state is SupplyState.DISABLED_ERROR) == (view.state is MatterState.FAULT), "I7"
+        assert faulty == (view.supply is SupplyState.DISABLED_ERROR) == (view.state is MatterState.FAULT), "I7"
 
     def check_plug(self) -> None:
         outputs = self.outputs

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
+from evse_pi.charging.evse_status import EvseStatus, Permission, SafetyReport, decide_status
 from evse_pi.core.faults import Fault
 from evse_pi.core.machine_settings import WakeUp
-from evse_pi.core.matter_view import matter_view
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, FaultState, LimitSource, MatterState, PilotMode, Reason, SupplyState
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
@@ -75,14 +75,10 @@ def test_after_the_last_fault_the_state_is_that_of_now_and_not_that_of_before(ve
 
 
 def _view(box: IdealBox):
-    view = matter_view(
-        box.state.watch.pilot.state,
-        box.faults,
-        permitted=box.state.status.permitted,
-        charging=box.closed,
-        diagnosing=box.state.watch.tests.running,
-    )
-    return view.state, view.supply_state, view.fault_state
+    permission = Permission(box.state.status.permitted, diagnosing=box.state.watch.tests.running)
+    report = SafetyReport(box.state.watch.pilot.state, box.faults, box.closed)
+    view = decide_status(report, permission, EvseStatus())
+    return view.state, view.supply, view.fault
 
 
 @pytest.mark.parametrize("fault", ["diode", "emergency", "short"])
