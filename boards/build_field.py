@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from boards.spec import MeterModel, TemperatureChip
+from boards.spec import HEADER, MeterModel, TemperatureChip
 from hal.meters.eastron import EastronMeter
 from hal.meters.modbus_rtu import ModbusRtu
 from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
 from hal.meters.sdm120 import SDM120
 from hal.meters.sdm230 import SDM230
 from hal.meters.sdm630 import SDM630
+from hal.pi_models import header_uart, this_model
 from hal.sensors.lm75 import Lm75
 from hal.sensors.mcp9808 import Mcp9808
 from hal.sensors.tmp102 import Tmp102
@@ -70,11 +71,18 @@ def build_field(spec: BoardSpec, *, meter: MeterSpec | None = None) -> FieldHard
     )
 
 
-def _meter(spec: MeterSpec) -> MeterSlot:
-    def open_meter() -> Meter:
-        return EastronMeter(ModbusRtu(spec.port, spec.baud, spec.parity.value), spec.unit, TABLES[spec.model])
+def port_of(meter: MeterSpec) -> str:
+    """Return the serial device of a meter; the header's UART is another one on each kind of Pi."""
+    return header_uart(this_model()) if meter.port == HEADER else meter.port
 
-    return MeterSlot(spec.port, open_meter)
+
+def _meter(spec: MeterSpec) -> MeterSlot:
+    port = port_of(spec)
+
+    def open_meter() -> Meter:
+        return EastronMeter(ModbusRtu(port, spec.baud, spec.parity.value), spec.unit, TABLES[spec.model])
+
+    return MeterSlot(port, open_meter)
 
 
 def _thermometer(spec: TemperatureSpec) -> Thermometer:

@@ -15,6 +15,7 @@ from hal.emergency_stop import GpioEmergencyStop
 from hal.errors import HalError
 from hal.gpio import Gpio
 from hal.mcp3xxx import Mcp3xxx, Mcp3xxxInput
+from hal.pi_models import pwm_outputs
 from hal.pilot_adc import SpiPilotAdc
 from hal.pilot_pwm import SysfsPilotPwm
 from hal.proximity import ResistorProximity
@@ -142,8 +143,7 @@ def _pilot_adc(
 
 
 def _pilot_pwm(spec: BoardSpec, root: Path) -> SysfsPilotPwm:
-    outputs = [(output.device, output.channel) for output in spec.pilot_pwm.outputs]
-    return SysfsPilotPwm(outputs, inverted=spec.pilot_pwm.inverted, root=root)
+    return SysfsPilotPwm(pwm_outputs(spec.pilot_pwm.pin), inverted=spec.pilot_pwm.inverted, root=root)
 
 
 def _watchdog(parts: WatchdogSpec, gpio: Gpio) -> GpioWatchdog:

@@ -25,7 +25,6 @@ from boards.spec import (
     PilotPwmSpec,
     PilotSupplySpec,
     ProximitySpec,
-    PwmOutput,
     RcdSpec,
     SupplyInput,
     TemperatureChip,
@@ -211,13 +210,7 @@ Source: docs/boards/reference.md.
 
 
 def _pilot_pwm(section: Section) -> PilotPwmSpec:
-    outputs = tuple(
-        _finished(item, lambda item: PwmOutput(item.text("device", at_least=4), item.integer("channel", 0, 3)))
-        for item in section.tables("outputs")
-    )
-    if not outputs:
-        section.problem("outputs", "is missing; must be at least one table { device = …, channel = … }")
-    return PilotPwmSpec(section.pin("pin"), outputs, section.flag("inverted"))
+    return PilotPwmSpec(section.pin("pin"), section.flag("inverted"))
 
 
 def _contactor(section: Section) -> ContactorSpec:

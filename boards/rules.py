@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from boards.spec import NotFitted, PilotSupplySpec
+from hal.pi_models import HEADER_UART_PINS, MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,8 @@ REACTION_MS = 50
 SPI_PINS = {0: (9, 10, 11), 1: (19, 20, 21)}
 SPI_SELECTS = {0: (8, 7), 1: (18, 17, 16)}
 I2C_PINS = {1: (2, 3)}
-UART_PINS = (14, 15)
-UART_PORTS = ("/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+UART_PORTS = ("header", "/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0")
+PWM_PINS = sorted(set.intersection(*(set(model.pwm) for model in MODELS)))
 
 
 def check(spec: BoardSpec) -> Iterator[str]:
@@ -31,6 +32,9 @@ def check(spec: BoardSpec) -> Iterator[str]:
     yield from _adc(spec)
     yield from _pilot_supply(spec)
     yield from _contactor(spec)
+    if spec.pilot_pwm.pin not in PWM_PINS:
+        allowed = ", ".join(map(str, PWM_PINS))
+        yield f"pilot_pwm.pin = {spec.pilot_pwm.pin} is refused; the PWM block reaches GPIO {allowed}"
     if spec.phases == 2:
         yield "board.phases = 2 is refused; must be 1 or 3"
 
@@ -116,11 +120,16 @@ def _used(spec: BoardSpec) -> Iterator[tuple[str, int]]:
         for pin in I2C_PINS.get(bus, ()):
             yield f"pin of I2C bus {bus}", pin
     if spec.meter and spec.meter.port in UART_PORTS:
-        for pin in UART_PINS:
+        for pin in HEADER_UART_PINS:
             yield f"pin of {spec.meter.port}", pin
     yield "pilot_pwm.pin", spec.pilot_pwm.pin
     yield from _outputs(spec)
     yield from _inputs(spec)
+
+
+def line_pins(spec: BoardSpec) -> tuple[int, ...]:
+    """Return the pins that are lines of the board's own, and no bus's."""
+    return (spec.pilot_pwm.pin, *(pin for _, pin in _outputs(spec)), *(pin for _, pin in _inputs(spec)))
 
 
 def _outputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:

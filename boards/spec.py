@@ -39,6 +39,8 @@ class Parity(Enum):
     ODD = "O"
 
 
+HEADER = "header"
+"""The port of a meter at the header's UART, GPIO 14 and 15, whatever this model of Pi calls it."""
 UNSEEN_SUPPLY = "nothing sees the pilot's +12 V and -12 V: a sagging rail makes a plug without a vehicle look like one"
 
 
@@ -113,19 +115,10 @@ class HardwareWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class PwmOutput:
-    """A channel of the PWM block whose device link ends in `device`; differs from one Pi to the next."""
-
-    device: str
-    channel: int
-
-
-@dataclass(frozen=True, slots=True)
 class PilotPwmSpec:
-    """The generator's pin and where the kernel shows it; `inverted` means that a high pin gives −12 V."""
+    """The generator's pin, which the PWM block of each model of Pi drives; `inverted`: a high pin gives −12 V."""
 
     pin: int
-    outputs: tuple[PwmOutput, ...]
     inverted: bool
 
 
@@ -201,7 +194,7 @@ class TemperatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class MeterSpec:
-    """The meter that the board is sold with; an installation may name another."""
+    """The meter that the board is sold with; an installation may name another. Port "header" is the header's UART."""
 
     model: MeterModel
     port: str

@@ -23,6 +23,8 @@ NODE_SOCKET = "node/node.sock"
 RING_FILE = "black-box"
 REFUSAL_FILE = "safety/refusal"
 """What the safety process leaves in the run directory when it cannot start: the reason as one line of text."""
+BOOT_CHECK_FILE = "node/boot-settings"
+"""What the node found of the firmware's settings at its first start after the machine's."""
 DATABASE = "evse.db"
 
 SIMULATOR_SOCKET = "simulator.sock"

@@ -153,5 +153,5 @@ def _find(class_directory: Path, outputs: Sequence[tuple[str, int]]) -> tuple[Pa
                 return chip, channel
     raise DeviceNotFound(
         f"pilot PWM: no chip of {', '.join(device for device, _ in outputs)} in {class_directory} "
-        f"(found {', '.join(links.values()) or 'none'}); add dtoverlay=pwm,pin=18,func=2 to config.txt"
+        f"(found {', '.join(links.values()) or 'none'}); the board's dtoverlay=pwm is not in force in config.txt"
     )

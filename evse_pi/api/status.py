@@ -176,6 +176,7 @@ class NoticeKind(Enum):
     PERMISSION = "a permission that was lost"
     BENCH_ONLY = "a board that is not for the mains"
     CLOCK = "the clock"
+    BOOT = "a boot setting"
     MATTER = "the Matter device"
     CHARGING_PLAN = "the charging plan"
     WEB = "the web page"

@@ -147,7 +147,7 @@ def questions() -> tuple[Question, ...]:
         ),
         Question("ventilated", "Room ventilated, for vehicles in state D", YES_NO, lambda *_: False),
         Question("meter", "Meter: board, none or a model", str, lambda _, board: "board" if board.meter else "none"),
-        Question("meter_port", "Serial device of the meter", str, lambda *_: "/dev/serial0", _own_meter),
+        Question("meter_port", "Serial device of the meter", str, lambda *_: "/dev/ttyAMA0", _own_meter),
         Question("meter_unit", "Modbus unit of the meter", int, lambda *_: 1, _own_meter),
         Question("meter_baud", "Speed of the meter's line", int, lambda *_: 9_600, _own_meter),
         Question("meter_parity", "Parity of the meter's line", PARITY, lambda *_: "N", _own_meter),
@@ -168,7 +168,7 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
         return "cable_rating: not allowed with a socket, where each cable says what it carries"
     unasked = {
         "country": "DE", "phases": 1, "circuit_capacity_ma": MINIMUM_CAPACITY_MA, "rcd_type": RcdType.B.value,
-        "meter_model": "none", "meter_port": "/dev/serial0" if _own_meter(known, board) else "",
+        "meter_model": "none", "meter_port": "/dev/ttyAMA0" if _own_meter(known, board) else "",
         "purpose": Purpose.BENCH.value,
     }  # fmt: skip
     try:

@@ -11,11 +11,12 @@ import click
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.exits import Exit
 from evse_pi.api.orders import SELF_TEST
-from evse_pi.api.status import STATUS, SelfTest
+from evse_pi.api.status import STATUS, NoticeKind, SelfTest
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from evse_pi.api.status import ActiveFault, Evidence, Status
@@ -38,19 +39,24 @@ def command(*, box: Paths, as_json: bool, last: bool) -> None:
         raise BoxError("the safety process does not answer; ask: evse-pi why")
     passed = safety.self_test is SelfTest.PASSED
     faults = () if passed else status.faults
-    answer = {"passed": passed, "evidence": safety.evidence, "faults": [each.fault for each in faults]}
-    show(answer, lines(passed, safety.evidence, faults), as_json=as_json)
+    boot = [notice.text for notice in status.notices if notice.kind is NoticeKind.BOOT]
+    answer = {"passed": passed, "evidence": safety.evidence, "faults": [each.fault for each in faults], "boot": boot}
+    show(answer, lines(passed, safety.evidence, faults, boot), as_json=as_json)
     if not passed:
         sys.exit(Exit.UNWELL)
 
 
-def lines(passed: bool, evidence: tuple[Evidence, ...], faults: tuple[ActiveFault, ...]) -> list[str]:
-    """Return one line of evidence each, and the verdict."""
+def lines(
+    passed: bool, evidence: tuple[Evidence, ...], faults: tuple[ActiveFault, ...], boot: Sequence[str] = ()
+) -> list[str]:
+    """Return one line of evidence each, what the firmware was not told, and the verdict."""
     from evse_pi.api.texts.self_test_texts import evidence_text
 
     text = []
     for each in evidence:
         text += row("passed" if each.passed else "FAILED", evidence_text(each))
+    for problem in boot:
+        text += row("boot setting", problem)
     text += row("self-test", "passed" if passed else "not passed")
     for fault in faults:
         text += row("fault", f"{fault.title} ({fault.fault.name}): {fault.hint}")

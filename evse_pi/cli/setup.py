@@ -34,7 +34,7 @@ from evse_pi.paths import SYSTEM_STATE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from boards.spec import BoardSpec
+    from boards.spec import BoardSpec, MeterSpec
     from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
 
@@ -214,7 +214,7 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
     retries, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
     meter = installation.meter_model
     if meter == "board":
-        meter = f"{board.meter.model.value} at {board.meter.port} (the board's own)" if board.meter else "none"
+        meter = f"{board.meter.model.value} at {_port(board.meter)} (the board's own)" if board.meter else "none"
     elif meter != "none":
         model, port, unit, baud, parity = installation.meter
         meter = f"{model} at {port}, unit {unit}, {baud} baud, parity {parity}"
@@ -231,6 +231,12 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
         ("meter", meter),
         ("purpose", "a bench set-up; never connect a vehicle" if bench else "charges vehicles"),
     ]
+
+
+def _port(meter: MeterSpec) -> str:
+    from boards.spec import HEADER
+
+    return "the header's UART" if meter.port == HEADER else meter.port
 
 
 def _read_draft(file: Path) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def _check_meter(installation: Installation) -> None:
             raise InstallationError("meter_port", f"{_quoted(port)} is not allowed without a meter_model")
         return
     if not port.startswith("/dev/") or len(port) > MAX_PORT_LENGTH or not port.isprintable() or set(port) & {'"', "\\"}:
-        raise InstallationError("meter_port", f"{_quoted(port)} is not allowed; a device, such as /dev/serial0")
+        raise InstallationError("meter_port", f"{_quoted(port)} is not allowed; a device, such as /dev/ttyAMA0")
     _within("meter_unit", installation.meter_unit, 1, 247)
     _within("meter_baud", installation.meter_baud, 1_200, 115_200)
     if installation.meter_parity not in PARITIES:

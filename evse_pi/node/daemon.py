@@ -19,11 +19,12 @@ from evse_pi.clearance import with_clearance
 from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
+from evse_pi.node.boot_check import boot_notices
 from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster, stored_asks
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
-from evse_pi.node.matter_options import Equipment
+from evse_pi.node.matter_options import Equipment, equipment_of
 from evse_pi.node.status import Surroundings
 from evse_pi.node_run import NodeRun
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
@@ -116,7 +117,7 @@ async def serve(
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
-        device = asyncio.create_task(node.run_matter_device(matter, _equipment(board, hardware)), name="matter")
+        device = asyncio.create_task(node.run_matter_device(matter, equipment_of(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
         page = asyncio.create_task(node.serve_web_page(web, service, device), name="web")
         page.add_done_callback(node.page_ended)
@@ -142,15 +143,6 @@ async def _restore_requests(charger: ChargePointAdapter, storage: WriterThread, 
     except OSError:
         recalled = recall_cluster(None)
     charger.apply_recalled(recalled)
-
-
-def _equipment(board: BoardSpec, hardware: FieldHardware) -> Equipment:
-    meter = board.meter if hardware.meter is not None else None
-    return Equipment(
-        status_led=board.status_led is not None,
-        temperature=bool(hardware.thermometers),
-        meter_model=None if meter is None else meter.model.value,
-    )
 
 
 class Daemon:
@@ -180,6 +172,7 @@ class Daemon:
         self._web_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
         self.calendar = WallClockWatch(box.clock)
+        self._boot_notices = boot_notices(board, paths.run_dir)
         self.charger = ChargePointAdapter(box, self.renew)
         self.reload()
 
@@ -340,6 +333,7 @@ class Daemon:
             *(Notice(NoticeKind.STORAGE, warning) for warning in self._storage.warnings),
             *(self.diagnosis.notices if self.diagnosis is not None else ()),
             *(Notice(kind, text) for kind, text in told.items() if text),
+            *self._boot_notices,
             *(Notice(NoticeKind.DEVICE, f"{each.device}: {each.trouble}") for each in devices if each.trouble),
         )
 

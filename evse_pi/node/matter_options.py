@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from boards.build_field import FieldHardware
+    from boards.spec import BoardSpec
+
 MATTER_PORT = 5540
 FEATURES = ("pref", "soc", "pnc", "rfid", "v2x")
 ENABLE_KEY_BYTES = 16
@@ -39,6 +42,16 @@ class Equipment:
     status_led: bool = False
     temperature: bool = False
     meter_model: str | None = None
+
+
+def equipment_of(board: BoardSpec, hardware: FieldHardware) -> Equipment:
+    """Return what the box has: of the board, and of the devices that the installation left it."""
+    meter = board.meter if hardware.meter is not None else None
+    return Equipment(
+        status_led=board.status_led is not None,
+        temperature=bool(hardware.thermometers),
+        meter_model=None if meter is None else meter.model.value,
+    )
 
 
 class OptionError(ValueError):

@@ -46,10 +46,10 @@ def _release(pin: int) -> None:
 
 
 def _hold_low(board: BoardSpec, root: Path) -> None:
+    from hal.pi_models import pwm_outputs
     from hal.pilot_pwm import SysfsPilotPwm
 
-    outputs = [(output.device, output.channel) for output in board.pilot_pwm.outputs]
-    SysfsPilotPwm(outputs, inverted=board.pilot_pwm.inverted, root=root).close()
+    SysfsPilotPwm(pwm_outputs(board.pilot_pwm.pin), inverted=board.pilot_pwm.inverted, root=root).close()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

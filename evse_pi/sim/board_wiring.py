@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted, PilotSupplySpec
+from boards.boot_settings import boot_lines
+from boards.spec import HEADER, NotFitted, PilotSupplySpec
 from evse_pi.sim.contactor_model import ContactorSettings
 from evse_pi.sim.devices.gpio import KernelRelease, LinePull, LineWiring
 from evse_pi.sim.devices.tree import MODELS
@@ -14,6 +15,7 @@ from evse_pi.sim.residual import Injection, RcdSettings
 from evse_pi.sim.signals import Analog, Drive, Sense
 from evse_pi.sim.vehicle import VehicleSettings
 from evse_pi.sim.wiring import ChannelWiring, I2cWiring, MeterWiring, PwmWiring, SimulatorSettings, SpiWiring, Wiring
+from hal.pi_models import find_model
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
@@ -31,29 +33,29 @@ def simulator_settings(
 ) -> SimulatorSettings:
     """Return a simulator that is wired as `spec` says.
 
-    Raises: ValueError when the board has no PWM output for that model of Pi.
+    Raises: ValueError when that model of Pi is in no table.
     """
     return SimulatorSettings(wiring_of(spec, model=model, release=release), plant_of(spec, seed=seed))
 
 
 def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: KernelRelease = KernelRelease.STRICT) -> Wiring:
     """Return where the plant's signals meet the Pi. Raises: ValueError as above."""
-    device = MODELS[model].pwm_device.rsplit("/", 1)[1]
-    channels = [output.channel for output in spec.pilot_pwm.outputs if output.device == device]
-    if not channels:
-        known = ", ".join(output.device for output in spec.pilot_pwm.outputs)
-        raise ValueError(f"board {spec.name}: pilot_pwm.outputs has no {device} of model {model}; it has {known}")
+    pi = find_model(MODELS[model].description)
+    if pi is None:
+        raise ValueError(f"model {model}: {MODELS[model].description} is not in hal.pi_models")
     meter = spec.meter
+    port = pi.header_uart if meter and meter.port == HEADER else meter.port if meter else ""
     return Wiring(
         model=model,
         release=release,
         spi=(_spi(spec),),
-        pwm=PwmWiring(channel=channels[0], inverted=spec.pilot_pwm.inverted),
+        pwm=PwmWiring(channel=pi.pwm[spec.pilot_pwm.pin].channel, inverted=spec.pilot_pwm.inverted),
         drives=_drives(spec),
         senses=_senses(spec),
         i2c_bus=next((sensor.bus for sensor in spec.temperature), 1),
         i2c=tuple(I2cWiring(sensor.address, sensor.chip.value, sensor.place) for sensor in spec.temperature),
-        meter=MeterWiring(meter.port, meter.model.value, meter.unit, meter.baud) if meter else None,
+        meter=MeterWiring(port, meter.model.value, meter.unit, meter.baud) if meter else None,
+        boot_lines=boot_lines(spec, pi),
     )
 
 

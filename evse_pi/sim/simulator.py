@@ -41,7 +41,7 @@ class PlantSimulator:
         self.i2c = I2cBus(wiring.i2c_bus, {each.address: self._i2c_chip(each) for each in wiring.i2c})
         self.meter: ModbusMeter | None = None
         self._build(wiring)
-        plant_tree(self.root, self.model, wiring.release, self.server.prefixes())
+        plant_tree(self.root, self.model, wiring.release, self.server.prefixes(), wiring.boot_lines)
         self.control = ControlSocket(folder / SIMULATOR_SOCKET, self)
 
     def run(self) -> None:

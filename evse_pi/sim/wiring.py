@@ -108,6 +108,7 @@ class Wiring:
     i2c_bus: int = 1
     i2c: tuple[I2cWiring, ...] = (I2cWiring(0x48, "tmp102"),)
     meter: MeterWiring | None = field(default_factory=MeterWiring)
+    boot_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

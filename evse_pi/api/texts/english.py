@@ -296,6 +296,10 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "What was set before is lost or cannot be read; permit again with: evse-pi permit.",
     ),
     NoticeKind.BENCH_ONLY: ("the board", "Do not connect this board to the mains without supervision."),
+    NoticeKind.BOOT: (
+        "the boot settings",
+        "Until they are in force a start may move the coil's line; run: sudo ./install.sh device, then restart the Pi.",
+    ),
     NoticeKind.CLOCK: (
         "the clock",
         "Connect the box to a network with a time server, or set the clock: timedatectl.",

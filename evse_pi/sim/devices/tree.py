@@ -43,11 +43,37 @@ MODELS = {
 }
 
 GPIO_MAJOR = 254  # the kernel gives it out at boot; here as in simdev.c
-REDIRECTED = ("/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree", f"/sys/dev/char/{GPIO_MAJOR}:")
+REDIRECTED = (
+    "/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree", f"/sys/dev/char/{GPIO_MAJOR}:", "/boot/firmware/",
+)  # fmt: skip
+CONFIG_TXT = """\
+dtparam=audio=on
+camera_auto_detect=1
+dtoverlay=vc4-kms-v3d
+max_framebuffers=2
+arm_64bit=1
+arm_boost=1
+
+[cm4]
+otg_mode=1
+
+[cm5]
+dtoverlay=dwc2,dr_mode=host
+
+[all]
+"""
+CMDLINE_TXT = "console=tty1 root=PARTUUID=4a3b2c1d-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+"""As Raspberry Pi OS has them, comments and serial console left out. Source: pi-gen, stage1/00-boot-files/files."""
 
 
-def plant_tree(root: Path, model: PiModel, release: KernelRelease, nodes: tuple[str, ...]) -> None:
-    """Write the files below `root`."""
+def plant_tree(
+    root: Path, model: PiModel, release: KernelRelease, nodes: tuple[str, ...], boot_lines: tuple[str, ...] = ()
+) -> None:
+    """Write the files below `root`; `boot_lines` is what was added to config.txt for the board."""
+    firmware = root / "boot/firmware"
+    firmware.mkdir(parents=True)
+    (firmware / "config.txt").write_text(CONFIG_TXT + "dtoverlay=\n" + "".join(f"{line}\n" for line in boot_lines))
+    (firmware / "cmdline.txt").write_text(CMDLINE_TXT)
     system = root / "proc/device-tree/system"
     system.mkdir(parents=True)
     (system / "linux,revision").write_bytes(model.revision.to_bytes(4, "big"))

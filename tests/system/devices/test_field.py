@@ -87,7 +87,7 @@ def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(emulated, fie
     with pytest.raises(Refused) as caught:
         field.ask("meter.read()")
     assert caught.value.args[0] == kind
-    assert "/dev/serial0" in caught.value.args[1]
+    assert "/dev/ttyAMA0" in caught.value.args[1]
     emulated.client.call("meter")
     assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
 

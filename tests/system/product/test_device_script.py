@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 INSTALLED = "/opt/evse-pi /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety /usr/local/bin/evse-pi"
 SHARED = ("/etc", "/opt", "/usr/local", "/var/lib")
 CONFIG = "dtparam=audio=on\n\n[cm4]\notg_mode=1\n\n[all]\n"
+CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=4a3b2c1d-02 rootwait\n"
 
 
 def overlays() -> str:
@@ -37,12 +39,17 @@ def machine(tmp_path):
         program = programs / name
         program.write_text(f'#!/bin/sh\n{answer}\necho "{name} $*" >> {tmp_path}/called\nexit {status}\n')
         program.chmod(0o755)
-    config = tmp_path / "config.txt"
+    pi = tmp_path / "pi"
+    (pi / "boot/firmware").mkdir(parents=True)
+    (pi / "proc/device-tree").mkdir(parents=True)
+    (pi / "proc/device-tree/model").write_bytes(b"Raspberry Pi 4 Model B Rev 1.5\0")
+    config = pi / "boot/firmware/config.txt"
     config.write_text(CONFIG)
+    config.with_name("cmdline.txt").write_text(CMDLINE)
 
     def run(script):
         environment = {
-            **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EVSE_PI_BOOT_CONFIG": str(config),
+            **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EVSE_PI_MACHINE": str(pi),
             "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         whole = overlays() + "\n" + textwrap.dedent(script).replace("DEVICE", f"bash {ROOT}/systemd/device.sh")
@@ -53,7 +60,7 @@ def machine(tmp_path):
     probe = run("true")
     if probe.returncode:
         pytest.skip(f"no layers here: {probe.stderr.strip()}")
-    run.config, run.called = config, tmp_path / "called"
+    run.pi, run.config, run.called = pi, config, tmp_path / "called"
     return run
 
 
@@ -67,14 +74,20 @@ def left(done):
     return [line.removeprefix("left ") for line in done.stdout.splitlines() if line.startswith("left ")]
 
 
+def write_boot_settings(machine):
+    command = [sys.executable, "-m", "boards.boot_settings", "write", "--root", machine.pi, "--board", "reference"]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
 def test_an_installation_that_was_broken_off_goes_though_systemd_knows_nothing_of_it(machine):
-    machine.config.write_text(CONFIG)
-    subprocess.run(["python3", f"{ROOT}/systemd/boot_config.py", "write", machine.config, "gpio=17=op,dl"], check=True)
+    write_boot_settings(machine)
     assert "gpio=17=op,dl" in machine.config.read_text()
+    assert "serial0" not in machine.config.with_name("cmdline.txt").read_text()
     done = machine(f"mkdir -p /opt/evse-pi/bin; touch /opt/evse-pi/bin/python; DEVICE uninstall; {LEFT}")
     assert done.returncode == 0, done.stderr
     assert left(done) == []
     assert machine.config.read_text() == CONFIG
+    assert machine.config.with_name("cmdline.txt").read_text() == CMDLINE
     assert "that failed; going on" in done.stderr
 
 
@@ -116,8 +129,7 @@ def test_the_coil_s_line_in_the_boot_configuration_is_that_of_the_board(machine)
         DEVICE install --dry-run
     """)
     assert done.returncode == 0, done.stderr
-    (written,) = [line for line in done.stdout.splitlines() if "boot_config.py write" in line]
-    assert [word for word in written.split() if word.startswith("gpio=")] == ["gpio=19=op,dl"]
+    assert [line for line in done.stdout.splitlines() if line.startswith("gpio=")] == ["gpio=19=op,dl"]
 
 
 def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
@@ -138,3 +150,46 @@ def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_r
     assert done.returncode == 0, done.stderr + done.stdout
     assert "installation.toml" in done.stdout.split()
     assert "the box does not run" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("Raspberry Pi 5 Model B Rev 1.1", "dtparam=uart0=on"),
+        ("Raspberry Pi 4 Model B Rev 1.5", "dtoverlay=disable-bt"),
+    ],
+)
+def test_a_dry_run_tells_what_this_model_needs(machine, model, told):
+    (machine.pi / "proc/device-tree/model").write_bytes(model.encode() + b"\0")
+    done = machine("DEVICE install --dry-run")
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout.splitlines()
+
+
+def test_a_machine_that_is_no_pi_is_refused_before_anything_is_changed_and_a_dry_run_says_so_too(machine):
+    (machine.pi / "proc/device-tree/model").write_bytes(b"Hardkernel ODROID-C4\0")
+    for option in ("", "--dry-run"):
+        done = machine(f"DEVICE install {option}; code=$?; {LEFT} exit $code")
+        assert done.returncode == 1
+        assert "'Hardkernel ODROID-C4' is not known; supported are: Raspberry Pi 3" in done.stderr
+        assert left(done) == []
+    assert not machine.called.exists() or "apt-get" not in machine.called.read_text()
+
+
+def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine):
+    done = machine(f"""
+        mkdir /mnt/checkout; cp -r {ROOT}/boards {ROOT}/hal {ROOT}/systemd /mnt/checkout
+        echo 'import os, sys; print("imported by", os.geteuid(), file=sys.stderr)' >> /mnt/checkout/boards/__init__.py
+        chown -R nobody /mnt/checkout
+        bash /mnt/checkout/systemd/device.sh install --dry-run || true  # the owner sees no file of the test's
+        bash /mnt/checkout/systemd/device.sh uninstall
+    """)
+    assert done.returncode == 0, done.stderr
+    assert {line for line in done.stderr.splitlines() if line.startswith("imported")} == {"imported by 65534"}
+
+
+def test_the_service_users_have_no_shell(machine):
+    done = machine("DEVICE install --dry-run")
+    users = [line for line in done.stdout.splitlines() if line.startswith(("+ useradd", "+ usermod"))]
+    assert len(users) == 2
+    assert all("--shell /usr/sbin/nologin" in line for line in users)

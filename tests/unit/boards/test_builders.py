@@ -67,7 +67,7 @@ def test_no_vendor_library_is_loaded_by_an_import():
 def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path):
     spec = load_board("simulated", own=tmp_path)
     field = build_field(spec)
-    assert field.meter.bus == "/dev/serial0"
+    assert field.meter.bus == "/dev/serial0"  # the name that most know, as this machine is no Pi
     assert [(slot.place, slot.bus) for slot in field.thermometers] == [
         ("contactor terminals", "/dev/i2c-1"),
         ("socket contacts", "/dev/i2c-1"),

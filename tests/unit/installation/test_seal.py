@@ -156,7 +156,7 @@ def test_the_node_opens_the_fitted_meter(file: Path) -> None:
     ("changes", "telling"),
     [
         ({"meter_model": "sdm999", "meter_port": "/dev/x"}, ["meter_model", "sdm999", "sdm630"]),
-        ({"meter_model": "sdm120"}, ["meter_port", "''", "/dev/serial0"]),
+        ({"meter_model": "sdm120"}, ["meter_port", "''", "/dev/ttyAMA0"]),
         ({"meter_port": "/dev/ttyUSB0"}, ["meter_port", "without a meter_model"]),
         ({"meter_model": "sdm120", "meter_port": "/dev/x", "meter_unit": 248}, ["meter_unit", "248", "247"]),
         ({"meter_model": "sdm120", "meter_port": "/dev/x", "meter_baud": 300}, ["meter_baud", "300", "1200"]),

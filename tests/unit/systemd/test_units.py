@@ -20,7 +20,8 @@ def settings(unit):
 
 def told(action):
     command = ["bash", ROOT / "systemd/device.sh", action, "--dry-run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode in (0, 1), done.stderr  # 1: this machine is no Raspberry Pi, as the run says
     return [line.removeprefix("+ ").split() for line in done.stdout.splitlines() if line.startswith("+ ")]
 
 

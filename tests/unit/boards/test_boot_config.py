@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "systemd/boot_config.py"
-_spec = importlib.util.spec_from_file_location("boot_config", SCRIPT)
-assert _spec is not None
-assert _spec.loader is not None
-boot_config = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(boot_config)
+from boards import boot_config
 
 LINES = ["dtparam=spi=on", "dtparam=strict_gpiod", "gpio=17=op,dl"]
 # As Raspberry Pi OS ships it: pi-gen, stage1/00-boot-files/files/config.txt, comments left out.
@@ -33,36 +25,43 @@ dtoverlay=dwc2,dr_mode=host
 """
 
 
+PI4 = boot_config.Model(frozenset({"pi4"}), frozenset({0x11}))
+
+
 def block(*lines):
-    return "\n".join([boot_config.BEGIN, "[all]", *lines, boot_config.END, ""])
+    return "\n".join([boot_config.BEGIN, "[all]", "dtoverlay=", *lines, boot_config.END, ""])
+
+
+def with_block(text, lines):
+    return boot_config.with_block(text, lines, PI4)
 
 
 def test_the_lines_come_at_the_end_and_go_again(tmp_path):
     file = tmp_path / "config.txt"
     file.write_text(SHIPPED)
-    assert boot_config.main(["write", str(file), *LINES]) == 0
+    boot_config.replace_text(file, with_block(SHIPPED, LINES))
     assert file.read_text() == f"{SHIPPED}\n{block(*LINES)}"
-    assert boot_config.main(["remove", str(file)]) == 0
+    assert boot_config.main(["remove", str(tmp_path)]) == 0
     assert file.read_text() == SHIPPED
     assert [path.name for path in tmp_path.iterdir()] == ["config.txt"]
 
 
 def test_a_second_time_changes_nothing_and_other_lines_replace_the_block():
-    once = boot_config.with_block(SHIPPED, LINES)
-    assert boot_config.with_block(once, LINES) == once
-    other = boot_config.with_block(once, ["gpio=22=op,dl"])
+    once = with_block(SHIPPED, LINES)
+    assert with_block(once, LINES) == once
+    other = with_block(once, ["gpio=22=op,dl"])
     assert other == f"{SHIPPED}\n{block('gpio=22=op,dl')}"
 
 
 def test_a_line_under_another_model_s_filter_does_not_count():
     text = "[pi3]\ndtparam=strict_gpiod\ngpio=17=op,dl\n[all]\ndtparam=spi=on\n"
-    assert boot_config.with_block(text, LINES) == f"{text}\n{block('dtparam=strict_gpiod', 'gpio=17=op,dl')}"
+    assert with_block(text, LINES) == f"{text}\n{block('dtparam=strict_gpiod', 'gpio=17=op,dl')}"
 
 
 def test_blanks_and_line_ends_of_another_system_are_kept_and_understood(tmp_path):
     file = tmp_path / "config.txt"
     file.write_bytes(b"dtparam=spi=on \r\ndtparam=strict_gpiod\r\n[all]\r\n")
-    assert boot_config.main(["write", str(file), *LINES]) == 0
+    boot_config.replace_text(file, with_block(boot_config.read_text(file), LINES))
     assert file.read_bytes().startswith(b"dtparam=spi=on \r\ndtparam=strict_gpiod\r\n[all]\r\n")
     assert file.read_text().count("gpio=17=op,dl") == 1
     assert file.read_text().count("dtparam=spi=on") == 1
@@ -75,13 +74,13 @@ def test_what_an_earlier_version_wrote_is_taken_out_and_what_others_wrote_after_
 
 
 def test_a_file_with_nothing_else_is_empty_again():
-    assert boot_config.without_block(boot_config.with_block("", LINES)) == ""
+    assert boot_config.without_block(with_block("", LINES)) == ""
 
 
 @pytest.mark.parametrize("text", [f"{boot_config.BEGIN}\n[all]\ndtparam=spi=on\n"])
 def test_a_block_that_was_cut_is_not_guessed_at(tmp_path, text, capsys):
     file = tmp_path / "config.txt"
     file.write_text(text)
-    assert boot_config.main(["remove", str(file)]) == 1
+    assert boot_config.main(["remove", str(tmp_path)]) == 1
     assert file.read_text() == text
     assert "has no line '# evse-pi end'" in capsys.readouterr().err

@@ -1,0 +1,55 @@
+"""Whether the firmware's settings that the board needs were in force when this machine started."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from boards.boot_settings import problems
+from evse_pi.api.status import Notice, NoticeKind
+from evse_pi.clearance import machine_boot
+from evse_pi.installation.files import write_atomically
+from evse_pi.link import FOLDER_MODE
+from evse_pi.paths import BOOT_CHECK_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from boards.spec import BoardSpec
+
+
+log = logging.getLogger(__name__)
+
+
+def boot_notices(board: BoardSpec, run_dir: Path) -> tuple[Notice, ...]:
+    """Return what people must know of the firmware's settings, which is in the log, too."""
+    try:
+        found = check_boot_settings(board, run_dir)
+    except OSError as error:
+        found = (f"the boot settings cannot be checked: {error}",)
+    for problem in found:
+        log.warning("boot settings: %s", problem)
+    return tuple(Notice(NoticeKind.BOOT, problem) for problem in found)
+
+
+def check_boot_settings(board: BoardSpec, run_dir: Path) -> tuple[str, ...]:
+    """Return what is wrong with the firmware's settings, one line each.
+
+    The firmware reads them once: what was missing at the first start after it stays missing until the next, though it
+    is in the file by now. Hence the first answer of each run of the machine is kept in `run_dir`.
+    """
+    now = problems(board)
+    kept = run_dir / BOOT_CHECK_FILE
+    this_start = {"boot": machine_boot(), "board": board.name}
+    try:
+        first = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        first = None
+    if not isinstance(first, dict) or {key: first.get(key) for key in this_start} != this_start:
+        kept.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        write_atomically(kept, json.dumps({**this_start, "problems": now}).encode(), 0o640)
+        return tuple(now)
+    if first.get("problems") and not now:
+        return ("the boot settings were put right after this start: restart the Raspberry Pi to bring them into force",)
+    return tuple(now)
