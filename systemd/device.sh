@@ -111,7 +111,6 @@ install_box() {
   run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
   run install -D -m 0644 "$root/systemd/evse-pi-journal.conf" /etc/systemd/journald.conf.d/evse-pi.conf
   run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
-  run systemd-tmpfiles --create evse-pi.conf
   local document
   for document in ARCHITECTURE SAFETY PI INSTALLING DIAGNOSTICS COMMANDS; do
     run install -D -m 0644 "$root/docs/$document.md" "$target/share/doc/evse-pi/$document.md"

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks
 from evse_pi.safety.recorder import BlackBoxWriter, RingMemory
+from evse_pi.safety.startup import when_devices_are_there
 from hal.errors import HalError
 from hal.kernel import read_output_persistence
 from hal.units import Milliamps
@@ -77,7 +79,7 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     shrink_thread_stacks()
     memory = _memory(run_dir / MEMORY_FILE, arguments.safety_state_dir / KEPT_FILE)
     resources.callback(memory.close)
-    hardware = build_safety(board)
+    hardware = when_devices_are_there(lambda: build_safety(board), partial(_refuse, run_dir))
     resources.callback(hardware.close)
     node_uid = uid_of(arguments.node_user)
     demands = ProvenDemands(machine_boot(), time.monotonic_ns, one_user=node_uid == os.geteuid())
@@ -203,7 +205,7 @@ def _figures(histogram: Histogram) -> str:
 
 
 def _refuse(run_dir: Path, text: str) -> None:
-    """Say why this process does not start, also in the file that the node process reports."""
+    """Say why this process does not start, or not yet, also in the file that the node process reports."""
     _say(text)
     with suppress(OSError):
         (run_dir / REFUSAL_FILE).parent.mkdir(FOLDER_MODE, exist_ok=True)

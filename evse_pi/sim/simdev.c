@@ -21,6 +21,7 @@
 #include <linux/i2c-dev.h>
 #include <linux/i2c.h>
 #include <linux/spi/spidev.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -53,6 +54,8 @@ struct node { enum kind kind; int control; uint32_t hz; off_t position; pid_t cl
 
 static struct node nodes[TRACKED];
 static pthread_mutex_t *locks; /* shared with forked children: they share the sockets, too */
+static int holders[TRACKED];
+static pthread_mutex_t holding = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t next_id;
 static pid_t owner;
 
@@ -197,25 +200,69 @@ OPENER(openat64, (int at, const char *path, int flags, ...), path, int, const ch
 int __open_2(const char *path, int flags) { return open(path, flags); }
 int __open64_2(const char *path, int flags) { return open64(path, flags); }
 
-/* The end of file would tell the simulator of the close, but not while another thread polls the line: poll holds the
- * file, and libraries claim a line again at once. A forked child that closes its copy releases nothing. */
+/* A poll holds the line's file: one that is closed while another thread polls it stays claimed until that poll has
+ * returned, and whoever claims it meanwhile finds it busy. Seen on Linux 6.12. Holders are counted by the hidden socket,
+ * whose number nothing else gets before the last of them has gone. */
+static int hold(int fd, int *control) {
+    pthread_mutex_lock(&holding);
+    struct node *node = node_of(fd);
+    int line = node && node->kind == LINE && node->claimer == getpid();
+    if (line) holders[*control = node->control]++;
+    pthread_mutex_unlock(&holding);
+    return line;
+}
+
+static void let_go(int control) {
+    pthread_mutex_lock(&holding);
+    int last = --holders[control] == 0;
+    pthread_mutex_unlock(&holding);
+    if (!last) return;
+    struct exchange x = { .a = 0 };
+    exchange(control, RELEASE, &x);
+    close_natively(control);
+}
+
+/* The release is a request of its own, as libraries claim a line again at once and an end of file may come later. A
+ * forked child that closes its copy releases nothing. */
 int close(int fd) {
     struct node *node = node_of(fd);
-    if (node) {
-        struct node was = *node;
-        node->kind = FOREIGN;
-        if (was.kind == LINE) {
-            struct exchange x = { .a = 0 };
-            if (was.claimer == getpid()) exchange(was.control, RELEASE, &x);
-            close_natively(was.control);
-        }
-    }
-    return close_natively(fd);
+    if (!node) return close_natively(fd);
+    pthread_mutex_lock(&holding);
+    struct node was = *node;
+    node->kind = FOREIGN;
+    pthread_mutex_unlock(&holding);
+    int result = close_natively(fd);
+    if (was.kind == LINE && was.claimer == getpid()) let_go(was.control);
+    else if (was.kind == LINE) close_natively(was.control);
+    return result;
 }
+
+#define ARGS(...) __VA_ARGS__
+#define POLLED 64 /* lines held by one call; those beyond are polled without being held */
+static int hold_all(struct pollfd *fds, nfds_t count, int *controls) {
+    int held = 0;
+    for (nfds_t i = 0; i < count && held < POLLED; i++) held += hold(fds[i].fd, &controls[held]);
+    return held;
+}
+static int let_all_go(int result, int held, int *controls) {
+    int error = errno;
+    while (held) let_go(controls[--held]);
+    errno = error;
+    return result;
+}
+#define POLLER(name, declared, types, call) \
+    int name(declared) { \
+        NEXT(int, #name, types); \
+        int controls[POLLED], held = hold_all(fds, count, controls); \
+        return let_all_go(next(call), held, controls); \
+    }
+POLLER(poll, ARGS(struct pollfd *fds, nfds_t count, int wait), ARGS(struct pollfd *, nfds_t, int), ARGS(fds, count, wait))
+POLLER(ppoll, ARGS(struct pollfd *fds, nfds_t count, const struct timespec *wait, const sigset_t *set), ARGS(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *), ARGS(fds, count, wait, set))
+POLLER(__poll_chk, ARGS(struct pollfd *fds, nfds_t count, int wait, size_t size), ARGS(struct pollfd *, nfds_t, int, size_t), ARGS(fds, count, wait, size))
+POLLER(__ppoll_chk, ARGS(struct pollfd *fds, nfds_t count, const struct timespec *wait, const sigset_t *set, size_t size), ARGS(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t), ARGS(fds, count, wait, set, size))
 
 /* ---- paths ---- */
 
-#define ARGS(...) __VA_ARGS__
 #define PATH_CALL(type, name, declared, types, call) \
     type name(declared) { NEXT(type, #name, types); char room[PATH_MAX]; return next(call); }
 
@@ -430,6 +477,7 @@ static int plain_ioctl(struct node *node, unsigned long command, void *argument)
         errno = EMFILE;
         return -1;
     }
+    holders[x.fds[1]] = 1;
     nodes[x.fds[0]] = (struct node){ .kind = LINE, .control = x.fds[1], .claimer = getpid() };
     ((struct gpio_v2_line_request *)argument)->fd = x.fds[0];
     return 0;

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evse_pi.safety import __main__ as safety
+from evse_pi.safety.startup import SETTLED_S
 
 ROOT = Path(__file__).parents[3]
 OWN_FOLDERS = ("/opt/evse-pi/", "/etc/evse-pi")
@@ -51,6 +52,10 @@ def test_the_folders_of_the_run_directory_are_made_right_before_anything_starts_
     assert len(before) >= 3
     assert steps.index(["systemctl", "daemon-reload"]) < made
     assert not any(words[:2] == ["systemctl", "enable"] for words in steps[:made])
+
+
+def test_the_start_may_take_as_long_as_it_waits_for_the_machine_s_devices():
+    assert int(settings("evse-pi-safety.service")["TimeoutStartSec"]) > SETTLED_S
 
 
 @pytest.mark.parametrize("unit", ["evse-pi-safety.service", "evse-pi-node.service"])
