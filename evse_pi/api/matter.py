@@ -55,6 +55,8 @@ class CommissionAction(Enum):
     OPEN = "open"
     REMOVE = "remove"
     FACTORY_RESET = "factory-reset"
+    NEW_IDENTITY = "new-identity"
+    KEEP_IDENTITY = "keep-identity"
 
 
 class Commission(NamedTuple):

@@ -178,6 +178,7 @@ class NoticeKind(Enum):
     CLOCK = "the clock"
     BOOT = "a boot setting"
     MATTER = "the Matter device"
+    IDENTITY = "a Matter identity of another machine"
     CHARGING_PLAN = "the charging plan"
     WEB = "the web page"
     DEVICE = "a slow device"

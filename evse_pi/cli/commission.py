@@ -38,6 +38,8 @@ _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 @click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
 @click.option("--remove", type=int, metavar="N", shell_complete=controllers, help="Throw out controller N of the list.")
 @click.option("--factory-reset", is_flag=True, help="Throw out all controllers and forget what they set.")
+@click.option("--new-identity", is_flag=True, help="Factory reset, and new codes and keys: for a copied card.")
+@click.option("--keep-identity", is_flag=True, help="Take the identity of a replaced Raspberry Pi as this one's.")
 @json_option("Print the answer as one JSON object.")
 @of_a_box
 def command(
@@ -48,6 +50,8 @@ def command(
     listing: bool,
     remove: int | None,
     factory_reset: bool,
+    new_identity: bool,
+    keep_identity: bool,
     as_json: bool,
 ) -> None:
     """Show how the box stands with Matter controllers, let one in, or throw one out.
@@ -55,7 +59,8 @@ def command(
     Without an option it shows the controllers, and the codes as long as there are none.
     """
     orders = {"open": opening, "codes": codes, "list": listing, "remove": remove is not None}
-    wanted = [name for name, given in {**orders, "factory-reset": factory_reset}.items() if given]
+    orders |= {"factory-reset": factory_reset, "new-identity": new_identity, "keep-identity": keep_identity}
+    wanted = [name for name, given in orders.items() if given]
     if len(wanted) > 1:
         raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
     action = wanted[0] if wanted else "show"

@@ -228,6 +228,8 @@ class Commands:
             CommissionAction.OPEN: matter.open_window,
             CommissionAction.REMOVE: lambda: matter.remove(_named(request.fabric)),
             CommissionAction.FACTORY_RESET: matter.factory_reset,
+            CommissionAction.NEW_IDENTITY: matter.make_new_identity,
+            CommissionAction.KEEP_IDENTITY: matter.keep_identity,
         }
         try:
             if action in acts:

@@ -24,6 +24,7 @@ from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_c
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
+from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter_options import Equipment, equipment_of
 from evse_pi.node.status import Surroundings
 from evse_pi.node_run import NodeRun
@@ -199,7 +200,7 @@ class Daemon:
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
         self.matter = module.MatterDevice(
-            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
+            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger, mark=machine_mark()
         )
         await self.matter.run()
 
@@ -326,6 +327,7 @@ class Daemon:
             NoticeKind.BENCH_ONLY: self._board.bench_only and f"for the bench only: {self._board.bench_only}",
             NoticeKind.CLOCK: self.calendar.notice,
             NoticeKind.MATTER: matter_trouble,
+            NoticeKind.IDENTITY: self.matter and self.matter.identity_notice,
             NoticeKind.CHARGING_PLAN: self.matter and self.matter.plan_notice,
             NoticeKind.WEB: web_trouble and f"the web page is not served: {web_trouble}",
         }

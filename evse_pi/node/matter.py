@@ -41,6 +41,7 @@ from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
+from evse_pi.node import machine_mark
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.product import read_product
 from evse_pi.node.simulator_control import SimulatorControl
@@ -102,8 +103,12 @@ class MatterDevice:
         charger: ChargePointAdapter,
         *,
         retry_s: float = RETRY_S,
+        mark: bytes | None = None,
     ) -> None:
-        """Keep what is needed; nothing is read before `run`. In `state_dir` lie the vendor's credentials."""
+        """Keep what is needed; nothing is read before `run`. In `state_dir` lie the vendor's credentials.
+
+        `mark` tells this machine from others; None does not.
+        """
         self.trouble: str | None = None
         self.running = False
         self._options = options
@@ -117,23 +122,33 @@ class MatterDevice:
         self._evse: EnergyEvseServer | None = None
         self._payload: OnboardingPayload | None = None
         self._test_credentials = True
+        self._mark = mark
+        self._store: KeyValueStore | None = None
+        self._made_elsewhere = False
+        self._renewed = asyncio.Event()
 
     async def run(self) -> None:
         """Be a Matter device until cancelled; whatever fails is tried again."""
         try:
-            while not self.running:
-                start = asyncio.create_task(self._start(), name="matter start")
-                try:
-                    await asyncio.wait({start})
-                finally:
-                    start.cancel()
-                    await asyncio.gather(start, return_exceptions=True)
-                self._judge(start)
-                if not self.running:
-                    await asyncio.sleep(self._retry_s)
-            await asyncio.Event().wait()
+            while True:
+                await self._come_up()
+                await self._renewed.wait()
+                self._renewed.clear()
+                await self._stop()
         finally:
             await self._stop()
+
+    async def _come_up(self) -> None:
+        while not self.running:
+            start = asyncio.create_task(self._start(), name="matter start")
+            try:
+                await asyncio.wait({start})
+            finally:
+                start.cancel()
+                await asyncio.gather(start, return_exceptions=True)
+            self._judge(start)
+            if not self.running:
+                await asyncio.sleep(self._retry_s)
 
     async def _start(self) -> None:
         """Bring up the endpoints, then the network. Raises: whatever keeps it from doing so."""
@@ -159,7 +174,8 @@ class MatterDevice:
             self._discard()
 
     def _build(self, store: KeyValueStore) -> None:
-        options = self._options
+        options, self._store = self._options, store
+        self._made_elsewhere = machine_mark.made_elsewhere(store, self._mark)
         product = read_product(self._credentials_folder, version("evse-pi"))
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
@@ -318,6 +334,30 @@ class MatterDevice:
     def factory_reset(self) -> None:
         """Leave all fabrics and forget what controllers set. Raises: LookupError while the device does not run."""
         self._up().factory_reset()
+
+    @property
+    def identity_notice(self) -> str | None:
+        """What a person should know of the identity, None of nothing."""
+        return machine_mark.STRANGER if self._made_elsewhere else None
+
+    def make_new_identity(self) -> None:
+        """Leave all fabrics and make passcode, discriminator and test credentials again.
+
+        Raises: LookupError while the device does not run.
+        """
+        self._up().factory_reset()
+        if self._store is not None:
+            machine_mark.forget(self._store)
+        self._payload = None
+        self.running = False
+        self._renewed.set()
+
+    def keep_identity(self) -> None:
+        """Take the identity as this machine's. Raises: LookupError while the device does not run."""
+        self._up()
+        if self._store is not None:
+            machine_mark.keep(self._store, self._mark)
+        self._made_elsewhere = False
 
     def _up(self) -> MatterNode:
         if self._node is None or not self.running:

@@ -304,6 +304,10 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "the clock",
         "Connect the box to a network with a time server, or set the clock: timedatectl.",
     ),
+    NoticeKind.IDENTITY: (
+        "the identity",
+        "Decide whose it is: evse-pi commission --new-identity, or evse-pi commission --keep-identity.",
+    ),
     NoticeKind.MATTER: (
         "Matter",
         "Charging does not depend on it; read: evse-pi log, then restart the node process.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from evse_pi.charging.startup_state import StartupState
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
 from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
+from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
 from evse_pi.node.product import read_product, software_number
@@ -21,7 +23,9 @@ from tests.support.node_box import RATINGS, FakeSafety, HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+
+TEST_PRODUCT = read_product(Path("/no-such-folder"), "1.2.3")
 
 
 def free_port() -> int:
@@ -30,7 +34,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def device(folder: Path, **options: Any) -> MatterDevice:
+def device(folder: Path, mark: bytes | None = None, **options: Any) -> MatterDevice:
     clock = HandClock()
     box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState())
     box.on_snapshot(FakeSafety(clock).snapshot())
@@ -40,7 +44,7 @@ def device(folder: Path, **options: Any) -> MatterDevice:
     async def key_values() -> KeyValueStore:
         return SqliteStore(folder / "evse.db")
 
-    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), key_values, folder, charger, retry_s=0.05)
+    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), key_values, folder, charger, retry_s=0.05, mark=mark)
 
 
 async def come_up(one: MatterDevice) -> asyncio.Task[None]:
@@ -177,3 +181,66 @@ def test_the_zone_of_the_place_has_its_summer_time(monkeypatch: pytest.MonkeyPat
     assert str(local_zone()) == "Europe/Berlin"
     monkeypatch.setenv("TZ", "No/Where")
     assert local_zone() is not None
+
+
+FIRST, SECOND = b"f" * 16, b"s" * 16
+
+
+async def test_a_copied_card_is_told_and_makes_an_identity_of_its_own_on_request_only(tmp_path: Path) -> None:
+    one = device(tmp_path, FIRST)
+    task = await come_up(one)
+    codes, dac = one.codes(), one._credentials(one._store, TEST_PRODUCT).dac()
+    assert one.identity_notice is None
+    await end(task)
+    copy = device(tmp_path, SECOND)
+    task = await come_up(copy)
+    assert "--new-identity" in (copy.identity_notice or "")
+    assert copy.codes() == codes
+    copy.make_new_identity()
+    await until(lambda: copy.running)
+    assert copy.identity_notice is None
+    assert copy.codes().passcode != codes.passcode
+    assert copy._credentials(copy._store, TEST_PRODUCT).dac() != dac
+    made = copy.codes()
+    await end(task)
+    again = device(tmp_path, SECOND)
+    task = await come_up(again)
+    assert (again.identity_notice, again.codes()) == (None, made)
+    await end(task)
+
+
+async def test_the_identity_of_a_replaced_machine_is_kept_on_request(tmp_path: Path) -> None:
+    task = await come_up(one := device(tmp_path, FIRST))
+    codes = one.codes()
+    await end(task)
+    task = await come_up(other := device(tmp_path, SECOND))
+    other.keep_identity()
+    assert other.identity_notice is None
+    await end(task)
+    task = await come_up(other := device(tmp_path, SECOND))
+    assert (other.identity_notice, other.codes()) == (None, codes)
+    await end(task)
+
+
+async def test_a_box_from_before_the_mark_is_this_machine_s_own(tmp_path: Path) -> None:
+    await end(await come_up(device(tmp_path)))
+    task = await come_up(one := device(tmp_path, FIRST))
+    assert one.identity_notice is None
+    await end(task)
+
+
+def test_a_machine_is_known_by_its_serial_number_and_else_by_its_id_and_neither_is_shown(tmp_path: Path) -> None:
+    assert machine_mark(tmp_path) is None
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("b08dfa6083e7567a1921a715000001fb\n")
+    by_id = machine_mark(tmp_path)
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    serial = tmp_path / "proc/device-tree/serial-number"
+    serial.write_bytes(b"10000000abcdef01\0")
+    by_serial = machine_mark(tmp_path)
+    (tmp_path / "etc/machine-id").unlink()
+    assert machine_mark(tmp_path) == by_serial
+    assert by_serial not in (None, by_id)
+    assert b"abcdef01" not in (by_serial or b"")
+    serial.write_bytes(b"0000000000000000\0")
+    assert machine_mark(tmp_path) is None
