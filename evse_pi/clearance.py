@@ -51,9 +51,9 @@ class Clearance:
                 raise ValueError(f"{name} {value}: 0 to {most}")
 
 
-def make_clearance(key: bytes, machine_boot: str, now_ns: int) -> Clearance:
+def make_clearance(key: bytes, kernel_boot_id: str, now_ns: int) -> Clearance:
     """Return the proof of an order that is given at `now_ns`."""
-    return Clearance(now_ns, _digest(key, machine_boot, now_ns))
+    return Clearance(now_ns, _digest(key, kernel_boot_id, now_ns))
 
 
 def with_clearance(record: bytes, clearance: Clearance | None) -> bytes:
@@ -68,8 +68,8 @@ class ProvenDemands:
     have no secret from each other: there, and only while no box was set up, an order needs no proof. Hazard: H-14.
     """
 
-    def __init__(self, machine_boot: str, clock: Callable[[], int], *, one_user: bool) -> None:
-        self._machine_boot = machine_boot
+    def __init__(self, kernel_boot_id: str, clock: Callable[[], int], *, one_user: bool) -> None:
+        self._kernel_boot_id = kernel_boot_id
         self._clock = clock
         self._since_ns = clock()
         self._one_user = one_user
@@ -95,14 +95,14 @@ class ProvenDemands:
         if clearance is None or clearance.at_ns <= self._since_ns:
             return False
         fresh = 0 <= self._clock() - clearance.at_ns < VALID_NS
-        if not fresh or clearance.digest != _digest(self._key, self._machine_boot, clearance.at_ns):
+        if not fresh or clearance.digest != _digest(self._key, self._kernel_boot_id, clearance.at_ns):
             return False
         if clearance.at_ns > self._used[0]:
             self._used = (clearance.at_ns, order)
         return self._used == (clearance.at_ns, order)
 
 
-def machine_boot() -> str:
+def kernel_boot_id() -> str:
     """Return the kernel's name of this life of the machine, in which CLOCK_MONOTONIC counts. Raises: OSError."""
     return BOOT_ID.read_text(encoding="ascii").strip()
 

@@ -59,7 +59,7 @@ class ChargePoint:
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
         if saved is not None and saved.register_mwh is not None:
-            same_life = saved.machine_boot == clock.machine_boot
+            same_life = saved.kernel_boot_id == clock.kernel_boot_id
             at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
 
@@ -156,7 +156,7 @@ class ChargePoint:
         self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=True)
 
     def _offered_mw(self, snapshot: Snapshot) -> Milliwatts:
-        if not snapshot.contactor_closed:
+        if not snapshot.close_ordered:
             return Milliwatts(0)
         voltage_mv, phases = DEFAULT_VOLTAGE_MV, self.ratings.phases
         if self.installation is not None:

@@ -17,7 +17,7 @@ class Clock(Protocol):
     """The time of day, the monotonic clock, and the machine's boot that it belongs to."""
 
     @property
-    def machine_boot(self) -> str:
+    def kernel_boot_id(self) -> str:
         """Return the name of this boot; the monotonic clocks of two boots cannot be compared."""
 
     def monotonic_ns(self) -> int:
@@ -34,13 +34,13 @@ class SystemClock:
     """The operating system's clocks."""
 
     def __init__(self) -> None:
-        self._machine_boot = _BOOT_ID.read_text(encoding="ascii").strip()
+        self._kernel_boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
         self._told: tuple[int, int] | None = None
 
     @property
-    def machine_boot(self) -> str:
+    def kernel_boot_id(self) -> str:
         """Return the kernel's boot id."""
-        return self._machine_boot
+        return self._kernel_boot_id
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC in ns."""

@@ -47,7 +47,7 @@ class EventRecorder:
         self._limit_ma: Milliamps | None = None
         self._saved_ns = now_ns
         saved = memory.session
-        current = saved.resumed(now_ns, clock.machine_boot, clock.unix_s()) if saved else None
+        current = saved.resumed(now_ns, clock.kernel_boot_id, clock.unix_s()) if saved else None
         self._sessions = Sessions(current, None, memory.next_session)
         if saved is not None and current is not None:
             self.register_mwh = saved.register_mwh  # until the meter is read: energy and register belong together
@@ -75,7 +75,9 @@ class EventRecorder:
         """
         cursor, changes = self.cursor.accept(snapshot)
         if cursor.lost > self.cursor.lost:
-            log.warning("transitions lost count=%d boot_id=%d", cursor.lost - self.cursor.lost, snapshot.boot_id)
+            log.warning(
+                "transitions lost count=%d safety_run_id=%d", cursor.lost - self.cursor.lost, snapshot.safety_run_id
+            )
         for change in changes:
             self._advance(self._sessions.advance(change, self._unix_at(change.at_ns)))
             self._compare_faults(change.faults, change.at_ns, snapshot)
@@ -100,10 +102,10 @@ class EventRecorder:
 
     def redate(self, epoch_s: int) -> None:
         """Correct the dates of what is in memory; the store corrects what is written."""
-        ours = self._clock.machine_boot
+        ours = self._clock.kernel_boot_id
         self._sessions = self._sessions.redated(epoch_s)
         self._faults = {
-            fault: fault_of(redated(fault_row(record), epoch_s).values) if record.machine_boot == ours else record
+            fault: fault_of(redated(fault_row(record), epoch_s).values) if record.kernel_boot_id == ours else record
             for fault, record in self._faults.items()
         }
 
@@ -174,7 +176,7 @@ class EventRecorder:
             self.write_queue.note(session_row(self._saved(self._sessions.current)), urgent=urgent)
 
     def _saved(self, session: Session) -> SavedSession:
-        return SavedSession(session, self._clock.machine_boot, self._clock.monotonic_ns(), self.register_mwh)
+        return SavedSession(session, self._clock.kernel_boot_id, self._clock.monotonic_ns(), self.register_mwh)
 
     def _keep(self, change: Transition) -> None:
         """Note a transition, unless only the offer or the reason changed: a regulated offer changes all day."""
@@ -183,13 +185,13 @@ class EventRecorder:
             "transition number=%d state=%s contactor=%s offered_ma=%d reason=%s",
             change.number,
             change.evse_state.name,
-            "closed" if change.contactor_closed else "open",
+            "closed" if change.close_ordered else "open",
             change.offered_current_ma,
             change.reason.name,
         )
         if last is None or _essence(last) != _essence(change):
             unix_s = self._unix_at(change.at_ns)
-            self.write_queue.note(transition_row(self._next_transition, change, unix_s, self._clock.machine_boot))
+            self.write_queue.note(transition_row(self._next_transition, change, unix_s, self._clock.kernel_boot_id))
             self._next_transition += 1
 
     def _compare_faults(self, faults: frozenset[Fault], at_ns: int, snapshot: Snapshot) -> None:
@@ -205,11 +207,11 @@ class EventRecorder:
         record = FaultRecord(
             number=self._next_fault,
             fault=fault,
-            machine_boot=self._clock.machine_boot,
+            kernel_boot_id=self._clock.kernel_boot_id,
             set_ns=at_ns,
             set_unix_s=self._unix_at(at_ns),
             evse_state=snapshot.evse_state,
-            contactor_closed=snapshot.contactor_closed,
+            close_ordered=snapshot.close_ordered,
             high_mv=snapshot.high_mv,
             low_mv=snapshot.low_mv,
             current_ma=self.current_ma,
@@ -228,4 +230,4 @@ class EventRecorder:
 
 
 def _essence(change: Transition) -> tuple[object, ...]:
-    return change.evse_state, change.contactor_closed, change.faults
+    return change.evse_state, change.close_ordered, change.faults

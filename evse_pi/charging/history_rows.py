@@ -71,11 +71,11 @@ class FaultRecord:
 
     number: int
     fault: Fault
-    machine_boot: str
+    kernel_boot_id: str
     set_ns: int
     set_unix_s: int | None
     evse_state: EvseState
-    contactor_closed: bool
+    close_ordered: bool
     high_mv: Millivolts
     low_mv: Millivolts
     current_ma: Milliamps | None = None
@@ -91,9 +91,9 @@ class TransitionRecord:
     number: int
     at_ns: int
     unix_s: int | None
-    machine_boot: str
+    kernel_boot_id: str
     evse_state: EvseState
-    contactor_closed: bool
+    close_ordered: bool
     offered_ma: Milliamps
     faults: frozenset[Fault]
     reason: Reason
@@ -125,7 +125,7 @@ def session_row(saved: SavedSession) -> Row:
             "charging_ns": session.charging_ns,
             "closed_since_ns": session.closed_since_ns,
             "outage": int(session.outage),
-            "machine_boot": saved.machine_boot,
+            "machine_boot": saved.kernel_boot_id,
             "saved_ns": saved.saved_ns,
             "register_mwh": saved.register_mwh,
         },
@@ -163,13 +163,13 @@ def fault_row(record: FaultRecord) -> Row:
         {
             "number": record.number,
             "fault": record.fault.name,
-            "machine_boot": record.machine_boot,
+            "machine_boot": record.kernel_boot_id,
             "set_ns": record.set_ns,
             "set_unix_s": record.set_unix_s,
             "cleared_ns": record.cleared_ns,
             "cleared_unix_s": record.cleared_unix_s,
             "evse_state": record.evse_state.name,
-            "contactor_closed": int(record.contactor_closed),
+            "contactor_closed": int(record.close_ordered),
             "high_mv": record.high_mv,
             "low_mv": record.low_mv,
             "current_ma": record.current_ma,
@@ -185,11 +185,11 @@ def fault_of(row: Mapping[str, Any]) -> FaultRecord:
     return FaultRecord(
         number=fields.integer("number", 1),
         fault=fields.member("fault", Fault),
-        machine_boot=fields.text("machine_boot"),
+        kernel_boot_id=fields.text("machine_boot"),
         set_ns=fields.instant_ns("set_ns"),
         set_unix_s=fields.optional_unix_s("set_unix_s"),
         evse_state=fields.member("evse_state", EvseState),
-        contactor_closed=fields.boolean("contactor_closed"),
+        close_ordered=fields.boolean("contactor_closed"),
         high_mv=Millivolts(fields.integer("high_mv", *_INT32)),
         low_mv=Millivolts(fields.integer("low_mv", *_INT32)),
         current_ma=None if current_ma is None else Milliamps(current_ma),
@@ -207,7 +207,7 @@ def _readings_of(stored: str | None) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def transition_row(number: int, change: Transition, unix_s: int | None, machine_boot: str) -> Row:
+def transition_row(number: int, change: Transition, unix_s: int | None, kernel_boot_id: str) -> Row:
     """Return a transition as a row; `number` counts the rows, whatever the safety process's own count is."""
     return Row(
         "transition",
@@ -215,9 +215,9 @@ def transition_row(number: int, change: Transition, unix_s: int | None, machine_
             "number": number,
             "at_ns": change.at_ns,
             "unix_s": unix_s,
-            "machine_boot": machine_boot,
+            "machine_boot": kernel_boot_id,
             "evse_state": change.evse_state.name,
-            "contactor_closed": int(change.contactor_closed),
+            "contactor_closed": int(change.close_ordered),
             "offered_ma": change.offered_current_ma,
             "faults": " ".join(sorted(fault.name for fault in change.faults)),
             "reason": change.reason.name,
@@ -232,9 +232,9 @@ def transition_of(row: Mapping[str, Any]) -> TransitionRecord:
         number=fields.integer("number", 1),
         at_ns=fields.instant_ns("at_ns"),
         unix_s=fields.optional_unix_s("unix_s"),
-        machine_boot=fields.text("machine_boot"),
+        kernel_boot_id=fields.text("machine_boot"),
         evse_state=fields.member("evse_state", EvseState),
-        contactor_closed=fields.boolean("contactor_closed"),
+        close_ordered=fields.boolean("contactor_closed"),
         offered_ma=Milliamps(fields.integer("offered_ma", *_INT32)),
         faults=frozenset(member_of(Fault, name) for name in fields.text("faults").split()),
         reason=fields.member("reason", Reason),

@@ -25,7 +25,7 @@ class OneShotRequests:
         self.request = Request.NONE
         self.clearance: Clearance | None = None
         self._waiting = Request.NONE
-        self._boot_id: int | None = None
+        self._safety_run_id: int | None = None
         self._heard = False
 
     def ask(self, request: Request, clearance: Clearance | None = None) -> None:
@@ -36,8 +36,8 @@ class OneShotRequests:
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Learn which number the safety process has heard."""
-        if snapshot.boot_id != self._boot_id:
-            self._boot_id = snapshot.boot_id
+        if snapshot.safety_run_id != self._safety_run_id:
+            self._safety_run_id = snapshot.safety_run_id
             if not self._heard:
                 self._waiting |= self.request
             self._renumber(Request.NONE)

@@ -119,7 +119,7 @@ class Sessions:
             if change.pilot_state not in CONNECTED:
                 return self
             current, number = Session(number, change.at_ns, unix_s), number + 1
-        current = current.switched(change.at_ns, closed=change.contactor_closed)
+        current = current.switched(change.at_ns, closed=change.close_ordered)
         return self if current is self.current else Sessions(current, self.last, number)
 
     def observe(self, snapshot: Snapshot, unix_s: int | None) -> Sessions:
@@ -132,7 +132,7 @@ class Sessions:
                 return self
             begun = Session(self.next_number, snapshot.at_ns, unix_s)
             return Sessions(begun, self.last, self.next_number + 1).observe(snapshot, unix_s)
-        switched = current.switched(snapshot.at_ns, closed=snapshot.contactor_closed)
+        switched = current.switched(snapshot.at_ns, closed=snapshot.close_ordered)
         return self if switched is current else replace(self, current=switched)
 
     def add(self, energy_mwh: int, *, estimated: bool) -> Sessions:
@@ -158,17 +158,17 @@ class Sessions:
 class SavedSession:
     """A session as it was when it was saved, and what a later start of the process needs to continue it.
 
-    `machine_boot` tells whether its instants still mean anything; `register_mwh` is the meter's register then.
+    `kernel_boot_id` tells whether its instants still mean anything; `register_mwh` is the meter's register then.
     """
 
     session: Session
-    machine_boot: str
+    kernel_boot_id: str
     saved_ns: int
     register_mwh: MilliwattHours | None = None
 
-    def resumed(self, now_ns: int, machine_boot: str, unix_s: int | None) -> Session:
+    def resumed(self, now_ns: int, kernel_boot_id: str, unix_s: int | None) -> Session:
         """Return the session to continue; after another boot, the contactor opened when it was saved."""
-        if machine_boot == self.machine_boot:
+        if kernel_boot_id == self.kernel_boot_id:
             return self.session
         session = self.session.switched(self.saved_ns, closed=False)
         lasted_ns = session.duration_ns(self.saved_ns)

@@ -64,4 +64,4 @@ def owner_row(ask: LimitRequest) -> Row:
 
 def cursor_row(cursor: TransitionCursor) -> Row:
     """Return the place in the transitions as a row."""
-    return setting_row(CURSOR, {"boot_id": cursor.boot_id, "number": cursor.number})
+    return setting_row(CURSOR, {"boot_id": cursor.safety_run_id, "number": cursor.number})

@@ -17,18 +17,22 @@ class TransitionCursor:
     taken from the snapshot itself.
     """
 
-    boot_id: int | None = None
+    safety_run_id: int | None = None
     number: int = 0
     lost: int = 0
 
     def accept(self, snapshot: Snapshot) -> tuple[TransitionCursor, tuple[Transition, ...]]:
         """Return the feed after `snapshot`, and the transitions that are new."""
-        consumed = self.number if snapshot.boot_id == self.boot_id else 0
+        consumed = self.number if snapshot.safety_run_id == self.safety_run_id else 0
         new = tuple(change for change in snapshot.transitions if change.number > consumed)
         if not new:
-            return (self if snapshot.boot_id == self.boot_id else TransitionCursor(snapshot.boot_id, 0, self.lost)), ()
+            return (
+                self
+                if snapshot.safety_run_id == self.safety_run_id
+                else TransitionCursor(snapshot.safety_run_id, 0, self.lost)
+            ), ()
         missed = new[0].number - consumed - 1
-        return TransitionCursor(snapshot.boot_id, new[-1].number, self.lost + missed), new
+        return TransitionCursor(snapshot.safety_run_id, new[-1].number, self.lost + missed), new
 
 
 NOTHING_CONSUMED = TransitionCursor()

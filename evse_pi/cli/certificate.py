@@ -131,7 +131,7 @@ def _page(board: BoardSpec, installation: Installation, now: Status, trail: Audi
     result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"
     clock = SystemClock()
     made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
-            "machine_boot": clock.machine_boot}  # fmt: skip
+            "machine_boot": clock.kernel_boot_id}  # fmt: skip
     return ReportPage(
         result,
         not problems,

@@ -78,7 +78,7 @@ def _decision(decision: Decision) -> str:
         seen = " / ".join(f"{mv / 1000:.2f} V" for mv in (pilot.high_mv, pilot.low_mv) if mv is not None)
     told = [
         f"{seen} -> {outcome.evse_state.name}",
-        "closed" if outcome.contactor_closed else "open",
+        "closed" if outcome.close_ordered else "open",
         outcome.phase.name,
     ]
     told += [outcome.reason.name, f"{outcome.offered_ma / 1000:.1f} A"]
@@ -112,7 +112,7 @@ def _answer(
                 "set": sorted(fault.name for fault in each.set_now),
                 "cleared": sorted(fault.name for fault in each.cleared_now),
                 "state": each.step.outcome.evse_state.name,
-                "contactor_closed": each.step.outcome.contactor_closed,
+                "close_ordered": each.step.outcome.close_ordered,
                 "reason": each.step.outcome.reason.name,
             }
             for each in found

@@ -55,7 +55,7 @@ class Inputs:
     now_ns: int
     pilot: PilotReading | None
     demand: Demand | None
-    contactor_closed: bool | None = None
+    mirror_closed: bool | None = None
     load_live: bool | None = None
     rcd_tripped: bool = False
     emergency_stop: bool = False
@@ -77,12 +77,12 @@ class PilotOutput:
 class Outputs:
     """What the drivers shall do now. `lock` is True towards locked, False towards unlocked, None motor off."""
 
-    contactor_closed: bool
+    close_ordered: bool
     pilot: PilotOutput
     lock: bool | None = None
     rcd_test: bool = False
     rcd_reset: bool = False
 
 
-SAFE_OUTPUTS = Outputs(contactor_closed=False, pilot=PilotOutput(PilotMode.LOW, DutyPpm(0)))
+SAFE_OUTPUTS = Outputs(close_ordered=False, pilot=PilotOutput(PilotMode.LOW, DutyPpm(0)))
 """What is driven before the first decision and after the last."""

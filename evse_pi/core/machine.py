@@ -364,7 +364,7 @@ def _told(
     shown = (
         status.evse_state,
         watch.pilot.state,
-        state.outputs.contactor_closed,
+        state.outputs.close_ordered,
         state.offer.offered_ma,
         state.book.active,
         reason,

@@ -72,7 +72,7 @@ class Monitors:
         lease = self.lease.advance(now_ns, inputs.demand)
         meter = lease.meter(now_ns) if board.meter_fitted else None
         heat = lease.temperature(now_ns) if board.temperature_fitted else None
-        contactor = self.contactor.watch(now_ns, inputs.contactor_closed, inputs.load_live, board)
+        contactor = self.contactor.watch(now_ns, inputs.mirror_closed, inputs.load_live, board)
         budgets = self.budgets.forgiven() if Request.CLEAR_INSTALLER in lease.orders else self.budgets
         tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
         if tests.wanted and not self.tests.wanted and Request.CLEAR_INSTALLER not in lease.orders:

@@ -84,7 +84,7 @@ class Transition:
     at_ns: int
     evse_state: EvseState
     pilot_state: PilotState
-    contactor_closed: bool
+    close_ordered: bool
     offered_current_ma: Milliamps
     faults: frozenset[Fault]
     reason: Reason
@@ -94,7 +94,8 @@ class Transition:
 class Snapshot:
     """What the safety process says of itself: on change, else every second.
 
-    `boot_id` changes with every start of the safety process; `transitions` are the last 16, oldest first, so that a
+    `safety_run_id` changes with every start of the safety process. `close_ordered` is what the contactor was told,
+    `mirror_closed` what its mirror contact says; `transitions` are the last 16, oldest first, so that a
     lost datagram loses none; `evidence` is what the last self-test measured. `reason_until_ns` is 0 when the reason has
     no known end. `cable_ma` is that of the fixed or of the plugged cable, 0 without one. `gain_uv_per_code` and
     `offset_mv` made the voltages of codes. `positive_mv` and `negative_mv` are the rails of the pilot's generator, 0 on
@@ -102,7 +103,7 @@ class Snapshot:
     which the next one may begin.
     """
 
-    boot_id: int
+    safety_run_id: int
     number: int
     at_ns: int
     evse_state: EvseState
@@ -115,7 +116,7 @@ class Snapshot:
     limit_source: LimitSource
     limit_ma: Milliamps
     cable_ma: Milliamps
-    contactor_closed: bool
+    close_ordered: bool
     mirror_closed: bool | None
     load_live: bool | None
     locked: bool | None
@@ -231,7 +232,7 @@ _TRANSITION = (
     _instant("at_ns"),
     _member("evse_state", EvseState),
     _member("pilot_state", PilotState),
-    _flag("contactor_closed"),
+    _flag("close_ordered"),
     _current("offered_current_ma"),
     _faults("faults"),
     _member("reason", Reason),
@@ -242,7 +243,7 @@ _EVIDENCE = (
     *(_Field(name, "i", -(1 << 31), (1 << 31) - 1) for name in ("measured", "lowest", "highest")),
 )
 _SNAPSHOT = (
-    _Field("boot_id", "Q", 0, (1 << 64) - 1),
+    _Field("safety_run_id", "Q", 0, (1 << 64) - 1),
     _number("number"),
     _instant("at_ns"),
     _member("evse_state", EvseState),
@@ -255,7 +256,7 @@ _SNAPSHOT = (
     _member("limit_source", LimitSource),
     _current("limit_ma"),
     _current("cable_ma"),
-    _flag("contactor_closed"),
+    _flag("close_ordered"),
     _answer("mirror_closed"),
     _answer("load_live"),
     _answer("locked"),

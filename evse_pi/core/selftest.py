@@ -149,7 +149,7 @@ class SelfTest:
             return self
         found: tuple[Evidence, ...] = ()
         if board.mirror_fitted:
-            found += (Evidence(Check.MIRROR_OPEN, now_ns, int(inputs.contactor_closed is not False), 0, 0),)
+            found += (Evidence(Check.MIRROR_OPEN, now_ns, int(inputs.mirror_closed is not False), 0, 0),)
         if board.load_sense_fitted:
             found += (Evidence(Check.LOAD_DEAD, now_ns, int(inputs.load_live is not False), 0, 0),)
         if all(evidence.passed for evidence in found):

@@ -13,10 +13,10 @@ FAULT_BLINK_NS = 500 * MILLISECOND
 IDENTIFY_BLINK_NS = FAULT_BLINK_NS // 2  # tells the box that is looked for from one with a fault
 
 
-def lit(now_ns: int, *, faults: frozenset[Fault], contactor_closed: bool, identify: bool) -> bool:
+def lit(now_ns: int, *, faults: frozenset[Fault], close_ordered: bool, identify: bool) -> bool:
     """Return whether the LED shines: steady while charging, blinking with a fault, faster while identifying."""
     if identify:
         return now_ns // IDENTIFY_BLINK_NS % 2 == 0
     if faults:
         return now_ns // FAULT_BLINK_NS % 2 == 0
-    return contactor_closed
+    return close_ordered

@@ -29,7 +29,7 @@ class TransitionLog:
         if last is not None and shown == (
             last.evse_state,
             last.pilot_state,
-            last.contactor_closed,
+            last.close_ordered,
             last.offered_current_ma,
             last.faults,
             last.reason,

@@ -50,7 +50,7 @@ class ChargePointView:
     """All there is to know of the box at `now_ns`.
 
     `heard` is false while the safety process is silent: what only it knows is then what it said last.
-    `contactor_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
+    `contacts_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
     count now, of the safety process and of every ask that limits, each with its owner; `offered_current_ma` is
     what the pilot signals. `cable_ma` is None without a cable, `meter` and `temperature` are None unless fresh.
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when nobody knows,
@@ -61,7 +61,7 @@ class ChargePointView:
     now_ns: int
     heard: bool
     pilot: PilotState
-    contactor_closed: bool
+    contacts_closed: bool
     offered_current_ma: Milliamps
     permitted: bool
     reason: Reason

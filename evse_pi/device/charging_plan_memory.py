@@ -30,7 +30,7 @@ KEY = "charging-plan"
 class KeptPlan:
     """What a restart of the node continues from. Instants mean something in the same life of the machine only."""
 
-    machine_boot: str
+    kernel_boot_id: str
     window_s: int = USUAL_RANDOM_DELAY_S
     pursuit: TargetProgress | None = None
     delay: RandomDelay | None = None
@@ -44,15 +44,15 @@ class KeptPlan:
         return replace(self, mode=mode, pursuit=pursuit)
 
 
-UNREADABLE = KeptPlan(machine_boot="")
+UNREADABLE = KeptPlan(kernel_boot_id="")
 """What stands for a plan that cannot be read: one from before a power cut, so that the random delay begins."""
 
 
-def held_back(kept: KeptPlan | None, machine_boot: str) -> tuple[LimitSource, ...]:
+def held_back(kept: KeptPlan | None, kernel_boot_id: str) -> tuple[LimitSource, ...]:
     """Return in whose name a box that starts must wait until the planner speaks."""
     if kept is None:
         return ()
-    power_returned = kept.machine_boot != machine_boot
+    power_returned = kept.kernel_boot_id != kernel_boot_id
     waits = kept.pursuit is not None and kept.pursuit.goal_s is None
     held = {
         LimitSource.SCHEDULE: kept.mode is ChargeMode.TIME_OF_USE and waits,
@@ -69,6 +69,7 @@ def encode(kept: KeptPlan) -> bytes:
         "delay": None if delay is None else {"cause": delay.cause.name, "until_ns": delay.until_ns},
         "mode": kept.mode.name,
     }
+    fields["machine_boot"] = fields.pop("kernel_boot_id")
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

@@ -69,14 +69,14 @@ class ChargingPlanner:
         zone: tzinfo,
         entropy: Entropy,
         store: KeyValueStore,
-        machine_boot: str,
+        kernel_boot_id: str,
         *,
         mode: Callable[[], ChargeMode],
         adjustment: Callable[[], Adjustment | None],
     ) -> None:
         """Make the planner; where the power has just returned, the random delay begins now.
 
-        `machine_boot` names this life of the machine.
+        `kernel_boot_id` names the boot of the machine.
         """
         self._charger = charger
         self._zone = zone
@@ -89,10 +89,10 @@ class ChargingPlanner:
         self._trouble = False
         self.plan: Plan = NO_PLAN
         self._stored = recalled(store)
-        kept = self._stored or KeptPlan(machine_boot)
-        if kept.machine_boot != machine_boot:
+        kept = self._stored or KeptPlan(kernel_boot_id)
+        if kept.kernel_boot_id != kernel_boot_id:
             delay = draw_delay(DelayCause.POWER_RETURN, charger.view().now_ns, kept.window_s, entropy.below)
-            kept = replace(kept, machine_boot=machine_boot, delay=delay)
+            kept = replace(kept, kernel_boot_id=kernel_boot_id, delay=delay)
         self._kept = kept
         if self.delay is not None:
             self._act(mode_asks(ChargeMode.MANUAL, NO_PLAN, self.delay, None, charger.view().now_ns, None))
@@ -163,7 +163,7 @@ class ChargingPlanner:
             pursuit, self.plan = begun(pursuit, planning_input)
         begins = pursuit is not None and pursuit.goal_s is not None and (before is None or before.goal_s is None)
         delay = kept.delay
-        if begins and not self._explicit and not view.contactor_closed and self.plan.delay_below_s:
+        if begins and not self._explicit and not view.contacts_closed and self.plan.delay_below_s:
             planned = draw_delay(DelayCause.PLANNED_START, view.now_ns, self.plan.delay_below_s, self._entropy.below)
             delay = delay or planned
         elif self.plan.holds and delay is not None and delay.cause is DelayCause.PLANNED_START:

@@ -77,7 +77,7 @@ class DeviceDependencies:
     """What the wallbox's clusters live on.
 
     `governed` tells whether a controller's word counts now; `zone` is the time of the place, for charging targets;
-    `machine_boot` names this life of the machine.
+    `kernel_boot_id` names the boot of the machine.
     """
 
     charger: ChargePointInterface
@@ -85,7 +85,7 @@ class DeviceDependencies:
     entropy: Entropy
     store: KeyValueStore
     zone: tzinfo
-    machine_boot: str
+    kernel_boot_id: str
     commissioned: Callable[[], bool]
     fitted: Fitted
 
@@ -102,7 +102,7 @@ def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple
         around.zone,
         around.entropy,
         around.store,
-        around.machine_boot,
+        around.kernel_boot_id,
         mode=lambda: mode.charge_mode,
         adjustment=lambda: management.adjustment,
     )

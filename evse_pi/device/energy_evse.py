@@ -379,7 +379,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         if since_ns is None:
             return
         if not self.internal.test_ordered:
-            if not view.contactor_closed:
+            if not view.contacts_closed:
                 self.internal.test_ordered = True
                 self._charger.start_self_test()
         elif not test.ordered and not test.running and (test.passed or view.faults):

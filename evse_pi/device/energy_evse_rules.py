@@ -97,7 +97,7 @@ def advance(
     shown: PublishedState, told: ReportedState, view: ChargePointView, grant: ChargingSettings, permission: Permission
 ) -> Projection:
     """Return what the peers shall be shown and told, now that the box is as `view` says."""
-    report = SafetyReport(view.pilot, view.faults, view.contactor_closed, view.heard)
+    report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.heard)
     status = decide_status(report, permission, shown.status)
     state = status.state
     maximum_ma = maximum_charge_ma(view, grant, permission)
@@ -140,7 +140,7 @@ def _goes_on(
         return None, Reason.kOther
     if state is MatterState.PLUGGED_IN_CHARGING:
         return (replace(transfer, suspended=False, lapses_ns=None) if transfer.suspended else transfer), None
-    if not view.contactor_closed and not permission.charging:
+    if not view.contacts_closed and not permission.charging:
         return None, Reason.kEVSEStopped
     if state is MatterState.FAULT:
         return Transfer(transfer.energy_mwh, suspended=True), None

@@ -31,7 +31,7 @@ class Release:
 class Counters:
     """Totals; the first group says how far the present life of the safety process has been counted."""
 
-    boot_id: int = 0
+    safety_run_id: int = 0
     counted_cycles: int = 0
     counted_openings: int = 0
 
@@ -41,24 +41,24 @@ class Counters:
     safety_unclean_ends: int = 0
     node_starts: int = 0
     machine_starts: int = 0
-    machine_boot: str = ""
+    kernel_boot_id: str = ""
     ring_unclean: int = 0
     releases: tuple[Release, ...] = ()
 
-    def started(self, machine_boot: str) -> Counters:
+    def started(self, kernel_boot_id: str) -> Counters:
         """Return the counters after a start of the node process."""
-        new = machine_boot != self.machine_boot
+        new = kernel_boot_id != self.kernel_boot_id
         return replace(
             self,
             node_starts=self.node_starts + 1,
             machine_starts=self.machine_starts + new,
-            machine_boot=machine_boot,
+            kernel_boot_id=kernel_boot_id,
             ring_unclean=0 if new else self.ring_unclean,
         )
 
     def heard(self, snapshot: Snapshot) -> Counters:
         """Return the counters after a snapshot; a life of the safety process that nobody heard is not counted."""
-        new = snapshot.boot_id != self.boot_id
+        new = snapshot.safety_run_id != self.safety_run_id
         known_cycles = 0 if new else self.counted_cycles
         known_openings = 0 if new else self.counted_openings
         cycles, openings = snapshot.contactor_cycles, snapshot.openings_under_load
@@ -66,7 +66,7 @@ class Counters:
             return self
         return replace(
             self,
-            boot_id=snapshot.boot_id,
+            safety_run_id=snapshot.safety_run_id,
             counted_cycles=cycles,
             counted_openings=openings,
             contactor_cycles=self.contactor_cycles + max(cycles - known_cycles, 0),
@@ -86,7 +86,9 @@ class Counters:
         return replace(self, releases=(*self.releases[1 - KEPT_RELEASES :], Release(unix_s, took_us)))
 
 
-_COUNTS = frozenset(Counters.__dataclass_fields__) - {"machine_boot", "releases"}
+_COUNTS = frozenset(Counters.__dataclass_fields__) - {"kernel_boot_id", "releases"}
+_FORMER_NAMES = {"boot_id": "safety_run_id", "machine_boot": "kernel_boot_id"}
+"""Names in counters that version 0.1.0 stored."""
 
 
 def saved(counters: Counters) -> dict[str, Any]:
@@ -98,6 +100,7 @@ def recalled(values: Any) -> Counters:
     """Return the counters that were saved; what cannot be read, or an older version did not count, begins at 0."""
     if not isinstance(values, dict):
         return Counters()
+    values = {_FORMER_NAMES.get(name, name): value for name, value in values.items()}
     releases = values.get("releases")
     kept = [_release(each) for each in releases] if isinstance(releases, list) else []
     counts = {
@@ -105,10 +108,10 @@ def recalled(values: Any) -> Counters:
         for name, value in values.items()
         if name in _COUNTS and type(value) is int and 0 <= value <= HIGHEST_COUNT
     }
-    boot = values.get("machine_boot")
+    boot = values.get("kernel_boot_id")
     return Counters(
         **counts,
-        machine_boot=boot if isinstance(boot, str) else "",
+        kernel_boot_id=boot if isinstance(boot, str) else "",
         releases=tuple(each for each in kept if each is not None)[-KEPT_RELEASES:],
     )
 
@@ -153,12 +156,12 @@ def release_us(frames: Sequence[Frame], after_ns: int) -> tuple[int, int] | None
     at_ns = 0
     for frame in frames:
         inputs, outcome = frame.inputs, frame.outcome
-        if opened_ns is not None and inputs.contactor_closed is False:
+        if opened_ns is not None and inputs.mirror_closed is False:
             return at_ns, (inputs.now_ns - opened_ns) // 1000
-        if opened_ns is not None and outcome.contactor_closed:
+        if opened_ns is not None and outcome.close_ordered:
             opened_ns = None
-        was_closed = before is not None and before.outcome.contactor_closed and before.inputs.contactor_closed is True
-        if was_closed and not outcome.contactor_closed and inputs.now_ns > after_ns:
+        was_closed = before is not None and before.outcome.close_ordered and before.inputs.mirror_closed is True
+        if was_closed and not outcome.close_ordered and inputs.now_ns > after_ns:
             at_ns, opened_ns = inputs.now_ns, inputs.now_ns + frame.took_us * 1000
         before = frame
     return None

@@ -64,7 +64,7 @@ def _node_silent(last: Frame, *, hangs: bool) -> str:
     outcome, demand = last.outcome, last.inputs.demand
     left_s = max(demand.valid_until_ns - last.inputs.now_ns, 0) // SECOND if demand else 0
     silent = "hangs: it runs and does not answer" if hangs else "does not answer"
-    state = "charges" if outcome.contactor_closed else "does not charge"
+    state = "charges" if outcome.close_ordered else "does not charge"
     lease = f"its permission ends in {left_s} s" if left_s else "its permission has ended"
     return (
         f"The node process {silent}. The safety process runs and {state} ({outcome.evse_state.name}, "

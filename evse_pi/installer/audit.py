@@ -95,7 +95,7 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
         entry = {
             "number": former.number + 1,
             "unix_s": clock.unix_s(),
-            "machine_boot": clock.machine_boot,
+            "machine_boot": clock.kernel_boot_id,
             "uptime_s": clock.monotonic_ns() // 1_000_000_000,
             **{key: value[:MAX_TEXT] for key, value in who.items()},
             **what,

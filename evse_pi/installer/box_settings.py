@@ -157,7 +157,7 @@ class BoxSettings:
         if key is None:
             return None
         self._record(who, "clear", {})
-        return make_clearance(key, self._clock.machine_boot, self._clock.monotonic_ns())
+        return make_clearance(key, self._clock.kernel_boot_id, self._clock.monotonic_ns())
 
     # What is changed.
 

@@ -90,14 +90,14 @@ class Pin:
             return 0
         except (ValueError, KeyError, TypeError):  # torn by a power cut: as after many failures
             failures, boot, at_ns = 2 * FREE_FAILURES, "", 0
-        began_ns = at_ns if boot == self._clock.machine_boot else 0
+        began_ns = at_ns if boot == self._clock.kernel_boot_id else 0
         left_ns = began_ns + delay_after(failures) * _SECOND_NS - self._clock.monotonic_ns()
         if left_ns > 0:
             raise PinTooEarlyError(f"{failures} wrong PINs; try again in {-(-left_ns // _SECOND_NS)} s")
         return failures
 
     def _note(self, failures: int) -> None:
-        kept = {"failures": failures, "boot": self._clock.machine_boot, "at_ns": self._clock.monotonic_ns()}
+        kept = {"failures": failures, "boot": self._clock.kernel_boot_id, "at_ns": self._clock.monotonic_ns()}
         write_atomically(self._attempts, json.dumps(kept).encode() + b"\n", MODE)
 
     @contextmanager

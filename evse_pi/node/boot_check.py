@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from boards.boot_settings import problems
 from evse_pi.api.status import Notice, NoticeKind
-from evse_pi.clearance import machine_boot
+from evse_pi.clearance import kernel_boot_id
 from evse_pi.installation.files import write_atomically
 from evse_pi.link import FOLDER_MODE
 from evse_pi.paths import BOOT_CHECK_FILE
@@ -41,7 +41,7 @@ def check_boot_settings(board: BoardSpec, run_dir: Path) -> tuple[str, ...]:
     """
     now = problems(board)
     kept = run_dir / BOOT_CHECK_FILE
-    this_start = {"boot": machine_boot(), "board": board.name}
+    this_start = {"boot": kernel_boot_id(), "board": board.name}
     try:
         first = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -98,9 +98,9 @@ class ChargePointAdapter:
         box.event_recorder.on_transition.append(self._passed)
 
     @property
-    def machine_boot(self) -> str:
+    def kernel_boot_id(self) -> str:
         """Return a name of this life of the machine."""
-        return self._box.clock.machine_boot
+        return self._box.clock.kernel_boot_id
 
     def restore_requests(self, asks: tuple[StoredAsk, ...] | None) -> None:
         """Take up the asks of a former life of this process, None where they cannot be read.
@@ -112,14 +112,14 @@ class ChargePointAdapter:
             ask = self._resumed(each)
             planned = replace(ask, until_ns=min(ask.until_ns or until_ns, until_ns), lapse=ExpiryPolicy.FORGOTTEN)
             self._box.arbiter.put(planned if ask.source in MODE_SOURCES else ask)
-        if asks is None or any(each.machine_boot not in (None, self.machine_boot) for each in asks):
+        if asks is None or any(each.kernel_boot_id not in (None, self.kernel_boot_id) for each in asks):
             self._box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
 
     def apply_recalled(self, former: Recalled) -> None:
         """Ask as the cluster will once it has come up; asks are noted too late for a power cut, a grant never is."""
         self._told = former.kept.told
         until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
-        for source in held_back(former.plan, self.machine_boot):
+        for source in held_back(former.plan, self.kernel_boot_id):
             self._box.arbiter.put(LimitRequest(source, permitted=False, until_ns=until_ns))
         if not former.commissioned:
             self.forget_asks()
@@ -146,7 +146,7 @@ class ChargePointAdapter:
             now_ns=now_ns,
             heard=box.safety_online(),
             pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
-            contactor_closed=snapshot is not None and _made(snapshot),
+            contacts_closed=snapshot is not None and _made(snapshot),
             offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
             permitted=snapshot is not None and snapshot.permitted,
             reason=Reason.STARTING if snapshot is None else snapshot.reason,
@@ -248,7 +248,7 @@ class ChargePointAdapter:
             replace(
                 view,
                 pilot=change.pilot_state,
-                contactor_closed=_made(change),
+                contacts_closed=_made(change),
                 offered_current_ma=change.offered_current_ma,
                 faults=change.faults,
                 reason=change.reason,
@@ -297,7 +297,7 @@ class ChargePointAdapter:
             "limit_ma": ask.limit_ma,
             "until_unix_s": until if unix_s is not None else None,
             "lapse": ask.lapse.name,
-            "machine_boot": self.machine_boot,
+            "machine_boot": self.kernel_boot_id,
         }
 
     def _resumed(self, stored: StoredAsk) -> LimitRequest:
@@ -314,7 +314,7 @@ class StoredAsk:
 
     ask: LimitRequest
     until_unix_s: int | None
-    machine_boot: str | None
+    kernel_boot_id: str | None
 
 
 def stored_asks(setting: Any) -> tuple[StoredAsk, ...]:
@@ -335,4 +335,4 @@ def _stored_ask(fields: Fields) -> StoredAsk:
 
 def _made(told: Snapshot | Transition) -> bool:
     """Return whether current can flow: the contacts take some 20 ms to follow the order."""
-    return told.contactor_closed and told.reason is not Reason.STARTING
+    return told.close_ordered and told.reason is not Reason.STARTING

@@ -105,7 +105,7 @@ async def serve(
         rated = ratings(board)
         box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
         node = Daemon(board, box, link, storage, paths)
-        node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.machine_boot))
+        node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.kernel_boot_id))
         if matter is not None:
             await _restore_requests(node.charger, storage, store)
         field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
@@ -429,7 +429,7 @@ class Daemon:
                 tried_ns = now_ns
                 self._storage.put(rows)
             if epoch_s is not None:
-                self._storage.redate(clock.machine_boot, epoch_s)
+                self._storage.redate(clock.kernel_boot_id, epoch_s)
 
     async def _keep_recordings(self) -> None:
         """Write the recordings of faults; this alone waits for the disk."""

@@ -69,7 +69,7 @@ class Diagnosis:
     """
 
     def __init__(self, board: BoardSpec, box: ChargePoint, ring: Ring, archive: RecordingArchive, saved: Any) -> None:
-        self.counters = counting.recalled(saved).started(box.clock.machine_boot)
+        self.counters = counting.recalled(saved).started(box.clock.kernel_boot_id)
         self._board = board
         self._box = box
         self._ring = ring
@@ -108,9 +108,9 @@ class Diagnosis:
                 self._open.append(Open(record, now_ns))
         self._known = {record.number for record in self._box.event_recorder.faults}
         self._note_counters(self.counters.heard(snapshot))
-        if self._was_closed and not snapshot.contactor_closed:
+        if self._was_closed and not snapshot.close_ordered:
             self._opened_ns = now_ns
-        self._was_closed = snapshot.contactor_closed
+        self._was_closed = snapshot.close_ordered
         self.tick()
 
     def tick(self) -> None:

@@ -199,7 +199,7 @@ class MatterDevice:
             entropy=self._entropy,
             store=store,
             zone=local_zone(),
-            machine_boot=self._charger.machine_boot,
+            kernel_boot_id=self._charger.kernel_boot_id,
             commissioned=lambda: self.commissioned,
             fitted=endpoints.Fitted(equipment.status_led, equipment.temperature, meter),
         )

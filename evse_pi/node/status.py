@@ -137,7 +137,7 @@ def fault_event(record: FaultRecord) -> FaultEvent:
         cleared_unix_s=record.cleared_unix_s,
         active=record.cleared_ns is None,
         state=record.evse_state,
-        close_ordered=record.contactor_closed,
+        close_ordered=record.close_ordered,
         hint=words.FAULT_HINTS[record.fault],
         readings=_readings(record),
     )
@@ -150,7 +150,7 @@ def transition_event(record: TransitionRecord) -> TransitionEvent:
         unix_s=record.unix_s,
         at_ns=record.at_ns,
         state=record.evse_state,
-        close_ordered=record.contactor_closed,
+        close_ordered=record.close_ordered,
         offered_current_ma=record.offered_ma,
         faults=record.faults,
         reason=record.reason,
@@ -165,7 +165,7 @@ def _safety(box: ChargePoint, now_ns: int) -> Safety:
     return Safety(
         connected=box.safety_online(),
         age_ms=(now_ns - snapshot.at_ns) // MILLISECOND,
-        safety_run_id=snapshot.boot_id,
+        safety_run_id=snapshot.safety_run_id,
         self_test=SelfTest.RUNNING if snapshot.self_test_running else tested,
         ticks=snapshot.ticks,
         lateness_p999_ns=snapshot.lateness_p999_ns,
@@ -196,7 +196,7 @@ def _pilot(snapshot: Snapshot) -> Pilot:
 
 def _contactor(snapshot: Snapshot) -> Contactor:
     return Contactor(
-        close_ordered=snapshot.contactor_closed,
+        close_ordered=snapshot.close_ordered,
         mirror_closed=snapshot.mirror_closed,
         load_live=snapshot.load_live,
         cycles=snapshot.contactor_cycles,

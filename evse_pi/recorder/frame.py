@@ -33,7 +33,7 @@ COLUMNS = [
     "number", "life", "at_ns", "late_us", "took_us", "pilot_known", "high_mv", "low_mv", "spread_mv", "high_count",
     "low_count", "high_ppm", "lowest_count", "lowest1_mv", "lowest2_mv", "lowest3_mv", "positive_mv",
     "positive_after_mv", "negative_mv", "mirror_closed", "load_live", "rcd_tripped", "emergency_stop", "locked",
-    "proximity_ohms", "failures", "alarms", "phase", "evse_state", "pilot_state", "contactor_closed", "pilot_mode",
+    "proximity_ohms", "failures", "alarms", "phase", "evse_state", "pilot_state", "close_ordered", "pilot_mode",
     "duty_ppm", "lock", "rcd_test", "rcd_reset", "offered_ma", "limit_source", "limit_ma", "faults", "reason",
     "demand_bytes", "demand",
 ]  # fmt: skip
@@ -54,7 +54,7 @@ class TickOutcome:
     phase: Phase
     evse_state: EvseState
     pilot_state: PilotState
-    contactor_closed: bool
+    close_ordered: bool
     pilot_mode: PilotMode
     duty_ppm: DutyPpm
     lock: bool | None
@@ -111,7 +111,7 @@ class FrameWriter:
             inputs.now_ns,
             *times_us,
             *_pilot_values(inputs.pilot),
-            _THREE_INDEX[inputs.contactor_closed],
+            _THREE_INDEX[inputs.mirror_closed],
             _THREE_INDEX[inputs.load_live],
             inputs.rcd_tripped,
             inputs.emergency_stop,
@@ -147,7 +147,7 @@ def frame_of(values: Sequence[Any]) -> Frame:
             now_ns=now_ns,
             pilot=_reading(pilot),
             demand=decode_demand(demand[:size]) if size else None,
-            contactor_closed=_THREE[mirror],
+            mirror_closed=_THREE[mirror],
             load_live=_THREE[live],
             rcd_tripped=bool(tripped),
             emergency_stop=bool(stop),
@@ -199,7 +199,7 @@ def _outcome_values(state: MachineState) -> tuple[int, ...]:
         _PHASE_INDEX[state.phase],
         status.evse_state,
         state.watch.pilot.state,
-        outputs.contactor_closed,
+        outputs.close_ordered,
         _MODE_INDEX[outputs.pilot.mode],
         outputs.pilot.duty_ppm,
         _THREE_INDEX[outputs.lock],

@@ -71,7 +71,7 @@ _MODULES = (
 
 
 class KeyframeError(ValueError):
-    """This data is no portrait that this version of the software can read; the text names what it does not know."""
+    """This data is no keyframe that this version of the software can read; the text names what it does not know."""
 
 
 def _kinds(modules: tuple[ModuleType, ...]) -> dict[str, type]:
@@ -96,6 +96,10 @@ _FORMER_NAMES = {
     "Watch": "Monitors",
 }
 """Names in recordings that an earlier version made."""
+_FORMER_FIELDS = {
+    "Outputs": {"contactor_closed": "close_ordered"},
+    "Transition": {"contactor_closed": "close_ordered"},
+}
 _NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values() if is_dataclass(kind)
 }
@@ -123,7 +127,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(drawn: Any) -> Any:
-    """Return what `drawn` is the portrait of. Raises: PortraitError."""
+    """Return the value that `to_plain` made `drawn` of. Raises: KeyframeError."""
     if isinstance(drawn, list):
         return tuple(from_plain(each) for each in drawn)
     if not isinstance(drawn, dict):
@@ -140,6 +144,7 @@ def from_plain(drawn: Any) -> Any:
             return kind(parts["value"])
         if issubclass(kind, Enum):
             return kind[parts["name"]]
-        return kind(**{key: from_plain(each) for key, each in parts.items()})
+        former = _FORMER_FIELDS.get(kind.__name__, {})
+        return kind(**{former.get(key, key): from_plain(each) for key, each in parts.items()})
     except (KeyError, TypeError, ValueError) as error:
         raise KeyframeError(f"{name}: {error}") from error

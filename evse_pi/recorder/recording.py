@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_BYTES = 4 << 20  # a whole ring is below 1 MiB
 WINDOWS_KEPT = 48
+_FORMER_COLUMNS = {"contactor_closed": "close_ordered"}
+"""Columns of recordings that version 0.1.0 made, and what they are called now."""
 
 
 class RecordingError(ValueError):
@@ -85,7 +87,8 @@ def recording_of(contents: RingContents, about: Mapping[str, Any], at_ns: int | 
     windows = [window for window in contents.windows if kept[0][0] <= window.number <= kept[-1][0]]
     header = contents.header
     scale = {"gain_uv_per_code": header.scale.gain_uv_per_code, "offset_mv": header.scale.offset_mv}
-    known = {"format": FORMAT, "columns": COLUMNS, "boot_id": header.boot_id, "at_ns": at_ns, "scale": scale, **about}
+    run = header.safety_run_id
+    known = {"format": FORMAT, "columns": COLUMNS, "safety_run_id": run, "at_ns": at_ns, "scale": scale, **about}
     return Recording(known, keyframe, kept, windows[-WINDOWS_KEPT:])
 
 
@@ -110,6 +113,7 @@ def load(path: Path) -> Recording:
         if len(content) > MAX_BYTES:
             raise RecordingError(f"{path}: more than {MAX_BYTES} bytes")
         about, keyframe, *frames, last = [json.loads(line) for line in content.splitlines()]
+        about["columns"] = [_FORMER_COLUMNS.get(name, name) for name in about["columns"]]
         if about["format"] != FORMAT or about["columns"] != COLUMNS:
             raise RecordingError(f"{path}: recorded by another version; this one reads format {FORMAT}")
         windows = [RawWindow(each[0], each[1], each[2], tuple(each[3:])) for each in last["windows"]]

@@ -39,7 +39,7 @@ class Decision:
     cleared_now: frozenset[Fault]
 
 
-_TELLING = ("phase", "evse_state", "pilot_state", "contactor_closed", "faults", "reason", "offered_ma")
+_TELLING = ("phase", "evse_state", "pilot_state", "close_ordered", "faults", "reason", "offered_ma")
 
 
 def steps(recording: Recording) -> Iterator[ReplayStep]:

@@ -61,7 +61,7 @@ class RingHeader:
     life: int
     unclean: int
     running: bool
-    boot_id: int
+    safety_run_id: int
     newest: int
     started_ns: int
     scale: LinearScale
@@ -70,7 +70,7 @@ class RingHeader:
     def pack(self) -> bytes:
         """Return the bytes at the front of a ring."""
         return HEADER.pack(
-            MAGIC, VERSION, self.life, self.unclean, self.running, COUNTER_BYTES, self.boot_id, self.newest,
+            MAGIC, VERSION, self.life, self.unclean, self.running, COUNTER_BYTES, self.safety_run_id, self.newest,
             self.started_ns, self.scale.gain_uv_per_code, self.scale.offset_mv, self.budget_ns, 0,
         )  # fmt: skip
 
@@ -100,13 +100,13 @@ def header_of(ring: bytes | memoryview) -> RingHeader:
     """Return who writes. Raises: RingError."""
     if len(ring) < RING_BYTES:
         raise RingError(f"{len(ring)} bytes: a ring has {RING_BYTES}")
-    magic, version, life, unclean, running, size, boot_id, newest, started_ns, gain, offset, budget, _ = (
+    magic, version, life, unclean, running, size, safety_run_id, newest, started_ns, gain, offset, budget, _ = (
         HEADER.unpack_from(ring)
     )
     if (magic, version) != (MAGIC, VERSION) or size != COUNTER_BYTES:
         raise RingError(f"magic {magic!r} version {version}: {MAGIC!r} and {VERSION}")
     scale = LinearScale(gain, Millivolts(offset))
-    return RingHeader(life, unclean, bool(running), boot_id, newest, started_ns, scale, budget)
+    return RingHeader(life, unclean, bool(running), safety_run_id, newest, started_ns, scale, budget)
 
 
 def contents_of(ring: bytes | memoryview) -> RingContents:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from boards.boot_settings import problems
 from boards.build_safety import build_safety
 from boards.loader import BoardError, load_board
-from evse_pi.clearance import ProvenDemands, machine_boot
+from evse_pi.clearance import ProvenDemands, kernel_boot_id
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.machine import OPEN_WITHIN_NS
@@ -82,14 +82,14 @@ def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack
     hardware = when_devices_are_there(lambda: build_safety(board), partial(_refuse, run_dir))
     resources.callback(hardware.close)
     node_uid = uid_of(arguments.node_user)
-    demands = ProvenDemands(machine_boot(), time.monotonic_ns, one_user=node_uid == os.geteuid())
+    demands = ProvenDemands(kernel_boot_id(), time.monotonic_ns, one_user=node_uid == os.geteuid())
     link = NodeLink(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, demands.decode, node_uid)
     resources.callback(link.close)
     installed = _installed(board, installation, demands)
     settings = LoopSettings(
         machine=installed.machine if installed else MachineSettings(ratings(board), NO_INSTALLATION),
         pilot_scale=installed.pilot_scale if installed else board.pilot_adc.scale,
-        boot_id=int.from_bytes(os.urandom(4), "little"),
+        safety_run_id=int.from_bytes(os.urandom(4), "little"),
         alarms=_persistence() | (NO_FAULTS if installed else {Fault.INSTALLATION_INVALID}),
         former=memory.former,
         powered_up=memory.first_of_boot,
@@ -135,7 +135,7 @@ def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> B
     black_box = BlackBoxWriter(
         former,
         ring.write,
-        boot_id=settings.boot_id,
+        safety_run_id=settings.safety_run_id,
         scale=settings.pilot_scale,
         budget_ns=OPEN_WITHIN_NS - settings.machine.board.contactor_release_ns,
         started_ns=time.monotonic_ns(),

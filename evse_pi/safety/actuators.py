@@ -85,13 +85,13 @@ class Actuators:
         self._asked = outputs
         failures = self._failures
         failures.clear()
-        if not outputs.contactor_closed:
+        if not outputs.close_ordered:
             self._contactor.tell(False, failures, again=True)
         self._pilot.tell(outputs.pilot, failures)
         self._motor.tell(outputs.lock, failures)
         self._rcd_test.tell(outputs.rcd_test, failures)
         self._rcd_reset.tell(outputs.rcd_reset, failures)
-        if outputs.contactor_closed:
+        if outputs.close_ordered:
             self._contactor.tell(not failures, failures)
 
     def make_safe(self) -> None:

@@ -56,7 +56,7 @@ class InputReader:
             now_ns=now_ns,
             pilot=pilot,
             demand=demand,
-            contactor_closed=self._try(Fault.CONTACTOR_DRIVE_FAILED, devices.contactor.read_closed, None),
+            mirror_closed=self._try(Fault.CONTACTOR_DRIVE_FAILED, devices.contactor.read_closed, None),
             load_live=self._try(Fault.VOLTAGE_SENSE_FAILED, sense.read_live, None) if sense else None,
             rcd_tripped=self._try(Fault.RCD_DRIVE_FAILED, rcd.read_tripped, False) if rcd else False,
             emergency_stop=self._try(Fault.EMERGENCY_STOP_READ_FAILED, stop.read_pressed, False) if stop else False,

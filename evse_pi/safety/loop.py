@@ -47,7 +47,7 @@ class LoopSettings:
 
     machine: MachineSettings
     pilot_scale: LinearScale
-    boot_id: int
+    safety_run_id: int
     alarms: frozenset[Fault] = NO_FAULTS
     former: frozenset[Fault] = NO_FAULTS
     powered_up: bool = False
@@ -78,7 +78,7 @@ class SafetyLoop:
         self._lit: bool | None = None
         self._input_reader = InputReader(hardware, settings.pilot_scale, self.timing)
         self._actuators = Actuators(hardware)
-        self._publisher = Publisher(link, settings.boot_id, self.timing)
+        self._publisher = Publisher(link, settings.safety_run_id, self.timing)
         self._machine = settings.machine
         self._alarms = settings.alarms
         switched_on = (
@@ -232,9 +232,7 @@ class SafetyLoop:
             return
         now_ns, state, demand = self._clock(), self._state, self._demand
         identify = demand is not None and demand.identify and now_ns < demand.valid_until_ns
-        wanted = lit(
-            now_ns, faults=state.book.active, contactor_closed=state.outputs.contactor_closed, identify=identify
-        )
+        wanted = lit(now_ns, faults=state.book.active, close_ordered=state.outputs.close_ordered, identify=identify)
         if wanted is not self._lit:
             self._lit = None
             with suppress(HalError):

@@ -24,9 +24,9 @@ REPEAT_NS = SECOND
 class Publisher:
     """Composes snapshots and sends those that tell something new."""
 
-    def __init__(self, link: DemandLink, boot_id: int, timing: Timing) -> None:
+    def __init__(self, link: DemandLink, safety_run_id: int, timing: Timing) -> None:
         self._link = link
-        self._boot_id = boot_id
+        self._safety_run_id = safety_run_id
         self._timing = timing
         self._ticks = 0
         self._last: Snapshot | None = None
@@ -43,7 +43,7 @@ class Publisher:
             state.book.active,
             state.watch.tests.stage,
             state.watch.lease.order_number,
-            inputs.contactor_closed,
+            inputs.mirror_closed,
             inputs.load_live,
             inputs.locked,
             self._link.node_run,
@@ -59,14 +59,14 @@ class Publisher:
         last = self._last
         if last is not None:
             faults = last.faults | {Fault.INTERNAL}
-            self._send(replace(last, at_ns=now_ns, contactor_closed=False, pilot_mode=PilotMode.LOW, faults=faults))
+            self._send(replace(last, at_ns=now_ns, close_ordered=False, pilot_mode=PilotMode.LOW, faults=faults))
 
     def _compose(self, state: MachineState, inputs: Inputs, board: BoardRatings, scale: LinearScale) -> Snapshot:
         watch, status, outputs, timing = state.watch, state.status, state.outputs, self._timing
         high_mv, low_mv = _plateaus(inputs.pilot)
         demand, supply = watch.lease.demand, inputs.pilot.supply if inputs.pilot else None
         return Snapshot(
-            boot_id=self._boot_id,
+            safety_run_id=self._safety_run_id,
             number=0,
             at_ns=inputs.now_ns,
             evse_state=status.evse_state,
@@ -79,8 +79,8 @@ class Publisher:
             limit_source=status.limit.source,
             limit_ma=status.limit.current_ma,
             cable_ma=watch.cable_ma(board),
-            contactor_closed=outputs.contactor_closed,
-            mirror_closed=inputs.contactor_closed,
+            close_ordered=outputs.close_ordered,
+            mirror_closed=inputs.mirror_closed,
             load_live=inputs.load_live,
             locked=inputs.locked,
             permitted=status.permitted,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 RING_MODE = 0o640
-_NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, boot_id 8
+_NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, safety_run_id 8
 _NEWEST = struct.Struct("<Q")
 _RUNNING_AT = 20
 _SCALE_AT = 46  # after the newest number and the start
@@ -83,7 +83,7 @@ class BlackBoxWriter:
         former: bytes,
         write: Callable[[int, bytes], None],
         *,
-        boot_id: int,
+        safety_run_id: int,
         scale: LinearScale,
         budget_ns: int,
         started_ns: int,
@@ -103,7 +103,7 @@ class BlackBoxWriter:
             self._put(0, bytes(RING_BYTES))
         elif header.scale != scale:
             self._forget_windows()
-        own = RingHeader(self._life, unclean, True, boot_id, self._number, started_ns, scale, budget_ns)
+        own = RingHeader(self._life, unclean, True, safety_run_id, self._number, started_ns, scale, budget_ns)
         self._put(0, own.pack())
 
     def note(

@@ -134,10 +134,10 @@ class Store:
                 self._skip((VALUES, str(key)), UnknownRecord("it consists of no octets"))
         return values
 
-    def redate(self, machine_boot: str, epoch_s: int) -> bool:
+    def redate(self, kernel_boot_id: str, epoch_s: int) -> bool:
         """Correct the dates of everything of this boot, see `redated`; return whether that is durable now."""
         rows = [Row(table, each) for table in DATED for each in self._newest(table, KEPT_ROWS[table], None)]
-        ours = [row for row in rows if row.values["machine_boot"] == machine_boot]
+        ours = [row for row in rows if row.values["machine_boot"] == kernel_boot_id]
         return self.write(right for row in ours if (right := redated(row, epoch_s)) != row)
 
     def next_number(self, table: str, unknown: int) -> int:

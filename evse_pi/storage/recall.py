@@ -49,7 +49,7 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
     )
 
 
-def latest_before(store: Store, machine_boot: str) -> int | None:
+def latest_before(store: Store, kernel_boot_id: str) -> int | None:
     """Return when the last row of an earlier boot was written, None where that is unknown."""
-    former = (change for change in store.transitions() if change.machine_boot != machine_boot)
+    former = (change for change in store.transitions() if change.kernel_boot_id != kernel_boot_id)
     return next((change.unix_s for change in former if change.unix_s is not None), None)

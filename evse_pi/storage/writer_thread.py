@@ -131,9 +131,9 @@ class WriterThread:
             self._draining = asyncio.get_running_loop().create_task(self._drain(), name="storage")
         return self._number
 
-    def redate(self, machine_boot: str, epoch_s: int) -> None:
+    def redate(self, kernel_boot_id: str, epoch_s: int) -> None:
         """Correct the dates of the history of this boot, once all that waits is written."""
-        self._redating = (machine_boot, epoch_s)
+        self._redating = (kernel_boot_id, epoch_s)
         self.put()
 
     async def written(self, number: int | None = None, within_s: float = STORED_WITHIN_S) -> str | None:

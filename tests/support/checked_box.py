@@ -120,6 +120,6 @@ class CheckedBox(IdealBox):
 
     def check_plug(self) -> None:
         outputs = self.outputs
-        assert not (outputs.contactor_closed and (outputs.rcd_test or outputs.rcd_reset)), "H-05"
+        assert not (outputs.close_ordered and (outputs.rcd_test or outputs.rcd_reset)), "H-05"
         if self.contacts_closed:
             assert outputs.lock is not False, "H-13"

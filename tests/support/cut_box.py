@@ -56,9 +56,9 @@ class CutBox:
             folder / "sim", ROOT / "build" / "sim", simulator_settings(self.board), os.environ, fifo=60
         )
         self.plant = self.simulator.client()
-        boot_id = self.simulator.folder / DEVICE_TREE / BOOT_ID.removeprefix("/")
-        boot_id.parent.mkdir(parents=True, exist_ok=True)
-        self._boot_id = boot_id
+        safety_run_id = self.simulator.folder / DEVICE_TREE / BOOT_ID.removeprefix("/")
+        safety_run_id.parent.mkdir(parents=True, exist_ok=True)
+        self._safety_run_id = safety_run_id
         redirected = f"{self.simulator.environment['EVSE_SIM_REDIRECT']}:{BOOT_ID}"
         self.environment = {**self.simulator.environment, "EVSE_SIM_REDIRECT": redirected}
 
@@ -67,7 +67,7 @@ class CutBox:
     def start(self) -> int:
         """Let the power return, start both processes, and return when that was."""
         self.lives += 1
-        self._boot_id.write_text(f"{uuid.uuid4()}\n")
+        self._safety_run_id.write_text(f"{uuid.uuid4()}\n")
         shutil.rmtree(self.run_dir, ignore_errors=True)  # it is in memory
         self.run_dir.mkdir(parents=True)
         self.plant.verb("lose_phase", on=False)

@@ -32,7 +32,7 @@ LOOK_NS = 100 * MILLISECOND
 class WorldClock:
     """The world's time, and a calendar that runs with it."""
 
-    machine_boot = "one"
+    kernel_boot_id = "one"
 
     def __init__(self, world: VirtualBox) -> None:
         self._world = world

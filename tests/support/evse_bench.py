@@ -33,7 +33,7 @@ IDLE = ChargePointView(
     now_ns=1_000 * SECOND,
     heard=True,
     pilot=PilotState.A,
-    contactor_closed=False,
+    contacts_closed=False,
     offered_current_ma=Milliamps(0),
     permitted=False,
     reason=Reason.NO_VEHICLE,
@@ -117,7 +117,7 @@ class HandCharger:
             session = Session(self._sessions, view.now_ns)
         self.become(
             pilot=state,
-            contactor_closed=closed,
+            contacts_closed=closed,
             offered_current_ma=Milliamps(offered_ma),
             session=session,
             last_session=last,
@@ -130,7 +130,7 @@ class HandCharger:
 
     def fault(self, *faults: Fault, **changes: Any) -> None:
         """Let exactly these faults be active, which opens the contactor."""
-        opened = {"contactor_closed": False, "offered_current_ma": Milliamps(0)} if faults else {}
+        opened = {"contacts_closed": False, "offered_current_ma": Milliamps(0)} if faults else {}
         self.become(faults=frozenset(faults), **{**opened, **changes})
 
     def spend(self, seconds: int, energy_mwh: int = 0) -> None:

@@ -139,7 +139,7 @@ class IdealBox:
 
     @property
     def closed(self) -> bool:
-        return self.outputs.contactor_closed
+        return self.outputs.close_ordered
 
     @property
     def mode(self) -> PilotMode:
@@ -201,7 +201,7 @@ class IdealBox:
             now_ns=self.now_ns,
             pilot=self.window(),
             demand=self.demand,
-            contactor_closed=self.contacts_closed if board.mirror_fitted else None,
+            mirror_closed=self.contacts_closed if board.mirror_fitted else None,
             load_live=self.contacts_closed if board.load_sense_fitted else None,
             rcd_tripped=board.rcd_fitted and (self.rcd_latched or (self.outputs.rcd_test and self.rcd_works)),
             emergency_stop=self.emergency_stop,
@@ -257,7 +257,7 @@ class IdealBox:
     def _actuate(self, outputs: Outputs) -> None:
         if outputs != self.outputs:
             self.trace.append((self.now_ns, outputs))
-        if outputs.contactor_closed is not self.closed:
+        if outputs.close_ordered is not self.closed:
             self.switched_ns = self.now_ns
         if outputs.rcd_test and self.rcd_works:
             self.rcd_latched = True

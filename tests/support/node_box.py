@@ -20,10 +20,12 @@ NOTHING: frozenset[Any] = frozenset()
 class HandClock:
     """Both clocks of a machine, moved by hand; `boot` begins a new life of it."""
 
-    def __init__(self, now_ns: int = 1_000 * SECOND, unix_s: int | None = UNIX_S, machine_boot: str = "first") -> None:
+    def __init__(
+        self, now_ns: int = 1_000 * SECOND, unix_s: int | None = UNIX_S, kernel_boot_id: str = "first"
+    ) -> None:
         self.now_ns = now_ns
         self.unix: int | None = unix_s
-        self.machine_boot = machine_boot
+        self.kernel_boot_id = kernel_boot_id
 
     def monotonic_ns(self) -> int:
         return self.now_ns
@@ -40,13 +42,13 @@ class HandClock:
             self.unix += int(seconds)
 
     def boot(self, outage_s: int, *, knows_time: bool = True) -> None:
-        self.machine_boot += "+"
+        self.kernel_boot_id += "+"
         self.now_ns = 20 * SECOND
         self.unix = self.unix + outage_s if self.unix is not None and knows_time else None
 
 
 IDLE = Snapshot(
-    boot_id=7,
+    safety_run_id=7,
     number=1,
     at_ns=0,
     evse_state=EvseState.A,
@@ -59,7 +61,7 @@ IDLE = Snapshot(
     limit_source=LimitSource.BOARD,
     limit_ma=Milliamps(32_000),
     cable_ma=Milliamps(32_000),
-    contactor_closed=False,
+    close_ordered=False,
     mirror_closed=False,
     load_live=False,
     locked=None,
@@ -97,9 +99,9 @@ def decode_stamped(datagram: bytes) -> Demand:
 class FakeSafety:
     """What a safety process would publish while a car does this and that."""
 
-    def __init__(self, clock: HandClock, boot_id: int = 7) -> None:
+    def __init__(self, clock: HandClock, safety_run_id: int = 7) -> None:
         self.clock = clock
-        self.boot_id = boot_id
+        self.safety_run_id = safety_run_id
         self.transitions: list[Transition] = []
         self.state = "A"
         self.faults: frozenset[Any] = NOTHING
@@ -120,18 +122,18 @@ class FakeSafety:
         self._number += 1
         return replace(
             IDLE,
-            boot_id=self.boot_id,
+            safety_run_id=self.safety_run_id,
             number=self._number,
             at_ns=self.clock.now_ns,
             evse_state=evse,
             pilot_state=pilot,
-            contactor_closed=closed,
+            close_ordered=closed,
             offered_current_ma=Milliamps(offered),
             faults=self.faults,
             reason=reason,
             request_number=self.request_number,
             transitions=tuple(self.transitions[-16:]),
-            **{"invitation": self.boot_id, **changes},
+            **{"invitation": self.safety_run_id, **changes},
         )
 
 

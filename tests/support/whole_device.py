@@ -58,7 +58,7 @@ class Clocks:
         self.lives = 1
 
     @property
-    def machine_boot(self) -> str:
+    def kernel_boot_id(self) -> str:
         return f"life {self.lives}"
 
     def monotonic_ns(self) -> int:
@@ -107,7 +107,7 @@ class WholeDevice:
         self.loses = False  # every second datagram, both ways
         self.storage_stuck = False
         self.node_up = False
-        self.boot_id = self.heard_boot = 0
+        self.safety_run_id = self.heard_boot = 0
         self.dead_until_ns = 0
         self.datagrams = 0
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -128,8 +128,8 @@ class WholeDevice:
     # The safety process.
 
     def _boot_safety(self) -> None:
-        self.boot_id += 1
-        self.publisher = Publisher(self, self.boot_id, Timing(self.machine.settings.board.contactor_release_ns))  # type: ignore[arg-type]
+        self.safety_run_id += 1
+        self.publisher = Publisher(self, self.safety_run_id, Timing(self.machine.settings.board.contactor_release_ns))  # type: ignore[arg-type]
 
     node_run = invitation = 1  # what is sent in memory arrives at most once and in order
 
@@ -184,7 +184,7 @@ class WholeDevice:
             ZONE,
             self.entropy,
             self.kept,
-            self.clocks.machine_boot,
+            self.clocks.kernel_boot_id,
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
@@ -222,9 +222,9 @@ class WholeDevice:
         now_ns, heard, self.inbox = self.clocks.now_ns, self.inbox, None
         if heard is not None:
             known, number = self.box.snapshot, self.box.requests.number
-            self.heard_boot = heard.boot_id
+            self.heard_boot = heard.safety_run_id
             self.box.on_snapshot(heard)
-            if known is None or known.boot_id != heard.boot_id or self.box.requests.number != number:
+            if known is None or known.safety_run_id != heard.safety_run_id or self.box.requests.number != number:
                 self.renewal = True
             self.charger.refresh()
         second = now_ns - self._second_ns >= S

@@ -90,7 +90,11 @@ class ScriptedNode:
         if self.deaf:
             return False
         snapshot = decode_snapshot(datagram)
-        known = self.transitions[-1].number if self.snapshots and snapshot.boot_id == self.snapshots[-1].boot_id else 0
+        known = (
+            self.transitions[-1].number
+            if self.snapshots and snapshot.safety_run_id == self.snapshots[-1].safety_run_id
+            else 0
+        )
         self.transitions += [each for each in snapshot.transitions if each.number > known]
         self.snapshots.append(snapshot)
         return True

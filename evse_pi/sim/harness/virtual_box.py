@@ -253,7 +253,7 @@ class VirtualBox:
         loop_settings = LoopSettings(
             machine=MachineSettings(ratings(settings.board), settings.installation),
             pilot_scale=settings.board.pilot_adc.scale,
-            boot_id=self.boots,
+            safety_run_id=self.boots,
             alarms=settings.alarms,
             former=self._former,
             powered_up=self._powered_up,
@@ -262,7 +262,7 @@ class VirtualBox:
             BlackBoxWriter(
                 bytes(self.black_box),
                 self._write_black_box,
-                boot_id=self.boots,
+                safety_run_id=self.boots,
                 scale=loop_settings.pilot_scale,
                 budget_ns=OPEN_WITHIN_NS - loop_settings.machine.board.contactor_release_ns,
                 started_ns=self.clock.now_ns,

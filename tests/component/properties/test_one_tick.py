@@ -115,7 +115,7 @@ def check(box: IdealBox, was_closed: bool, what: str) -> None:
         assert status.evse_state is EvseState.F, what
     elif shown:
         assert status.evse_state.name == shown + ("2" if oscillates else "1"), what
-    if outputs.contactor_closed:
+    if outputs.close_ordered:
         assert phase in (Phase.CHARGING, Phase.STOPPING), what
         assert all(FAULTS[fault].severity is Severity.STOP for fault in box.faults), what
         assert outputs.lock is not False, what

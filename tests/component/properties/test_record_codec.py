@@ -49,7 +49,7 @@ shown = {
     "at_ns": instants,
     "evse_state": st.sampled_from(EvseState),
     "pilot_state": st.sampled_from(PilotState),
-    "contactor_closed": st.booleans(),
+    "close_ordered": st.booleans(),
     "offered_current_ma": currents,
     "faults": fault_sets,
     "reason": st.sampled_from(Reason),
@@ -66,7 +66,7 @@ def snapshots(draw) -> Snapshot:
     return draw(
         st.builds(
             Snapshot,
-            boot_id=u64,
+            safety_run_id=u64,
             number=u32,
             high_mv=millivolts,
             low_mv=millivolts,

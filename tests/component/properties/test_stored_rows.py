@@ -111,7 +111,7 @@ class Started:
         clock = HandClock()
         self.store = Store(path)
         self.box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, load_startup_state(self.store, clock.unix_s()))
-        latest_before(self.store, clock.machine_boot)
+        latest_before(self.store, clock.kernel_boot_id)
         self.charger = ChargePointAdapter(self.box, lambda: None)
         self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
         self.charger.apply_recalled(recall_cluster(MemoryStore(self.store.key_values())))
@@ -127,7 +127,7 @@ class Started:
             self.charger.refresh()
             self.box.tick()
             assert self.store.write(self.box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
-        assert self.store.redate(clock.machine_boot, UNIX_S - 900)
+        assert self.store.redate(clock.kernel_boot_id, UNIX_S - 900)
         beside = Surroundings(Board("simulated", "simulated"), "0", owner_permits=False)
         json.dumps(to_plain([status(self.box, beside), *map(fault_event, self.store.faults())]))
         assert self.box.demand().valid_until_ns

@@ -307,7 +307,7 @@ class MirrorThatFallsSilent(IdealBox):
     silent = False
 
     def inputs(self):
-        return replace(super().inputs(), contactor_closed=None) if self.silent else super().inputs()
+        return replace(super().inputs(), mirror_closed=None) if self.silent else super().inputs()
 
 
 @pytest.mark.hazard("H-03")

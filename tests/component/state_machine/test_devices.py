@@ -293,8 +293,8 @@ def test_neither_test_current_nor_reset_flows_under_a_closed_contactor():
         box.plug_in("ABC"[turn % 3])
         box.order(Request.SELF_TEST | Request.CLEAR_USER | Request.CLEAR_INSTALLER)
         box.run(12 * S)
-    assert any(outputs.contactor_closed for _, outputs in box.trace)
-    assert not any(o.contactor_closed and (o.rcd_test or o.rcd_reset) for _, o in box.trace)
+    assert any(outputs.close_ordered for _, outputs in box.trace)
+    assert not any(o.close_ordered and (o.rcd_test or o.rcd_reset) for _, o in box.trace)
 
 
 def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person():

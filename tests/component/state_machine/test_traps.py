@@ -287,7 +287,7 @@ def test_the_contactor_does_not_move_when_the_box_starts():
     for vehicle in "ABCDE":
         box = IdealBox(FULL, vehicle=vehicle, node_alive=False)
         box.run(30 * S)
-        assert not any(outputs.contactor_closed for _, outputs in box.trace)
+        assert not any(outputs.close_ordered for _, outputs in box.trace)
 
 
 @pytest.mark.hazard("H-18")

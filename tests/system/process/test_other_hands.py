@@ -153,9 +153,9 @@ def test_a_captured_node_clears_nothing_for_which_it_has_no_proof() -> None:
             box.wait_for_snapshot(lambda now: Fault.CONTACTOR_WELDED in now.faults, 10, "weld seen")
             box.do("repair")
             clock = SystemClock()
-            right = make_clearance(key, clock.machine_boot, time.monotonic_ns())
-            wrong = make_clearance(bytes(32), clock.machine_boot, time.monotonic_ns())
-            early = make_clearance(key, clock.machine_boot, time.monotonic_ns() + 60 * SECOND)
+            right = make_clearance(key, clock.kernel_boot_id, time.monotonic_ns())
+            wrong = make_clearance(bytes(32), clock.kernel_boot_id, time.monotonic_ns())
+            early = make_clearance(key, clock.kernel_boot_id, time.monotonic_ns() + 60 * SECOND)
             for proof in (None, wrong, early):
                 box.clearance = proof
                 box.order(ALL)

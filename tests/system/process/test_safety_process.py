@@ -61,7 +61,7 @@ def charge(box: ProcessBox) -> None:
 
 
 def is_live(now: Snapshot) -> bool:
-    return now.contactor_closed and now.mirror_closed is True
+    return now.close_ordered and now.mirror_closed is True
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_stopped_process_opens_by_the_gate_and_a_late_tick_opens_by_itself(charg
     assert opened_after_ms(charging, stopped_ns) <= GATE_MS + RELEASE_MS + SHARED_MACHINE_MS
     assert charging.plant.state()["drives"]["contactor"]  # the line is still driven: the gate alone has opened
     charging.signal_safety(signal.SIGCONT)
-    charging.wait_for_snapshot(lambda now: not now.contactor_closed and Fault.TIMING_BUDGET in now.faults, 2)
+    charging.wait_for_snapshot(lambda now: not now.close_ordered and Fault.TIMING_BUDGET in now.faults, 2)
     assert not charging.plant.state()["drives"]["contactor"]
 
 
@@ -159,7 +159,7 @@ def test_deaf_node_hostile_datagrams_and_wrong_clock_change_nothing(tmp_path: Pa
         assert is_live(box.wait_for_snapshot(lambda now: now.ticks > before.ticks + 200, 5))
         left_ns = box.do("open_s2")
         assert opened_after_ms(box, left_ns) <= 100
-        assert box.snapshots[-1].boot_id == before.boot_id
+        assert box.snapshots[-1].safety_run_id == before.safety_run_id
 
 
 @pytest.mark.hazard("H-16")

@@ -67,7 +67,7 @@ class Life:
     def power_cut(self, outage_s: int, *, knows_time: bool = True) -> None:
         """Both processes die with what was written; the machine starts again."""
         self.clock.boot(outage_s, knows_time=knows_time)
-        self.safety = FakeSafety(self.clock, boot_id=self.safety.boot_id + 1)
+        self.safety = FakeSafety(self.clock, safety_run_id=self.safety.safety_run_id + 1)
         self.store.close()
         self.store = Store(self.path)
         self.start()
@@ -193,7 +193,7 @@ def test_faults_are_remembered_from_set_to_cleared(life: Life) -> None:
     life.write()
     (record,) = life.store.faults()
     assert (record.fault, record.cleared_ns - record.set_ns) == (Fault.RCD_TRIPPED, 5 * SECOND)
-    assert (record.high_mv, record.contactor_closed) == (12_000, True)
+    assert (record.high_mv, record.close_ordered) == (12_000, True)
 
 
 def test_a_fault_that_went_while_the_node_was_away_is_cleared_and_one_that_stayed_is_not_doubled(life: Life) -> None:

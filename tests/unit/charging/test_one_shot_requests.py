@@ -22,12 +22,12 @@ class Heard:
     def __init__(self, orders: OneShotRequests) -> None:
         self.requests = orders
         self.arbiter = DemandArbiter()
-        self.boot_id = 0
+        self.safety_run_id = 0
         self.carried_out: list[Request] = []
         self.restart()
 
     def restart(self) -> None:
-        self.boot_id += 1
+        self.safety_run_id += 1
         self.lease = Lease()
 
     def send(self, *, arrives: bool = True) -> None:
@@ -38,7 +38,7 @@ class Heard:
                 self.carried_out.append(self.lease.orders)
 
     def answer(self, *, arrives: bool = True) -> Snapshot:
-        snapshot = replace(IDLE, boot_id=self.boot_id, request_number=self.lease.order_number or 0)
+        snapshot = replace(IDLE, safety_run_id=self.safety_run_id, request_number=self.lease.order_number or 0)
         if arrives:
             self.requests.on_snapshot(snapshot)
         return snapshot

@@ -25,8 +25,8 @@ def test_what_fell_out_of_the_last_sixteen_is_counted() -> None:
 def test_another_life_of_the_safety_process_counts_from_one() -> None:
     clock = HandClock()
     cursor, _ = TransitionCursor().accept(FakeSafety(clock).become("B"))
-    reborn = FakeSafety(clock, boot_id=8)
+    reborn = FakeSafety(clock, safety_run_id=8)
     fresh, changes = cursor.accept(reborn.snapshot())
-    assert (fresh.boot_id, fresh.number, changes) == (8, 0, ())
+    assert (fresh.safety_run_id, fresh.number, changes) == (8, 0, ())
     fresh, changes = fresh.accept(reborn.become("A"))
     assert ([change.number for change in changes], fresh.lost) == ([1], 0)

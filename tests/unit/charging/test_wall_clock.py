@@ -102,7 +102,7 @@ def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_cloc
     (saved,) = (row for row in _written(box) if row.session.number == 1)
     clock.boot(outage_s=0)  # the clock was kept on the card: it shows when the power went
     again = ChargePoint(clock, RATINGS, None, StartupState(session=saved))
-    again.on_snapshot(FakeSafety(clock, boot_id=8).become("B"))
+    again.on_snapshot(FakeSafety(clock, safety_run_id=8).become("B"))
     assert _lasts_s(again, clock) == 600
     clock.unix = UNIX_S + 600 + 7_200
     again.event_recorder.redate(clock.unix - clock.now_ns // SECOND)

@@ -148,7 +148,7 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
     assert (asked["command"], asked["role"]) == ("clear", "INSTALLER")
     clock, key = HandClock(), read_key(installer.box_settings.folder)
     assert key is not None
-    assert Clearance(**asked["clearance"]) == make_clearance(key, clock.machine_boot, clock.monotonic_ns())
+    assert Clearance(**asked["clearance"]) == make_clearance(key, clock.kernel_boot_id, clock.monotonic_ns())
     assert [installer.box_settings.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
 
 

@@ -15,14 +15,14 @@ def changes_in_two_seconds(
     faults: frozenset[Fault] = NO_FAULTS, *, closed: bool = False, identify: bool = False
 ) -> int:
     shown = [
-        lit(at * MILLISECOND, faults=faults, contactor_closed=closed, identify=identify) for at in range(0, 2_010, 10)
+        lit(at * MILLISECOND, faults=faults, close_ordered=closed, identify=identify) for at in range(0, 2_010, 10)
     ]
     return sum(before is not after for before, after in pairwise(shown))
 
 
 def test_charging_is_steady_light_and_idle_steady_dark() -> None:
-    assert lit(0, faults=NO_FAULTS, contactor_closed=True, identify=False)
-    assert not lit(0, faults=NO_FAULTS, contactor_closed=False, identify=False)
+    assert lit(0, faults=NO_FAULTS, close_ordered=True, identify=False)
+    assert not lit(0, faults=NO_FAULTS, close_ordered=False, identify=False)
     assert changes_in_two_seconds(closed=True) == changes_in_two_seconds() == 0
 
 

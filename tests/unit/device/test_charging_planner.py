@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from evse_pi.charging.modes import ChargeMode
@@ -334,6 +336,12 @@ async def test_a_torn_record_is_dropped() -> None:
         transaction.put("charging-plan", b'{"machine_boot":"first life"')
     again = await DeviceBench(store=bench.store).start()
     assert again.ask(DELAY) is None
+
+
+async def test_a_record_has_the_names_of_version_0_1_0() -> None:
+    bench = await planned()
+    record = json.loads(bench.store.get("charging-plan") or b"{}")
+    assert record.keys() == {"machine_boot", "window_s", "pursuit", "delay", "mode"}
 
 
 async def test_the_asks_do_not_change_while_nothing_happens() -> None:

@@ -91,12 +91,18 @@ def test_the_opening_of_the_contactor_is_timed_by_its_mirror_contact(tmp_path: P
 
 
 def test_counters_go_on_over_lives_and_come_back_as_saved() -> None:
-    counters = Counters().started("one").heard(replace(IDLE, boot_id=1, contactor_cycles=3, openings_under_load=1))
-    counters = counters.heard(replace(IDLE, boot_id=1, contactor_cycles=5, openings_under_load=1))
-    counters = counters.heard(replace(IDLE, boot_id=2, contactor_cycles=1)).ended(1).ended(1).released(24_000, None)
+    counters = (
+        Counters().started("one").heard(replace(IDLE, safety_run_id=1, contactor_cycles=3, openings_under_load=1))
+    )
+    counters = counters.heard(replace(IDLE, safety_run_id=1, contactor_cycles=5, openings_under_load=1))
+    counters = (
+        counters.heard(replace(IDLE, safety_run_id=2, contactor_cycles=1)).ended(1).ended(1).released(24_000, None)
+    )
     assert (counters.contactor_cycles, counters.openings_under_load) == (6, 1)
     assert (counters.safety_starts, counters.safety_unclean_ends) == (2, 1)
     assert recalled(saved(counters)) == counters
+    former = {"kernel_boot_id": "machine_boot", "safety_run_id": "boot_id"}  # as version 0.1.0 stored them
+    assert recalled({former.get(name, name): value for name, value in saved(counters).items()}) == counters
     again = recalled({**saved(counters), "of a newer version": 1}).started("two")
     assert (again.node_starts, again.machine_starts) == (2, 2)
     assert again.ended(1).safety_unclean_ends == 2  # the ring of a new machine life counts from 0

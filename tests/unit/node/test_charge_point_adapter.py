@@ -65,7 +65,7 @@ class Bench:
 def test_before_the_safety_process_speaks_nothing_is_known() -> None:
     view = Bench().charger.view()
     assert (view.heard, view.pilot, view.reason) == (False, PilotState.INVALID, Reason.STARTING)
-    assert (view.contactor_closed, view.session, view.cable_ma) == (False, None, None)
+    assert (view.contacts_closed, view.session, view.cable_ma) == (False, None, None)
     assert view.circuit_capacity_ma == 32_000
 
 
@@ -73,10 +73,10 @@ def test_a_contactor_that_was_told_to_close_is_closed_once_its_contacts_are() ->
     bench = Bench()
     bench.safety.become("B")
     bench.box.on_snapshot(bench.safety.become("closing"))
-    assert not bench.charger.view().contactor_closed
+    assert not bench.charger.view().contacts_closed
     bench.box.on_snapshot(bench.safety.become("C"))
-    assert bench.charger.view().contactor_closed
-    assert [one.contactor_closed for one in bench.heard] == [False, False, True]
+    assert bench.charger.view().contacts_closed
+    assert [one.contacts_closed for one in bench.heard] == [False, False, True]
 
 
 def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session() -> None:
@@ -87,7 +87,7 @@ def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session(
     bench.box.on_snapshot(bench.safety.become("A"))
     bench.charger.refresh()
     told = [
-        (one.pilot.name, one.contactor_closed, set(one.faults), one.session.number if one.session else None)
+        (one.pilot.name, one.contacts_closed, set(one.faults), one.session.number if one.session else None)
         for one in bench.heard
     ]
     assert told == [
@@ -192,7 +192,7 @@ def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
     plan: KeptPlan, permitted: bool, commissioned: bool
 ) -> None:
     bench = Bench()
-    bench.clock.machine_boot = "here"
+    bench.clock.kernel_boot_id = "here"
     bench.charger.apply_recalled(
         Recalled(PersistedState(ChargingSettings(charging_until=None, maximum_ma=10_000)), commissioned, plan)
     )

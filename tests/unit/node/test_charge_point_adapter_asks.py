@@ -33,8 +33,8 @@ def restarted(clock: HandClock, *asks: LimitRequest) -> ChargePoint:
     rows = before.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True)
     stored = next(json.loads(str(row.values["value"])) for row in rows if row.values["name"] == ASKS)
     clock.advance(5)
-    if clock.machine_boot == "cut":
-        clock.machine_boot = "back"
+    if clock.kernel_boot_id == "cut":
+        clock.kernel_boot_id = "back"
     after, charger = box(clock)
     charger.restore_requests(stored_asks(stored))
     return after
@@ -69,7 +69,7 @@ async def test_a_restart_of_the_process_alone_holds_nothing_back() -> None:
 
 
 async def test_after_a_power_cut_nothing_starts_before_the_planner_could_speak() -> None:
-    clock = HandClock(machine_boot="cut")
+    clock = HandClock(kernel_boot_id="cut")
     after = restarted(clock, GRANT)
     assert not after.arbiter.compose(clock.monotonic_ns()).permitted
     assert after.arbiter.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted

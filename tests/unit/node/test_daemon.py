@@ -196,7 +196,7 @@ async def test_another_life_of_the_safety_process_gets_a_demand_at_once(tmp_path
         running.speak()
         await asyncio.sleep(0.5)
         before = len(running.link.sent)
-        running.safety = FakeSafety(running.clock, boot_id=99)
+        running.safety = FakeSafety(running.clock, safety_run_id=99)
         running.speak()
         await asyncio.sleep(0.01)
         assert len(running.link.sent) == before + 1

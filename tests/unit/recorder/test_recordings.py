@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from evse_pi.core.faults import Fault
+from evse_pi.core.records import Transition
+from evse_pi.core.states import EvseState, PilotState, Reason
 from evse_pi.recorder.archive import KEPT, MAX_FILE_BYTES, RecordingArchive
 from evse_pi.recorder.frame import COLUMNS
 from evse_pi.recorder.keyframe import KeyframeError, from_plain, to_plain
@@ -19,6 +21,7 @@ from evse_pi.recorder.recording import Recording, RecordingError, encoded, load,
 from evse_pi.recorder.replay import decisions, differences, steps
 from evse_pi.recorder.ring import RING_BYTES, RingError, contents_of, header_of
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from hal.units import Milliamps
 from tests.support.diagnosed_box import DiagnosedBox
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "data" / "recordings").glob("*.json.gz"))
@@ -37,6 +40,24 @@ def test_there_are_recordings() -> None:
     assert len(RECORDINGS) >= 5
 
 
+def test_there_is_a_recording_with_the_names_of_version_0_1_0() -> None:
+    with gzip.open(RECORDINGS[0]) as stream:
+        about, keyframe = (json.loads(stream.readline()) for _ in range(2))
+    assert "contactor_closed" in about["columns"]
+    assert "contactor_closed" in keyframe["state"]["outputs"]
+    read = load(RECORDINGS[0])
+    assert read.about["columns"] == COLUMNS
+    assert read.state().outputs.close_ordered is keyframe["state"]["outputs"]["contactor_closed"]
+
+
+def test_a_transition_in_a_ring_of_version_0_1_0_is_read() -> None:
+    """A new version starts on the ring that the former one left in memory."""
+    change = Transition(1, 0, EvseState.C2, PilotState.C, True, Milliamps(16_000), frozenset(), Reason.CHARGING)
+    plain = to_plain(change)
+    plain["contactor_closed"] = plain.pop("close_ordered")
+    assert from_plain(plain) == change
+
+
 def test_a_recording_comes_back_as_it_was_written(tmp_path: Path) -> None:
     recording = load(RECORDINGS[0])
     (tmp_path / "again").write_bytes(encoded(recording))
@@ -46,12 +67,12 @@ def test_a_recording_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_other_decisions_are_found() -> None:
     recording = load(RECORDINGS[0])
     altered = [list(values) for values in recording.frames]
-    closed = COLUMNS.index("contactor_closed")
+    closed = COLUMNS.index("close_ordered")
     place = next(index for index, values in enumerate(altered) if values[closed])
     altered[place][closed] = 0  # the box did not close where this software does
     ((step, names),) = differences(list(steps(Recording(recording.about, recording.keyframe, altered))))
     assert step.frame.number == altered[place][0]
-    assert names == ("contactor_closed",)
+    assert names == ("close_ordered",)
 
 
 @pytest.mark.parametrize(

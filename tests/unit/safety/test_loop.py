@@ -92,7 +92,7 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
     assert charging.plant.duty_ppm == 0
     last = charging.node.snapshots[-1]
     assert Fault.INTERNAL in last.faults
-    assert not last.contactor_closed
+    assert not last.close_ordered
     assert last.pilot_mode is PilotMode.LOW
 
 
@@ -435,7 +435,7 @@ def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: VirtualBox
     charging.wait_for(lambda: charging.breakage.hits > hits, 100 * MS)
     last = charging.node.snapshots[-1]
     assert last.faults == {Fault.PILOT_PWM_FAILED}
-    assert not last.contactor_closed
+    assert not last.close_ordered
 
 
 def led_changes(world: VirtualBox, for_ns: int = 2 * SECOND) -> int:

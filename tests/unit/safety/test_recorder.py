@@ -17,7 +17,7 @@ SCALE = load_board("simulated").pilot_adc.scale
 
 
 def begin(former: bytes, write: Callable[[int, bytes], None]) -> BlackBoxWriter:
-    return BlackBoxWriter(former, write, boot_id=1, scale=SCALE, budget_ns=1, started_ns=2)
+    return BlackBoxWriter(former, write, safety_run_id=1, scale=SCALE, budget_ns=1, started_ns=2)
 
 
 def test_a_life_that_did_not_end_is_counted_by_the_next(tmp_path: Path) -> None:

@@ -42,11 +42,11 @@ def fault(number: int, cleared_ns: int | None = None) -> FaultRecord:
     return FaultRecord(
         number=number,
         fault=Fault.RCD_TRIPPED,
-        machine_boot="boot",
+        kernel_boot_id="boot",
         set_ns=1,
         set_unix_s=None,
         evse_state=EvseState.C2,
-        contactor_closed=True,
+        close_ordered=True,
         high_mv=Millivolts(6_000),
         low_mv=Millivolts(-12_000),
         current_ma=Milliamps(16_000),
