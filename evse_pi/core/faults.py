@@ -94,7 +94,8 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG | Clear.BY_USER,
         FaultState.OVER_CURRENT,
-        "The vehicle drew more than it was offered: read its limit, compare the meter, then unplug or acknowledge.",
+        "The vehicle drew more than it was offered, and again at less, or far too much: read its limit, compare the "
+        "meter, then unplug or acknowledge.",
         mrec="CX004",
     ),
     Fault.OVER_TEMPERATURE: FaultRow(

@@ -277,7 +277,9 @@ def _refusal(
 
 
 def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings) -> tuple[Reason, int]:
-    """Return FAULT, or when the box itself will reset a residual current trip."""
+    """Return FAULT, or when the box itself will reset a residual current trip, or try a lower offer."""
+    if book.active == {Fault.OVERCURRENT} and watch.overcurrent.retry_ns is not None:
+        return Reason.TRYING_AGAIN, watch.overcurrent.retry_ns
     rcd = watch.rcd
     alone = book.active == {Fault.RCD_TRIPPED} and rcd.tripped_ns is not None
     if alone and rcd.reclosures < settings.installation.rcd_reclosures and not rcd.locked_out:
@@ -393,7 +395,7 @@ def _reason(
         return Reason.STOPPING, state.since_ns + STOP_GRACE_NS
     if phase is Phase.TESTING:
         return (Reason.RCM_STARTING, watch.rcd.awake_ns) if watch.rcd.starting else (Reason.SELF_TEST, 0)
-    if refusal is not None and refusal[0] in (Reason.FAULT, Reason.RETRY_WAIT):
+    if refusal is not None and refusal[0] in (Reason.FAULT, Reason.RETRY_WAIT, Reason.TRYING_AGAIN):
         return refusal
     if phase is Phase.FAULTED:
         return Reason.STATE_F_HOLD, state.since_ns + settings.state_f_ns

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
-_RCD_TRIPPED = frozenset((Fault.RCD_TRIPPED,))
+_RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.OVERCURRENT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,15 @@ class Monitors:
             lock = lock.advance(
                 now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders, releasable=contactor.dead
             )
+        bearable_ma = min(
+            board.rated_current_ma,
+            settings.installation.circuit_capacity_ma,
+            cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma,
+        )
+        overcurrent = self.overcurrent if not self.unplugged(now_ns) else Overcurrent()
+        overcurrent = overcurrent.advance(
+            now_ns, meter, doing.reference_ma, bearable_ma=bearable_ma, closed=contactor.closed
+        )
         return Monitors(
             pilot,
             cable,
@@ -100,7 +109,7 @@ class Monitors:
             lock,
             self.derating.advance(heat.centi_celsius if heat else None, settings.temperature),
             self.supply.advance(now_ns, meter, settings),
-            self.overcurrent.advance(now_ns, meter, doing.reference_ma, closed=contactor.closed),
+            overcurrent,
             budgets,
         )
 
@@ -149,14 +158,15 @@ class Monitors:
             found |= {Fault.LOCK_FAILED}
         if self.derating.too_hot:
             found |= {Fault.OVER_TEMPERATURE}
-        if self.overcurrent.tripped(now_ns):
+        if self.overcurrent.tripped:
             found |= {Fault.OVERCURRENT}
         return found
 
     @property
     def released(self) -> frozenset[Fault]:
         """The faults that their own policy lets go in this tick."""
-        return _RCD_TRIPPED if self.rcd.released else NO_FAULTS
+        released = _RCD_TRIPPED if self.rcd.released else NO_FAULTS
+        return released | _OVERCURRENT if self.overcurrent.released else released
 
     def unplugged(self, now_ns: int) -> bool:
         """Return whether the vehicle is surely gone."""
@@ -170,6 +180,8 @@ class Monitors:
         if self.derating.level != FULL:
             full_ma = min(board.rated_current_ma, capacity_ma, cable_ma)
             limits.append(Limit(LimitSource.TEMPERATURE, self.derating.limit_ma(full_ma)))
+        if self.overcurrent.cap_ma is not None:
+            limits.append(Limit(LimitSource.OVERCURRENT, self.overcurrent.cap_ma))
         if demand is None or not self.lease.valid(now_ns):
             limits.append(Limit(LimitSource.LEASE, Milliamps(0)))
         else:

@@ -48,6 +48,7 @@ class LimitSource(IntEnum):
     TEMPERATURE = 4
     STALE_SENSOR = 5
     LEASE = 6
+    OVERCURRENT = 7
 
     OWNER = 16
     ENABLE_CHARGING = 17
@@ -81,6 +82,7 @@ class Reason(IntEnum):
     READING_CABLE = 18
     TOO_MANY_STOPS = 19
     RCM_STARTING = 20
+    TRYING_AGAIN = 21
 
 
 class MatterState(IntEnum):

@@ -33,6 +33,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PWM_SETTLING: "the offer has just changed",
     Reason.STOPPING: "the vehicle is given time to stop",
     Reason.RETRY_WAIT: "the box waits before it tries again",
+    Reason.TRYING_AGAIN: "the box pauses after a fault that ends by itself",
     Reason.RCM_STARTING: "the residual current monitor is waking up",
     Reason.READING_CABLE: "the plug's cable is being read",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
@@ -44,6 +45,7 @@ LIMITS: Mapping[LimitSource, str] = {
     LimitSource.TEMPERATURE: "the temperature of the box",
     LimitSource.STALE_SENSOR: "a sensor that has fallen silent",
     LimitSource.LEASE: "no permission at all",
+    LimitSource.OVERCURRENT: "a vehicle that drew more than it was offered",
     LimitSource.OWNER: "the owner",
     LimitSource.ENABLE_CHARGING: "the controller that enables charging",
     LimitSource.USER_MAXIMUM: "the user's maximum",
@@ -242,6 +244,10 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
     Reason.RETRY_WAIT: (
         "Residual current flowed; this installation lets the box reset the device by itself after 15 minutes.",
         "Look for moisture in cable and plug meanwhile, or acknowledge: evse-pi clear.",
+    ),
+    Reason.TRYING_AGAIN: (
+        "A fault that ends by itself has ended a charge; the box pauses before it tries again, longer each time.",
+        "Read what it was: evse-pi faults. Mend its cause, or wait.",
     ),
     Reason.STATE_F_HOLD: ("The box tells the vehicle that it is out of service after a fault.", "Wait a second."),
     Reason.STARTING: ("The vehicle asks, and the last checks before closing run.", "Wait a second."),

@@ -129,7 +129,7 @@ CAUSES = {
     Fault.PILOT_ADC_FAILED: lambda box: setattr(box, "failures", frozenset({Fault.PILOT_ADC_FAILED})),
 }
 LIMITS_NS = {  # from the cause to an open contactor, where it is more than a few ticks
-    Fault.OVERCURRENT: 5 * S,
+    Fault.OVERCURRENT: (2 + 6.5) * S,
     Fault.OVERVOLTAGE: (2 + 2 + 6.2) * S,
     Fault.UNDERVOLTAGE: (10 + 2 + 6.2) * S,
     Fault.POWER_QUALITY: (10 + 2 + 6.2) * S,
