@@ -14,19 +14,20 @@ from evse_pi.api.exits import Exit
 from evse_pi.api.status import STATUS, SelfTest
 from evse_pi.api.texts.quantities import exact_amps, volts
 from evse_pi.cli.capacity import instant, told
-from evse_pi.cli.installer_client import installer_client_of, self_tested, wait_until
+from evse_pi.cli.installer_commands import self_tested, wait_until
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
 from evse_pi.core.states import PilotState
+from evse_pi.installer.client import installer_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boards.spec import BoardSpec
     from evse_pi.api.status import Evidence, Pilot, Status
-    from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.audit import AuditLog
+    from evse_pi.installer.client import InstallerClient
     from evse_pi.installer.commissioning_report import ReportPage
     from evse_pi.paths import Paths
 

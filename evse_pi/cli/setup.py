@@ -12,7 +12,7 @@ import click
 from evse_pi.api.client import BoxError
 from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import boards, meters, purposes, rcd_types, serial_ports
-from evse_pi.cli.installer_client import SIMULATED, installer_client_of, installer_options, load, show
+from evse_pi.cli.installer_commands import installer_options, show
 from evse_pi.cli.options import chosen
 from evse_pi.cli.quantities import AMPERES, VOLTS
 from evse_pi.cli.questions import (
@@ -29,14 +29,15 @@ from evse_pi.cli.questions import (
     written,
 )
 from evse_pi.cli.text_layout import paragraph
+from evse_pi.installer.client import SIMULATED, installer_client_of, load
 from evse_pi.paths import SYSTEM_STATE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec, MeterSpec
-    from evse_pi.cli.installer_client import InstallerClient
     from evse_pi.core.installation_limits import Installation
+    from evse_pi.installer.client import InstallerClient
 
 DRAFT = "setup.draft.json"
 

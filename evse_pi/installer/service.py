@@ -1,6 +1,6 @@
 """Serves those who are not root and know the installer PIN: one request a connection, then the end.
 
-The service manager listens, starts this as root when somebody connects, and hands over the connection as standard
+The service manager listens, starts this as root for each connection, and hands it over as standard
 input. Requests are those of `evse_pi.api.installer`; nothing else can be asked.
 """
 
@@ -18,8 +18,8 @@ from evse_pi.api.installer import CHECK_PIN, CLEAR_AS_INSTALLER, SET_CAPACITY, R
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.service import Offer, Service
 from evse_pi.api.single_request import answer_one
-from evse_pi.cli.installer_client import InstallerClient, installer_client_of
 from evse_pi.installer.box_settings import ChangeRefused, TooEarly, Who
+from evse_pi.installer.client import InstallerClient, installer_client_of
 from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Paths
 
 if TYPE_CHECKING:
