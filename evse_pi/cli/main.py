@@ -25,6 +25,7 @@ SECTIONS = {
         "calibrate": "Correct the reading of the pilot by known voltages.",
         "certificate": "Write the commissioning report, one page to sign.",
         "commission": "Let Matter controllers in, list them, throw one out.",
+        "provision": "Give the box a vendor's own Matter credentials.",
     },
     "Use": {
         "status": "Show what the box does, and why.",

@@ -225,7 +225,11 @@ class MatterDevice:
             return TestCredentials.load(
                 store, product.vendor_id, product.product_id, product.device_type, self._entropy
             )
-        return FileCredentials(folder, vendor_id=product.vendor_id, product_id=product.product_id)
+        credentials = FileCredentials(
+            folder, vendor_id=product.vendor_id, product_id=product.product_id, device_type=product.device_type
+        )
+        self._test_credentials = credentials.for_tests
+        return credentials
 
     def _discard(self) -> None:
         self._node = self._evse = None

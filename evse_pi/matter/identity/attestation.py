@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from evse_pi.matter.identity.declaration import DEVELOPMENT_AND_TEST, DeclarationError, read_declaration
 from evse_pi.matter.identity.signing import OperationalKey
 
 if TYPE_CHECKING:
@@ -46,16 +47,23 @@ class FileCredentials:
     """The credentials that a vendor provisions a device with, as four files of one folder.
 
     `dac.der`, `pai.der`, `cd.der` (the certification declaration) and `dac-key.pem`. Everything is checked when it is
-    read: sizes, that the key belongs to the DAC, that the PAI issued the DAC, and the vendor and product id.
-    Raises: AttestationError with the file and what is wrong with it.
+    read: sizes, that the key belongs to the DAC, that the PAI issued the DAC, the vendor and product id, and that the
+    declaration is this product's. Raises: AttestationError with the file and what is wrong with it.
     """
 
-    def __init__(self, folder: Path, *, vendor_id: int, product_id: int) -> None:
+    def __init__(self, folder: Path, *, vendor_id: int, product_id: int, device_type: int) -> None:
         self._dac = _read(folder / "dac.der", MAX_CERTIFICATE_BYTES)
         self._pai = _read(folder / "pai.der", MAX_CERTIFICATE_BYTES)
         self._declaration = _read(folder / "cd.der", MAX_DECLARATION_BYTES)
         self._key = _read_key(folder / "dac-key.pem")
-        _check(folder, self._dac, self._pai, self._key, vendor_id, product_id)
+        device = _check_chain(folder, self._dac, self._pai, self._key)
+        dac = _check_numbers(folder, *device, vendor_id, product_id)
+        try:
+            declared = read_declaration(self._declaration)
+            declared.check(vendor_id=vendor_id, product_id=product_id, device_type=device_type, dac=dac)
+        except DeclarationError as error:
+            raise AttestationError(f"{folder / 'cd.der'}: {error}") from error
+        self.for_tests = declared.certification_type == DEVELOPMENT_AND_TEST
 
     def dac(self) -> bytes:
         """Return the device attestation certificate in DER."""
@@ -95,7 +103,8 @@ def _read_key(path: Path) -> OperationalKey:
     return OperationalKey(key)
 
 
-def _check(folder: Path, dac: bytes, pai: bytes, key: OperationalKey, vendor_id: int, product_id: int) -> None:
+def _check_chain(folder: Path, dac: bytes, pai: bytes, key: OperationalKey) -> tuple[Certificate, Certificate]:
+    """Return the two certificates of a chain that fits the key. Raises: AttestationError."""
     device, intermediate = _parse(folder / "dac.der", dac), _parse(folder / "pai.der", pai)
     try:
         device.verify_directly_issued_by(intermediate)
@@ -103,14 +112,26 @@ def _check(folder: Path, dac: bytes, pai: bytes, key: OperationalKey, vendor_id:
         raise AttestationError(f"{folder / 'dac.der'}: not issued by the PAI") from error
     if key.public_key not in dac:
         raise AttestationError(f"{folder / 'dac-key.pem'}: not the key of the DAC")
-    for certificate, name, oid, wanted in (
-        (device, "dac.der", VENDOR_ID_OID, vendor_id),
-        (device, "dac.der", PRODUCT_ID_OID, product_id),
-        (intermediate, "pai.der", VENDOR_ID_OID, vendor_id),
+    return device, intermediate
+
+
+def _check_numbers(
+    folder: Path, device: Certificate, intermediate: Certificate, vendor_id: int, product_id: int
+) -> tuple[int, int]:
+    """Return vendor and product of the DAC, which are the device's, and the PAI's where it names them.
+
+    Source: Matter core 6.2.3.1: the PAI must name the vendor and may name the product. Raises: AttestationError.
+    """
+    for certificate, name, oid, wanted, required in (
+        (device, "dac.der", VENDOR_ID_OID, vendor_id, True),
+        (device, "dac.der", PRODUCT_ID_OID, product_id, True),
+        (intermediate, "pai.der", VENDOR_ID_OID, vendor_id, True),
+        (intermediate, "pai.der", PRODUCT_ID_OID, product_id, False),
     ):
         found = _subject_number(certificate, oid)
-        if found != f"{wanted:04X}":
+        if found != f"{wanted:04X}" and (required or found is not None):
             raise AttestationError(f"{folder / name}: attribute {oid} is {found}, the device says {wanted:04X}")
+    return vendor_id, product_id
 
 
 def _parse(path: Path, content: bytes) -> Certificate:

@@ -10,15 +10,15 @@ import pytest
 
 from evse_pi.api.exits import MEANING, Exit
 from evse_pi.cli.main import COMMANDS
-from tests.support.commands import every_command, run_command
+from tests.support.commands import HEAVY, every_command, run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ALL = every_command()
 WITHOUT_JSON = {"run": "it answers nothing: it is the box itself, and its log goes to stderr"}
-LOADS = {"run": {"evse_pi.node"}}
-"""Heavy modules that a command needs even to refuse."""
+LOADS = {"run": {"evse_pi.node"}, "provision": set(HEAVY)}
+"""Heavy modules that a command needs even to refuse; certificates are judged by what reads them in the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,14 @@ REFUSALS = [
     Refusal("commission", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("commission", "--open --codes", Exit.USAGE, "--open and --codes exclude each other"),
     Refusal("commission", "--remove first", Exit.USAGE, "not a valid integer"),
+    Refusal("provision", "", Exit.USAGE, "Missing option"),
+    Refusal(
+        "provision",
+        "--dac installation.toml --pai installation.toml --declaration installation.toml --key installation.toml "
+        "--vendor-id 0x1234 --product-id 0x8000 --vendor-name V --product-name P",
+        Exit.REFUSED,
+        "installation.toml",
+    ),
     Refusal("status", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("status", "--watch", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("why", "", Exit.NOT_RUNNING, NOT_RUNNING),

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from evse_pi.matter.identity.attestation import AttestationError, FileCredentials
+from evse_pi.matter.identity.declaration import Declaration, DeclarationError, read_declaration
 from evse_pi.matter.identity.signing import OperationalKey, is_valid_signature
 from evse_pi.matter.identity.test_credentials import (
     PUBLIC_TEST_DECLARATION_KEY,
@@ -126,7 +127,7 @@ def provisioned(tmp_path: Path, credentials: TestCredentials) -> Path:
 
 
 def test_a_provisioned_folder_gives_the_same_credentials(provisioned: Path, credentials: TestCredentials) -> None:
-    files = FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT)
+    files = FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT, device_type=LAMP)
     assert (files.dac(), files.pai()) == (credentials.dac(), credentials.pai())
     assert files.certification_declaration() == credentials.certification_declaration()
     key = load_pem_private_key(provisioned.joinpath("dac-key.pem").read_bytes(), None)
@@ -138,13 +139,13 @@ def test_a_provisioned_folder_gives_the_same_credentials(provisioned: Path, cred
 def test_a_missing_file_is_named(provisioned: Path, name: str) -> None:
     provisioned.joinpath(name).unlink()
     with pytest.raises(AttestationError, match=f"{name}: No such file"):
-        FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT)
+        FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT, device_type=LAMP)
 
 
 def test_each_wrong_file_is_named(provisioned: Path) -> None:
     def error() -> str:
         with pytest.raises(AttestationError) as raised:
-            FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT)
+            FileCredentials(provisioned, vendor_id=VENDOR, product_id=PRODUCT, device_type=LAMP)
         return str(raised.value).removeprefix(f"{provisioned}/")
 
     good = {path.name: path.read_bytes() for path in provisioned.iterdir()}
@@ -158,9 +159,53 @@ def test_each_wrong_file_is_named(provisioned: Path) -> None:
         ("dac-key.pem", b"rubbish", "dac-key.pem: not an unencrypted private key"),
         ("dac-key.pem", pem(ec.generate_private_key(ec.SECP384R1())), "dac-key.pem: not a P-256 key"),
         ("dac-key.pem", pem(other._key._private_key), "dac-key.pem: not the key of the DAC"),
+        ("cd.der", b"rubbish", "cd.der: is no certification declaration"),
+        (
+            "cd.der",
+            development_declaration(0xFFF2, (PRODUCT,), LAMP),
+            "cd.der: is of vendor FFF2, the device",
+        ),
+        ("cd.der", development_declaration(VENDOR, (0x8002,), LAMP), "cd.der: is of the products 8002, the device"),
+        ("cd.der", development_declaration(VENDOR, (PRODUCT,), 0x050C), "cd.der: is of device type 0x050C"),
     ):
         provisioned.joinpath(name).write_bytes(content)
         assert error().startswith(message)
         provisioned.joinpath(name).write_bytes(good[name])
     provision(provisioned, foreign, pem(foreign._key._private_key))
     assert error() == "dac.der: attribute 1.3.6.1.4.1.37244.2.2 is 8009, the device says 8001"
+
+
+# The certification declarations of the CHIP SDK's own tests, with what they say. Source:
+# project-chip/connectedhomeip, src/credentials/tests/TestCertificationDeclaration.cpp, test vectors 1 and 2.
+SDK_DECLARATION_1 = bytes.fromhex(
+    "3081e806092a864886f70d010702a081da3081d7020103310d300b0609608648016503040201304506092a864886f70d010701a03804"
+    "36152400012501f1ff360205008018250334122c04135a494732303134315a423333303030312d323424050024060025079426240800"
+    "18317c307a020103801462fa823359acfaa9963e1cfa140addf504f37160300b0609608648016503040201300a06082a8648ce3d0403"
+    "0204463044022043a63f2b943df33c38b3e02fcaa75fe3532aebbf5e63f5bbdbc0b1f01d3c4f6002204c1abf5f1807b81894b1576c47"
+    "e4724e4d966c612ed3fa25c118c3f2b3f90369"
+)
+SDK_DECLARATION_2 = bytes.fromhex(
+    "3081f506092a864886f70d010702a081e73081e4020103310d300b0609608648016503040201305006092a864886f70d010701a04304"
+    "41152400012501f2ff360205018005028018250334122c04135a494732303134325a423333303030322d323424050024060025079426"
+    "2408002509f1ff250a008018317e307c020103801462fa823359acfaa9963e1cfa140addf504f37160300b0609608648016503040201"
+    "300a06082a8648ce3d04030204483046022100926296f7578158be7c459388336ca7383766c9eedd9855cbda6f4cf6bdf43211022100"
+    "e0dbf4a2bcec4ea274baf0dea208b3365c6ed544086d101afdaf079a2c23e0de"
+)
+
+
+def test_the_sdk_s_declarations_say_what_they_say_there() -> None:
+    assert read_declaration(SDK_DECLARATION_1) == Declaration(0xFFF1, (0x8000,), 0x1234, 0, None)
+    assert read_declaration(SDK_DECLARATION_2) == Declaration(0xFFF2, (0x8001, 0x8002), 0x1234, 0, (0xFFF1, 0x8000))
+
+
+def test_a_declaration_with_an_origin_wants_that_dac() -> None:
+    declared = read_declaration(SDK_DECLARATION_2)
+    declared.check(vendor_id=0xFFF2, product_id=0x8002, device_type=0x1234, dac=(0xFFF1, 0x8000))
+    with pytest.raises(DeclarationError, match="wants a DAC of vendor FFF1, product 8000"):
+        declared.check(vendor_id=0xFFF2, product_id=0x8002, device_type=0x1234, dac=(0xFFF2, 0x8002))
+
+
+@pytest.mark.parametrize("cut", range(0, 120, 7))
+def test_a_cut_declaration_is_refused(cut: int) -> None:
+    with pytest.raises(DeclarationError):
+        read_declaration(SDK_DECLARATION_1[:cut])
