@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import suppress
+from collections import Counter
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.admission import owners_and_installer, peer_of
@@ -13,7 +14,7 @@ from evse_pi.api.protocol import MAX_REQUEST_BYTES, answer_line, refusal_line
 from evse_pi.api.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from evse_pi.api.admission import Admission
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 SOCKET_MODE = 0o660  # the group of the run directory are the owners of the box
 MAX_CONNECTIONS = 16  # a few terminals and scripts; each costs a buffer
+MAX_PER_USER = 8  # who opens more keeps nobody else out; installers have room of their own beside it
+INSTALLERS_ROOM = 4
 REQUEST_WITHIN_S = 30.0  # an idle connection makes room
 ANSWER_WITHIN_S = 8.0  # the client waits 10
 WRITE_WITHIN_S = 5.0  # a reader that does not read is cut off
@@ -40,6 +43,7 @@ class Server:
         self._admission = admission
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._users: Counter[int] = Counter()
 
     async def start(self) -> None:
         """Listen. Raises: OSError where the socket cannot be made."""
@@ -64,9 +68,9 @@ class Server:
         assert task is not None  # noqa: S101 (we are in one)
         self._tasks.add(task)
         try:
-            if len(self._tasks) > MAX_CONNECTIONS:
-                raise Refusal(f"more than {MAX_CONNECTIONS} connections; close one")  # noqa: TRY301 (told as the others)
-            await self._serve(reader, writer, self._admission(peer_of(writer.get_extra_info("socket"))))
+            caller = self._admission(peer_of(writer.get_extra_info("socket")))
+            with self._place_for(caller):
+                await self._serve(reader, writer, caller)
         except Refusal as refusal:
             with suppress(OSError, TimeoutError):
                 await _send(writer, refusal_line(refusal))
@@ -78,6 +82,18 @@ class Server:
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(WRITE_WITHIN_S):
                     await writer.wait_closed()
+
+    @contextmanager
+    def _place_for(self, caller: Caller) -> Iterator[None]:
+        """Count a connection for the block. Raises: Refusal where the user, or all but installers, have enough."""
+        mine, room = self._users[caller.uid], MAX_CONNECTIONS - (0 if caller.installer else INSTALLERS_ROOM)
+        if mine >= MAX_PER_USER or self._users.total() >= room:
+            raise Refusal(f"more than {MAX_PER_USER} connections of a user, or {room} in all; close one")
+        self._users[caller.uid] += 1
+        try:
+            yield
+        finally:
+            self._users -= Counter((caller.uid,))  # a counter of nothing goes away
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller) -> None:
         """Answer requests until the client has no more. Raises: Refusal for a line after which no other can be read."""

@@ -32,15 +32,17 @@ from evse_pi.matter.clusters.software_diagnostics import SoftwareDiagnosticsServ
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock, TimeSynchronizationServer
 from evse_pi.matter.clusters.wifi_network_diagnostics import WiFiNetworkDiagnosticsServer
 from evse_pi.matter.discovery.mdns import CommissionableService, OperationalService
+from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.identity.failsafe import FailSafeBusy, FailSafeContext
 from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.interaction.handler import InteractionHandler
 from evse_pi.matter.interaction.messages import INTERACTION_MODEL_REVISION
-from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
+from evse_pi.matter.interaction.subscribe import MAX_PER_GROUP
 from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Endpoint, Node
 from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.request import current_request
 from evse_pi.matter.model.tree_interface import DeviceType
+from evse_pi.matter.storage import DamagedRecord
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.channel.transport import DatagramTransport
     from evse_pi.matter.discovery.host_interfaces import HostInterface
     from evse_pi.matter.environment import Entropy, WallClock
+    from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.model.cluster_server import ClusterServer
@@ -125,6 +128,7 @@ class MatterNode:
         self.clock = given if isinstance(given, SynchronizedClock) else SynchronizedClock(given)
         self.ownership = Ownership.load(surroundings.store, self.clock, entropy)
         self.stack = MessageStack(entropy=entropy, session_parameters=SESSION_PARAMETERS)
+        self.stack.is_administrator = self._administers
         self.pase = PaseResponder(self.stack)
         self.window = CommissioningWindow(self.pase)
         self.tree = Node(
@@ -136,7 +140,7 @@ class MatterNode:
         )
         self.interaction = InteractionHandler(self.tree, self.stack, entropy)
         self.basic_information = BasicInformationServer.of(
-            product, sessions_per_fabric=MIN_CASE_SESSIONS_PER_FABRIC, subscriptions_per_fabric=MAX_PER_FABRIC
+            product, sessions_per_fabric=MIN_CASE_SESSIONS_PER_FABRIC, subscriptions_per_fabric=MAX_PER_GROUP
         )
         self.general_diagnostics = GeneralDiagnosticsServer(
             surroundings.interfaces, self.clock, enable_key=enable_key, boot_reason=boot_reason
@@ -228,6 +232,14 @@ class MatterNode:
             SoftwareDiagnosticsServer(),
             *_link_diagnostics(around.interfaces()),
         ]
+
+    def _administers(self, accessor: Accessor) -> bool:
+        """Return whether a peer may change who may do what; for those, room is kept in every table."""
+        access = self.ownership.access_control
+        try:
+            return access.allows(accessor, Privilege.ADMINISTER, ROOT_ENDPOINT, AccessControlServer.cluster.id)
+        except DamagedRecord:
+            return False
 
     def _serve_protocols(self) -> None:
         case = CaseResponder(

@@ -138,7 +138,8 @@ class Application:
 
     def _streamed(self, build: Build) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:
-            if self._streams.full:
+            address = request.client_addr[0]
+            if not self._streams.has_room(address):
                 return Response("too many live pages; close one\n", HTTPStatus.SERVICE_UNAVAILABLE)
             key = request.cookies.get(SESSION_COOKIE)
 
@@ -148,7 +149,7 @@ class Application:
                 except Refusal as refusal:
                     return layout.fragments(protected_pages.refused_page("No answer", str(refusal)))
 
-            news = self._streams.of(render)
+            news = self._streams.of(address, render)
             headers = {"Content-Type": "text/event-stream; charset=utf-8"}
             return Response(news, 200, headers)  # type: ignore[arg-type] # microdot takes generators, its types do not say so
 

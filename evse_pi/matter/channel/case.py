@@ -5,7 +5,6 @@ Source: Matter core 4.14.2 (certificate-authenticated session establishment).
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from evse_pi.matter.channel.crypto import (
     sha256,
     shared_secret,
 )
-from evse_pi.matter.channel.handshake import HandshakeRefused, receive, receive_status
+from evse_pi.matter.channel.handshake import HandshakeRefused, receive, receive_status, time_bounded
 from evse_pi.matter.channel.peer_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.channel.secure_channel import (
     INVALID_PARAMETER,
@@ -30,6 +29,7 @@ from evse_pi.matter.channel.secure_channel import (
     SecureChannelOpcode,
     busy,
 )
+from evse_pi.matter.channel.shares import HostShares
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.certificate import CertificateError, MatterCertificate, verify_chain
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_HANDSHAKES = 8  # each holds an ephemeral key while its initiator thinks; after a power cut all hubs come at once
-HANDSHAKE_TIMEOUT_S = 60.0
+MAX_HANDSHAKES_PER_HOST = 3  # one machine may run several controllers
+SEEN_INITIATORS = 256  # random numbers of handshakes that were begun: a recorded Sigma1 begins no second one
 BUSY_WAIT_MS = 2000
 RESUMPTION_ID_BYTES = 16
 _RANDOM_BYTES = 32
@@ -118,7 +119,8 @@ class CaseResponder:
         self._fabrics = fabrics
         self._resumptions = resumptions
         self._clock = clock
-        self._under_way = 0
+        self._under_way = HostShares(total=MAX_HANDSHAKES, per_host=MAX_HANDSHAKES_PER_HOST)
+        self._seen: dict[bytes, None] = {}
         self._session_listeners: list[Callable[[PeerSession], None]] = []
 
     def on_session(self, listener: Callable[[PeerSession], None]) -> None:
@@ -130,30 +132,40 @@ class CaseResponder:
 
         Raises: HandshakeRefused or DecodeError when the initiator must be told that it failed; ExchangeTimeout.
         """
-        if self._under_way >= MAX_HANDSHAKES:
-            raise HandshakeRefused(busy(BUSY_WAIT_MS), f"{MAX_HANDSHAKES} handshakes are under way")
-        self._under_way += 1
+        address = exchange.session.address
+        if not self._under_way.take(address):
+            raise HandshakeRefused(busy(BUSY_WAIT_MS), f"too many handshakes are under way, or too many of {address}")
         local_id = self._stack.sessions.reserve_id()
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                sigma1 = Sigma1.decode(payload)
-                exchange.session.timing = sigma1.timing or exchange.session.timing
-                if (resumable := self._resumable(sigma1)) is not None:
-                    await self._resume(exchange, sigma1, *resumable, local_id)
-                else:
-                    await self._authenticate(exchange, sigma1, local_id)
-        except TimeoutError:
-            raise HandshakeRefused(INVALID_PARAMETER, f"not finished within {HANDSHAKE_TIMEOUT_S} s") from None
+            async with time_bounded():
+                await self._handshake(exchange, Sigma1.decode(payload), local_id)
         finally:
-            self._under_way -= 1
+            self._under_way.give_back(address)
             self._stack.sessions.release_id(local_id)
+
+    async def _handshake(self, exchange: Exchange, sigma1: Sigma1, local_id: int) -> None:
+        exchange.session.timing = sigma1.timing or exchange.session.timing
+        if (resumable := self._resumable(sigma1)) is not None:
+            self._refuse_replay(sigma1)
+            await self._resume(exchange, sigma1, *resumable, local_id)
+        else:
+            await self._authenticate(exchange, sigma1, local_id)
+
+    def _refuse_replay(self, sigma1: Sigma1) -> None:
+        """Take note of an initiator's random number. Raises: HandshakeRefused where it was seen before.
+
+        An initiator takes a new one for each handshake; only who recorded a Sigma1 repeats one, to hold our time.
+        """
+        if sigma1.initiator_random in self._seen:
+            raise HandshakeRefused(INVALID_PARAMETER, "this Sigma1 came before")
+        self._seen[sigma1.initiator_random] = None
+        if len(self._seen) > SEEN_INITIATORS:
+            del self._seen[next(iter(self._seen))]
 
     async def _authenticate(self, exchange: Exchange, sigma1: Sigma1, local_id: int) -> None:
         """Prove who we are by our certificate and check who the initiator is by its own."""
-        found = self._fabrics.find_by_destination(sigma1.destination_id, sigma1.initiator_random)
-        if found is None:
-            raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "Sigma1 addresses no fabric of this node")
-        fabric, ipk = found
+        fabric, ipk = self._addressed(sigma1)
+        self._refuse_replay(sigma1)
         key = generate_key(self._entropy)
         secret = shared_secret(key, sigma1.ephemeral_public_key)
         responder_random = self._entropy.octets(_RANDOM_BYTES)
@@ -188,6 +200,13 @@ class CaseResponder:
         self._establish(exchange, sigma1, peer, keys, local_id)
         self._remember(peer, resumption_id, secret)
         exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
+
+    def _addressed(self, sigma1: Sigma1) -> tuple[Fabric, bytes]:
+        """Return the fabric that a Sigma1 means, and the key that says so. Raises: HandshakeRefused."""
+        found = self._fabrics.find_by_destination(sigma1.destination_id, sigma1.initiator_random)
+        if found is None:
+            raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "Sigma1 addresses no fabric of this node")
+        return found
 
     async def _resume(
         self, exchange: Exchange, sigma1: Sigma1, record: ResumptionRecord, fabric: Fabric, local_id: int

@@ -5,7 +5,6 @@ Source: Matter core 4.14.1 (passcode-authenticated session establishment).
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel import spake2p
 from evse_pi.matter.channel.crypto import GROUP_ORDER, POINT_BYTES, hkdf, sha256
-from evse_pi.matter.channel.handshake import HandshakeRefused, receive
+from evse_pi.matter.channel.handshake import HandshakeRefused, receive, time_bounded
 from evse_pi.matter.channel.peer_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.channel.secure_channel import INVALID_PARAMETER, SESSION_ESTABLISHED, SecureChannelOpcode, busy
+from evse_pi.matter.channel.shares import HostShares
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.tlv import uint
@@ -35,7 +35,8 @@ MAX_ITERATIONS = 100_000
 MIN_SALT_BYTES = 16
 MAX_SALT_BYTES = 32
 MAX_GUESSES = 20  # Matter core 4.14.1.1: the window closes after 20 failed attempts
-HANDSHAKE_TIMEOUT_S = 60.0
+MAX_HANDSHAKES = 3  # who guesses at one address keeps a commissioner at another out of nothing
+MAX_HANDSHAKES_PER_HOST = 1
 BUSY_WAIT_MS = 5000
 DEFAULT_PASSCODE_ID = 0
 _RANDOM_BYTES = 32
@@ -112,7 +113,7 @@ class ParamRequest:
 
 
 class PaseResponder:
-    """Answers commissioners while a window is open, one at a time.
+    """Answers commissioners while a window is open, one of a host at a time, until one of them is in.
 
     The point arithmetic of a handshake takes 1.1 ms on a PC, and a Pi 3 is up to eight times slower: far from the
     200 ms after which an acknowledgement is due, so it runs in the event loop.
@@ -123,7 +124,7 @@ class PaseResponder:
         self._entropy = stack.entropy
         self._verifier: PaseVerifier | None = None
         self._guesses = 0
-        self._is_busy = False
+        self._at_work = HostShares(total=MAX_HANDSHAKES, per_host=MAX_HANDSHAKES_PER_HOST)
         self._session_listeners: list[Callable[[PeerSession], None]] = []
         self._limit_listeners: list[Callable[[], None]] = []
 
@@ -157,13 +158,11 @@ class PaseResponder:
         verifier = self._verifier
         if verifier is None:
             raise HandshakeRefused(INVALID_PARAMETER, "no commissioning window is open")
-        self._check_free()
+        self._check_nobody_is_in()
         local_id = self._stack.sessions.reserve_id()
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            async with time_bounded():
                 await self._handshake(exchange, request, verifier, local_id)
-        except TimeoutError:
-            raise HandshakeRefused(INVALID_PARAMETER, f"not finished within {HANDSHAKE_TIMEOUT_S} s") from None
         finally:
             self._stack.sessions.release_id(local_id)
             self._enforce_guessing_limit()
@@ -176,18 +175,21 @@ class PaseResponder:
 
         pake1 = tlv.decode_fields(await receive(exchange, SecureChannelOpcode.PAKE1), "Pake1")
         # Only now, when the commissioner is sure to exist, may it keep others out.
-        self._check_free()
-        self._is_busy = True
+        self._check_nobody_is_in()
+        address = exchange.session.address
+        if not self._at_work.take(address):
+            raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
         try:
             context = sha256(_CONTEXT_PREFIX, payload, response)
             keys = await self._agree(exchange, context, pake1.octets(1, size=POINT_BYTES), verifier)
             if self._verifier is not verifier:
                 raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")
+            self._check_nobody_is_in()
             self._guesses = 0
             self._establish(exchange, request, local_id, keys.shared_key)
             exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
         finally:
-            self._is_busy = False
+            self._at_work.give_back(address)
 
     async def _agree(
         self, exchange: Exchange, context: bytes, prover_share: bytes, verifier: PaseVerifier
@@ -206,8 +208,8 @@ class PaseResponder:
             raise HandshakeRefused(INVALID_PARAMETER, "wrong passcode")
         return agreement.keys
 
-    def _check_free(self) -> None:
-        if self._is_busy or self._stack.sessions.of_pase():
+    def _check_nobody_is_in(self) -> None:
+        if self._stack.sessions.of_pase():
             raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
 
     def _param_response(self, request: ParamRequest, verifier: PaseVerifier, local_id: int) -> bytes:

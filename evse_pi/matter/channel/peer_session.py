@@ -10,19 +10,22 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from evse_pi.matter.channel.crypto import SYMMETRIC_KEY_BYTES, Aead
+from evse_pi.matter.channel.shares import host_of
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.wire.message import MessageHeader
 from evse_pi.matter.wire.tlv import Fields, uint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.wire.message import ProtocolHeader
 
 MIN_CASE_SESSIONS_PER_FABRIC = 3  # what BasicInformation.CapabilityMinima promises
+MAX_CASE_SESSIONS_PER_PEER = 5  # a hub has one, and one or two old ones that it has lost
 MAX_SECURE_SESSIONS = 56  # three for each of 16 fabrics, PASE, and room for one controller that reconnects in a loop
 MAX_UNSECURED_SESSIONS = 16  # handshakes in flight; each datagram with a new source node id would otherwise add one
+MAX_UNSECURED_SESSIONS_PER_HOST = 4  # several controllers on one machine; the others keep their room
 
 _COUNTER_LIMIT = 1 << 32
 _INITIAL_COUNTER_LIMIT = 1 << 28
@@ -331,7 +334,8 @@ class SessionTable:
         self._reserved.discard(local_id)
 
     def add(self, session: PeerSession) -> None:
-        """Install an established session, closing the least recently used one of a greedy fabric when all are taken."""
+        """Install an established session, closing one of a greedy peer, or of a greedy fabric when all are taken."""
+        self._close_surplus(session.accessor)
         if len(self._sessions) >= self._capacity:
             self.close(self._victim(), notify=True)
         self._reserved.discard(session.local_id)
@@ -351,15 +355,24 @@ class SessionTable:
         """Let a PASE session act on the fabric that was just added over it."""
         session.accessor = replace(session.accessor, fabric_index=fabric_index)
 
+    def _close_surplus(self, accessor: Accessor) -> None:
+        """Make room among the sessions of one node, which gives up its own and nobody else's."""
+        if accessor.auth_mode is not AuthMode.CASE:
+            return
+        of_peer = (accessor.fabric_index, accessor.node_id)
+        held = [session for session in self._sessions.values() if _case_peer(session) == of_peer]
+        if len(held) >= MAX_CASE_SESSIONS_PER_PEER:
+            self.close(min(held, key=lambda session: (session.has_open_exchange, session.last_used)), notify=True)
+
     def _victim(self) -> PeerSession:
-        """Return the session to give up: of a fabric above its promised share, rather idle, then unused longest."""
+        """Return the session to give up: of the fabric with most above its promise, idle, unused longest."""
         shares: dict[int, int] = {}
         for session in self._sessions.values():
             shares[session.fabric_index] = shares.get(session.fabric_index, 0) + 1
         return min(
             self._sessions.values(),
             key=lambda session: (
-                shares[session.fabric_index] <= MIN_CASE_SESSIONS_PER_FABRIC,
+                -max(shares[session.fabric_index], MIN_CASE_SESSIONS_PER_FABRIC),
                 session.has_open_exchange,
                 session.last_used,
             ),
@@ -389,7 +402,10 @@ class UnsecuredSessionTable:
         """Return a new session with the sender of a first message, or None while all are busy with handshakes."""
         if header.source_node_id is None:
             return None
-        if len(self._sessions) >= self._capacity and not self._evict():
+        of_host = {node: each for node, each in self._sessions.items() if host_of(each.address) == host_of(address)}
+        crowded = len(of_host) >= MAX_UNSECURED_SESSIONS_PER_HOST
+        full = crowded or len(self._sessions) >= self._capacity
+        if full and not self._evict(of_host if crowded else self._sessions):
             return None
         session = PeerSession(
             accessor=Accessor(AuthMode.NONE),
@@ -401,17 +417,21 @@ class UnsecuredSessionTable:
         self._sessions[header.source_node_id] = session
         return session
 
-    def _evict(self) -> bool:
-        """Give up one session that is over, else one whose initiator may not exist, and tell whether there was one."""
-        oldest_first = self._sessions.items()
-        idle = (node_id for node_id, session in oldest_first if not session.has_open_exchange)
-        doubtful = (node_id for node_id, session in oldest_first if not session.has_answered)
+    def _evict(self, oldest_first: Mapping[int, PeerSession]) -> bool:
+        """Give up a session that is over, else one whose initiator may not exist, and tell whether there was one."""
+        idle = (node_id for node_id, session in oldest_first.items() if not session.has_open_exchange)
+        doubtful = (node_id for node_id, session in oldest_first.items() if not session.has_answered)
         node_id = next(chain(idle, doubtful), None)
         if node_id is None:
             return False
         for exchange in tuple(self._sessions.pop(node_id).exchanges.values()):
             exchange.abort()
         return True
+
+
+def _case_peer(session: PeerSession) -> tuple[int, int] | None:
+    accessor = session.accessor
+    return (accessor.fabric_index, accessor.node_id) if accessor.auth_mode is AuthMode.CASE else None
 
 
 def _ephemeral_node_id(header: MessageHeader) -> int:

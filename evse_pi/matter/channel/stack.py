@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message, is_standalone_ack
 from evse_pi.matter.channel.peer_session import PeerSession, SessionParameters, SessionTable, UnsecuredSessionTable
 from evse_pi.matter.channel.secure_channel import CLOSE_SESSION, GeneralCode, SecureChannelOpcode, StatusReport, busy
+from evse_pi.matter.channel.shares import Holder, Shares
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
+from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader, SessionType
 from evse_pi.matter.wire.status_code import DecodeError
 
@@ -22,14 +24,19 @@ if TYPE_CHECKING:
 
     from evse_pi.matter.channel.transport import DatagramTransport
     from evse_pi.matter.environment import Entropy
+    from evse_pi.matter.identity.accessor import Accessor
 
     Handler = Callable[[Exchange, Message], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
-MAX_EXCHANGES_PER_SESSION = 16  # a hub that reads, writes and is reported to at once stays below 8
+MAX_EXCHANGES_PER_PEER = 16  # a hub that reads and writes at once stays below 8; over however many sessions
+MAX_EXCHANGES_PER_GROUP = 24  # administrators of a fabric, or its other members
 MAX_EXCHANGES_PER_HANDSHAKE = 2  # an initiator takes a new node id for each handshake; one more for a second attempt
-MAX_EXCHANGES = 128  # a task and a few kilobytes each; who asks for more is told that we are busy
+MAX_EXCHANGES = (
+    128  # opened by secure peers: a task and a few kilobytes each; who asks for more is told that we are busy
+)
+OWN_EXCHANGES = 2  # of each group: an owner's command goes through though all others want everything
 BUSY_WAIT_MS = 1000
 HANDSHAKE_OPENERS = frozenset({SecureChannelOpcode.PBKDF_PARAM_REQUEST, SecureChannelOpcode.SIGMA1})
 _EXCHANGE_ID_LIMIT = 1 << 16
@@ -56,7 +63,16 @@ class MessageStack:
         self.drops = DropLog(self._now)
         self._handlers: dict[int, Handler] = {}
         self._transport: DatagramTransport | None = None
+        self.is_administrator: Callable[[Accessor], bool] = lambda _accessor: False
+        """Tells who administers the node; set by the node, which knows its access control list."""
         self._exchanges: set[Exchange] = set()
+        self._shares = Shares(
+            total=MAX_EXCHANGES,
+            own=OWN_EXCHANGES,
+            per_group=MAX_EXCHANGES_PER_GROUP,
+            per_peer=MAX_EXCHANGES_PER_PEER,
+        )
+        self._holders: dict[Exchange, Holder] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_exchange_id = entropy.below(_EXCHANGE_ID_LIMIT)
 
@@ -111,9 +127,20 @@ class MessageStack:
         if session.is_secure and session.counter.is_exhausted:
             self.sessions.close(session, notify=False)
 
+    def holder(self, session: PeerSession) -> Holder:
+        """Return whose share of bounded tables the peer of a secure session uses; a commissioner has no fabric yet."""
+        accessor = session.accessor
+        if accessor.auth_mode is not AuthMode.CASE:
+            return Holder((0, True), session)
+        group = accessor.fabric_index, self.is_administrator(accessor)
+        return Holder(group, (accessor.fabric_index, accessor.node_id))
+
     def retire(self, exchange: Exchange) -> None:
         """Forget an exchange that neither side needs any more."""
         self._exchanges.discard(exchange)
+        holder = self._holders.pop(exchange, None)
+        if holder is not None:
+            self._shares.give_back(holder)
         exchange.session.exchanges.pop((exchange.exchange_id, exchange.is_initiator), None)
 
     def _receive(self, datagram: bytes, address: Hashable) -> None:
@@ -166,18 +193,21 @@ class MessageStack:
         elif header.protocol_id not in self._handlers or header.vendor_id:
             self._acknowledge_stray(session, counter, header)
             raise _Dropped(Drop.UNKNOWN_PROTOCOL)
-        elif not self._has_room(session):
-            self._answer_busy(session, counter, header)
-            raise _Dropped(Drop.NO_ROOM)
         else:
             self._open_exchange(session, counter, header, payload)
 
-    def _has_room(self, session: PeerSession) -> bool:
-        limit = MAX_EXCHANGES_PER_SESSION if session.is_secure else MAX_EXCHANGES_PER_HANDSHAKE
-        return len(session.exchanges) < limit and len(self._exchanges) < MAX_EXCHANGES
-
     def _open_exchange(self, session: PeerSession, counter: int, header: ProtocolHeader, payload: bytes) -> None:
+        """Serve a peer's first message. Raises: _Dropped, after the peer was told, where its share is used up."""
+        holder = self.holder(session) if session.is_secure else None
+        crowded = (
+            len(session.exchanges) >= MAX_EXCHANGES_PER_HANDSHAKE if holder is None else not self._shares.take(holder)
+        )
+        if crowded:
+            self._answer_busy(session, counter, header)
+            raise _Dropped(Drop.NO_ROOM)
         exchange = self._add_exchange(session, header.exchange_id, header.protocol_id, is_initiator=False)
+        if holder is not None:
+            self._holders[exchange] = holder
         exchange.begin(header, counter)
         message = Message(header.protocol_id, header.opcode, payload)
         task = asyncio.get_running_loop().create_task(self._run(exchange, message))

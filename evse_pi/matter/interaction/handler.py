@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout, Message
+from evse_pi.matter.channel.exchange import RESPONSE_TIMEOUT_S, Exchange, ExchangeTimeout, Message
 from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.interaction.invoke import invoke
 from evse_pi.matter.interaction.keeping import keeping
@@ -27,11 +27,10 @@ from evse_pi.matter.interaction.report import ReportRefused, attribute_reports, 
 from evse_pi.matter.interaction.subscribe import SubscriptionTable
 from evse_pi.matter.interaction.write import WriteAction, WriteLocks
 from evse_pi.matter.model.request import Request
-from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_MODEL
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
-    from evse_pi.matter.channel.peer_session import PeerSession, SessionTable
     from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.interaction.messages import Path, WriteRequest
@@ -40,16 +39,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+LATE_ACTION_S = 5.0  # an action that comes after its window is still told so, and then nothing waits for it
+
+
 class InteractionHandler:
     """Serves protocol 1 on a node."""
 
     def __init__(self, node: Node, stack: MessageStack, entropy: Entropy) -> None:
-        sessions: SessionTable = stack.sessions
-
-        def initiate(session: PeerSession) -> Exchange:
-            return stack.initiate(session, PROTOCOL_INTERACTION_MODEL)
-
-        self.subscriptions = SubscriptionTable(node, sessions, initiate, entropy)
+        self.subscriptions = SubscriptionTable(node, stack, entropy)
+        self._memory = self.subscriptions.memory
         self._node = node
         self._locks = WriteLocks()
 
@@ -97,7 +95,8 @@ class InteractionHandler:
         attributes, _ = attribute_reports(self._node, request, accessor)
         events, _ = event_reports(self._node, request.events, accessor, request.event_min)
         payloads = pack(attributes, events, subscription_id=None, suppress_response=True)
-        await send_report(exchange, payloads, confirmed=False)
+        with self._memory.holding(exchange.session, payloads):
+            await send_report(exchange, payloads, confirmed=False)
 
     async def _write(self, exchange: Exchange, message: Message, *, timed: bool) -> None:
         request = Request(exchange.accessor, exchange.session)
@@ -153,7 +152,7 @@ class InteractionHandler:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_ms / 1000
         await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.SUCCESS))
-        action = await exchange.receive()
+        action = await exchange.receive(min(timeout_ms / 1000 + LATE_ACTION_S, RESPONSE_TIMEOUT_S))
         if action.opcode not in (InteractionOpcode.WRITE_REQUEST, InteractionOpcode.INVOKE_REQUEST):
             raise MatterStatus(Status.INVALID_ACTION, "a timed request is followed by a write or an invoke")
         if loop.time() > deadline:

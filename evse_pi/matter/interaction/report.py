@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chip.tlv import uint
 
+from evse_pi.matter.channel.shares import Shares
 from evse_pi.matter.interaction.messages import (
     InteractionOpcode,
     Path,
@@ -25,9 +27,11 @@ from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from evse_pi.matter.channel.exchange import Exchange
+    from evse_pi.matter.channel.peer_session import PeerSession
+    from evse_pi.matter.channel.shares import Holder
     from evse_pi.matter.identity.accessor import Accessor
     from evse_pi.matter.model.cluster import ClusterAttribute
     from evse_pi.matter.model.endpoint import Node
@@ -35,6 +39,11 @@ if TYPE_CHECKING:
 
 MAX_PATHS = 64  # of one request; controllers that exist send up to 20
 MAX_REPORTS = 8192  # of one request: a node of this kind has 300 attributes, a hostile request could ask for each often
+MEMORY_UNIT_BYTES = 1 << 14
+MEMORY_UNITS = 256  # 4 MiB of reports that peers have asked for and not taken yet; one message each is free
+OWN_UNITS = 4  # of each group: a wildcard read of a whole node of this kind is 40 kB
+MAX_UNITS_PER_GROUP = 64
+MAX_UNITS_PER_PEER = 48  # more than the greatest request makes
 _WRAPPER_BYTES = 24  # structure, subscription id, two arrays, two flags, revision
 _BUDGET = MAX_PAYLOAD_BYTES - _WRAPPER_BYTES
 
@@ -45,6 +54,28 @@ class ReportRefused(Exception):  # noqa: N818 (the peer's answer)
     def __init__(self, status: int) -> None:
         super().__init__(f"report answered with status 0x{status:02X}")
         self.status = status
+
+
+class ReportMemory:
+    """What reports of several messages take while their peers take their time, shared as exchanges are."""
+
+    def __init__(self, holder: Callable[[PeerSession], Holder]) -> None:
+        self._holder = holder
+        self._shares = Shares(
+            total=MEMORY_UNITS, own=OWN_UNITS, per_group=MAX_UNITS_PER_GROUP, per_peer=MAX_UNITS_PER_PEER
+        )
+
+    @contextmanager
+    def holding(self, session: PeerSession, payloads: list[bytes]) -> Iterator[None]:
+        """Count `payloads` for the block. Raises: MatterStatus where the peer's share does not reach."""
+        units = -(-sum(map(len, payloads)) // MEMORY_UNIT_BYTES) if len(payloads) > 1 else 0
+        holder = self._holder(session)
+        if not self._shares.take(holder, units):
+            raise MatterStatus(Status.RESOURCE_EXHAUSTED, "reports that this peer has not taken yet fill its share")
+        try:
+            yield
+        finally:
+            self._shares.give_back(holder, units)
 
 
 def attribute_reports(node: Node, request: ReadRequest, accessor: Accessor) -> tuple[list[bytes], bool]:

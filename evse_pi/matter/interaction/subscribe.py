@@ -7,10 +7,12 @@ import logging
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.channel.exchange import Exchange, ExchangeTimeout
+from evse_pi.matter.channel.shares import GROUPS, Shares
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.interaction.messages import InteractionOpcode, SubscribeRequest, encode_subscribe_response
 from evse_pi.matter.interaction.paths import READ, PathTarget, selects
 from evse_pi.matter.interaction.report import (
+    ReportMemory,
     ReportRefused,
     attribute_reports,
     event_reports,
@@ -18,12 +20,15 @@ from evse_pi.matter.interaction.report import (
     send_report,
     target_report,
 )
+from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evse_pi.matter.channel.peer_session import PeerSession, SessionTable
+    from evse_pi.matter.channel.peer_session import PeerSession
+    from evse_pi.matter.channel.shares import Holder
+    from evse_pi.matter.channel.stack import MessageStack
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.model.endpoint import AttributesChanged, Node
     from evse_pi.matter.model.event_log import EventRecord
@@ -31,8 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_INTERVAL_S = 3600  # SUBSCRIPTION_MAX_INTERVAL_PUBLISHER_LIMIT, Matter core 8.5.2.2
-MAX_PER_FABRIC = 8  # BasicInformation promises 3; a hub keeps one, a test suite a handful
-MAX_WITHOUT_FABRIC = 2  # only a commissioner has none, and it rarely subscribes
+MAX_PER_PEER = 5  # a hub keeps one, a test suite a handful
+MAX_PER_GROUP = 6  # administrators of a fabric, or its other members; the specification wants 3 for a fabric
 FIRST_RETRY_S = 1.0
 KEEP_ALIVE_MARGIN_S = 30  # the worst MRP case is 7 s; more leaves room for one retry
 
@@ -100,7 +105,7 @@ class Subscription:
                 self._urgent = True
                 self._wake.set()
 
-    async def prime(self, exchange: Exchange) -> None:
+    async def prime(self, exchange: Exchange, memory: ReportMemory) -> None:
         """Send the first report and the SubscribeResponse.
 
         Raises: MatterStatus, ReportRefused or ExchangeTimeout when there is to be no subscription.
@@ -115,7 +120,8 @@ class Subscription:
         self._urgent = False
         self._last_sent = self._now()
         payloads = pack(attributes, events, subscription_id=self.id, suppress_response=False)
-        await send_report(exchange, payloads, confirmed=True)
+        with memory.holding(exchange.session, payloads):
+            await send_report(exchange, payloads, confirmed=True)
         await exchange.send(
             InteractionOpcode.SUBSCRIBE_RESPONSE, encode_subscribe_response(self.id, self.max_interval_s)
         )
@@ -204,18 +210,21 @@ def _keep_alive_interval_s(max_interval_s: int, min_interval_s: int) -> float:
 
 
 class SubscriptionTable:
-    """All subscriptions of the node, bounded per fabric."""
+    """All subscriptions of the node, bounded per peer and per fabric."""
 
-    def __init__(
-        self, node: Node, sessions: SessionTable, initiate: Callable[[PeerSession], Exchange], entropy: Entropy
-    ) -> None:
+    def __init__(self, node: Node, stack: MessageStack, entropy: Entropy) -> None:
         self._node = node
-        self._sessions = sessions
-        self._initiate = initiate
+        self._stack = stack
         self._entropy = entropy
+        self._shares = Shares(
+            total=GROUPS * MAX_PER_GROUP, own=MAX_PER_GROUP, per_group=MAX_PER_GROUP, per_peer=MAX_PER_PEER
+        )
+        self._holders: dict[int, Holder] = {}
+        self.memory = ReportMemory(stack.holder)
+        """What reports take; reads use the same."""
         self._subscriptions: dict[int, Subscription] = {}
         self._owners: dict[int, tuple[int, int] | PeerSession] = {}
-        sessions.closed.append(self._session_closed)
+        stack.sessions.closed.append(self._session_closed)
         node.changes.on(self._changed)
         node.event_log.recorded.on(self._recorded)
 
@@ -232,14 +241,20 @@ class SubscriptionTable:
             self._drop(lambda found: found == owner)
         if request.min_interval_s > request.max_interval_s:
             raise MatterStatus(Status.INVALID_ACTION, "the least interval is above the greatest")
-        self._check_room(exchange.accessor.fabric_index)
+        holder = self._stack.holder(exchange.session)
+        if not self._shares.take(holder):
+            raise MatterStatus(
+                Status.RESOURCE_EXHAUSTED,
+                f"at most {MAX_PER_PEER} subscriptions of a peer, {MAX_PER_GROUP} of those like it on its fabric",
+            )
         subscription = Subscription(
             self._new_id(), self._node, request, exchange.accessor, lambda: self._channel(owner)
         )
+        self._holders[subscription.id] = holder
         self._subscriptions[subscription.id] = subscription
         self._owners[subscription.id] = owner
         try:
-            await subscription.prime(exchange)
+            await subscription.prime(exchange, self.memory)
         except BaseException:
             self._forget(subscription.id)
             raise
@@ -273,15 +288,9 @@ class SubscriptionTable:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("subscription failed id=%d", subscription_id, exc_info=error)
 
-    def _check_room(self, fabric_index: int) -> None:
-        limit = MAX_PER_FABRIC if fabric_index else MAX_WITHOUT_FABRIC
-        mine = sum(found.accessor.fabric_index == fabric_index for found in self._subscriptions.values())
-        if mine >= limit:
-            raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"fabric {fabric_index} has {limit} subscriptions already")
-
     def _channel(self, owner: tuple[int, int] | PeerSession) -> Exchange | None:
-        session = self._sessions.newest(*owner) if isinstance(owner, tuple) else owner
-        return None if session is None else self._initiate(session)
+        session = self._stack.sessions.newest(*owner) if isinstance(owner, tuple) else owner
+        return None if session is None else self._stack.initiate(session, PROTOCOL_INTERACTION_MODEL)
 
     def _new_id(self) -> int:
         while True:
@@ -299,6 +308,9 @@ class SubscriptionTable:
     def _forget(self, subscription_id: int) -> None:
         subscription = self._subscriptions.pop(subscription_id, None)
         self._owners.pop(subscription_id, None)
+        holder = self._holders.pop(subscription_id, None)
+        if holder is not None:
+            self._shares.give_back(holder)
         if subscription is not None and subscription.task is not None:
             subscription.task.cancel()
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import stat
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -13,12 +13,14 @@ from evse_pi.api.admission import owners_and_installer
 from evse_pi.api.protocol import MAX_REQUEST_BYTES, Command
 from evse_pi.api.refusal import Allowed, Refusal
 from evse_pi.api.refusal import refuse as refuse_value
-from evse_pi.api.server import MAX_CONNECTIONS, Server
+from evse_pi.api.server import INSTALLERS_ROOM, MAX_PER_USER, Server
 from evse_pi.api.service import Caller, Offer, Peer, Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from evse_pi.api.admission import Admission
 
 
 class Echo(NamedTuple):
@@ -67,9 +69,9 @@ SERVICE = Service(
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Path]:
+async def serving(folder: Path, admission: Admission = owners_and_installer) -> AsyncIterator[Path]:
     path = folder / "control.sock"
-    server = Server(path, SERVICE)
+    server = Server(path, SERVICE, admission)
     await server.start()
     try:
         yield path
@@ -168,13 +170,13 @@ async def test_a_client_that_does_not_read_costs_one_buffer_and_nobody_else(tmp_
         await deaf.close()
 
 
-async def test_connections_are_bounded_and_room_is_made_again(tmp_path: Path) -> None:
+async def test_connections_of_a_user_are_bounded_and_room_is_made_again(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
-        clients = [await Client.connected(path) for _ in range(MAX_CONNECTIONS)]
+        clients = [await Client.connected(path) for _ in range(MAX_PER_USER)]
         for client in clients:
             assert (await client.ask({"command": "echo"}))["ok"]
         late = await Client.connected(path)
-        assert "more than 16 connections" in (await late.line())["error"]
+        assert "more than 8 connections of a user" in (await late.line())["error"]
         await late.close()
         for client in clients:
             await client.close()
@@ -182,6 +184,29 @@ async def test_connections_are_bounded_and_room_is_made_again(tmp_path: Path) ->
         again = await Client.connected(path)
         assert (await again.ask({"command": "echo"}))["ok"]
         await again.close()
+
+
+async def test_users_who_open_all_they_can_leave_room_for_an_installer(tmp_path: Path) -> None:
+    """The sixteen connections that there are, whatever users of the group open; `users` stands for the kernel."""
+    users = iter([1001] * 8 + [1002] * 8 + [0] * (INSTALLERS_ROOM + 1))
+
+    def admitted(_peer: Peer) -> Caller:
+        uid = next(users)
+        return Caller(uid, installer=uid == 0)
+
+    async with serving(tmp_path, admission=admitted) as path:
+        clients, served = [], []
+        for _ in range(8 + 8 + INSTALLERS_ROOM + 1):
+            client = await Client.connected(path)
+            clients.append(client)
+            try:
+                served.append((await client.ask({"command": "echo"}))["ok"])
+            except (OSError, AssertionError):
+                served.append(False)
+        assert served == [True] * 12 + [False] * 4 + [True] * INSTALLERS_ROOM + [False]
+        for client in clients:
+            with suppress(OSError):
+                await client.close()
 
 
 async def test_the_socket_is_for_the_group_and_takes_the_place_of_a_stale_one(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from chip.tlv import uint
 
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, Privilege
-from evse_pi.matter.interaction.subscribe import MAX_PER_FABRIC
+from evse_pi.matter.interaction.subscribe import MAX_PER_PEER
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.model.tree_interface import DeviceType
@@ -228,7 +228,7 @@ async def test_a_fabric_has_a_bounded_number_of_subscriptions() -> None:
     device, _ = bench()
     async with device:
         controller, session = await device.commission()
-        for _ in range(MAX_PER_FABRIC):
+        for _ in range(MAX_PER_PEER):
             await controller.subscribe(session, CAPACITY, keep_subscriptions=True)
         with pytest.raises(InteractionError) as refused:
             await controller.subscribe(session, CAPACITY, keep_subscriptions=True)

@@ -1,0 +1,40 @@
+"""Who gets a live stream when more are wanted than there are."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from evse_pi.web.event_stream import MAX_PER_ADDRESS, MAX_STREAMS, EventStreams
+from tests.support.virtual_loop import virtual_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def page() -> str:
+    return "a page"
+
+
+async def begun(streams: EventStreams, address: str) -> AsyncIterator[bytes]:
+    stream = streams.of(address, page)
+    assert await anext(stream) == b"data: a page\n\n"
+    return stream
+
+
+@virtual_time
+async def test_a_greedy_address_keeps_what_others_do_not_want_and_gives_way_to_those_who_do() -> None:
+    streams = EventStreams(lambda: asyncio.sleep(3600))
+    running = [await begun(streams, address) for address in ("a", "b") for _ in range(MAX_PER_ADDRESS)]
+    assert len(running) == MAX_STREAMS
+    assert [streams.has_room(address) for address in ("a", "b", "c")] == [False, False, True]
+    owner = await begun(streams, "c")
+    assert [stream async for stream in running[0]] == [], "the oldest of a greedy address ends"
+    assert await anext(running[1]) == await anext(owner) == b"event: alive\ndata:\n\n"
+    others = [await begun(streams, f"phone {number}") for number in range(9)]
+    assert not streams.has_room("one more"), "each has one or two: nobody is greedy"
+    for stream in (*running, owner, *others):
+        async with aclosing(stream):  # type: ignore[type-var]
+            pass
+    assert streams.has_room("one more")
