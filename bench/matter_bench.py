@@ -81,7 +81,7 @@ class Announcements:
             at, text = line.split(" ", 1)
             if f"_L{discriminator}" in text:
                 return float(at)
-        raise RuntimeError("nobody listens any more")
+        raise RuntimeError("the listener is gone")
 
     def close(self) -> None:
         self._process.terminate()

@@ -3,7 +3,7 @@
 Usage: python -m bench.power_cuts [--rounds 1000] [--seed 1] [--parallel 2] [--json FILE]
 A round is one life: both processes start, owner, installer and a Matter controller order things, cars come and go,
 and SIGKILL takes both at a random moment; one round in five starts on a card whose last pages were spoilt. The
-simulated plant outlives all rounds, so that every offer and every closing is judged, whoever lived then. Orders and
+simulated plant outlives all rounds, so that every offer and every closing is judged, in all runs. Orders and
 moments follow from the seed, not what the machine makes of them. Exit status 1 on any violation.
 """
 

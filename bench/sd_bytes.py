@@ -64,7 +64,7 @@ class Day:
             self.store.write(rows)
 
     def idle(self, hours: int) -> None:
-        """Nobody comes."""
+        """Return no peer."""
         for _ in range(hours * 3600):
             self.second(0)
 

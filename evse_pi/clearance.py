@@ -1,7 +1,7 @@
-"""The proof that an installer's clear was ordered by somebody who may read the key of the seal.
+"""The proof that an installer's clear was ordered by a user who may read the key of the seal.
 
 The node process carries the order and may not read that key: it can neither make a proof nor keep one for later. A
-proof holds for 10 s, for the one order with which it came first, and in this life of the machine and of the safety
+proof holds for 10 s, for the one order with which it came first, and in this run of the machine and of the safety
 process alone. It follows the record of the
 demand in its datagram, so that neither core nor the black box ever sees it.
 
@@ -62,7 +62,7 @@ def with_clearance(record: bytes, clearance: Clearance | None) -> bytes:
 
 
 class ProvenDemands:
-    """Takes demands from the link, and out of each the installer's clear that nobody has proven.
+    """Takes demands from the link, and out of each every installer's clear without proof.
 
     `key` is that of the seal, None while it is not known or there was no setup. A process and a node of the same user
     have no secret from each other: there, and only while no box was set up, an order needs no proof. Hazard: H-14.
@@ -103,7 +103,7 @@ class ProvenDemands:
 
 
 def kernel_boot_id() -> str:
-    """Return the kernel's name of this life of the machine, in which CLOCK_MONOTONIC counts. Raises: OSError."""
+    """Return the kernel's id of this boot, in which CLOCK_MONOTONIC counts. Raises: OSError."""
     return BOOT_ID.read_text(encoding="ascii").strip()
 
 

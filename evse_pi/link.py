@@ -3,7 +3,7 @@
 One UNIX datagram socket each, in a folder of the run directory that its own user alone may write: no third party can
 enter it, or put a socket in its place. Beside that every datagram must come from the peer's user, which the kernel
 says of each (SCM_CREDENTIALS). Nothing here ever waits: a peer that is absent, stopped or slow costs its own datagrams
-and nobody's time.
+and no time of either process.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def uid_of(name: str | None) -> int:
 
 
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int | None:
-    """Return the user whom the kernel names as the sender, None when it names nobody."""
+    """Return the user whom the kernel names as the sender, None when it names none."""
     for level, kind, content in ancillary:
         if (level, kind, len(content)) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS, _CREDENTIALS.size):
             uid: int = _CREDENTIALS.unpack(content)[1]
@@ -157,7 +157,7 @@ def _own_folder(folder: Path) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Unlink a socket that nobody serves. Raises: LinkError where a living process or another kind of file is."""
+    """Unlink a socket that no process serves. Raises: LinkError where a living process or another kind of file is."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """The order of demands: which of them the node process that runs now has sent, each of them once.
 
-A demand that was sent before permits nothing now, whoever sends it again. So the safety process invites: each snapshot
+A demand that was sent before permits nothing now, sent again or not. So the safety process invites: each snapshot
 carries a number drawn at random, under which the next run of the node may begin, and the number of the run in force. A
 node process that starts, or whose run is not the one in force, begins under the invitation and counts its datagrams
 from 1. Neither side keeps any of it over a restart, and no invitation is given twice.

@@ -65,7 +65,7 @@ ON_OFF = ClusterSchema(
 
 
 class OnOffServer(ClusterServer):
-    """The behaviour of a switch; the rules are here, whoever asks."""
+    """The behaviour of a switch; the rules are here, for every request."""
 
     schema = ON_OFF
 
@@ -169,7 +169,7 @@ NIGHT_LIGHT = replace(ON_OFF, identifier=0xFFF1_FC01, title="NightLight", revisi
 
 
 class NightLight(OnOffServer.for_cluster(NIGHT_LIGHT)):  # type: ignore[misc]
-    """A second, dim lamp that takes a moment to warm up; nobody sees it before."""
+    """A second, dim lamp that takes a moment to warm up and is hidden until then."""
 
     async def initialize(self) -> None:
         """Warm up."""

@@ -10,7 +10,7 @@ target=/opt/evse-pi
 units=(evse-pi-safety.service evse-pi-node.service evse-pi-installer.socket)
 templates=(evse-pi-installer@.service)
 packages=(python3-venv python3-dev gcc libc6-dev)  # spidev has no wheel and is compiled
-# What helps whoever types: completion for each shell, and the manual page. Source: the shells' own documentation.
+# For people at a shell: completion for each shell, and the manual page. Source: the shells' own documentation.
 share=/usr/local/share
 bash_completion=$share/bash-completion/completions/evse-pi
 zsh_completion=$share/zsh/site-functions/_evse-pi
@@ -95,7 +95,7 @@ install_box() {
   run apt-get update -qq
   run apt-get install -y -qq --no-install-recommends "${packages[@]}"
   run groupadd --system --force evse-pi    # people who use the box
-  run groupadd --system --force evse-link  # the two processes and nobody else
+  run groupadd --system --force evse-link  # the two processes alone
   add_user evse-safety evse-link,gpio,spi
   add_user evse-node evse-link,i2c,dialout
   run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards

@@ -23,5 +23,5 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def owners_and_installer(peer: Peer) -> Caller:
-    """Let in whoever the socket's mode lets in; root, and the user the service runs as, are installers."""
+    """Accept every user that the socket's mode admits; root, and the user the service runs as, are installers."""
     return Caller(peer.uid, installer=peer.uid in (0, os.geteuid()))

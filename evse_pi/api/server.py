@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 SOCKET_MODE = 0o660  # the group of the run directory are the owners of the box
 MAX_CONNECTIONS = 16  # a few terminals and scripts; each costs a buffer
-MAX_PER_USER = 8  # who opens more keeps nobody else out; installers have room of their own beside it
+MAX_PER_USER = 8  # a user who opens more keeps no other user out; installers have room of their own beside it
 INSTALLERS_ROOM = 4
 REQUEST_WITHIN_S = 30.0  # an idle connection makes room
 ANSWER_WITHIN_S = 8.0  # the client waits 10

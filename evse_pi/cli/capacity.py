@@ -65,7 +65,7 @@ def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: A
             "the cable carries",
             exact_amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else "as coded",
         ),
-        ("set by", told(changes[-1]) if changes else "nobody on record"),
+        ("set by", told(changes[-1]) if changes else "not on record"),
         ("seal", seal),
         ("record of changes", trail.state()),
     ]

@@ -33,7 +33,7 @@ _ADVICE = "let a controller in with the code of: evse-pi commission --codes"
 
 
 @click.command("commission")
-@click.option("--open", "opening", is_flag=True, help="Let in whoever has the code, for 15 minutes.")
+@click.option("--open", "opening", is_flag=True, help="Accept a controller that has the code, for 15 minutes.")
 @click.option("--codes", is_flag=True, help="Show the QR code and the code to type.")
 @click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
 @click.option("--remove", type=int, metavar="N", shell_complete=controllers, help="Throw out controller N of the list.")
@@ -83,7 +83,7 @@ def lines(now: CommissionAnswer) -> list[str]:
     if now.window is not None:
         told += paragraph("a controller with the code is let in now")
     elif now.running:
-        told += paragraph("nobody is let in; open the door with: evse-pi commission --open")
+        told += paragraph("no controller is accepted; open the window with: evse-pi commission --open")
     if now.test_credentials:
         told += paragraph("the credentials are for tests: they prove nothing, and phones want a developer setting")
     return [*told, *(code_lines(now.codes) if now.codes else [])]
@@ -100,7 +100,7 @@ def code_lines(codes: Codes) -> list[str]:
 
 
 def invite(address: Path, say: Callable[[str], None]) -> None:
-    """Once the box's Matter device runs and nobody owns it, show the codes on a terminal, elsewhere how to get them."""
+    """Once the Matter device runs and has no controller, show the codes on a terminal, elsewhere how to get them."""
     deadline = time.monotonic() + COMES_UP_WITHIN_S
     now: CommissionAnswer | None = None
     while now is None or not now.running:

@@ -27,7 +27,7 @@ class Quantity(click.ParamType):  # type: ignore[type-arg] # generic since click
         self._words = (NONE,) if may_be_none else ()
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return thousandths; a number without unit is wrong usage, because nobody can know what was meant."""
+        """Return thousandths; a number without unit is wrong usage, because its meaning would be a guess."""
         if isinstance(value, int):
             return value
         text = str(value).strip()

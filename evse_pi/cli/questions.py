@@ -67,7 +67,7 @@ def _always(_: dict[str, Any], __: BoardSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to know: its key, what is asked, of which kind, and what is proposed, None when nobody can say."""
+    """One thing to know: its key, what is asked, of which kind, and what is proposed, None without a proposal."""
 
     key: str
     text: str
@@ -161,7 +161,7 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
 
     if known.get("cable") == SOCKET and board.proximity is None:
         return (
-            f"cable: socket is not allowed; board {board.name} reads no proximity contact, so that nobody would know "
+            f"cable: socket is not allowed; board {board.name} reads no proximity contact, so that it would not know "
             f"what a loose cable carries; allowed is {TETHERED}"
         )
     if known.get("cable") == SOCKET and "cable_rating" in known:

@@ -105,7 +105,7 @@ def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
 
 
 def _recordings(paths: Paths) -> list[Part]:
-    """Return the newest recordings as they are: they hold readings and nothing of anybody."""
+    """Return the newest recordings as they are: they hold readings and no personal data."""
     from evse_pi.diagnostics.support_report import Part
     from evse_pi.recorder.archive import FOLDER, RecordingArchive
 

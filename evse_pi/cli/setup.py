@@ -73,7 +73,7 @@ DRAFT = "setup.draft.json"
 def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **options: Any) -> None:
     """Set up a box: board, supply, country's rules, cable, protection, meter and capacity.
 
-    Asks for what no option says. Whoever stops in the middle finds the answers again the next time.
+    Asks for what no option says. Answers given before a break are proposed again the next time.
     """
     from evse_pi.installer.box_settings import ChangeRefused
 
@@ -185,7 +185,7 @@ class SetupAnswers:
         return answer
 
     def _again(self, question: Question, wrong: str) -> None:
-        """Tell what is wrong with an answer, so that it is asked again. Raises: BoxError when nobody can be asked."""
+        """Tell what is wrong with an answer, so that it is asked again. Raises: BoxError without a terminal."""
         if question.key in self._options or not self._ask_people:
             raise BoxError(wrong)
         click.echo("\n".join(paragraph(wrong)), err=True)
@@ -249,7 +249,7 @@ def _read_draft(file: Path) -> dict[str, Any]:
 
 
 def _only_board(installer: InstallerClient) -> str | None:
-    """Return the board of a box that is nobody's but the person's at the terminal: a simulated one."""
+    """Return the board of a box that belongs to the user at the terminal: a simulated one."""
     return None if installer.paths.state_dir == SYSTEM_STATE else SIMULATED
 
 

@@ -20,7 +20,7 @@ MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 class Rule:
     """How a budget is spent: `free` uses at once; each further one makes the pause before the next twice as long.
 
-    One use is forgiven every `forgive_ns`, which is the rate of somebody who never stops trying.
+    One use is forgiven every `forgive_ns`, which is the rate of a user who never stops trying.
     """
 
     free: int

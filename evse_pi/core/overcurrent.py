@@ -24,7 +24,7 @@ SUSTAINED_NS = 6_500_000_000
 """Vehicles take up to 6 s to lower their current (EVerest pull request 762); with the 5 s that an offer is promised
 for, a lowering that is not followed ends after 11.5 s."""
 LEAK = 8
-"""Running back eight times as slowly, the clock ends whoever is above the margin for more than a ninth of the time."""
+"""Running back eight times as slowly, it ends a charge above the margin for more than a ninth of the time."""
 FAST_PERCENT = 150
 """Of what circuit and cable bear. Source: IEC 60898-1, a breaker must end 1.45 times its rating within the hour."""
 FAST_SAMPLES = 2  # one reading may be a transient or a wrong register; two in a row are a vehicle

@@ -1,4 +1,4 @@
-"""What wears out, counted over the lives of both processes, and the contactor's release time."""
+"""What wears out, counted over all runs of both processes, and the contactor's release time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evse_pi.recorder.frame import Frame
 
 KEPT_RELEASES = 200
-HIGHEST_COUNT = (1 << 64) - 1  # the names of lives of the safety process are 64 bits long
+HIGHEST_COUNT = (1 << 64) - 1  # a safety_run_id is 64 bits long
 TREND_OF = 10  # releases at either end of the trend
 RESOLUTION_US = 10_000  # one tick
 
@@ -29,7 +29,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Totals; the first group says how far the present life of the safety process has been counted."""
+    """Totals; the first group says how far the present run of the safety process has been counted."""
 
     safety_run_id: int = 0
     counted_cycles: int = 0
@@ -57,7 +57,7 @@ class Counters:
         )
 
     def heard(self, snapshot: Snapshot) -> Counters:
-        """Return the counters after a snapshot; a life of the safety process that nobody heard is not counted."""
+        """Return the counters after a snapshot; a run of the safety process that sent none is not counted."""
         new = snapshot.safety_run_id != self.safety_run_id
         known_cycles = 0 if new else self.counted_cycles
         known_openings = 0 if new else self.counted_openings

@@ -1,4 +1,4 @@
-"""Takes out of a report what is nobody's business: keys, codes, names, addresses."""
+"""Takes private data out of a report: keys, codes, names, addresses."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def redacted_text(text: str, names: tuple[str, ...] = ()) -> str:
 
 
 def _harmless(value: Any) -> bool:
-    """A yes or no, or nothing, gives nobody away."""
+    """A yes or no, or nothing, identifies no person."""
     return value is None or isinstance(value, bool)

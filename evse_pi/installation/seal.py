@@ -75,7 +75,7 @@ def check_seal(content: bytes, key: bytes | None) -> None:
             raise SealError(f"the file is sealed and {KEY_FILE} is missing; run: evse-pi setup")
         return
     if not mark:
-        raise SealError("the seal is missing: the file is torn, or was written by somebody else; run: evse-pi setup")
+        raise SealError("the seal is missing: the file is torn, or was written by another program; run: evse-pi setup")
     if not compare_digest(digest, _digest(body, key) + b"\n"):
         raise SealError("the seal is broken: the file was changed after it was sealed; run: evse-pi setup")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
 
 AUDIT_FILE = "audit.log"
-AUDIT_MODE = 0o644  # anybody may read what was changed and by whom
+AUDIT_MODE = 0o644  # every user may read what was changed and by whom
 MAX_TEXT = 200
 FIRST = "0" * 64
 

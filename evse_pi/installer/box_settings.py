@@ -78,7 +78,7 @@ class BoxSettings:
     # Who asks.
 
     def right_of(self, uid: int, pin: str | None = None) -> str:
-        """Return by which right `uid` may act as installer; a PIN that is given must be right, whoever gives it.
+        """Return by which right `uid` may act as installer; a PIN that is given must be right, also root's.
 
         Raises: Refused, OSError.
         """
@@ -97,7 +97,7 @@ class BoxSettings:
         raise ChangeRefused("only the installer may do this: use sudo, or give the installer PIN")
 
     def note_refusal(self, who: Who, wish: str, reason: str) -> None:
-        """Put on record that somebody was refused."""
+        """Put a refusal on record."""
         with suppress(OSError):
             self._record(who, "refused", {"wish": wish, "reason": reason})
 

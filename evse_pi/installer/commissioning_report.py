@@ -72,7 +72,7 @@ def _short(text: str, most: int = MAX_VALUE) -> str:
 
 
 def _cell(text: str, most: int = MAX_VALUE) -> str:
-    """Return `text` as it may stand in a table; whoever is called so may not draw one of his own."""
+    """Return `text` as it may stand in a table, without characters that would draw another one."""
     text = _short(text, most)
     for sign in "\\`*_|<>[]#":
         text = text.replace(sign, f"\\{sign}")

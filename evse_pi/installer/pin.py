@@ -1,6 +1,6 @@
 """The installer's PIN: kept as a salted hash, and asked for ever more slowly when it is wrong.
 
-The number of failures and when the last one was stand in a file, written before a PIN is compared: whoever ends the
+The number of failures and when the last one was stand in a file, written before a PIN is compared: who ends the
 process, or the machine, in that moment has used up the attempt. Delays run on the machine's own clock; in another life
 of the machine they begin with its start, so that neither a restart nor a clock that was set makes them shorter.
 """
@@ -116,7 +116,7 @@ def check_digits(pin: str) -> None:
         raise PinError(f"a PIN has {MIN_DIGITS} to {MAX_DIGITS} digits and nothing else")
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, 9}:
-        raise PinError("this PIN is the first that anybody would try; choose digits without a pattern")
+        raise PinError("this PIN is among the first to be tried; choose digits without a pattern")
 
 
 def delay_after(failures: int) -> int:

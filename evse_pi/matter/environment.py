@@ -18,7 +18,7 @@ class WallClock(Protocol):
 
 
 class Entropy(Protocol):
-    """Random numbers that nobody else can predict."""
+    """Random numbers that cannot be predicted."""
 
     def octets(self, count: int) -> bytes:
         """Return `count` random bytes."""

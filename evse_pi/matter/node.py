@@ -184,7 +184,7 @@ class MatterNode:
         self.ownership.resumption.flush()
 
     def open_commissioning_window(self, timeout_s: int = MAX_TIMEOUT_S) -> None:
-        """Let in whoever knows the passcode on the device, for at most 15 minutes."""
+        """Accept a commissioner that knows the device's passcode, for at most 15 minutes."""
         window = OpenWindow(WindowMode.BASIC, self.setup.discriminator, opener=None)
         self.window.open(window, self.setup.verifier, min(timeout_s, MAX_TIMEOUT_S))
 
@@ -262,7 +262,7 @@ class MatterNode:
         self.window.changed.on(self._advertise_window)
 
     def _commissioner_came(self, session: PeerSession) -> None:
-        """Arm the fail-safe for whoever knows the passcode; one who comes while it is armed has to go."""
+        """Arm the fail-safe for a commissioner that knows the passcode; another one is refused while it is armed."""
         try:
             self.ownership.failsafe.arm(FAILSAFE_EXPIRY_S, 0, session)
         except FailSafeBusy as busy:

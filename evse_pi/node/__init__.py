@@ -1,1 +1,1 @@
-"""The node process: meters, sessions, storage and whoever asks; it may wait, crash and start anew."""
+"""The node process: meters, sessions, storage and requests; it may wait, crash and restart."""

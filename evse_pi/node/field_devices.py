@@ -1,4 +1,4 @@
-"""The slow buses: one thread each, which may hang without anybody waiting for it."""
+"""The slow buses: one thread each, which may hang without holding up a caller."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sample(Generic[Value]):
 
 
 class Probe(Generic[Device, Value]):
-    """One device that is read again and again, and opened anew after each failure.
+    """One device that is read again and again, and opened again after each failure.
 
     Its bus thread writes, everybody reads: `newest`, `trouble` and `started_ns` are each replaced as a whole.
     """
@@ -125,7 +125,7 @@ class Probe(Generic[Device, Value]):
 
 
 class BusThread(threading.Thread):
-    """Polls the devices of one bus, each in its own time. A daemon thread: one that hangs keeps nobody from ending."""
+    """Polls the devices of one bus, each in its own time. A daemon thread: it may hang when the process ends."""
 
     def __init__(
         self, bus: str, probes: list[Probe[Any, Any]], clock: Callable[[], int], wake: Callable[[], None]

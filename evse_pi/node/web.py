@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
-ANYBODY = Caller(uid=-1, installer=False)
-"""Whoever uses a browser: no user of this machine."""
+BROWSER = Caller(uid=-1, installer=False)
+"""The user of a browser: no user of this machine."""
 RETRY_S = 10.0
 SERVICE_WITHIN_S = 15.0
 SECRET_BYTES = 24
@@ -50,7 +50,7 @@ ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from whic
 
 
 class PinUnchecked(Refusal):
-    """Nobody could compare the PIN: it is neither right nor wrong."""
+    """The PIN could not be compared: it is neither right nor wrong."""
 
 
 class OwnPin:
@@ -128,7 +128,7 @@ class BoxAnswers:
     async def ask(self, command: Command[Asked, Answered], request: Asked | None = None) -> Answered:
         """Return the answer to a command. Raises: Refusal in the box's own words."""
         offer = self._service.offers[command.name]
-        found: Answered = await answered(Call(offer, command.request() if request is None else request, ANYBODY))
+        found: Answered = await answered(Call(offer, command.request() if request is None else request, BROWSER))
         return found
 
     async def changed(self) -> None:

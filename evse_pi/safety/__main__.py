@@ -190,7 +190,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--board", required=True, help="name of the board file")
     parser.add_argument("--installation", type=Path, default=INSTALLATION, help="the installer's file (%(default)s)")
     parser.add_argument("--run-dir", type=Path, default=SYSTEM_RUN, help="folder of the sockets (%(default)s)")
-    parser.add_argument("--node-user", help="user of the node process, and nobody else's demands; else this one's")
+    parser.add_argument(
+        "--node-user", help="user of the node process, the only one whose demands count; else this one's"
+    )
     parser.add_argument(
         "--safety-state-dir", type=Path, default=SYSTEM_SAFETY_STATE, help="folder of the fault memory (%(default)s)"
     )

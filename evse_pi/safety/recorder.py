@@ -147,7 +147,7 @@ class BlackBoxWriter:
         self._put(WINDOWS_AT, bytes(WINDOWS * WINDOW.size))
 
     def end(self) -> None:
-        """Say that this life ends as it should."""
+        """Write down that this run ends as it should."""
         self._put(_RUNNING_AT, b"\0")
 
     def _keep_state(self, number: int, before: MachineState, settings: MachineSettings) -> None:

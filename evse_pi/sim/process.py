@@ -106,7 +106,7 @@ class SimulatorProcess:
         return SimulatorClient(self.folder / SIMULATOR_SOCKET)
 
     def stop(self) -> None:
-        """End the process; its sockets and files stay for whoever owns the folder."""
+        """End the process; its sockets and files stay for the owner of the folder."""
         self.process.terminate()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):

@@ -201,7 +201,7 @@ int __open_2(const char *path, int flags) { return open(path, flags); }
 int __open64_2(const char *path, int flags) { return open64(path, flags); }
 
 /* A poll holds the line's file: one that is closed while another thread polls it stays claimed until that poll has
- * returned, and whoever claims it meanwhile finds it busy. Seen on Linux 6.12. Holders are counted by the hidden socket,
+ * returned, and a claim meanwhile finds it busy. Seen on Linux 6.12. Holders are counted by the hidden socket,
  * whose number nothing else gets before the last of them has gone. */
 static int hold(int fd, int *control) {
     pthread_mutex_lock(&holding);

@@ -38,7 +38,7 @@ class IdentityFile:
 
     @property
     def exists(self) -> bool:
-        """Whether this box was started before. Raises: OSError where nobody can tell."""
+        """Whether this box was started before. Raises: OSError where that cannot be told."""
         try:
             self._path.stat()
         except FileNotFoundError:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = True) -> StartupState:
     """Return what `store` remembers; while its file cannot be read, numbers count on from the calendar.
 
-    What cannot be read is left out, except the owner's word: until a person permits again, charging is forbidden then,
-    and so it is where an empty database is no `first_start` but a loss.
+    What cannot be read is left out, except the owner's permission: charging is forbidden then, until it is
+    permitted again, and so it is where an empty database is no `first_start` but a loss.
     """
     owner = store.read_setting(OWNER, owner_of, absent=ABSENT, unreadable=UNREADABLE)
     doubt = None
     if owner is UNREADABLE:
-        doubt = "the owner's word cannot be read"
+        doubt = "the owner's permission cannot be read"
     elif owner is ABSENT and not first_start:
-        doubt = "the owner's word was lost with the database"
+        doubt = "the owner's permission was lost with the database"
     unknown = UNKNOWN_NUMBER if unix_s is None else unix_s
     newest, next_session = store.sessions(1), store.next_number("session", unknown)
     goes_on = newest and newest[0].session.ended_ns is None and newest[0].session.number == next_session - 1

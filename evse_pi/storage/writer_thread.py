@@ -70,7 +70,7 @@ class WriterThread:
         return self._store
 
     async def recall(self, unix_s: int | None) -> StartupState:
-        """Return what the database remembers of the former life, see `evse_pi.storage.recall.load_startup_state`."""
+        """Return what the database holds of earlier runs, see `evse_pi.storage.recall.load_startup_state`."""
         return await self.call(self._recall, unix_s)
 
     async def key_values(self) -> QueuedStore:

@@ -50,7 +50,7 @@ def _is_address(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PinSession:
-    """Somebody who knew the PIN, until `until_ns`; every form of his carries `token`."""
+    """A browser that knew the PIN, until `until_ns`; each of its forms carries `token`."""
 
     token: str
     until_ns: int

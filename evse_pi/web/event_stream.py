@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 12
 MAX_PER_ADDRESS = 6  # the tabs of a browser; who wants all leaves room for others
-BETWEEN_S = 0.5  # nobody reads faster, and a phone's battery lasts longer
+BETWEEN_S = 0.5  # faster than a person reads, and a phone's battery lasts longer
 HEARTBEAT_S = 5.0  # page.js takes the box for lost after 12 s of silence
 LIFETIME_S = 600.0  # browsers come again by themselves; a forgotten tab makes room
 ALIVE = b"event: alive\ndata:\n\n"

@@ -1,7 +1,7 @@
 """The listening port: few connections, little time and few bytes for each, and never much of the event loop.
 
 It is to microdot what `microdot.asgi` is: it makes a request, has it dispatched, and writes the response. The sums are
-such that whoever floods the port costs other people the page, and nobody the charge: connections are taken one in
+such that a flood of the port costs other users the page, and never a charge: connections are taken one in
 20 ms, each ends by itself, and who waits costs nothing because he was not accepted yet.
 """
 

@@ -80,7 +80,7 @@ def _session(session: PinSession | None, path: str) -> Markup:
 
 
 def pin_link(path: str) -> str:
-    """Return where the PIN is entered by somebody who wants to come back to `path`."""
+    """Return where the PIN is entered before coming back to `path`."""
     return f"/pin?to={path.removeprefix('/')}"
 
 

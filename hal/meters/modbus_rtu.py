@@ -112,7 +112,7 @@ class ModbusRtu:
             raise BadReading(f"{self.name}: CRC of {frame.hex()} must be {crc16(frame[:-2]).hex()}")
 
     def _fall_silent(self) -> None:
-        """Wait until nothing has come for one time-out. Raises: BadReading when somebody talks without end."""
+        """Wait until nothing has come for one time-out. Raises: BadReading when a device talks without end."""
         for _ in range(8):
             if not self._port.read(256):
                 return

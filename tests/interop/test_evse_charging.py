@@ -55,7 +55,7 @@ def test_a_car_comes_charges_and_goes_and_the_controller_sees_it_all(peer: Peer,
     assert peer.read("SessionID", "SessionEnergyCharged") == [0, 0]
     wallbox.car("auto")
     time.sleep(1.0)
-    assert wallbox.plant["duty_ppm"] == STEADY_PPM, "nobody has permitted anything"
+    assert wallbox.plant["duty_ppm"] == STEADY_PPM, "nothing has permitted yet"
 
     assert peer.enable(maximum_ma=16_000) == SUCCESS
     assert peer.read("SupplyState", "MaximumChargeCurrent", "ChargingEnabledUntil") == [CHARGING_ENABLED, 16_000, None]

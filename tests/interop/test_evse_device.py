@@ -195,7 +195,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
     parsed = chip.call("parse_codes", fresh["codes"]["qr"], fresh["codes"]["manual"])
     assert parsed["scanned"] == (0xFFF1, 0x8000, box.discriminator, PASSCODE)
     assert parsed["typed"] == (box.discriminator >> 8, PASSCODE)
-    box.until(lambda now: now["permitted"])  # plug and charge: nobody owns the box but its owner
+    box.until(lambda now: now["permitted"])  # plug and charge: the box has no controller
     chip.call("commission_with_code", 3200, fresh["codes"]["manual"])
     box.until(lambda now: not now["permitted"])
     owned = evse_pi(box, "commission")
@@ -207,7 +207,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
     (fabric,) = owned["fabrics"]
     reset = evse_pi(box, "commission", "--remove", str(fabric["fabric"]))
     assert (reset["commissioned"], reset["fabrics"]) == (False, [])
-    box.until(lambda now: now["permitted"])  # the owner's word counts again
+    box.until(lambda now: now["permitted"])  # the owner's permission counts again
     box.ask("stop")
     chip.call("commission", 3201, PASSCODE, box.discriminator)
     chip.call(
@@ -218,7 +218,7 @@ def test_controllers_are_listed_let_in_and_thrown_out(chip: ChipController, wall
         {"chargingEnabledUntil": None, "minimumChargeCurrent": 6_000, "maximumChargeCurrent": 9_000},
         timed_ms=2000,
     )
-    box.until(lambda now: now["permitted"])  # what the owner had forbidden was forbidden until somebody permitted it
+    box.until(lambda now: now["permitted"])  # what the owner had forbidden was forbidden until it was permitted
     gone = evse_pi(box, "commission", "--factory-reset")
     assert (gone["commissioned"], gone["fabrics"], gone["window"]) == (False, [], "BASIC")
     chip.call("commission", 3202, PASSCODE, box.discriminator)

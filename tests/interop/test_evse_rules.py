@@ -207,7 +207,7 @@ def test_under_a_fault_nothing_can_be_permitted_and_nothing_is_half_done(sound: 
 TARGETS_REFUSED = {
     "a minute beyond the day": (CONSTRAINT_ERROR, [schedule(1, target(1_440))]),
     "more than all of the battery": (CONSTRAINT_ERROR, [schedule(1, target(60, None, 101))]),
-    "a state of charge that nobody knows": (CONSTRAINT_ERROR, [schedule(1, target(60, None, 80))]),
+    "an unknown state of charge": (CONSTRAINT_ERROR, [schedule(1, target(60, None, 80))]),
     "less than no energy": (CONSTRAINT_ERROR, [schedule(1, target(60, -1))]),
     "a day twice": (CONSTRAINT_ERROR, [schedule(1, target(60)), schedule(3, target(90))]),
     "a day twice, one of them good": (CONSTRAINT_ERROR, [schedule(4, target(60)), schedule(1), schedule(1)]),

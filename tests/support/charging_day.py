@@ -49,7 +49,7 @@ class Car:
     number: int = 0  # counts cars; 0 was never there
     plugged: bool = False
     session: int | None = None
-    unseen: bool = False  # it came or went when nobody may have looked
+    unseen: bool = False  # it came or went while the box may not have looked
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Figures:
 
 
 class ChargingDay:
-    """One box, one controller, one car after the other; `round` is one life of the box and its end."""
+    """One box, one controller, one car after the other; `round` is one run of the box and its end."""
 
     def __init__(self, folder: Path, port: int, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -141,7 +141,7 @@ class ChargingDay:
             await self._until_cut(self.rng.choice(self._orders)(), self.rng.uniform(0.0, 0.012))
 
     async def _until_cut(self, work: Coroutine[Any, Any, None], moment_s: float) -> None:
-        """Let somebody work until the power goes, which it does right after this."""
+        """Let a user work until the power goes, which it does right after this."""
         task = asyncio.create_task(work)
         await asyncio.wait({task}, timeout=moment_s)
         if task.done():
@@ -164,7 +164,7 @@ class ChargingDay:
         self.box.forget_shared_memory(self.rng)
 
     def _outage(self) -> None:
-        """Let the car leave, or another one come, while nobody looks."""
+        """Let the car leave, or another one come, while the box does not look."""
         if not self.resume and self.car.plugged and self.rng.random() < 0.1:
             self._unplug(seen=False)
             if self.rng.random() < 0.5:
@@ -207,7 +207,7 @@ class ChargingDay:
         if found not in settled:
             raise BrokenPromiseError(f"acknowledged {self.ledger.possible}, found {found}")
         self.ledger.become(time.monotonic_ns(), found)
-        bound_ma = replace(found, cable_ma=32_000).bound_ma(now_s - 2)  # which nobody has read yet
+        bound_ma = replace(found, cable_ma=32_000).bound_ma(now_s - 2)  # which the box has not read yet
         if not self._late(status) and attributes[7] > bound_ma:
             raise BrokenPromiseError(f"MaximumChargeCurrent {attributes[7]} above {bound_ma} of {found}")
         await self._verify_session(status, attributes)
@@ -471,7 +471,7 @@ class ChargingDay:
             await self._own("stop", lambda now: now.disabled() if now.enabled(now_s) else now.settled(now_s))
 
     def _expiring(self) -> bool:
-        """Return whether a permission ends about now, so that it depends on a second what the owner's word means."""
+        """Return whether a permission ends about now, so that it depends on a second what the owner's order means."""
         now_s = time.time() - MATTER_EPOCH_UNIX_S
         return any(wishes.until and -3 < wishes.until - now_s < 3 for wishes in self.ledger.possible)
 
@@ -480,7 +480,7 @@ class ChargingDay:
 
         async def order() -> bool:
             await asyncio.to_thread(self.box.box_settings.set_capacity, self.box.board, wanted, None, INSTALLER)
-            with suppress(RefusalError):  # the file is the word; whoever is asked to read it may not have come up yet
+            with suppress(RefusalError):  # the file counts; the process that reads it may not be up yet
                 await self.box.ask("reload")
             return True
 
@@ -548,12 +548,12 @@ class ChargingDay:
         aside = list(self.box.state_dir.glob("evse.db.damaged-*"))
         said = " ".join(each["text"] for each in status["notices"])
         if aside and "set aside" not in said:
-            raise BrokenPromiseError(f"{aside} was set aside and nobody is told: {said}")
+            raise BrokenPromiseError(f"{aside} was set aside without a notice: {said}")
         if way == "installer's file cut off":
             await self._verify_refusal(status)
             return
         if status["owner"]["limit_ma"] not in self.ledger.ever["owner_ma"] | {None}:
-            raise BrokenPromiseError(f"a limit that nobody set: {status['owner']}")
+            raise BrokenPromiseError(f"a limit that was never set: {status['owner']}")
         numbers = [each["number"] for each in await self.box.ask("sessions")]
         if numbers and numbers[0] > self.car.number:
             raise BrokenPromiseError(f"sessions that never were: {numbers[:3]} of {self.car.number} cars")
@@ -566,7 +566,7 @@ class ChargingDay:
         for name in ("until", "minimum_ma", "user_ma", "window_s", "targets"):
             value = getattr(known, name)
             if value not in self.ledger.ever[name] | {getattr(Wishes(), name), 0, known.capacity_ma}:
-                raise BrokenPromiseError(f"{name} {value} that nobody ever set")
+                raise BrokenPromiseError(f"{name} {value} that was never set")
         if int(attributes[5]) != known.capacity_ma:
             raise BrokenPromiseError(f"CircuitCapacity {attributes[5]}")
 
@@ -579,7 +579,7 @@ class ChargingDay:
 
 
 def _metered(status: dict[str, Any]) -> bool:
-    """Return whether the meter was read since the start: before that, nobody knows what flowed since the last save."""
+    """Return whether the meter was read since the start: before that, it is unknown what flowed since the last save."""
     return "age_ms" in status["meter"]
 
 

@@ -121,7 +121,7 @@ class CutBox:
         return self.state_dir / "evse.db"
 
     def forget_shared_memory(self, rng: random.Random) -> None:
-        """Leave of SQLite's index of the log what a power cut leaves, which is anything: nobody syncs it."""
+        """Leave of SQLite's index of the log what a power cut leaves, which is anything: it is never synced."""
         index = self.database.with_name("evse.db-shm")
         if index.exists() and rng.random() < 0.7:
             if rng.random() < 0.5:
@@ -169,7 +169,7 @@ class CutBox:
     # What it says.
 
     async def ask(self, command: str, **fields: Any) -> Any:
-        """Return the answer to one request. Raises: RefusalError, OSError while nobody listens."""
+        """Return the answer to one request. Raises: RefusalError, OSError while no server listens."""
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "control.sock"), limit=1 << 20)
             try:

@@ -45,7 +45,7 @@ class Dice:
 
 
 class DeviceBench:
-    """One box with its clusters; `restart` begins another life of the process."""
+    """One box with its clusters; `restart` restarts the process."""
 
     def __init__(self, **given: Any) -> None:
         self.charger: HandCharger = given.get("charger") or HandCharger()
@@ -81,7 +81,7 @@ class DeviceBench:
         return lambda payload: self.heard.append((name, payload))
 
     async def restart(self, *, power_cut: bool = False) -> DeviceBench:
-        """End this life and begin another, of the process alone or of the machine."""
+        """Restart the process alone, or the machine."""
         await self.node.close()
         boot = self.boot + " and next" if power_cut else self.boot
         charger = HandCharger(self.charger.view(), self.charger._sessions)

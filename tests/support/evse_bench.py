@@ -60,7 +60,7 @@ IDLE = ChargePointView(
 
 
 class HandWallClock:
-    """The time of day, moved by hand; None is a clock that nobody has set."""
+    """The time of day, moved by hand; None is a clock that was never set."""
 
     def __init__(self, now_s: int | None = NOW_S) -> None:
         self.now_s = now_s
@@ -172,7 +172,7 @@ class EvseBench:
         return self
 
     async def restart(self) -> EvseBench:
-        """Begin a new life of the process on the same store and box."""
+        """Restart the process on the same store and box."""
         await self.node.close()
         charger = HandCharger(self.charger.view())
         charger._sessions = self.charger._sessions

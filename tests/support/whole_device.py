@@ -72,7 +72,7 @@ class Clocks:
         return None if unix_s is None else unix_s * 1_000_000
 
     def tell(self, _unix_s: int) -> None:
-        """Nobody tells this clock the time but the test."""
+        """Do nothing: the test alone sets this clock."""
 
 
 class LinkedBox(CheckedBox):
@@ -91,7 +91,7 @@ class LinkedBox(CheckedBox):
         return self.seen
 
     def shift(self, by_ns: int) -> None:
-        """Count time from another instant, as the clock of a new life of the machine does."""
+        """Count time from another instant, as the clock of a new boot does."""
         for name in ("now_ns", "asking_ns", "allowed_ns", "closed_ns", "unplugged_ns", "gone_long_ns", "switched_ns"):
             setattr(self, name, getattr(self, name) + by_ns)
 
@@ -313,7 +313,7 @@ class WholeDevice:
     # What people do.
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: int | None) -> bool:
-        """Carry out the owner's word as the daemon does; return whether it is stored."""
+        """Carry out the owner's order as the daemon does; return whether it is stored."""
         if self.commissioned:
             self.box.set_owner(permitted=True, limit_ma=limit_ma)  # type: ignore[arg-type]
             if permitted != self.evse.charging_permitted:

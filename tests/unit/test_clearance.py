@@ -50,8 +50,8 @@ def test_an_order_with_its_proof_is_taken_whole_and_may_be_repeated_for_10_s() -
     [
         None,
         proof(key=bytes(32)),
-        proof(boot="another life of the machine"),
-        proof(0),  # made before this life of the process
+        proof(boot="another boot of the machine"),
+        proof(0),  # made before this run of the process
         proof(-SECOND),
         proof(3 * SECOND),  # not yet
         replace(proof(), digest=proof().digest ^ 1),

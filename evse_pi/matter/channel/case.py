@@ -258,7 +258,7 @@ class CaseResponder:
         except ValueError as error:
             raise HandshakeRefused(INVALID_PARAMETER, f"signature: {error}") from error
         if not authentic or noc.node_id is None or noc.fabric_id != fabric.fabric_id:
-            raise HandshakeRefused(INVALID_PARAMETER, "Sigma3 is signed by nobody of this fabric")
+            raise HandshakeRefused(INVALID_PARAMETER, "Sigma3 is signed by no member of this fabric")
         return _Peer(fabric, noc.node_id, noc.case_authenticated_tags)
 
     def _establish(self, exchange: Exchange, sigma1: Sigma1, peer: _Peer, keys: SessionKeys, local_id: int) -> None:

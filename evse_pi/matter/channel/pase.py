@@ -139,7 +139,7 @@ class PaseResponder:
         self._guesses = 0
 
     def close(self) -> None:
-        """Let nobody in any more; a handshake under way will fail, an established session stays."""
+        """Accept no more peers; a handshake under way will fail, an established session stays."""
         self._verifier = None
 
     def on_session(self, listener: Callable[[PeerSession], None]) -> None:

@@ -122,7 +122,7 @@ class MessageCounter:
 class ReceptionWindow:
     """Which counters of a peer were received: the highest, and a bitmap of the 32 below it.
 
-    A secure session takes what is older than the bitmap for a duplicate. An unsecured one starts anew there, since its
+    A secure session takes what is older than the bitmap for a duplicate. An unsecured one starts over there, since its
     peer may have restarted. Source: Matter core 4.6.5.
     """
 
@@ -193,7 +193,7 @@ class PeerSession:
     last_received: float = float("-inf")
     last_used: float = float("-inf")
     has_answered: bool = False
-    """Whether the peer ever acknowledged a message, as nobody under a forged address can."""
+    """Whether the peer ever acknowledged a message, which a sender under a forged address cannot."""
     exchanges: dict[tuple[int, bool], SessionExchange] = field(default_factory=dict)
     """By exchange id and whether we are its initiator."""
 
@@ -356,7 +356,7 @@ class SessionTable:
         session.accessor = replace(session.accessor, fabric_index=fabric_index)
 
     def _close_surplus(self, accessor: Accessor) -> None:
-        """Make room among the sessions of one node, which gives up its own and nobody else's."""
+        """Make room among the sessions of one node, which gives up its own alone."""
         if accessor.auth_mode is not AuthMode.CASE:
             return
         of_peer = (accessor.fabric_index, accessor.node_id)

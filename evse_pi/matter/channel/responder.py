@@ -49,7 +49,7 @@ class SecureChannelResponder:
             self._sessions.close(exchange.session, notify=False)
 
     def _refuse(self, exchange: Exchange, report: StatusReport | None, reason: Exception) -> None:
-        # Not above debug: anybody on the network can cause it as often as they like.
+        # Not above debug: every host on the network can cause it as often as it likes.
         log.debug("secure channel refused session=%s reason=%s", exchange.session, reason)
         if report is not None and not exchange.is_closed:
             exchange.post(SecureChannelOpcode.STATUS_REPORT, report.encode())

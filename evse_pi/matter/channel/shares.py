@@ -25,7 +25,7 @@ class Holder:
 class Shares:
     """Counts what holders have of a table of `total` places.
 
-    `own` places are kept for each group, whoever else asks; the rest are for all, up to `per_group` and `per_peer`.
+    `own` places are kept for each group, whatever others take; the rest are for all, up to `per_group` and `per_peer`.
     """
 
     def __init__(self, *, total: int, own: int, per_group: int, per_peer: int) -> None:
@@ -73,7 +73,7 @@ class Shares:
 
 
 class HostShares:
-    """Counts handshakes by the host that they come from, before anybody has proved anything."""
+    """Counts handshakes by the host that they come from, before a peer has proved anything."""
 
     def __init__(self, *, total: int, per_host: int) -> None:
         self._total = total

@@ -21,7 +21,7 @@ SCALAR_BYTES = 32
 _CURVE = "p256"
 _PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 
-# The two generators whose discrete logarithms nobody knows, with the y that the draft's compressed form stands for.
+# The two generators whose discrete logarithms are unknown, with the y that the draft's compressed form stands for.
 M_OCTETS = bytes.fromhex(
     "04886e2f97ace46e55ba9dd7242579f2993b64e16ef3dcab95afd497333d8fa12f"
     "5ff355163e43ce224e0b0e65ff02ac8e5c7be09419c785e0ca547d55a12e2d20"

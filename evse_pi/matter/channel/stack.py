@@ -111,7 +111,7 @@ class MessageStack:
             self._transport = None
 
     def receive(self, datagram: bytes, address: Hashable) -> None:
-        """Take in a datagram from anybody."""
+        """Take in a datagram from any sender."""
         try:
             self._receive(datagram, address)
         except _Dropped as dropped:

@@ -81,7 +81,7 @@ class AdministratorCommissioningServer(ClusterServer):
         return opener.vendor_id if opener else None
 
     def open_commissioning_window(self, request: Any) -> None:
-        """Let in whoever knows the passcode behind the verifier."""
+        """Accept a commissioner that knows the passcode behind the verifier."""
         accessor = self.accessor
         fabric = self._ownership.fabrics.get(accessor.fabric_index) if accessor else None
         if fabric is None:

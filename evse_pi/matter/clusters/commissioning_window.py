@@ -1,4 +1,4 @@
-"""The commissioning window: the time in which somebody with the passcode may become an administrator."""
+"""The commissioning window: the time in which a commissioner with the passcode may become an administrator."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CommissioningWindow:
         self.changed.emit(window)
 
     def close(self) -> None:
-        """Let nobody in any more; nothing happens when no window is open."""
+        """Accept no more commissioners; nothing happens when no window is open."""
         self._stop_timer()
         self._pase.close()
         if self.current is not None:

@@ -116,7 +116,7 @@ class EthernetNetworkDiagnosticsServer(
         return int(asyncio.get_running_loop().time() - self.internal.since_s)
 
     def reset_counts(self) -> None:
-        """Begin to count anew."""
+        """Set the counters back to zero."""
         self.internal.base = {key: self._kernel(key) for key in _COUNTERS}
         self.internal.since_s = asyncio.get_running_loop().time()
         self.changed(*_COUNTERS)

@@ -39,7 +39,7 @@ class IdentifyServer(ClusterServer):
         timer: asyncio.TimerHandle | None = None
 
     def initialize(self) -> None:
-        """Watch the attribute, whoever sets it."""
+        """Watch the attribute, however it is set."""
         self.react_to(self.events.identify_time_changed, self._changed)
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class SynchronizedClock:
         return self._system.unix_us() is not None
 
     def unix_us(self) -> int | None:
-        """Return UTC in microseconds since 1970, or None while nobody knows it."""
+        """Return UTC in microseconds since 1970, or None while it is unknown."""
         system_us = self._system.unix_us()
         if system_us is not None:
             return system_us

@@ -88,7 +88,7 @@ def validate_passcode(passcode: int) -> None:
 
 
 def random_passcode(entropy: Entropy) -> int:
-    """Return a passcode that nobody can guess."""
+    """Return a passcode that cannot be guessed."""
     while True:
         passcode = 1 + entropy.below(LAST_PASSCODE)
         if passcode not in _TRIVIAL_PASSCODES:

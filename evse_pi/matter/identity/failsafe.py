@@ -16,7 +16,7 @@ MAX_CUMULATIVE_S = 900  # BasicCommissioningInfo.MaxCumulativeFailsafeSeconds
 
 
 class FailSafeBusy(Exception):  # noqa: N818 (an answer, not an error)
-    """Somebody else has armed the fail-safe."""
+    """Another administrator has armed the fail-safe."""
 
 
 @dataclass(slots=True)

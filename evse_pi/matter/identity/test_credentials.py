@@ -1,6 +1,6 @@
 """Attestation credentials under the PUBLIC TEST authority of the Connectivity Standards Alliance.
 
-TEST ONLY. They prove nothing: anybody can make them, which is their purpose. Home Assistant, the CHIP controller and
+TEST ONLY. They prove nothing: everyone can make them, which is their purpose. Home Assistant, the CHIP controller and
 matter.js accept them, phones want a developer setting. A product is provisioned with `FileCredentials` instead.
 
 The two keys below are the test values that the Alliance publishes for this use, file names

@@ -53,10 +53,10 @@ class WriteLocks:
     def take(self, location: Location, owner: object) -> None:
         """Reserve a list for `owner`.
 
-        Raises: MatterStatus BUSY when somebody else has it.
+        Raises: MatterStatus BUSY when another peer has it.
         """
         if self._owners.setdefault(location, owner) is not owner:
-            raise MatterStatus(Status.BUSY, "the list is being written by somebody else")
+            raise MatterStatus(Status.BUSY, "the list is being written by another peer")
 
     def release(self, owner: object) -> None:
         """Free everything that `owner` holds."""

@@ -152,12 +152,12 @@ class ClusterServer:
 
     @property
     def request(self) -> request.Request | None:
-        """Return the request being served, or None when the node acts of its own."""
+        """Return the request being served, or None when the node acts by itself."""
         return request.current_request()
 
     @property
     def accessor(self) -> Accessor | None:
-        """Return who asked for what is being done, or None when the node acts of its own."""
+        """Return who asked for what is being done, or None when the node acts by itself."""
         found = request.current_request()
         return None if found is None else found.accessor
 

@@ -41,7 +41,7 @@ class Codec(Protocol):
         """Return the TLV element of a normal form."""
 
     def zero(self) -> Any:
-        """Return the value an attribute of this type has when nobody gave it one."""
+        """Return the value an attribute of this type has before it was given one."""
 
 
 def _wrong_type(label: str, value: Any, expected: str) -> MatterStatus:

@@ -45,5 +45,5 @@ class Observable(Generic[T]):
                 log.exception("listener failed observable=%s", self.name)
 
     def __bool__(self) -> bool:
-        """Return whether anybody listens."""
+        """Return whether there is a listener."""
         return bool(self._listeners)

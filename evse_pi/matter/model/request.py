@@ -45,7 +45,7 @@ _ELEVATION: ContextVar[_Elevation | None] = ContextVar("matter_elevation", defau
 
 
 def current_request() -> Request | None:
-    """Return the request that the running code serves; None means the node acts of its own."""
+    """Return the request that the running code serves; None means the node acts by itself."""
     request = _REQUEST.get()
     return request if request is not None and request.is_served else None
 

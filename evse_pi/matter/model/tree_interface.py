@@ -49,7 +49,7 @@ class ServerInterface(Protocol):
 
     @property
     def accessor(self) -> Accessor | None:
-        """Return who asked for what is being done, None when the node acts of its own."""
+        """Return who asked for what is being done, None when the node acts by itself."""
 
     def value(self, attribute: ClusterAttribute) -> Any:
         """Return the value of an attribute that the running code may see."""

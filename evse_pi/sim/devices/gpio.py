@@ -300,7 +300,7 @@ class LineFile:
         chip.adopt(self._events, None, self.closed)
 
     def descriptors(self) -> tuple[int, int]:
-        """Hand over the program's ends; whoever sends them closes them."""
+        """Hand over the program's ends; their sender closes them."""
         return self._given_events.detach(), self._given_control.detach()
 
     def handle(self, request: ShimRequest, now_ns: int) -> Answer:

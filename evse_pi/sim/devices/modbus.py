@@ -25,7 +25,7 @@ class MeterFault(StrEnum):
     SPLIT = "split"  # two halves with a pause longer than a frame gap between them
     CUT = "cut"  # the second half never comes
     WRONG_ADDRESS = "wrong_address"
-    NOISE = "noise"  # bytes of nobody in front of the answer
+    NOISE = "noise"  # stray bytes in front of the answer
     NOT_A_NUMBER = "not_a_number"
     EXCEPTION = "exception"  # slave device failure
 

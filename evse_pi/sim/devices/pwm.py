@@ -1,4 +1,4 @@
-"""A hardware PWM chip behind the kernel's sysfs files, with their errors, running on when nobody holds it."""
+"""A hardware PWM chip behind the kernel's sysfs files, with their errors, running on when no process holds it."""
 
 from __future__ import annotations
 

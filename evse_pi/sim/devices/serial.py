@@ -75,7 +75,7 @@ class SerialPort:
         except BlockingIOError:
             return
         except OSError:
-            data = b""  # EIO: nobody holds the slave any more
+            data = b""  # EIO: no process holds the slave any more
         if not data:
             self._end(master)
             return

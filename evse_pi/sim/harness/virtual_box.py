@@ -55,7 +55,7 @@ class QuietServices:
     """A process without service manager, files or garbage."""
 
     def heartbeat(self) -> None:
-        """Nobody listens."""
+        """Do nothing: there is no listener."""
 
     def remember(self, faults: frozenset[Fault]) -> None:
         """The world looks for itself."""
@@ -64,7 +64,7 @@ class QuietServices:
         """Virtual time has no pauses."""
 
     def touched(self) -> bool:
-        """Nobody changes what is not there."""
+        """Do nothing: there is nothing to change."""
         return False
 
     def reload(self) -> Installed | None:

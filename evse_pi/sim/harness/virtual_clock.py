@@ -1,4 +1,4 @@
-"""Time that passes only when somebody lets it."""
+"""Time that passes only when it is told to."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 "use strict";
-// Keeps the live part of a page up to date. Without it the page still shows all, and loads itself anew.
+// Keeps the live part of a page up to date. Without it the page still shows all, and reloads itself.
 (() => {
   const main = document.querySelector("main[data-live]");
   if (!main) return;

@@ -130,7 +130,7 @@ def test_a_week_of_targets_shows_their_minutes_and_misses_no_day(zone, now_s, we
 
 @given(zones, moments, schedules, st.integers(1_800, 43_200))
 def test_every_target_comes_once_however_the_clocks_change(zone, now_s, weekly, step_s):  # type: ignore[no-untyped-def]
-    """Whoever looks at the next target again and again meets each one, in its order, and none of them twice."""
+    """A caller that looks at the next target again and again meets each one, in its order, and none of them twice."""
     end_s = now_s + 3 * 86_400
     expected = [due for due in coming(weekly, now_s, zone) if due.at_s <= end_s]
     met = []

@@ -278,7 +278,7 @@ def test_a_schema_of_another_version_lets_the_node_come_up(used: Path, tmp_path:
     if "user_version" in statement:
         store = Store(path)
         memory = load_startup_state(store, UNIX_S)
-        assert not memory.owner.permitted, "nobody knows whether it was forbidden"
+        assert not memory.owner.permitted, "it is unknown whether it was forbidden"
         assert "newer software" in (store.trouble or "")
     else:
         assert not Started(path).box.demand().permitted

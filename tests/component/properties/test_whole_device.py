@@ -461,7 +461,7 @@ class World(RuleBasedStateMachine):
             self.energy[session.number] = session.energy_mwh
 
     def check_demands(self) -> None:
-        """Whoever forbids wins, and MaximumChargeCurrent is what the safety process is asked for at least."""
+        """A source that forbids wins, and MaximumChargeCurrent is what the safety process is asked for at least."""
         device = self.device
         device.demands, demands = [], device.demands
         if not demands or device.renewal:
@@ -472,7 +472,7 @@ class World(RuleBasedStateMachine):
         if demand.permitted:
             wanted = [device.box.owner.limit_ma]
             wanted += [grant.maximum_ma] if device.commissioned else []
-            assert all(each is None or demand.offered_current_ma <= each for each in wanted), "nobody's limit is passed"
+            assert all(each is None or demand.offered_current_ma <= each for each in wanted), "no limit is passed"
         limits = [demand.offered_current_ma, 32_000, device.box.installation.circuit_capacity_ma]
         cable_ma = device.charger.view().cable_ma
         limits += [] if cable_ma is None else [cable_ma]

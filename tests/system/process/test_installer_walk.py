@@ -11,4 +11,4 @@ def test_the_documented_walk_of_a_new_box_is_what_happens() -> None:
     taken = walk()
     if "TIMING_BUDGET" in taken:
         pytest.skip("this machine is too busy for a box: it refuses to energise, rightly")
-    assert without_figures(taken) == without_figures(of_the_document()), "write it anew: make walk"
+    assert without_figures(taken) == without_figures(of_the_document()), "write it again: make walk"

@@ -148,7 +148,7 @@ def test_deaf_node_hostile_datagrams_and_wrong_clock_change_nothing(tmp_path: Pa
         charge(box)
         before = box.snapshots[-1]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as stranger:
-            for number in range(2_000):  # nobody reads the node's socket meanwhile, so it fills up
+            for number in range(2_000):  # the node's socket is not read meanwhile, so it fills up
                 if number % 500 == 0:
                     jump.write_bytes(struct.pack("q", (-1) ** (number // 500) * 500_000_000))
                 for datagram in (os.urandom(120), b"", b"EP" + os.urandom(60), bytes(4_096)):

@@ -1,4 +1,4 @@
-"""Taking an installation away again, whole or broken off: on copies of the machine's folders that nobody else sees."""
+"""Taking an installation away again, whole or broken off: on copies of the machine's folders."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def opened(browsers: Kept[Browser], request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture
 def window(opened: Browser, box: WebBox) -> Iterator[Browser]:
-    """A desktop's window without cookies, and nobody's complaint at its end."""
+    """A desktop's window without cookies, and without complaints at its end."""
     opened.open(f"{box.url}/static/icon.svg")
     opened.driver.delete_all_cookies()
     opened.viewport(1000, 800)

@@ -1,4 +1,4 @@
-"""The page in a real browser: it follows the box, fits a phone, asks nobody else, and acts for the PIN alone."""
+"""The page in a real browser: it follows the box, fits a phone, asks no other host, and acts for the PIN alone."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_without_scripts_the_page_still_shows_the_box_and_comes_again(window: Br
         assert "The box does not charge" in window.driver.page_source
         box.car("plug_in", cable_ma=20_000)
         box.until(lambda now: now["cable_ma"])
-        window.until(lambda: "20.0 A" in window.text("#figures"))  # it loads itself anew
+        window.until(lambda: "20.0 A" in window.text("#figures"))  # it reloads
         window.open(f"{box.url}/why")
         assert "The cable" in window.driver.page_source
     finally:

@@ -15,7 +15,7 @@ from tests.support.commands import every_command
 
 def test_the_page_of_commands_is_up_to_date() -> None:
     page = Path(__file__).parents[3] / "docs/COMMANDS.md"
-    assert page.read_text() == markdown(), "write it anew: make commands"
+    assert page.read_text() == markdown(), "write it again: make commands"
 
 
 @pytest.mark.parametrize("form", [markdown, manual])

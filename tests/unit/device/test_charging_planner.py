@@ -63,7 +63,7 @@ async def test_in_manual_mode_charging_starts_at_once_and_targets_only_inform() 
     bench = await DeviceBench().start()
     bench.targets(("07:00", None, 9 * KWH))
     bench.enable()
-    assert bench.next_charge == NOTHING, "nobody is plugged in"
+    assert bench.next_charge == NOTHING, "no vehicle is plugged in"
     bench.charger.pilot(PilotState.B)
     bench.spend(60)
     assert bench.next_charge == ("2026-01-07T18:00:00", END, 9 * KWH, None)

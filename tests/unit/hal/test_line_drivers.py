@@ -56,7 +56,7 @@ def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio, clock):
 
 
 def test_open_writes_the_line_even_when_nothing_was_closed(gpio, clock):
-    """A line that somebody else raised must fall all the same."""
+    """A line that another program raised must fall all the same."""
     device = contactor(gpio, clock)
     gpio.factory.pin(17).state = True
     device.open()

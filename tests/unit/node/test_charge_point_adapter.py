@@ -163,7 +163,7 @@ def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_l
     demand = bench.box.demand()
     assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
     bench.clock.advance(61)
-    assert not bench.box.demand().permitted, "it ends by itself, whoever is gone"
+    assert not bench.box.demand().permitted, "it ends by itself, whatever is gone"
 
 
 def test_a_box_that_starts_forbids_what_was_not_granted() -> None:

@@ -1,4 +1,4 @@
-"""The asks of a former life: what holds from the first demand on, and for how long."""
+"""Requests from before a restart: what holds from the first demand on, and for how long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def box(clock: HandClock) -> tuple[ChargePoint, ChargePointAdapter]:
 
 
 def restarted(clock: HandClock, *asks: LimitRequest) -> ChargePoint:
-    """Return the box of the next life of the process, in which nobody has asked for anything yet."""
+    """Return the box after a restart of the process, before any request."""
     before, charger = box(clock)
     for ask in asks:
         charger.ask(ask)

@@ -157,6 +157,6 @@ async def test_the_self_test_is_slow_in_a_certification_run_alone(listening: Any
     assert [request["verb"] for request in plant.asked] == ["unplug", "repair"]
     supply.emit(begins)
     supply.emit(Change(SupplyState.DISABLED_DIAGNOSTICS, SupplyState.DISABLED))
-    while len(plant.asked) < 4:  # noqa: ASYNC110 (the plant tells nobody)
+    while len(plant.asked) < 4:  # noqa: ASYNC110 (the plant sends no notice)
         await asyncio.sleep(0.001)
     assert [request["args"]["on"] for request in plant.asked[2:]] == [True, False]

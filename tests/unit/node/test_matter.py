@@ -1,4 +1,4 @@
-"""The Matter device beside the box: options, product, setup codes, failures that stay its own, the owner's word."""
+"""The Matter device beside the box: options, product, setup codes, failures that stay its own, permission."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def come_up(one: MatterDevice) -> asyncio.Task[None]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 (what is waited for tells nobody)
+        while not holds():  # noqa: ASYNC110 (what is waited for sends no notice)
             await asyncio.sleep(0.01)
 
 

@@ -151,7 +151,7 @@ def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(chargi
     charging.breakage.broken["contactor.open"] = Break.RAISE
     loop.request_stop()
     assert charging.wait_for(lambda: loop.stopped, 8 * SECOND) >= 6_900 * MS
-    assert not charging.energised  # the gate has opened, as nobody feeds it
+    assert not charging.energised  # the gate has opened, as no pulse feeds it
 
 
 def test_soft_stop_without_a_vehicle_is_immediate(world: VirtualBox) -> None:
@@ -219,7 +219,7 @@ def test_reload_that_finds_no_valid_file_opens_at_once(charging: VirtualBox) -> 
 
 
 class InstallerHost(QuietServices):
-    """Its installer writes `installation` and, if `unsaid`, tells nobody."""
+    """Its installer writes `installation` and, if `unsaid`, orders no reload."""
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
@@ -390,7 +390,7 @@ def test_run_ticks_on_absolute_deadlines_until_stopped(world: VirtualBox) -> Non
         deadlines.append(instant_ns)
         world.clock.sleep_until(instant_ns)
         if len(deadlines) == 5:
-            world.clock.advance(23 * MS)  # somebody took the processor
+            world.clock.advance(23 * MS)  # another program took the processor
         if len(deadlines) == 10:
             loop.request_stop()
 
@@ -555,7 +555,7 @@ def test_a_monitor_that_never_wakes_counts_as_tripped_after_10_s() -> None:
 def test_what_goes_wrong_between_two_ticks_opens_and_ends_the_process() -> None:
     class Broken(CountingHost):
         def remember(self, faults: frozenset[Fault]) -> None:
-            raise RuntimeError("what nobody expects")
+            raise RuntimeError("unexpected")
 
     world = VirtualBox(VirtualBoxSettings(BOARD, services=Broken()))
     world.may_crash = True

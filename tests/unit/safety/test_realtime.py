@@ -19,7 +19,7 @@ if os.geteuid() == 0:
 
 
 def in_a_child(code: str) -> list[str]:
-    """Run in a process of its own, because nobody wants the test runner with real-time priority."""
+    """Run in a process of its own, because the test runner must not get real-time priority."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     return done.stdout.splitlines()
 

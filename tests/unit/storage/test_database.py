@@ -229,7 +229,7 @@ def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of
     store.close()
     again = Store(path)
     dates = [(one.session.started_unix_s, one.session.ended_unix_s) for one in again.sessions()]
-    assert dates == [(60, 63), (60, 5_008), (5_005, 5_008)], "what is of a former life stays"
+    assert dates == [(60, 63), (60, 5_008), (5_005, 5_008)], "what is of an earlier boot stays"
     assert [(one.set_unix_s, one.cleared_unix_s) for one in again.faults()] == [(5_003, 5_009)]
     at_s = 5_000 + change.at_ns // SECOND
     assert at_s == 6_000

@@ -169,7 +169,7 @@ async def test_after_a_loss_nothing_is_permitted_until_a_person_permits(tmp_path
     assert await started(tmp_path) == (True, None)
     lose(tmp_path, how)
     permitted, doubt = await started(tmp_path)
-    assert (permitted, doubt) == (False, "the owner's word was lost with the database")
+    assert (permitted, doubt) == (False, "the owner's permission was lost with the database")
     permitted, _ = await started(tmp_path)
     assert not permitted, "another start is no word of a person"
     store = Store(tmp_path / "evse.db")
@@ -182,7 +182,7 @@ async def test_a_database_of_the_first_release_that_is_damaged_forbids_though_th
     tmp_path: Path,
 ) -> None:
     lose(tmp_path, "damaged")
-    assert await started(tmp_path) == (False, "the owner's word was lost with the database")
+    assert await started(tmp_path) == (False, "the owner's permission was lost with the database")
 
 
 async def test_a_start_after_a_loss_that_could_not_be_written_down_is_no_first_one(

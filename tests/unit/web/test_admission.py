@@ -1,4 +1,4 @@
-"""Names of the box and nobody else's; sessions that are few, short and not to be guessed."""
+"""Names of the box alone; sessions that are few, short and not to be guessed."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def test_a_greedy_address_keeps_what_others_do_not_want_and_gives_way_to_t
     assert [stream async for stream in running[0]] == [], "the oldest of a greedy address ends"
     assert await anext(running[1]) == await anext(owner) == b"event: alive\ndata:\n\n"
     others = [await begun(streams, f"phone {number}") for number in range(9)]
-    assert not streams.has_room("one more"), "each has one or two: nobody is greedy"
+    assert not streams.has_room("one more"), "each has one or two: none is greedy"
     for stream in (*running, owner, *others):
         async with aclosing(stream):  # type: ignore[type-var]
             pass

@@ -248,7 +248,7 @@ async def test_of_two_handshakes_in_step_the_second_is_told_to_wait() -> None:
 
 @virtual_time
 async def test_forged_openers_keep_nobody_out() -> None:
-    """They are whole and valid, but whoever sent them never sees an answer."""
+    """They are whole and valid, but their sender never sees an answer."""
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         forger = client_of(network, "forger")
