@@ -20,6 +20,7 @@ class PilotWindow:
     """Raw codes of one look at the control pilot, at least 3 PWM periods long.
 
     `before` and `after` are what other channels of the converter showed right before and right after it.
+    `sampled_ns` is when each code was taken, all off by the same; empty where that cannot be told.
     Units: codes of the converter, shape (n,), n ≈ 96; instants in ns of CLOCK_MONOTONIC.
     """
 
@@ -28,6 +29,7 @@ class PilotWindow:
     ended_ns: int
     before: Mapping[int, int] = field(default_factory=dict)
     after: Mapping[int, int] = field(default_factory=dict)
+    sampled_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

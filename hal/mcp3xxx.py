@@ -78,6 +78,10 @@ class Conversions:
     unanswered: bytes
 
 
+def _no_stamp() -> None:
+    """Tell the time to no one."""
+
+
 class Mcp3xxx:
     """One converter on a spidev chip select.
 
@@ -144,16 +148,19 @@ class Mcp3xxx:
             messages.append((1 << 30 | len(message) << 16 | ord("k") << 8, message))
         return Conversions(len(channels), tuple(messages), sent, received, b"\xff" * len(received))
 
-    def run(self, conversions: Conversions) -> array[int]:
+    def run(self, conversions: Conversions, stamp: Callable[[], object] = _no_stamp) -> array[int]:
         """Return the codes of all conversions of a prepared run, never those of an earlier one.
 
         A bus that says it is done and has moved nothing leaves the marks of before, and no null bit in them.
+        `stamp` is called before the first message and after each.
         """
         memoryview(conversions.received)[:] = conversions.unanswered
         with naming(self.name):
             transferred = 0
+            stamp()
             for request, message in conversions.messages:
                 transferred += self._ioctl(self._fd, request, message, True)
+                stamp()
         if transferred != FRAME_BYTES * conversions.count:
             raise BadReading(f"{self.name}: {transferred} bytes of {FRAME_BYTES * conversions.count} transferred")
         return self._codes(conversions.received.tobytes())

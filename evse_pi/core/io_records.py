@@ -30,7 +30,8 @@ class PilotReading:
     Units: medians in mV at the vehicle side of the source resistor; `spread_mv` is how far the believed samples of
     the high plateau scatter; `high_ppm` is the share of samples above the split, to compare with the duty, None where
     peak detectors cannot know it; `low_samples_mv` are the lowest samples of a low plateau that is None; `supply` is
-    None on a board that does not see its rails.
+    None on a board that does not see its rails; `duty_ppm` is for how much of three whole periods the line was high,
+    None where the instants of the samples are not known.
     """
 
     high_mv: Millivolts | None
@@ -41,6 +42,7 @@ class PilotReading:
     high_ppm: int | None
     low_samples_mv: tuple[Millivolts, ...] = ()
     supply: PilotSupply | None = None
+    duty_ppm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

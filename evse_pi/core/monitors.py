@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.core.budgets import Budgets
 from evse_pi.core.contactor_monitor import ContactorMonitor
+from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import fit_for_purpose
 from evse_pi.core.lease import Lease
@@ -182,6 +183,8 @@ class Monitors:
             limits.append(Limit(LimitSource.TEMPERATURE, self.derating.limit_ma(full_ma)))
         if self.overcurrent.cap_ma is not None:
             limits.append(Limit(LimitSource.OVERCURRENT, self.overcurrent.cap_ma))
+        if self.pilot.duty.lowered:
+            limits.append(Limit(LimitSource.PILOT, Milliamps(MIN_OFFER_MA)))
         if demand is None or not self.lease.valid(now_ns):
             limits.append(Limit(LimitSource.LEASE, Milliamps(0)))
         else:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from evse_pi.core.faults import Fault
 from evse_pi.core.io_records import PilotReading
 from evse_pi.core.states import PilotMode, PilotState
-from hal.units import Millivolts
+from hal.units import MILLISECOND, Millivolts
 
 if TYPE_CHECKING:
     from evse_pi.core.io_records import PilotOutput, PilotSupply
     from hal.interfaces import PilotPeaks, PilotWindow
     from hal.linear_scale import LinearScale
 
+DUTY_SPAN_NS = 3 * MILLISECOND
 SPLIT_MV = -3_000  # between both plateaus: no state of Table A.4 lies from -10 to -2 V
 MIN_HIGH_SAMPLES = 3
 MIN_LOW_SAMPLES = 8  # at 96 % duty a third of the low samples are edges; that few may be all edges
@@ -93,7 +94,29 @@ def measure(window: PilotWindow, scale: LinearScale) -> PilotReading:
     elif low_count:
         lowest = tuple([millivolts(code) for code in codes[: min(low_count, LOW_SAMPLES_KEPT)]])
     share = high_count * 1_000_000 // total if total else None
-    return PilotReading(high, low, spread, high_count, low_count, share, lowest)
+    return PilotReading(high, low, spread, high_count, low_count, share, lowest, duty_ppm=_duty_ppm(window, scale))
+
+
+def _duty_ppm(window: PilotWindow, scale: LinearScale) -> int | None:
+    """Return how much of exactly three periods the line was high, each sample standing for half the way to the next.
+
+    A share of samples would be wrong by up to five points wherever sampling and pilot keep their phase.
+    """
+    instants_ns, rising = window.sampled_ns, scale.gain_uv_per_code > 0
+    if not instants_ns:
+        return None
+    split = scale.code(SPLIT_MV)
+    begun_ns, end_ns = instants_ns[0], instants_ns[0] + DUTY_SPAN_NS
+    before_ns, was_high, doubled_ns = begun_ns, False, 0
+    for at_ns, code in zip(instants_ns, window.codes, strict=True):
+        high = code >= split if rising else code <= split
+        if at_ns >= end_ns:
+            nearer_ns = min((before_ns + at_ns) // 2, end_ns)
+            doubled_ns += 2 * (was_high * (nearer_ns - before_ns) + high * (end_ns - nearer_ns))
+            return doubled_ns * 500_000 // DUTY_SPAN_NS
+        doubled_ns += (was_high + high) * (at_ns - before_ns)
+        before_ns, was_high = at_ns, high
+    return None  # too short to hold three periods
 
 
 def measure_peaks(peaks: PilotPeaks) -> PilotReading:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.cable_coding import Cable, cable_for
+from evse_pi.core.duty_monitor import UNJUDGED, DutyMonitor
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt
 from evse_pi.core.pilot_supply import SupplyWatch, agrees, supplied
@@ -46,6 +47,7 @@ class PilotMonitor:
     diode: DiodeCheck = _NO_VERDICT
     doubted: Fault | None = None
     supply: SupplyWatch = _ALL_WELL
+    duty: DutyMonitor = UNJUDGED
 
     def advance(
         self,
@@ -60,7 +62,7 @@ class PilotMonitor:
         Hazard: H-02, a window on rails that are not good shows nothing at all.
         """
         doubted: Fault | None
-        supply, high_mv = self.supply, None
+        supply, duty, high_mv = self.supply, self.duty, None
         good = reading is None or supply_mv is None or supplied(reading, supply_mv)
         if reading is None or not good:
             doubted, seen = Fault.PILOT_ADC_FAILED if reading is None else Fault.PILOT_SUPPLY, PilotState.INVALID
@@ -72,16 +74,20 @@ class PilotMonitor:
         if supply_mv is not None and reading is not None:
             agreeing = agrees(reading, output, seen)
             supply = supply.advance(now_ns, good=good, agreeing=agreeing, connected=self.connected)
-            if self.state is PilotState.A and now_ns - self.since_ns >= GONE_NS:
-                supply = supply.unplugged()
+        if reading is not None and doubted is None and seen in CONNECTED:
+            duty = duty.advance(reading, output)
+        if self.state is PilotState.A and now_ns - self.since_ns >= GONE_NS:
+            supply, duty = supply.unplugged(), UNJUDGED
         debounce = self.debounce.accept(seen, high_mv)
         state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
         if state is not self.state:
-            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply)
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty)
         seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
-            return PilotMonitor(PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted, supply=supply)
-        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply)
+            return PilotMonitor(
+                PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted, supply=supply, duty=duty
+            )
+        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty)
 
     @property
     def connected(self) -> bool:
@@ -99,7 +105,7 @@ class PilotMonitor:
 
     def faults(self, now_ns: int, *, closed: bool) -> frozenset[Fault]:
         """Return what is wrong with the pilot. A closed contactor allows less patience."""
-        found = self.supply.faults
+        found = self.supply.faults | self.duty.faults
         if self.doubted is not None and now_ns - self.seen_ns >= (UNSEEN_NS if closed else DOUBT_NS):
             found |= {self.doubted}
         if self.diode.verdict is DiodeVerdict.MISSING:

@@ -49,6 +49,7 @@ class LimitSource(IntEnum):
     STALE_SENSOR = 5
     LEASE = 6
     OVERCURRENT = 7
+    PILOT = 8
 
     OWNER = 16
     ENABLE_CHARGING = 17

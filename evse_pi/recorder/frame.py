@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
 
 DEMAND_BYTES = 96  # the longest demand has 76
-_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3i BBBBBiQQ BBBBBIBBBIBIQB B{DEMAND_BYTES}s")
+_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3ii BBBBBiQQ BBBBBIBBBIBIQB B{DEMAND_BYTES}s")
 _CHECK = struct.Struct("<I")
 FRAME_BYTES = _FORM.size + _CHECK.size
 COLUMNS = [
     "number", "life", "at_ns", "late_us", "took_us", "pilot_known", "high_mv", "low_mv", "spread_mv", "high_count",
     "low_count", "high_ppm", "lowest_count", "lowest1_mv", "lowest2_mv", "lowest3_mv", "positive_mv",
-    "positive_after_mv", "negative_mv", "mirror_closed", "load_live", "rcd_tripped", "emergency_stop", "locked",
-    "proximity_ohms", "failures", "alarms", "phase", "evse_state", "pilot_state", "close_ordered", "pilot_mode",
-    "duty_ppm", "lock", "rcd_test", "rcd_reset", "offered_ma", "limit_source", "limit_ma", "faults", "reason",
-    "demand_bytes", "demand",
+    "positive_after_mv", "negative_mv", "measured_duty_ppm", "mirror_closed", "load_live", "rcd_tripped",
+    "emergency_stop", "locked", "proximity_ohms", "failures", "alarms", "phase", "evse_state", "pilot_state",
+    "close_ordered", "pilot_mode", "duty_ppm", "lock", "rcd_test", "rcd_reset", "offered_ma", "limit_source",
+    "limit_ma", "faults", "reason", "demand_bytes", "demand",
 ]  # fmt: skip
-_PILOT, _HIGH, _LOW, _SHARE, _SUPPLY = 1, 2, 4, 8, 16
+_PILOT, _HIGH, _LOW, _SHARE, _SUPPLY, _DUTY = 1, 2, 4, 8, 16, 32
 _MODES, _PHASES = tuple(PilotMode), tuple(Phase)
 _MODE_INDEX = {mode: index for index, mode in enumerate(_MODES)}
 _PHASE_INDEX = {phase: index for index, phase in enumerate(_PHASES)}
 _THREE: tuple[bool | None, ...] = (None, False, True)
 _THREE_INDEX = {None: 0, False: 1, True: 2}
-_NO_PILOT = (0,) * 14
+_NO_PILOT = (0,) * 15
 _FIRST_OF_OUTCOME = COLUMNS.index("phase")
 
 
@@ -166,19 +166,20 @@ def _pilot_values(reading: PilotReading | None) -> tuple[int, ...]:
         return _NO_PILOT
     high, low, share, lowest = reading.high_mv, reading.low_mv, reading.high_ppm, reading.low_samples_mv
     known = _PILOT | _HIGH * (high is not None) | _LOW * (low is not None) | _SHARE * (share is not None)
+    known |= _DUTY * (reading.duty_ppm is not None)
     rails = (0, 0, 0)
     if reading.supply is not None:
         known |= _SUPPLY
         rails = (reading.supply.positive_mv, reading.supply.positive_after_mv, reading.supply.negative_mv)
     return (
         known, high or 0, low or 0, reading.spread_mv, reading.high_count, reading.low_count, share or 0,
-        len(lowest), *lowest, *(0,) * (3 - len(lowest)), *rails,
+        len(lowest), *lowest, *(0,) * (3 - len(lowest)), *rails, reading.duty_ppm or 0,
     )  # fmt: skip
 
 
 def _reading(values: Sequence[int]) -> PilotReading | None:
     known, high, low, spread, high_count, low_count, share, lowest_count, *rest = values
-    lowest, rails = rest[:3], rest[3:]
+    lowest, rails, duty = rest[:3], rest[3:6], rest[6]
     if not known & _PILOT:
         return None
     return PilotReading(
@@ -190,6 +191,7 @@ def _reading(values: Sequence[int]) -> PilotReading | None:
         share if known & _SHARE else None,
         tuple(Millivolts(each) for each in lowest[:lowest_count]),
         PilotSupply(*map(Millivolts, rails)) if known & _SUPPLY else None,
+        duty if known & _DUTY else None,
     )
 
 

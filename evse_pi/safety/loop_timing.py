@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LATE_TICK_NS = 50 * MILLISECOND
 """A tick this late has spent half of the budget alone: the vehicle was not watched meanwhile."""
 WINDOWS_TO_LEAVE = 2
-TICK_COST_NS = 5 * MILLISECOND  # from a tick's beginning to its outputs: one window, and what follows from it
+TICK_COST_NS = 6 * MILLISECOND  # from a tick's beginning to its outputs: one window, and what goes round it
 GENERATION = 10_000  # ticks to a verdict, 100 s: a quantile of 99.9 % then stands on its ten worst
 _MAY_EXCEED = GENERATION // 1000
 

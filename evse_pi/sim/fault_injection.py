@@ -29,6 +29,7 @@ class FaultInjection:
         self.generator = self._plant.settings.generator
         self.motion = dict.fromkeys(PilotRail, STILL)
         self.stage_duty_ppm: int | None = None
+        self.stage_late_ppm = 0
         self.senses: dict[Sense, bool] = {}
         self.stuck_mv: dict[Analog, int] = {}
         self.drift: dict[Analog, tuple[int, int]] = {}  # offset in mV at the converter, gain in ppm
@@ -44,7 +45,8 @@ class FaultInjection:
         """Return the verbs by name."""
         verbs: list[Callable[..., None]] = [
             self.weld, self.dry, self.break_coil, self.stick_mirror, self.stick_sense, self.supply_pilot,
-            self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.disturb_pilot, self.lose_earth,
+            self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
+            self.disturb_pilot, self.lose_earth,
             self.stick_adc, self.drift_adc, self.drift_reference, self.hang_multiplexer, self.set_proximity,
             self.leak, self.break_rcd, self.trip_rcd, self.break_lock, self.press_stop, self.set_temperature,
             self.set_voltage, self.lose_phase, self.set_frequency, self.swap_live_neutral, self.order_phases,
@@ -127,6 +129,17 @@ class FaultInjection:
         """Let the driver stage keep a duty cycle whatever the controller asks; null revives it."""
         within("stuck_duty_ppm", stuck_duty_ppm or 0, 0, FULL_PPM)
         self.stage_duty_ppm = stuck_duty_ppm
+
+    def shift_duty(self, ppm: int = 0) -> None:
+        """Let the driver stage turn off late by so much of the period, or early, whatever duty cycle it gets."""
+        within("ppm", ppm, -FULL_PPM, FULL_PPM)
+        self.stage_late_ppm = ppm
+
+    def stage_ppm(self, duty_ppm: int) -> int:
+        """Return the duty cycle that the driver stage makes of one; a level without edges stays what it is."""
+        if self.stage_duty_ppm is not None:
+            return self.stage_duty_ppm
+        return min(max(duty_ppm + self.stage_late_ppm, 0), FULL_PPM) if 0 < duty_ppm < FULL_PPM else duty_ppm
 
     def disturb_pilot(
         self,

@@ -258,9 +258,7 @@ class Plant:
         self._integrate()
         self.contactor.feed(self._coil())
         cut = self.drives[Drive.PILOT_CUT] or not self.fault_injection.earth
-        duty_ppm = (
-            self.fault_injection.stage_duty_ppm if self.fault_injection.stage_duty_ppm is not None else self.duty_ppm
-        )
+        duty_ppm = self.fault_injection.stage_ppm(self.duty_ppm)
         self.vehicle.observe(PilotView(duty_ppm, connected=not cut), live=self._live)
         self._load_mains()
         closed = any(self.contactor.closed)

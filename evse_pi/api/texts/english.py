@@ -46,6 +46,7 @@ LIMITS: Mapping[LimitSource, str] = {
     LimitSource.STALE_SENSOR: "a sensor that has fallen silent",
     LimitSource.LEASE: "no permission at all",
     LimitSource.OVERCURRENT: "a vehicle that drew more than it was offered",
+    LimitSource.PILOT: "a pilot that offers more or less than it is told to",
     LimitSource.OWNER: "the owner",
     LimitSource.ENABLE_CHARGING: "the controller that enables charging",
     LimitSource.USER_MAXIMUM: "the user's maximum",

@@ -184,11 +184,15 @@ class DeviceServer:
             return Answer(opened.result, descriptors=opened.descriptors)
         raise refusal(errno.ENOENT)
 
+    def _answer_later(self, connection: Connection, number: int, make: Callable[[int], Answer]) -> None:
+        self._answer(connection, number, make(self.clock()))
+
     def _answer(self, connection: Connection, number: int, answer: Answer) -> None:
         if answer.make is not None:
             self._deferred += 1
             make = answer.make
-            self.agenda.at(f"answer.{self._deferred}", answer.due_ns, lambda: self._answer(connection, number, make()))
+            later = partial(self._answer_later, connection, number, make)
+            self.agenda.at(f"answer.{self._deferred}", answer.due_ns, later)
             return
         self._send(connection, ANSWER.pack(answer.result, 0, number) + answer.payload, answer.descriptors)
         for fd in answer.descriptors:

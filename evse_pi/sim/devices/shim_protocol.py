@@ -33,14 +33,14 @@ class ShimRequest(NamedTuple):
 class Answer:
     """What the system call returns; descriptors go to the caller and are closed here.
 
-    An answer with `due_ns` is made by calling `make` not before that instant.
+    An answer with `due_ns` is made by calling `make` with the time, which is not before that instant.
     """
 
     result: int = 0
     payload: bytes = b""
     descriptors: tuple[int, ...] = ()
     due_ns: int = 0
-    make: Callable[[], Answer] | None = None
+    make: Callable[[int], Answer] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,10 @@ class EmulatedMcp3xxx:
         """Open the chip select; the result tells the shim the default clock."""
         return Opened(SpiFile(self), DEFAULT_HZ)
 
-    def convert(self, burst: Burst, begun_ns: int) -> bytes:
-        """Return what a message receives that began at `begun_ns`."""
-        instants = [begun_ns + offset for offset in burst.offsets_ns]
+    def convert(self, burst: Burst, begun_ns: int, late_ns: int = 0) -> bytes:
+        """Return what a message receives that began at `begun_ns` and took `late_ns` longer than its bits."""
+        count = len(burst.offsets_ns)
+        instants = [begun_ns + offset + late_ns * index // count for index, offset in enumerate(burst.offsets_ns)]
         if len(burst.channels) == 1:
             (channel,) = burst.channels
             values = self._read(channel, instants)
@@ -234,8 +235,10 @@ class SpiFile:
         begun_ns = max(min(request.b, now_ns), bus.busy_until_ns)
         end_ns = bus.busy_until_ns = begun_ns + burst.span_ns
 
-        def answer() -> Answer:
-            self._chip.plant.advance(end_ns)
-            return Answer(burst.total, self._chip.convert(burst, begun_ns))
+        def answer(at_ns: int) -> Answer:
+            """Answer at `at_ns`; what the timer was late by went by between the transfers, as on a slow processor."""
+            late_ns = max(0, at_ns - end_ns)
+            self._chip.plant.advance(end_ns + late_ns)
+            return Answer(burst.total, self._chip.convert(burst, begun_ns, late_ns))
 
-        return answer() if end_ns <= now_ns + EARLY_NS else Answer(due_ns=end_ns, make=answer)
+        return answer(now_ns) if end_ns <= now_ns + EARLY_NS else Answer(due_ns=end_ns, make=answer)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evse_pi.sim.converter import AdcInput, ConverterRange, codes, millivolts
 from evse_pi.sim.signals import Analog, Drive, Sense
 from hal.interfaces import PilotWindow
 from hal.mcp3xxx import MAX_BURST
-from hal.pilot_adc import window_delays_us
+from hal.pilot_adc import LEADS_US, sampled_at, window_delays_us
 from hal.units import MILLISECOND, DutyPpm, Ohms
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class SimulatedPilotAdc:
         self, port: PlantPort, scale: LinearScale, rng: random.Random, supply: PilotSupplySpec | None = None
     ) -> None:
         self._port = port
-        self._patterns = itertools.cycle([sampling(rng) for _ in range(PATTERNS)])
+        self._runs = itertools.cycle([sampling_run(rng) for _ in range(PATTERNS)])
+        self._leads_us = itertools.cycle(LEADS_US)
         self._pilot = _input(Analog.PILOT, scale)
         self._rails: dict[int, AdcInput] = {}
         self._after: tuple[int, ...] = ()
@@ -72,13 +73,16 @@ class SimulatedPilotAdc:
         """Return the codes of one window, and of the rails round it."""
         clock, plant = self._port.clock, self._port.plant
         before = self._read_rails(self._after[:1])
+        clock.sleep_until(clock.now_ns + 1_000 * next(self._leads_us))
         started_ns = clock.now_ns
-        instants = [started_ns + offset for offset in next(self._patterns)]
+        run = next(self._runs)
+        instants = [started_ns + offset for offset in run.instants_ns]
         clock.sleep_until(instants[-1])
         plant.advance(clock.now_ns)
         found = array("H", codes(plant, self._selected(self._pilot), ADC_RANGE, instants))
         ended_ns = clock.now_ns
-        return PilotWindow(found, started_ns, ended_ns, before, self._read_rails(self._after))
+        sampled_ns = tuple(started_ns + at_ns for at_ns in sampled_at(run.delays_us, run.stamps_ns, FRAME_NS))
+        return PilotWindow(found, started_ns, ended_ns, before, self._read_rails(self._after), sampled_ns)
 
     def _read_rails(self, channels: tuple[int, ...]) -> dict[int, int]:
         clock, plant = self._port.clock, self._port.plant
@@ -98,22 +102,42 @@ class SimulatedPilotAdc:
         """Nothing to release."""
 
 
+class SamplingRun(NamedTuple):
+    """The three messages of one window as a kernel runs them, in ns after the window's begin.
+
+    `instants_ns` are the conversions', `stamps_ns` what the driver sees: before the first message and after each;
+    `delays_us` what it asked for.
+    """
+
+    instants_ns: list[int]
+    stamps_ns: list[int]
+    delays_us: list[list[int]]
+
+
 def sampling(rng: random.Random, gap_us: int = KERNEL_GAP_US, speed_hz: int = 1_000_000) -> list[int]:
-    """Return when the driver's conversions of one window happen, in ns after its begin, as a kernel would let them.
+    """Return when the driver's conversions of one window happen, in ns after its begin, as a kernel would let them."""
+    return sampling_run(rng, gap_us, speed_hz).instants_ns
+
+
+def sampling_run(rng: random.Random, gap_us: int = KERNEL_GAP_US, speed_hz: int = 1_000_000) -> SamplingRun:
+    """Return one window of the driver as a kernel runs it.
 
     Each transfer waits its own delay and 0 to `gap_us` of the kernel's, each message 20 to 60 µs for its system call,
     and the first one up to 15 µs for the tick's wake-up. Source: hal.pilot_adc and docs/boards/reference.md.
     """
     delays_us = window_delays_us(speed_hz)
     rng.shuffle(delays_us)
+    messages = [delays_us[at : at + MAX_BURST] for at in range(0, len(delays_us), MAX_BURST)]
     at_ns, instants = rng.randrange(15_000), []
-    for index, delay_us in enumerate(delays_us):
-        at_ns += FRAME_NS
-        instants.append(at_ns)
-        at_ns += 1_000 * delay_us + rng.randrange(1_000 * gap_us + 1)
-        if index % MAX_BURST == MAX_BURST - 1:
-            at_ns += rng.randrange(20_000, 60_000)
-    return instants
+    stamps = [at_ns]
+    for message in messages:
+        for delay_us in message:
+            at_ns += FRAME_NS
+            instants.append(at_ns)
+            at_ns += 1_000 * delay_us + rng.randrange(1_000 * gap_us + 1)
+        at_ns += rng.randrange(20_000, 60_000)
+        stamps.append(at_ns)
+    return SamplingRun(instants, stamps, messages)
 
 
 def _input(source: Analog, scale: LinearScale) -> AdcInput:
