@@ -46,7 +46,13 @@ commands: ## write docs/COMMANDS.md and docs/API.md from commands and records
 	$(PYTHON) -m evse_pi.cli.reference markdown > docs/COMMANDS.md
 	$(PYTHON) -m evse_pi.api.reference > docs/API.md
 
-docs: commands walk ## write all pages that are made from code
+files: ## write the pages and schemas of board and installation files from their loaders
+	$(PYTHON) -m boards.reference > docs/BOARD_FILE.md
+	$(PYTHON) -m boards.reference schema > boards/board.schema.json
+	$(PYTHON) -m evse_pi.installation.reference > docs/INSTALLATION_FILE.md
+	$(PYTHON) -m evse_pi.installation.reference schema > docs/installation.schema.json
+
+docs: commands files walk ## write all pages that are made from code
 
 walk: ## write the installer's walk in docs/INSTALLING.md
 	$(PYTHON) -m tests.support.installer_walk
@@ -54,4 +60,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test quick parallel serial pictures nightly format lint coverage commands docs walk bench
+.PHONY: help setup demo check test quick parallel serial pictures nightly format lint coverage commands files docs walk bench

@@ -93,7 +93,7 @@ def parse_board(table: dict[str, object], name: str, file: str) -> BoardSpec:
     """Return the board that `table` describes. Raises: BoardError with all problems at once."""
     problems: list[str] = []
     root = Section(f"{file}: ", table, problems)
-    spec = _spec(root, name)
+    spec = read_spec(root, name)
     root.finish()
     if not problems:  # the rules compare values, so they need values that are right in themselves
         problems.extend(f"{file}: {problem}" for problem in check(spec))
@@ -102,7 +102,8 @@ def parse_board(table: dict[str, object], name: str, file: str) -> BoardSpec:
     return spec
 
 
-def _spec(root: Section, name: str) -> BoardSpec:
+def read_spec(root: Section, name: str) -> BoardSpec:
+    """Return the board that `root` describes; what is wrong with it is noted there."""
     board = root.table("board")
     spec = BoardSpec(
         name=name,
