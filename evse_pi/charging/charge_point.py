@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
+from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.limits import judged_limits, requested_limits
 from evse_pi.charging.metering import (
     EnergyCounter,
@@ -16,23 +19,29 @@ from evse_pi.charging.metering import (
     offered_power_mw,
 )
 from evse_pi.charging.one_shot_requests import OneShotRequests
+from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
-from evse_pi.core.states import LimitSource
+from evse_pi.core.records import Request
+from evse_pi.core.states import LimitSource, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
+    from evse_pi.charging.controller_permission import RowWriter
     from evse_pi.charging.limits import ActingLimit
     from evse_pi.charging.startup_state import StartupState
     from evse_pi.clearance import Clearance
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
-    from evse_pi.core.records import Demand, Request, Snapshot, TemperatureSample
+    from evse_pi.core.records import Demand, Snapshot, TemperatureSample, Transition
     from hal.interfaces import MeterReading
     from hal.units import Milliamps
 
+log = logging.getLogger(__name__)
+
+SELF_TEST = "self_test"
 HIGHEST_VOLTAGE_MV = 265_000
 RESUME_NS = 2 * PERIOD_NS  # from the last save to the power cut, and from the machine's start to the meter's
 SILENT_NS = 3 * SECOND  # a snapshot comes every second
@@ -42,12 +51,20 @@ class ChargePoint:
     """Puts together what safety process, meter, owner and controllers say. Hazard: H-10, H-16."""
 
     def __init__(
-        self, clock: Clock, ratings: BoardRatings, installation: Installation | None, memory: StartupState
+        self,
+        clock: Clock,
+        ratings: BoardRatings,
+        installation: Installation | None,
+        memory: StartupState,
+        writer: RowWriter,
     ) -> None:
         self.clock = clock
         self.ratings = ratings
-        self.installation = installation
         self.arbiter = DemandArbiter([memory.owner])
+        self.permission = ControllerPermission(
+            clock, self.arbiter, writer, memory.settings, commissioned=memory.commissioned
+        )
+        self.installation = installation
         self.requests = OneShotRequests()
         self.event_recorder = EventRecorder(clock, memory)
         self.snapshot: Snapshot | None = None
@@ -55,6 +72,7 @@ class ChargePoint:
         self.temperature: TemperatureSample | None = None
         self.identifying = False
         self._doubt = memory.doubt
+        self._self_test_ordered = False
         self.counter = EnergyCounter()
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
@@ -72,6 +90,7 @@ class ChargePoint:
             self.event_recorder.current_ma = None
         self.snapshot = snapshot
         self.event_recorder.on_snapshot(snapshot)
+        self._follow_self_test()
 
     def measure(self, reading: MeterReading) -> None:
         """Take in a reading of the meter; the same one again changes nothing."""
@@ -91,6 +110,19 @@ class ChargePoint:
         if self.snapshot is not None and not self.ratings.meter_fitted and not fresh(self.snapshot.at_ns, now_ns):
             self._estimated(self.snapshot.at_ns, Milliwatts(0))
         self.event_recorder.tick()
+        self.permission.advance()
+        self._follow_self_test()
+
+    @property
+    def installation(self) -> Installation | None:
+        """The installer's limits, None until they can be read."""
+        return self._installation
+
+    @installation.setter
+    def installation(self, installation: Installation | None) -> None:
+        self._installation = installation
+        self.permission.capacity_ma = 0 if installation is None else installation.circuit_capacity_ma
+        self.permission.advance()
 
     def demand(self) -> Demand:
         """Return the demand to send now."""
@@ -131,6 +163,36 @@ class ChargePoint:
         self.event_recorder.write_queue.note(owner_row(wanted), said=True)
         return True
 
+    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
+        """Carry out what the owner says: where a controller is commissioned, by the settings that both change.
+
+        Raises: ValueError for a bad limit.
+        """
+        commissioned = self.permission.commissioned
+        self.set_owner(permitted=permitted or commissioned, limit_ma=limit_ma)
+        if commissioned and permitted != self.permission.now.charging:
+            settings = self.permission.settings
+            self.permission.apply(settings.enabled() if permitted else settings.disabled())
+
+    def commission(self, *, commissioned: bool) -> None:
+        """Let a controller decide from now on, or the owner; what the owner has forbidden stays forbidden."""
+        if commissioned and not self.owner.permitted:
+            self.permission.apply(self.permission.settings.disabled())
+            self.set_owner(permitted=True, limit_ma=self.owner.limit_ma)
+        self.permission.commission(commissioned=commissioned)
+
+    def want_self_test(self) -> None:
+        """Have the safety process test the box once its contactor is open; what it finds is kept."""
+        self.permission.want_self_test()
+        self._follow_self_test()
+
+    def self_test(self) -> SelfTestView:
+        """Return where the self-test is."""
+        ordered, snapshot = bool(self.requests.outstanding & Request.SELF_TEST), self.snapshot
+        if snapshot is None:
+            return SelfTestView(ordered, running=False, passed=False)
+        return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
+
     def order(self, request: Request, clearance: Clearance | None = None) -> None:
         """Have the safety process carry out `request` once; `clearance` proves what only the installer may order."""
         self.requests.ask(request, clearance)
@@ -149,6 +211,21 @@ class ChargePoint:
             return None, True
         return self._offered_mw(self.snapshot), True
 
+    def _follow_self_test(self) -> None:
+        """Order the wanted self-test when it is due, and keep its evidence once it is over."""
+        test, snapshot = self.self_test(), self.snapshot
+        faulty = snapshot is not None and bool(snapshot.faults)
+        flows = snapshot is not None and current_flows(snapshot)
+        if self.permission.follow_self_test(test, current_flows=flows, faulty=faulty):
+            self._self_test_ordered = True
+            self.order(Request.SELF_TEST)
+        elif self._self_test_ordered and not test.ordered and not test.running and (test.passed or faulty):
+            self._self_test_ordered = False
+            evidence = [[each.check.name, each.measured, each.lowest, each.highest] for each in test.evidence]
+            kept = {"unix_s": self.clock.unix_s(), "passed": test.passed, "evidence": evidence}
+            self.event_recorder.write_queue.note(setting_row(SELF_TEST, kept), urgent=True)
+            log.info("self-test over passed=%s checks=%d", test.passed, len(evidence))
+
     def _estimated(self, now_ns: int, power_mw: Milliwatts) -> None:
         before = self._estimate
         self._estimate = before.advance(max(now_ns, before.at_ns), power_mw)
@@ -165,3 +242,8 @@ class ChargePoint:
 
     def _highest_mw(self) -> Milliwatts:
         return Milliwatts(self.ratings.rated_current_ma * HIGHEST_VOLTAGE_MV * self.ratings.phases // 1000)
+
+
+def current_flows(told: Snapshot | Transition) -> bool:
+    """Return whether current can flow: the contacts take some 20 ms to follow the order."""
+    return told.close_ordered and told.reason is not Reason.STARTING

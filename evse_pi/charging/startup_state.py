@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.history_rows import setting_row
+from evse_pi.charging.settings import NOTHING_SET, ChargingSettings
 from evse_pi.charging.stored_fields import Fields
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED, TransitionCursor
 from evse_pi.core.duty import MAX_OFFER_MA
@@ -37,6 +38,9 @@ class StartupState:
     next_session: int = 1
     next_fault: int = 1
     next_transition: int = 1
+    settings: ChargingSettings = NOTHING_SET
+    commissioned: bool = False
+    """Whether a controller decides who may charge, and not the owner."""
     owner_stored: bool = True
     doubt: str | None = None
     """Why charging is forbidden until a person permits it, None where the owner's word is known."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from evse_pi.charging.evse_status import Permission
+from evse_pi.charging.settings import NOTHING_SET
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.limits import ActingLimit
+    from evse_pi.charging.self_test import SelfTestView
     from evse_pi.charging.session import Session
-    from evse_pi.core.evidence import Evidence
+    from evse_pi.charging.settings import ChargingSettings
     from evse_pi.core.faults import Fault
     from evse_pi.core.states import LimitSource, PilotState, Reason
     from evse_pi.matter.model.observable import Observable
@@ -33,16 +38,7 @@ class VehicleData:
 
 NO_VEHICLE_DATA = VehicleData()
 NO_DISCHARGE_MA = Milliamps(0)
-
-
-@dataclass(frozen=True, slots=True)
-class SelfTestView:
-    """Where the self-test is; `ordered` says that one was asked for which the safety process has not heard of yet."""
-
-    ordered: bool
-    running: bool
-    passed: bool
-    evidence: tuple[Evidence, ...] = ()
+NOTHING_PERMITTED = Permission(charging=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,8 @@ class ChargePointView:
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when nobody knows,
     and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
     so is the window of the random delay, `random_delay_s`, its usual one. No board takes current from a vehicle as yet.
+    `settings` are those of controllers and users, `permission` is what is permitted now, whoever decides it. `unix_s`
+    is the time in s since 1970, None while it is unknown.
     """
 
     now_ns: int
@@ -84,10 +82,16 @@ class ChargePointView:
     vehicle: VehicleData = NO_VEHICLE_DATA
     random_delay_s: int = USUAL_RANDOM_DELAY_S
     rated_discharge_ma: Milliamps = NO_DISCHARGE_MA
+    settings: ChargingSettings = NOTHING_SET
+    permission: Permission = NOTHING_PERMITTED
+    unix_s: int | None = None
 
 
 class ChargePointInterface(Protocol):
-    """The box. `changed` emits a view for every transition in its order, after every ask, and once a second."""
+    """The box. `changed` emits a view for every transition in its order, after every request, and once a second.
+
+    It never emits while a view is being reacted to: what a reaction changes is told after all have reacted.
+    """
 
     @property
     def changed(self) -> Observable[ChargePointView]:
@@ -96,8 +100,11 @@ class ChargePointInterface(Protocol):
     def view(self) -> ChargePointView:
         """Return the box as it is now."""
 
+    def refresh_soon(self) -> None:
+        """Have `changed` emit the view once the present reactions have run."""
+
     def ask(self, ask: LimitRequest) -> None:
-        """Put an ask in the name of its source, in place of that source's last one.
+        """Put a request of the planner in the name of its source, in place of that source's last one.
 
         Raises: ValueError for a source that is not the node's, or a limit outside 0 to 80 A.
         """
@@ -108,8 +115,17 @@ class ChargePointInterface(Protocol):
     def ask_of(self, source: LimitSource) -> LimitRequest | None:
         """Return what `source` asks now."""
 
-    def start_self_test(self) -> None:
-        """Have the safety process test the box once; the view tells when it has."""
+    def apply(self, settings: ChargingSettings) -> None:
+        """Put `settings` in force at once, and have them stored."""
+
+    async def apply_stored(self, change: Callable[[ChargingSettings], ChargingSettings]) -> None:
+        """Put what `change` makes of the settings in force once it is stored; see `ControllerPermission`.
+
+        Raises: NotStored where nothing has changed. Whatever `change` raises.
+        """
+
+    def want_self_test(self) -> None:
+        """Have the safety process test the box once its contactor is open; the view tells when it has."""
 
     def identify(self, *, active: bool) -> None:
         """Blink the status LED so that a person finds this box, or end that."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
+from evse_pi.charging.settings import LONGEST_WINDOW_S, target_of
 from evse_pi.charging.stored_fields import HIGHEST_NUMBER, Fields, UnknownRecord, parsed
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
-from evse_pi.device.energy_evse_memory import LONGEST_WINDOW_S, target_of
 
 if TYPE_CHECKING:
     from evse_pi.matter.storage import KeyValueStore

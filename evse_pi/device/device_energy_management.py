@@ -243,7 +243,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         """Show the change at once, and have the EVSE cluster ask the box for it."""
         self._show(view)
         self.publish("power_adjustment_capability")
-        self.endpoint.server(EnergyEvseServer).refresh()
+        self.endpoint.server(EnergyEvseServer).plan_again()
 
     def _show(self, view: ChargePointView) -> None:
         active = self.internal.active
@@ -262,9 +262,8 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
     def _adjustable(self, view: ChargePointView) -> bool:
         mode = self.endpoint.server(EnergyEvseModeServer).charge_mode
-        permitted = self.endpoint.server(EnergyEvseServer).charging_permitted
         usable = view.heard and not view.faults and view.session is not None
-        return usable and permitted and mode is ChargeMode.SOLAR
+        return usable and view.permission.charging and mode is ChargeMode.SOLAR
 
     @property
     def _minimum_ma(self) -> int:
@@ -279,7 +278,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
 
 def _state(view: ChargePointView, *, adjusting: bool) -> Any:
-    """Return ESAState: offline while nobody knows how the box is."""
+    """Return ESAState: offline while the state of the box is unknown."""
     if view.faults:
         return _State.kFault
     if not view.heard:

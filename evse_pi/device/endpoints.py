@@ -22,7 +22,6 @@ from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire.chip_objects import Identify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import tzinfo
 
     from evse_pi.device.charge_point_view import ChargePointInterface
@@ -76,8 +75,8 @@ class Fitted:
 class DeviceDependencies:
     """What the wallbox's clusters live on.
 
-    `governed` tells whether a controller's word counts now; `zone` is the time of the place, for charging targets;
-    `kernel_boot_id` names the boot of the machine.
+    `zone` is the time of the place, for charging targets; `kernel_boot_id` names the time from one start of the machine
+    to the next.
     """
 
     charger: ChargePointInterface
@@ -86,7 +85,6 @@ class DeviceDependencies:
     store: KeyValueStore
     zone: tzinfo
     kernel_boot_id: str
-    commissioned: Callable[[], bool]
     fitted: Fitted
 
 
@@ -107,7 +105,7 @@ def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple
         adjustment=lambda: management.adjustment,
     )
     kind = EnergyEvseServer.with_features(*features)
-    evse = kind(charger, around.clock, commissioned=around.commissioned, planner=planner)
+    evse = kind(charger, planner=planner)
     servers: list[ClusterServer] = [
         StatusLedIdentifyServer(charger, fitted=fitted.status_led),
         evse,

@@ -1,32 +1,33 @@
-"""The attributes of the Energy EVSE cluster as a function of the charge point, of what was set and of the plan."""
+"""The attributes of the Energy EVSE cluster as a function of the view of the charge point, and of the plan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.device.matter_time import matter_until_s
+
 if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import ChargePointView
-    from evse_pi.device.energy_evse_memory import PersistedState
     from evse_pi.device.energy_evse_rules import Projection
     from evse_pi.device.planner import NextCharge
 
 
-def attributes_of(view: ChargePointView, kept: PersistedState, outcome: Projection) -> dict[str, Any]:
-    """Return what follows from the box and the grant, of all features."""
-    grant, vehicle, shown = kept.grant, view.vehicle, outcome.shown
-    user_ma = view.circuit_capacity_ma if grant.user_maximum_ma is None else grant.user_maximum_ma
+def attributes_of(view: ChargePointView, outcome: Projection) -> dict[str, Any]:
+    """Return what follows from the charge point, of all features."""
+    settings, vehicle, shown = view.settings, view.vehicle, outcome.shown
+    user_ma = view.circuit_capacity_ma if settings.user_maximum_ma is None else settings.user_maximum_ma
     return {
         "state": shown.status.state,
         "supply_state": shown.status.supply,
         "fault_state": shown.status.fault,
-        "charging_enabled_until": grant.charging_until,
-        "discharging_enabled_until": grant.discharging_until,
+        "charging_enabled_until": matter_until_s(settings.charging_until_s),
+        "discharging_enabled_until": matter_until_s(settings.discharging_until_s),
         "circuit_capacity": view.circuit_capacity_ma,
-        "minimum_charge_current": grant.minimum_ma,
+        "minimum_charge_current": settings.minimum_ma,
         "maximum_charge_current": outcome.maximum_ma,
         "maximum_discharge_current": outcome.maximum_discharge_ma,
         "user_maximum_charge_current": user_ma,
-        "randomization_delay_window": view.random_delay_s if kept.window_s is None else kept.window_s,
+        "randomization_delay_window": view.random_delay_s if settings.window_s is None else settings.window_s,
         "state_of_charge": vehicle.state_of_charge_percent,
         "battery_capacity": vehicle.battery_capacity_mwh,
         "vehicle_id": vehicle.identifier,

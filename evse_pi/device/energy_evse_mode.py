@@ -17,18 +17,19 @@ MODES = (
 
 
 class EnergyEvseModeServer(ModeServer):
-    """Says when to charge; a change has the EVSE cluster plan anew at once."""
+    """Says when to charge; a change has the EVSE cluster plan again at once."""
 
     schema = SCHEMA
 
     def __init__(self) -> None:
-        """Make the server, in manual mode until somebody chose another."""
+        """Make the server, in manual mode until another is chosen."""
         options = mode_options(EnergyEvseMode, [(label, (int(tag),)) for _, label, tag in MODES])
         super().__init__(supported_modes=options, current_mode=0)
 
     def initialize(self) -> None:
         """Pass on every change."""
-        self.react_to(self.events.current_mode_changed, lambda _change: self._replan())
+        evse = self.endpoint.server(EnergyEvseServer)
+        self.react_to(self.events.current_mode_changed, lambda _change: evse.plan_again())
 
     @property
     def charge_mode(self) -> ChargeMode:
@@ -38,6 +39,3 @@ class EnergyEvseModeServer(ModeServer):
     def select(self, mode: ChargeMode) -> None:
         """Choose a mode by hand."""
         self.state.current_mode = next(number for number, (one, _, _) in enumerate(MODES) if one is mode)
-
-    def _replan(self) -> None:
-        self.endpoint.server(EnergyEvseServer).refresh()

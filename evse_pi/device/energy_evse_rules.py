@@ -1,7 +1,7 @@
 """The rules of the Energy EVSE cluster as functions: what is allowed, what follows from what, what has happened.
 
-Nothing here acts. `advance` is told what the clusters showed, what they keep and how the box is now, and says what they
-shall show and keep, and which events happened on the way, in their order.
+Nothing here acts. `advance` compares what the peers were shown and told with the charge point as it is now, and returns
+what they are to be shown, and the events that lead there, in their order.
 Source: Matter Application Cluster Specification 1.4.2, Energy EVSE.
 """
 
@@ -10,20 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, Permission, SafetyReport, decide_status
+from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, SafetyReport, decide_status
 from evse_pi.charging.limits import lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA
-from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.energy_evse_memory import ChargingSettings, ReportedState, Transfer
+from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
+from evse_pi.device.matter_time import unix_until_s
+from evse_pi.device.reported_state import Figures, ReportedState, Transfer
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, Status
-from hal.units import SECOND, Milliamps
+from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from evse_pi.charging.session import Session
+    from evse_pi.charging.settings import ChargingSettings
     from evse_pi.device.charge_point_view import ChargePointView
 
 RESUME_WITHIN_NS = 60 * SECOND
@@ -33,25 +35,17 @@ Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
 
 FULL_PERCENT = 100
 
-_OWN = (LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM)
 
-
-def maximum_charge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:
+def maximum_charge_ma(view: ChargePointView) -> int:
     """Return MaximumChargeCurrent: the least of all limits, as the pilot can offer it; 0 while charging is disabled."""
-    if not permission.charging:
-        return 0
-    others = lowest_ceiling_ma(each for each in view.limits if each.source not in _OWN)
-    limits = [] if others is None else [others]
-    if permission.commissioned:
-        limits += [Milliamps(grant.maximum_ma), Milliamps(grant.user_limit_ma(view.circuit_capacity_ma))]
-    return offerable_ma(min(limits, default=None))
+    return offerable_ma(lowest_ceiling_ma(view.limits)) if view.permission.charging else 0
 
 
-def maximum_discharge_ma(view: ChargePointView, grant: ChargingSettings, permission: Permission) -> int:
+def maximum_discharge_ma(view: ChargePointView) -> int:
     """Return MaximumDischargeCurrent; 0 while discharging is disabled, and where the board cannot take any."""
-    if not permission.discharging:
+    if not view.permission.discharging:
         return 0
-    wanted = (view.rated_discharge_ma, view.circuit_capacity_ma, view.cable_ma, grant.discharge_maximum_ma)
+    wanted = (view.rated_discharge_ma, view.circuit_capacity_ma, view.cable_ma, view.settings.discharge_maximum_ma)
     return min(limit for limit in wanted if limit is not None)
 
 
@@ -79,13 +73,17 @@ class EvseEvent:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What `advance` answers: what is published from now on, and which events lead there."""
+    """What `advance` answers: what is published from now on, and which events lead there.
+
+    `boundary` says that a session or a transfer begins or ends here.
+    """
 
     shown: PublishedState
-    told: ReportedState
+    reported: ReportedState
     maximum_ma: int
     maximum_discharge_ma: int
-    happenings: tuple[EvseEvent, ...]
+    events: tuple[EvseEvent, ...]
+    boundary: bool
 
 
 def session_id(number: int) -> int:
@@ -93,54 +91,63 @@ def session_id(number: int) -> int:
     return (number - 1) & 0xFFFF_FFFF
 
 
-def advance(
-    shown: PublishedState, told: ReportedState, view: ChargePointView, grant: ChargingSettings, permission: Permission
-) -> Projection:
-    """Return what the peers shall be shown and told, now that the box is as `view` says."""
+def advance(shown: PublishedState, reported: ReportedState, view: ChargePointView) -> Projection:
+    """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
     report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.heard)
-    status = decide_status(report, permission, shown.status)
-    state = status.state
-    maximum_ma = maximum_charge_ma(view, grant, permission)
-    happenings = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
-    current, seen = told.session, _seen(told, view)
-    transfer = told.transfer
+    status = decide_status(report, view.permission, shown.status)
+    state, maximum_ma = status.state, maximum_charge_ma(view)
+    events = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
+    current, seen = reported.session, _seen(reported, view)
+    transfer = reported.transfer
     if transfer is not None and current is not None:
-        transfer, reason = _goes_on(transfer, state, view, permission, present=seen == current)
-        if told.transfer is not None and transfer is None:
-            happenings.append(_stopped(shown, current, told.transfer, reason, _session(view, current)))
+        transfer, reason = _goes_on(transfer, state, view, present=seen == current)
+        if transfer is None:
+            events.append(_stopped(shown, reported, reason, _session(view, current)))
     if current is not None and seen != current:
-        happenings.append(_not_detected(shown, current, _session(view, current), view.now_ns))
+        events.append(_not_detected(shown, current, _session(view, current), view.now_ns))
     if seen is not None and seen != current:
-        happenings.append(EvseEvent("ev_connected", {"sessionID": session_id(seen)}))
+        events.append(EvseEvent("ev_connected", {"sessionID": session_id(seen)}))
     if transfer is None and state is MatterState.PLUGGED_IN_CHARGING and view.session is not None:
         transfer = Transfer(view.session.energy_mwh)
-        happenings.append(_started(view.session.number, maximum_ma))
-    published_id = shown.session_id if seen is None else session_id(seen)
+        events.append(_started(view.session.number, maximum_ma))
+    boundary = any(each.event != "fault" for each in events)
+    after = reported.after(seen, transfer, status.fault)
     return Projection(
-        PublishedState(status, published_id, shown.known if state is None else state),
-        told.after(seen, transfer, status.fault),
+        PublishedState(
+            status,
+            shown.session_id if seen is None else session_id(seen),
+            shown.known if state is None else state,
+        ),
+        replace(after, figures=figures_of(view)) if boundary else after,
         maximum_ma,
-        maximum_discharge_ma(view, grant, permission),
-        tuple(happenings),
+        maximum_discharge_ma(view),
+        tuple(events),
+        boundary,
     )
 
 
-def _seen(told: ReportedState, view: ChargePointView) -> int | None:
+def figures_of(view: ChargePointView) -> Figures | None:
+    """Return the figures of the present session, else of the last one, None where none is known."""
+    session = view.session or view.last_session
+    return None if session is None else Figures(session.duration_ns(view.now_ns) // SECOND, session.energy_mwh)
+
+
+def _seen(reported: ReportedState, view: ChargePointView) -> int | None:
     """Return the number of the present session; while the safety process is silent, nothing has begun or ended."""
     if not view.heard:
-        return told.session
+        return reported.session
     return None if view.session is None else view.session.number
 
 
 def _goes_on(
-    transfer: Transfer, state: MatterState | None, view: ChargePointView, permission: Permission, *, present: bool
+    transfer: Transfer, state: MatterState | None, view: ChargePointView, *, present: bool
 ) -> tuple[Transfer | None, Any]:
     """Return the transfer as it is now, or None and the reason why it stopped."""
     if not present:
         return None, Reason.kOther
     if state is MatterState.PLUGGED_IN_CHARGING:
         return (replace(transfer, suspended=False, lapses_ns=None) if transfer.suspended else transfer), None
-    if not view.contacts_closed and not permission.charging:
+    if not view.contacts_closed and not view.permission.charging:
         return None, Reason.kEVSEStopped
     if state is MatterState.FAULT:
         return Transfer(transfer.energy_mwh, suspended=True), None
@@ -185,10 +192,13 @@ def _started(number: int, maximum_ma: int) -> EvseEvent:
     return EvseEvent("energy_transfer_started", fields)
 
 
-def _stopped(shown: PublishedState, number: int, transfer: Transfer, reason: Any, session: Session | None) -> EvseEvent:
-    energy_mwh = 0 if session is None else session.energy_mwh - transfer.energy_mwh
+def _stopped(shown: PublishedState, reported: ReportedState, reason: Any, session: Session | None) -> EvseEvent:
+    """Return the end of the reported transfer."""
+    assert reported.session is not None  # noqa: S101 (a transfer is one of a session)
+    before_mwh = 0 if reported.transfer is None else reported.transfer.energy_mwh
+    energy_mwh = 0 if session is None else session.energy_mwh - before_mwh
     fields = {
-        "sessionID": session_id(number),
+        "sessionID": session_id(reported.session),
         "state": shown.prior,
         "reason": reason,
         "energyTransferred": max(energy_mwh, 0),
@@ -229,8 +239,10 @@ def check_diagnostics(status: EvseStatus) -> None:
         raise MatterStatus(Status.FAILURE, f"SupplyState is {status.supply.name}, not DISABLED")
 
 
-def charging_granted(grant: ChargingSettings, until: int | None, minimum_ma: int, maximum_ma: int) -> ChargingSettings:
-    """Return the grant after EnableCharging. Raises: MatterStatus CONSTRAINT_ERROR."""
+def charging_enabled(
+    settings: ChargingSettings, until: int | None, minimum_ma: int, maximum_ma: int
+) -> ChargingSettings:
+    """Return the settings after EnableCharging. Raises: MatterStatus CONSTRAINT_ERROR."""
     if minimum_ma > maximum_ma:
         reason = f"MinimumChargeCurrent {minimum_ma} above MaximumChargeCurrent {maximum_ma}"
         raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
@@ -238,12 +250,14 @@ def charging_granted(grant: ChargingSettings, until: int | None, minimum_ma: int
         minimum_ma = maximum_ma = 0
     if until is None and maximum_ma == 0:
         maximum_ma = MAX_OFFER_MA  # permission alone, as a switch sends it: docs/adr/0009
-    return replace(grant, charging_until=until, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
+    until_s = unix_until_s(until)
+    return replace(settings, charging_until_s=until_s, minimum_ma=minimum_ma, maximum_ma=maximum_ma)
 
 
-def discharging_granted(grant: ChargingSettings, until: int | None, maximum_ma: int) -> ChargingSettings:
-    """Return the grant after EnableDischarging."""
-    return replace(grant, discharging_until=until, discharge_maximum_ma=0 if until == 0 else maximum_ma)
+def discharging_enabled(settings: ChargingSettings, until: int | None, maximum_ma: int) -> ChargingSettings:
+    """Return the settings after EnableDischarging."""
+    maximum_ma = 0 if until == 0 else maximum_ma
+    return replace(settings, discharging_until_s=unix_until_s(until), discharge_maximum_ma=maximum_ma)
 
 
 def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:

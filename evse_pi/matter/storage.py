@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -89,6 +89,11 @@ def delete_prefix(store: KeyValueStore, transaction: StoreTransaction, prefix: s
     """Delete every key of `store` that starts with `prefix`, as part of `transaction`."""
     for key in store.keys(prefix):
         transaction.delete(key)
+
+
+def holds_fabric(keys: Iterable[str]) -> bool:
+    """Return whether a node with these keys belongs to a fabric; one without a record was never completed."""
+    return any(key.startswith("fabric/") and key.endswith("/record") for key in keys)
 
 
 class SettledStore:

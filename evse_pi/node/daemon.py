@@ -20,7 +20,7 @@ from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
 from evse_pi.node.boot_check import boot_notices
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster, stored_asks
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
@@ -103,7 +103,8 @@ async def serve(
         store = await storage.open(paths.state_dir / DATABASE)
         memory = await storage.recall(clock.unix_s())
         rated = ratings(board)
-        box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory)
+        memory = memory if matter is not None else replace(memory, commissioned=False)
+        box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory, storage)
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.kernel_boot_id))
         if matter is not None:
@@ -137,13 +138,12 @@ async def serve(
 
 
 async def _restore_requests(charger: ChargePointAdapter, storage: WriterThread, store: Store) -> None:
-    """Give the charge point back what controllers had asked of it; what cannot be read forbids."""
+    """Give the adapter back what planner and clusters keep; what cannot be read holds a charge up."""
     charger.restore_requests(await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None))
     try:
-        recalled = recall_cluster(await storage.key_values())
+        charger.recall(await storage.key_values())
     except OSError:
-        recalled = recall_cluster(None)
-    charger.apply_recalled(recalled)
+        charger.recall(None)
 
 
 class Daemon:
@@ -261,18 +261,11 @@ class Daemon:
         return await self._storage.written()
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
-        """Carry out the owner's word at once: through the cluster where a controller governs, else directly.
-
-        Raises: ValueError for a limit that cannot be.
-        """
-        matter = self.matter
-        if matter is not None and matter.commissioned and matter.ready:
-            self._box.set_owner(permitted=True, limit_ma=limit_ma)
-            if permitted != matter.charging_permitted:
-                matter.permit(permitted=permitted)
-        else:
-            self._box.set_owner(permitted=permitted, limit_ma=limit_ma)
-            self.charger.forget_asks()
+        """Carry out the owner's permission or stop at once. Raises: ValueError for a limit that cannot be."""
+        self._box.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
+        if permitted and self.matter is not None:
+            self.matter.skip_delay()
+        self.charger.refresh()
         self.renew()
         self.notifier.notify()
 
@@ -294,10 +287,8 @@ class Daemon:
 
     @property
     def owner_permits(self) -> bool:
-        """Whether charging is permitted as far as it is the owner's to say."""
-        matter = self.matter
-        commissioned = matter is not None and matter.commissioned and matter.ready
-        return matter.charging_permitted if matter is not None and commissioned else self._box.owner.permitted
+        """Whether charging is permitted as far as owner or controller decide it."""
+        return self._box.permission.now.charging
 
     def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -149,19 +149,19 @@ class EventTriggers:
     async def _basic(self) -> None:
         """Begin with a healthy box, no car, and nothing permitted: any run before may have left something."""
         if self._former is None:
-            self._former = Former(self._evse.user_maximum_ma)
+            self._former = Former(self._charger.view().settings.user_maximum_ma)
         await self._simulator.verb("unplug")
         await self._simulator.verb("repair")
         await self._acknowledge()
         self._charger.rated_discharge_ma = BASIC_LIMIT_MA  # of the plant, which nothing else makes bidirectional
-        self._evse.stop()
-        self._evse.limit_for_user(BASIC_LIMIT_MA)
+        self._charger.apply(replace(self._charger.view().settings.disabled(), user_maximum_ma=BASIC_LIMIT_MA))
         await self._settle()
         await self._end_of_diagnostics()
 
     async def _basic_clear(self) -> None:
         if self._former is not None:
-            self._evse.limit_for_user(self._former.user_maximum_ma)
+            settings = self._charger.view().settings
+            self._charger.apply(replace(settings, user_maximum_ma=self._former.user_maximum_ma))
             self._former = None
         self._charger.rated_discharge_ma = NO_DISCHARGE_MA
         await self._simulator.verb("tell_battery")

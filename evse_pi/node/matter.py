@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evse_pi.api.matter import Codes, Fabric, MatterStatus, Window
-from evse_pi.core.states import LimitSource
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
@@ -200,7 +199,6 @@ class MatterDevice:
             store=store,
             zone=local_zone(),
             kernel_boot_id=self._charger.kernel_boot_id,
-            commissioned=lambda: self.commissioned,
             fitted=endpoints.Fitted(equipment.status_led, equipment.temperature, meter),
         )
 
@@ -261,22 +259,14 @@ class MatterDevice:
         return self._node is not None and EVSE_ENDPOINT in self._node.tree.endpoints
 
     @property
-    def charging_permitted(self) -> bool:
-        """Whether the cluster permits charging."""
-        return self._evse is not None and self.ready and self._evse.charging_permitted
-
-    @property
     def plan_notice(self) -> str | None:
         """What a person should know of the charging plan, None of nothing."""
         return None if self._evse is None else self._evse.notice
 
-    def permit(self, *, permitted: bool) -> None:
-        """Carry out the owner's word through the cluster."""
+    def skip_delay(self) -> None:
+        """Have no random delay hold up what a person has just permitted."""
         if self._evse is not None and self.ready:
-            if permitted:
-                self._evse.permit()
-            else:
-                self._evse.stop()
+            self._evse.skip_delay()
 
     def begin_charging(self) -> None:
         """Skip what holds a permitted charge up: the random delay, and the planned start."""
@@ -284,14 +274,9 @@ class MatterDevice:
             self._evse.start()
 
     def refresh(self) -> None:
-        """Bring the cluster in line with who governs; what the owner had forbidden stays forbidden under a governor."""
-        if self._evse is None or not self.ready:
-            return
-        owner = self._charger.ask_of(LimitSource.OWNER)
-        if self.commissioned and owner is not None and not owner.permitted:
-            self._evse.stop()
-            self._charger.release_owner()
-        self._evse.refresh()
+        """Tell the charge point who decides."""
+        if self._evse is not None and self.ready:
+            self._charger.commission(commissioned=self.commissioned)
 
     # Commissioning.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from evse_pi.charging.history_rows import FaultRecord, TransitionRecord, Value
     from evse_pi.charging.session import SavedSession
+    from evse_pi.storage.schema import Step
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Store:
     aside as `damaged`.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Step] = MIGRATIONS) -> None:
         self.trouble: str | None = None
         self.damaged: Path | None = None
         self.dropped = 0
@@ -258,7 +259,7 @@ def _is_of_the_row(error: Exception) -> bool:
     return isinstance(error, _UNBINDABLE) if code is None else code & 0xFF in _REFUSED_ROW
 
 
-def _open(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+def _open(path: Path, migrations: Sequence[Step]) -> sqlite3.Connection:
     """Open `path`, readable by its owner only because others keep keys in it, and bring it to the newest version."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -292,7 +293,7 @@ def _check(connection: sqlite3.Connection) -> None:
         raise error
 
 
-def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[Step]) -> None:
     """Take the steps that are missing, each in one transaction with its version number."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(migrations):
@@ -300,7 +301,21 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
             f"version {version} is of newer software; this one knows versions up to {len(migrations)}"
         )
     for number, step in enumerate(migrations[version:], version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+        if isinstance(step, str):
+            connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+        else:
+            _take_step(connection, step, number)
+
+
+def _take_step(connection: sqlite3.Connection, step: Callable[[sqlite3.Connection], None], number: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        step(connection)
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 def _trim(connection: sqlite3.Connection, table: str) -> None:

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evse_pi.charging.history_rows import value_row
 from evse_pi.matter.storage import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from evse_pi.charging.history_rows import Row
+    from evse_pi.charging.controller_permission import RowWriter
     from evse_pi.matter.storage import StoreTransaction
-
-
-class Writer(Protocol):
-    """Who writes rows."""
-
-    def put(self, rows: Iterable[Row]) -> int:
-        """Take rows to be written at once, in one transaction; return their number, which only grows."""
-
-    async def written(self, number: int) -> str | None:
-        """Return why the rows up to `number` are not durable, None when they are; wait for a bounded time."""
 
 
 class QueuedStore:
@@ -32,10 +22,9 @@ class QueuedStore:
     has arrived. What the disk refuses is tried again by the writer, as all rows are.
     """
 
-    def __init__(self, values: Mapping[str, bytes], writer: Writer) -> None:
+    def __init__(self, values: Mapping[str, bytes], writer: RowWriter) -> None:
         self._values = dict(values)
         self._writer = writer
-        self.revision = 0
 
     def get(self, key: str) -> bytes | None:
         """Return the value of `key`, or None."""
@@ -57,7 +46,12 @@ class QueuedStore:
             else:
                 self._values[key] = value
         if news:
-            self.revision = self._writer.put([value_row(key, value) for key, value in news.items()])
+            self._writer.put([value_row(key, value) for key, value in news.items()])
+
+    @property
+    def revision(self) -> int:
+        """The number of the last write, of whatever rows: what was set is stored beside these values."""
+        return self._writer.number
 
     async def settled(self, revision: int) -> bool:
         """Return whether everything up to `revision` is on the disk; wait for a bounded time."""

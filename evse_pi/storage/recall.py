@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
+from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
 from evse_pi.charging.startup_state import (
     ABSENT,
     CURSOR,
@@ -16,6 +18,7 @@ from evse_pi.charging.startup_state import (
     owner_of,
 )
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED
+from evse_pi.matter.storage import holds_fabric
 
 if TYPE_CHECKING:
     from evse_pi.storage.database import Store
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
 def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = True) -> StartupState:
     """Return what `store` remembers; while its file cannot be read, numbers count on from the calendar.
 
-    What cannot be read is left out, except the owner's permission: charging is forbidden then, until it is
-    permitted again, and so it is where an empty database is no `first_start` but a loss.
+    What cannot be read is left out, except what may have forbidden charging. That is the owner's permission: until a
+    person permits again, charging is forbidden then, and so it is where an empty database is no `first_start` but a
+    loss. And it is what controllers set: nothing is permitted in their name then.
     """
     owner = store.read_setting(OWNER, owner_of, absent=ABSENT, unreadable=UNREADABLE)
     doubt = None
@@ -44,9 +48,19 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
         next_session=next_session,
         next_fault=store.next_number("fault", unknown),
         next_transition=store.next_number("transition", unknown),
+        settings=store.read_setting(SETTINGS, settings_of, absent=NOTHING_SET, unreadable=NOTHING_SET),
+        commissioned=_commissioned(store),
         owner_stored=owner is not ABSENT,
         doubt=doubt,
     )
+
+
+def _commissioned(store: Store) -> bool:
+    """Return whether a controller decides; one may where that cannot be read."""
+    try:
+        return holds_fabric(store.key_values())
+    except (sqlite3.Error, OSError):
+        return True
 
 
 def latest_before(store: Store, kernel_boot_id: str) -> int | None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-MIGRATIONS: tuple[str, ...] = (
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from evse_pi.storage.settings_migration import merge_copies
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Step = str | Callable[["sqlite3.Connection"], None]
+
+MIGRATIONS: tuple[Step, ...] = (
     """
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE session (
@@ -29,6 +39,7 @@ MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE fault ADD COLUMN readings TEXT;",
     # Before, Matter's own connection made this table.
     "CREATE TABLE IF NOT EXISTS matter_values (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+    merge_copies,
 )
 """Step n leads from version n to n + 1. A step that was ever released is never changed, only followed by another."""
 

@@ -119,6 +119,11 @@ class WriterThread:
 
     # Writing.
 
+    @property
+    def number(self) -> int:
+        """The number of the last `put`."""
+        return self._number
+
     def put(self, rows: Iterable[Row] = ()) -> int:
         """Take rows to be written at once; return their number, which `written` asks for. It never waits."""
         self._number += 1

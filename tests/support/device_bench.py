@@ -53,7 +53,7 @@ class DeviceBench:
         self.store: MemoryStore = given.get("store") or MemoryStore()
         self.dice: Dice = given.get("dice") or Dice()
         self.boot: str = given.get("boot", "first life")
-        self.commissioned = True
+        self.charger.begin(self.clock, commissioned=True)
         self.heard: list[tuple[str, Any]] = []
         self.mode = EnergyEvseModeServer()
         self.allowed = DeviceEnergyManagementModeServer()
@@ -67,9 +67,7 @@ class DeviceBench:
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
-        self.evse = EnergyEvseServer(
-            self.charger, self.clock, commissioned=lambda: self.commissioned, planner=self.planner
-        )
+        self.evse = EnergyEvseServer(self.charger, planner=self.planner)
 
     async def start(self) -> DeviceBench:
         self.node = await attached(self.evse, self.mode, self.allowed, self.management, node=model_node(self.store))
@@ -84,7 +82,7 @@ class DeviceBench:
         """Restart the process alone, or the machine."""
         await self.node.close()
         boot = self.boot + " and next" if power_cut else self.boot
-        charger = HandCharger(self.charger.view(), self.charger._sessions)
+        charger = HandCharger(self.charger._view, self.charger._sessions, self.charger.writer)
         again = DeviceBench(charger=charger, clock=self.clock, store=self.store, dice=self.dice, boot=boot)
         return await again.start()
 

@@ -18,6 +18,7 @@ from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from hal.units import MILLISECOND, SECOND
+from tests.support.node_box import HandWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,9 @@ class DiagnosedBox:
         self.world = VirtualBox(VirtualBoxSettings(board, records=True, **settings))
         self.clock = WorldClock(self.world)
         self.calendar = WallClockWatch(self.clock, UNIX_S)
-        self.box = ChargePoint(self.clock, ratings(board), self.world.settings.installation, StartupState())
+        self.box = ChargePoint(
+            self.clock, ratings(board), self.world.settings.installation, StartupState(), HandWriter()
+        )
         self.archive = RecordingArchive(folder)
         ring = Ring(lambda: memoryview(self.world.black_box))
         self.diagnosis = Diagnosis(board, self.box, ring, self.archive, None)

@@ -7,11 +7,14 @@ import inspect
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
-from evse_pi.charging.limits import ActingLimit
+from evse_pi.charging.controller_permission import ControllerPermission
+from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
+from evse_pi.charging.limits import ActingLimit, requested_limits
+from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.session import Session
+from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charge_point_view import ChargePointView, SelfTestView
+from evse_pi.device.charge_point_view import ChargePointView
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
@@ -20,10 +23,12 @@ from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 from hal.units import SECOND, Milliamps, Millivolts
 from tests.support.model_bench import attached, model_node
+from tests.support.node_box import HandWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from evse_pi.charging.settings import ChargingSettings
     from evse_pi.core.faults import Fault
 
 NOW_S = 1_800_000_000 - MATTER_EPOCH_UNIX_S
@@ -70,31 +75,75 @@ class HandWallClock:
 
 
 class HandCharger:
-    """A box whose every change is a call; sessions follow the pilot as in the real one."""
+    """A box whose every change is a call; sessions follow the pilot as in the real one.
 
-    def __init__(self, view: ChargePointView = IDLE, sessions: int = 0) -> None:
+    What controllers set is kept by the real `ControllerPermission`, on a database of its own.
+    """
+
+    def __init__(self, view: ChargePointView = IDLE, sessions: int = 0, writer: HandWriter | None = None) -> None:
         self.changed: Observable[ChargePointView] = Observable("charger")
-        self.asks: dict[LimitSource, LimitRequest] = {LimitSource.OWNER: OWNER_DEFAULT}
+        self.arbiter = DemandArbiter()
+        self.writer = writer or HandWriter()
         self.self_tests = 0
         self.identifying = False
         self._view = view
         self._sessions = sessions
+        self._emitting = self._again = False
+        self.begin(HandWallClock(), commissioned=True)
+
+    def begin(self, clock: HandWallClock, *, commissioned: bool) -> None:
+        """Start on what is stored."""
+        self.clock = clock
+        stored = self.writer.settings.get(SETTINGS)
+        settings = NOTHING_SET if stored is None else settings_of(stored)
+        self.permission = ControllerPermission(self, self.arbiter, self.writer, settings, commissioned=commissioned)
+        self._follow()
+
+    def monotonic_ns(self) -> int:
+        return self._view.now_ns
+
+    def unix_s(self) -> int | None:
+        return None if self.clock.now_s is None else self.clock.now_s + MATTER_EPOCH_UNIX_S
+
+    @property
+    def asks(self) -> dict[LimitSource, LimitRequest]:
+        """Every request by its source."""
+        found = {source: self.arbiter.ask_of(source) for source in LimitSource}
+        return {source: request for source, request in found.items() if request is not None}
 
     def view(self) -> ChargePointView:
-        return self._view
+        requested = requested_limits(self.arbiter.limits(self._view.now_ns), self._view.now_ns)
+        return replace(
+            self._view,
+            limits=(*self._view.limits, *requested),
+            settings=self.permission.settings,
+            permission=self.permission.now,
+            unix_s=self.unix_s(),
+        )
 
     def ask(self, ask: LimitRequest) -> None:
-        self.asks[ask.source] = ask
+        self.arbiter.put(ask)
+        self._again = True
 
     def withdraw(self, source: LimitSource) -> None:
-        self.asks.pop(source, None)
+        self.arbiter.withdraw(source)
+        self._again = True
 
     def ask_of(self, source: LimitSource) -> LimitRequest | None:
-        return self.asks.get(source)
+        return self.arbiter.ask_of(source)
 
-    def start_self_test(self) -> None:
-        self.self_tests += 1
-        self.become(self_test=SelfTestView(ordered=True, running=False, passed=True))
+    def apply(self, settings: ChargingSettings) -> None:
+        self.permission.apply(settings)
+
+    async def apply_stored(self, change: Callable[[ChargingSettings], ChargingSettings]) -> None:
+        await self.permission.apply_stored(change)
+
+    def want_self_test(self) -> None:
+        self.permission.want_self_test()
+        self._follow()
+
+    def refresh_soon(self) -> None:
+        self._emit()
 
     def identify(self, *, active: bool) -> None:
         self.identifying = active
@@ -102,9 +151,30 @@ class HandCharger:
     # What happens to the box.
 
     def become(self, **changes: Any) -> None:
-        """Change the view and tell it."""
+        """Change the view and tell it; not before all have reacted to the one that is being told."""
         self._view = replace(self._view, **changes)
-        self.changed.emit(self._view)
+        self._follow()
+        self._emit()
+
+    def _follow(self) -> None:
+        view = self._view
+        self.permission.capacity_ma = view.circuit_capacity_ma
+        self.permission.advance()
+        if self.permission.follow_self_test(
+            view.self_test, current_flows=view.contacts_closed, faulty=bool(view.faults)
+        ):
+            self.self_tests += 1
+            self._view = replace(view, self_test=SelfTestView(ordered=True, running=False, passed=True))
+
+    def _emit(self) -> None:
+        self._again = True
+        if self._emitting:
+            return
+        self._emitting = True
+        while self._again:
+            self._again = False
+            self.changed.emit(self.view())
+        self._emitting = False
 
     def pilot(self, state: PilotState, *, closed: bool = False, offered_ma: int = 0, **changes: Any) -> None:
         """Let the pilot be accepted as `state`; a vehicle's session begins and ends with it."""
@@ -162,9 +232,8 @@ class EvseBench:
     planner: Any = None
 
     async def start(self) -> EvseBench:
-        self.server = evse_class(self.features)(
-            self.charger, self.clock, commissioned=lambda: self.commissioned, planner=self.planner
-        )
+        self.charger.begin(self.clock, commissioned=self.commissioned)
+        self.server = evse_class(self.features)(self.charger, planner=self.planner)
         self.node = await attached(self.server, node=model_node(self.store))
         for event in self.server.cluster.events.values():
             getattr(self.server.events, event.key).on(self._hear(event.key))
@@ -174,8 +243,7 @@ class EvseBench:
     async def restart(self) -> EvseBench:
         """Restart the process on the same store and box."""
         await self.node.close()
-        charger = HandCharger(self.charger.view())
-        charger._sessions = self.charger._sessions
+        charger = HandCharger(self.charger._view, self.charger._sessions, self.charger.writer)
         again = EvseBench(charger, self.clock, self.store, self.commissioned, self.features, planner=self.planner)
         return await again.start()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.records import Demand, Snapshot, Transition, decode_demand
@@ -11,6 +13,11 @@ from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, R
 from evse_pi.node_run import unstamped
 from hal.interfaces import MeterReading
 from hal.units import SECOND, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evse_pi.charging.history_rows import Row
 
 RATINGS = BoardRatings(Milliamps(32_000), 3, 30_000_000, 25_000_000, meter_fitted=True)
 UNIX_S = 1_800_000_000
@@ -45,6 +52,32 @@ class HandClock:
         self.kernel_boot_id += "+"
         self.now_ns = 20 * SECOND
         self.unix = self.unix + outage_s if self.unix is not None and knows_time else None
+
+
+class HandWriter:
+    """A database whose disk answers at once, unless `answer` is a future; `trouble` says why it takes nothing."""
+
+    def __init__(self, rows: dict[tuple[str, Any], Row] | None = None) -> None:
+        self.rows = dict(rows or {})
+        self.number = 0
+        self.trouble: str | None = None
+        self.answer: asyncio.Future[bool] | None = None
+
+    def put(self, rows: Iterable[Row]) -> int:
+        self.rows |= {row.key: row for row in rows}
+        self.number += 1
+        return self.number
+
+    async def written(self, _number: int) -> str | None:
+        if self.answer is not None:
+            return None if await asyncio.shield(self.answer) else "full"
+        return self.trouble
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings as the disk would hold them once it takes everything."""
+        named = {key: row for (table, key), row in self.rows.items() if table == "setting"}
+        return {name: json.loads(str(row.values["value"])) for name, row in named.items()}
 
 
 IDLE = Snapshot(

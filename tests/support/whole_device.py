@@ -20,7 +20,7 @@ from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementM
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster, stored_asks
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
 from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
 from evse_pi.storage.database import Store
@@ -170,12 +170,12 @@ class WholeDevice:
         assert self.store.damaged is None
         memory = load_startup_state(self.store, self.clocks.unix_s())
         settings = self.machine.settings
-        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory)  # type: ignore[arg-type]
+        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory, self)  # type: ignore[arg-type]
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
         self.kept = QueuedStore(self.store.key_values(), self)
-        self.charger.apply_recalled(recall_cluster(self.kept))
+        self.charger.recall(self.kept)
         self.box.event_recorder.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))
         self.mode, self.allowed = EnergyEvseModeServer(), DeviceEnergyManagementModeServer()
         self.management = DeviceEnergyManagementServer(self.charger)
@@ -188,7 +188,7 @@ class WholeDevice:
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
-        self.evse = EnergyEvseServer(self.charger, self.clocks, commissioned=lambda: self.commissioned, planner=planner)
+        self.evse = EnergyEvseServer(self.charger, planner=planner)
         servers = (self.evse, self.mode, self.allowed, self.management)
         assert EVSE_ENDPOINT == 1
         self.events.append(("restart", {}))
@@ -262,8 +262,13 @@ class WholeDevice:
 
     # What the storage's thread does.
 
+    @property
+    def number(self) -> int:
+        """Return the number of the last write."""
+        return self._puts
+
     def put(self, rows: Iterable[Row]) -> int:
-        """Write Matter's values at once."""
+        """Write Matter's values and what was set at once."""
         self._puts += 1
         self._put_durable = self.store.write(rows)
         return self._puts
@@ -314,13 +319,10 @@ class WholeDevice:
 
     def set_owner_permission(self, *, permitted: bool, limit_ma: int | None) -> bool:
         """Carry out the owner's order as the daemon does; return whether it is stored."""
-        if self.commissioned:
-            self.box.set_owner(permitted=True, limit_ma=limit_ma)  # type: ignore[arg-type]
-            if permitted != self.evse.charging_permitted:
-                (self.evse.permit if permitted else self.evse.stop)()
-        else:
-            self.box.set_owner(permitted=permitted, limit_ma=limit_ma)  # type: ignore[arg-type]
-            self.charger.forget_asks()
+        self.box.set_owner_permission(permitted=permitted, limit_ma=limit_ma)  # type: ignore[arg-type]
+        if permitted:
+            self.evse.skip_delay()
+        self.charger.refresh()
         self.renewal = True
         journal = self.box.event_recorder.write_queue
         return self.store.write(journal.take(self.clocks.now_ns)) and not journal.waiting

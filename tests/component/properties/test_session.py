@@ -16,7 +16,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, Milliwatts
-from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
 
 FAULTS = (NOTHING, frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.RCD_TRIPPED, Fault.METER_STALE)))
 moves = st.tuples(st.sampled_from("ABCE?"), st.integers(0, 2), st.integers(1, 400))
@@ -33,7 +33,10 @@ def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], dat
     """Of sixteen transitions in a row one snapshot arrives, and nothing is missing and nothing is double."""
     clock = HandClock()
     safety = FakeSafety(clock)
-    whole, holed = ChargePoint(clock, RATINGS, None, StartupState()), ChargePoint(clock, RATINGS, None, StartupState())
+    whole, holed = (
+        ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
+        ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
+    )
     unheard = 0
     for state, fault, wait_s in made:
         clock.advance(wait_s)
@@ -61,8 +64,8 @@ def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[
     clock = HandClock()
     safety = FakeSafety(clock)
     steady, restarted = (
-        ChargePoint(clock, RATINGS, None, StartupState()),
-        ChargePoint(clock, RATINGS, None, StartupState()),
+        ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
+        ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
     )
     with TemporaryDirectory() as folder, closing(Store(Path(folder) / "evse.db")) as file:
         for (state, fault, wait_s), dies in made:
@@ -72,7 +75,7 @@ def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[
                 box.on_snapshot(safety.snapshot())
             file.write(restarted.event_recorder.write_queue.take(clock.now_ns, all_rows=True))
             if dies:
-                restarted = ChargePoint(clock, RATINGS, None, load_startup_state(file, clock.unix_s()))
+                restarted = ChargePoint(clock, RATINGS, None, load_startup_state(file, clock.unix_s()), HandWriter())
         compare(steady, restarted, file)
 
 

@@ -10,6 +10,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,8 @@ from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, s
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.session import SavedSession, Session
+from evse_pi.charging.settings import SETTINGS as CHARGING
+from evse_pi.charging.settings import ChargingSettings
 from evse_pi.charging.startup_state import CURSOR, OWNER
 from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.faults import Fault
@@ -31,17 +34,10 @@ from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.device.charging_plan_memory import KEY as PLAN_KEY
 from evse_pi.device.charging_plan_memory import KeptPlan
 from evse_pi.device.charging_plan_memory import encode as encode_plan
-from evse_pi.device.energy_evse_memory import (
-    ChargingSettings,
-    PersistedState,
-    ReportedState,
-    Transfer,
-    encode,
-    record_key,
-)
+from evse_pi.device.reported_state import Figures, ReportedState, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore, SqliteStore
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, recall_cluster, stored_asks
+from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.status import Surroundings, fault_event, status
 from evse_pi.recorder.archive import RecordingArchive
@@ -49,7 +45,7 @@ from evse_pi.recorder.reader import Ring, RingFile
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before, load_startup_state
 from hal.units import SECOND, Millivolts, MilliwattHours
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,9 +57,8 @@ PLAN = KeptPlan(
     pursuit=TargetProgress(1, UNIX_S + 3_600, TARGET, 0),
     delay=RandomDelay(DelayCause.POWER_RETURN, 1_100 * SECOND),
 )
-KEPT = PersistedState(
-    ChargingSettings(charging_until=0), ReportedState(1, Transfer(5), 1), (DaySchedule(127, (TARGET,)),), 600
-)
+KEPT = ReportedState(1, Transfer(5), 1, figures=Figures(4, 5))
+SET = ChargingSettings(charging_until_s=0, window_s=600, targets=(DaySchedule(127, (TARGET,)),))
 MODE_ASK = {
     "source": "RANDOM_DELAY",
     "permitted": False,
@@ -73,7 +68,13 @@ MODE_ASK = {
     "machine_boot": "first",
 }
 COUNTED = {"boot_id": 7, "contactor_cycles": 12, "releases": [[UNIX_S, 20_000], [None, 21_000]]}
-SETTINGS = {OWNER: STOPPED, CURSOR: {"boot_id": 7, "number": 0}, ASKS: [MODE_ASK], COUNTERS: COUNTED}
+SETTINGS = {
+    OWNER: STOPPED,
+    CURSOR: {"boot_id": 7, "number": 0},
+    ASKS: [MODE_ASK],
+    COUNTERS: COUNTED,
+    CHARGING: asdict(SET),
+}
 HISTORY = {"session": 2, "fault": 2, "transition": 2}
 RECORDS = (record_key(1), PLAN_KEY, "fabric/1/record")
 
@@ -110,11 +111,13 @@ class Started:
     def __init__(self, path: Path) -> None:
         clock = HandClock()
         self.store = Store(path)
-        self.box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, load_startup_state(self.store, clock.unix_s()))
+        self.box = ChargePoint(
+            clock, RATINGS, SIMULATED_INSTALLATION, load_startup_state(self.store, clock.unix_s()), HandWriter()
+        )
         latest_before(self.store, clock.kernel_boot_id)
         self.charger = ChargePointAdapter(self.box, lambda: None)
         self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
-        self.charger.apply_recalled(recall_cluster(MemoryStore(self.store.key_values())))
+        self.charger.recall(MemoryStore(self.store.key_values()))
         ring = Ring(RingFile(path.with_name("no-ring")))
         board, archive = load_board("simulated"), RecordingArchive(path.with_name("recordings"))
         diagnosis = Diagnosis(board, self.box, ring, archive, self.store.setting(COUNTERS))
@@ -203,7 +206,9 @@ def test_no_setting_ends_the_node_or_permits(used: Path, tmp_path: Path, data: s
     started = Started(tampered(used, tmp_path, statement, stored, name))
     if name == OWNER and not says_permitted(stored):
         assert not started.box.owner.permitted
-    assert started.charger.ask_of(LimitSource.ENABLE_CHARGING).permitted is False  # type: ignore[union-attr]
+    ask = started.charger.ask_of(LimitSource.ENABLE_CHARGING)
+    assert ask is not None
+    assert not ask.permitted or (name == CHARGING and grants(stored))
 
 
 def says_permitted(stored: bytes) -> bool:
@@ -249,13 +254,13 @@ def test_no_record_of_controllers_ends_the_node_or_grants(used: Path, tmp_path: 
     started = Started(path)
     ask = started.charger.ask_of(LimitSource.ENABLE_CHARGING)
     assert ask is not None
-    assert not ask.permitted or grants(value)
+    assert not ask.permitted
 
 
 def grants(value: Any) -> bool:
-    """Whether the octets are a record in which charging is granted."""
+    """Whether the octets are settings in which charging is permitted."""
     try:
-        until = json.loads(value)["grant"]["charging_until"]
+        until = json.loads(value)["charging_until_s"]
     except (ValueError, RecursionError, LookupError, TypeError):
         return False
     return until is None or (isinstance(until, int) and until > 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -91,15 +91,15 @@ class Promises:
     """What was acknowledged and must outlive whatever ends the process."""
 
     def __init__(self, device: WholeDevice) -> None:
-        kept = device.evse.internal.kept
+        settings, reported = device.box.permission.settings, device.evse.internal.reported
         self.values = {
-            "grant": kept.grant,
-            "targets": kept.targets,
+            "grant": replace(settings, targets=(), window_s=None),
+            "targets": settings.targets,
             "window": device.evse.state.randomization_delay_window,
             "mode": device.mode.state.current_mode,
             "management": device.allowed.state.current_mode,
             "owner": device.box.owner.limit_ma,
-            "connected": kept.told.session,
+            "connected": reported.session,
         }
         if not device.commissioned:
             self.values["permitted"] = device.box.owner.permitted
@@ -208,7 +208,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.device.node_up)
     def enable(self, until_s, low, high) -> None:
         evse, now_s = self.device.evse, self.device.clocks.unix_s()
-        before, faulty = evse.internal.kept.grant, evse.state.fault_state != NO_ERROR
+        before, faulty = self.device.box.permission.settings, evse.state.fault_state != NO_ERROR
         until = until_s if not until_s else max((now_s or 1_000_000_000) - EPOCH_S + until_s, 1)
         diagnosing = evse.state.supply_state == DIAGNOSTICS
         status = self.call(lambda: evse.enable_charging(EnergyEvse.Commands.EnableCharging(until, low, high)))
@@ -219,7 +219,7 @@ class World(RuleBasedStateMachine):
         else:
             assert status is Status.SUCCESS
         if status is not Status.SUCCESS:
-            assert evse.internal.kept.grant == before, "a refused command changes nothing"
+            assert self.device.box.permission.settings == before, "a refused command changes nothing"
 
     @rule(until_s=st.sampled_from([3, 8]))
     @precondition(lambda self: self.device.node_up)
@@ -384,7 +384,7 @@ class World(RuleBasedStateMachine):
             if not machine.faults:
                 break
         assert not machine.faults, "all faults are cleared"
-        permitted = device.evse.charging_permitted
+        permitted = device.box.permission.now.charging
         expected = CHARGING_ENABLED if permitted else DISABLED
         assert device.evse.state.supply_state in (expected, DIAGNOSTICS), "SupplyState is what it was before the fault"
 
@@ -403,7 +403,7 @@ class World(RuleBasedStateMachine):
             found = after.values[name]
             if name == "grant" and self.device.commissioned:
                 now_s = self.device.clocks.unix_s()  # both by one clock: the power may go in the instant of its change
-                found, value = (each.expired(None if now_s is None else now_s - EPOCH_S) for each in (found, value))
+                found, value = (each.expired(now_s) for each in (found, value))
             assert found == value, f"{name} was acknowledged"
         self.check()
 
@@ -430,24 +430,24 @@ class World(RuleBasedStateMachine):
             self.unfit.append(str(state))
 
     def check_attributes(self) -> None:
-        state, evse, snapshot = self.device.evse.state, self.device.evse, self.device.box.snapshot
+        state, snapshot = self.device.evse.state, self.device.box.snapshot
         faulty = state.fault_state != NO_ERROR
         if snapshot is not None:  # before that what was told is shown
             assert faulty == bool(snapshot.faults), "every fault is shown, and nothing else"
         assert faulty == (state.supply_state == DISABLED_ERROR), "9.3.8.3"
         assert faulty == (state.state == STATE_FAULT), "9.3.8.1"
         if not faulty and state.supply_state != DIAGNOSTICS:
-            assert (state.supply_state in (CHARGING_ENABLED, ENABLED)) == evse.charging_permitted
+            assert (state.supply_state in (CHARGING_ENABLED, ENABLED)) == self.device.box.permission.now.charging
         if self.device.commissioned:
             until = state.charging_enabled_until
             if until == 0:
-                assert not evse.charging_permitted, "0 is disabled"
+                assert not self.device.box.permission.now.charging, "0 is disabled"
             if until is None:
-                assert evse.charging_permitted, "null is for good"
+                assert self.device.box.permission.now.charging, "null is for good"
             now_s = self.device.clocks.unix_s()
             if until and now_s is not None and self.calm:
                 assert now_s - EPOCH_S <= until + 2, "what is past is disabled"
-        if not evse.charging_permitted:
+        if not self.device.box.permission.now.charging:
             assert state.maximum_charge_current == 0
         assert state.circuit_capacity == self.device.box.installation.circuit_capacity_ma
 
@@ -466,8 +466,8 @@ class World(RuleBasedStateMachine):
         device.demands, demands = [], device.demands
         if not demands or device.renewal:
             return
-        demand, machine, grant = demands[-1], device.machine, device.evse.internal.kept.grant
-        if not device.evse.charging_permitted:
+        demand, machine, grant = demands[-1], device.machine, device.box.permission.settings
+        if not device.box.permission.now.charging:
             assert not demand.permitted, "forbidden is forbidden"
         if demand.permitted:
             wanted = [device.box.owner.limit_ma]

@@ -16,14 +16,14 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.status import Surroundings, status
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock
+from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 
 HOUR_NS = 3_600 * SECOND
 
 
 def charge_point() -> tuple[ChargePoint, FakeSafety, HandClock]:
     clock = HandClock()
-    return ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState()), FakeSafety(clock), clock
+    return ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter()), FakeSafety(clock), clock
 
 
 def hot(safety: FakeSafety, source: LimitSource, limit_ma: int) -> object:

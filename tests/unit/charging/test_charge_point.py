@@ -20,7 +20,7 @@ from evse_pi.node.status import Surroundings, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
-from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, meter_reading
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ class Life:
 
     def start(self) -> None:
         memory = load_startup_state(self.store, self.clock.unix_s())
-        self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory)  # type: ignore[arg-type]
+        self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory, HandWriter())  # type: ignore[arg-type]
 
     def become(self, state: str, *, faults: frozenset[Fault] = NOTHING, after_s: int = 0) -> None:
         self.clock.advance(after_s)
@@ -274,7 +274,7 @@ def test_a_silent_safety_process_is_shown_as_unknown_not_as_it_last_was(life: Li
 
 
 def test_a_box_that_heard_nothing_yet_has_a_status(life: Life) -> None:
-    assert told(ChargePoint(life.clock, RATINGS, None, StartupState()))["safety"] == to_plain(
+    assert told(ChargePoint(life.clock, RATINGS, None, StartupState(), HandWriter()))["safety"] == to_plain(
         Safety(connected=False, age_ms=None)
     )
 

@@ -16,7 +16,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before
 from hal.units import SECOND
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: P
 
 def test_session_and_fault_that_last_are_dated_anew() -> None:
     clock = HandClock(unix_s=UNIX_S - 1_000_000)
-    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState())
+    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     box.on_snapshot(safety.become("B"))
     box.on_snapshot(safety.become("E", frozenset({Fault.PILOT_SHORT})))
     clock.unix = UNIX_S
@@ -95,13 +95,13 @@ def test_session_and_fault_that_last_are_dated_anew() -> None:
 
 def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_clock_is_right() -> None:
     clock = HandClock()
-    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState())
+    safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     box.on_snapshot(safety.become("B"))
     clock.advance(600)
     box.tick()
     (saved,) = (row for row in _written(box) if row.session.number == 1)
     clock.boot(outage_s=0)  # the clock was kept on the card: it shows when the power went
-    again = ChargePoint(clock, RATINGS, None, StartupState(session=saved))
+    again = ChargePoint(clock, RATINGS, None, StartupState(session=saved), HandWriter())
     again.on_snapshot(FakeSafety(clock, safety_run_id=8).become("B"))
     assert _lasts_s(again, clock) == 600
     clock.unix = UNIX_S + 600 + 7_200

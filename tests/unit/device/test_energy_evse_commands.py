@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.charging.self_test import SelfTestView
+from evse_pi.charging.settings import SETTINGS, settings_of
 from evse_pi.core.faults import FAULTS, Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.charge_point_view import SelfTestView
-from evse_pi.device.energy_evse_memory import decode, record_key
-from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, Status
 from tests.support.evse_bench import NOW_S, EvseBench
@@ -191,59 +189,49 @@ async def test_a_command_during_a_fault(command: str) -> None:
 async def test_a_refused_command_changes_nothing_but_a_stop(command: str) -> None:
     for supply, fault in itertools.product(OUTCOMES[command], (None, Fault.RCD_TRIPPED)):
         bench = await bench_in(supply, "demand", fault)
-        before, stored = bench.server.internal.kept, dict(bench.store._values)
+        before, stored = bench.charger.permission.settings, dict(bench.store._values)
+        row = bench.charger.writer.settings.get(SETTINGS)
         status = COMMANDS[command](bench)
         if status is OK:
             continue
         if command == "disable":
-            assert bench.server.internal.kept.grant == before.grant.disabled()
+            assert bench.charger.permission.settings == before.disabled()
+            assert settings_of(bench.charger.writer.settings[SETTINGS]) == before.disabled()
         else:
-            assert bench.server.internal.kept == before
+            assert bench.charger.permission.settings == before
             assert bench.store._values == stored
+            assert bench.charger.writer.settings.get(SETTINGS) == row
         await bench.node.close()
 
 
 # A disk that does not answer.
 
 
-class SlowStore(MemoryStore):
-    """A store whose disk answers when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.revision = 0
-        self.answer: asyncio.Future[bool] | None = None
-
-    @contextmanager
-    def transaction(self) -> Any:
-        with super().transaction() as changes:
-            yield changes
-        self.revision += 1
-
-    async def settled(self, revision: int) -> bool:
-        return True if self.answer is None else await asyncio.shield(self.answer)
-
-
 def on_the_card(evse: EvseBench) -> int | None:
-    return decode(evse.store.get(record_key(evse.server.endpoint.id)) or b"").grant.charging_until
+    return settings_of(evse.charger.writer.settings[SETTINGS]).charging_until_s
 
 
 async def waiting(evse: EvseBench) -> asyncio.Task[None]:
     """Return an EnableCharging for good that waits for its disk."""
-    evse.store.answer = asyncio.get_running_loop().create_future()  # type: ignore[attr-defined]
+    evse.charger.writer.answer = asyncio.get_running_loop().create_future()
     enabling = asyncio.create_task(evse.server.enable_charging(EnergyEvse.Commands.EnableCharging(None, 6_000, 16_000)))
     await asyncio.sleep(0)
     assert not enabling.done()
     return enabling
 
 
+def answer(evse: EvseBench, *, taken: bool) -> None:
+    assert evse.charger.writer.answer is not None
+    evse.charger.writer.answer.set_result(taken)
+
+
 @pytest.mark.hazard("H-18")
 async def test_charging_is_permitted_once_the_permission_is_stored_and_not_before() -> None:
-    evse = await EvseBench(store=SlowStore()).start()
+    evse = await EvseBench().start()
     enabling = await waiting(evse)
     assert evse.state.supply_state == SupplyState.DISABLED
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
-    evse.store.answer.set_result(True)  # type: ignore[attr-defined]
+    answer(evse, taken=True)
     await enabling
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
     assert on_the_card(evse) is None
@@ -251,9 +239,9 @@ async def test_charging_is_permitted_once_the_permission_is_stored_and_not_befor
 
 @pytest.mark.hazard("H-18")
 async def test_a_permission_that_the_disk_does_not_take_is_refused_and_stays_out_of_the_store() -> None:
-    evse = await EvseBench(store=SlowStore()).start()
+    evse = await EvseBench().start()
     enabling = await waiting(evse)
-    evse.store.answer.set_result(False)  # type: ignore[attr-defined]
+    answer(evse, taken=False)
     with pytest.raises(MatterStatus, match="nothing has changed"):
         await enabling
     assert evse.state.supply_state == SupplyState.DISABLED
@@ -261,13 +249,13 @@ async def test_a_permission_that_the_disk_does_not_take_is_refused_and_stays_out
 
 
 @pytest.mark.hazard("H-18")
-@pytest.mark.parametrize("stop", ["disable", "stop", "reset"])
+@pytest.mark.parametrize("stop", ["disable", "reset"])
 async def test_a_stop_does_not_wait_and_wins_over_a_permission_that_waits(stop: str) -> None:
-    evse = await EvseBench(store=SlowStore()).start()
+    evse = await EvseBench().start()
     enabling = await waiting(evse)
     getattr(evse.server, stop)()
     assert on_the_card(evse) == 0, "what the stop is answered for is in the store then"
-    evse.store.answer.set_result(True)  # type: ignore[attr-defined]
+    answer(evse, taken=True)
     with pytest.raises(MatterStatus, match="another command"):
         await enabling
     assert evse.state.supply_state == SupplyState.DISABLED
@@ -275,7 +263,7 @@ async def test_a_stop_does_not_wait_and_wins_over_a_permission_that_waits(stop: 
 
 
 async def test_a_permission_that_is_broken_off_while_it_waits_is_none() -> None:
-    evse = await EvseBench(store=SlowStore()).start()
+    evse = await EvseBench().start()
     enabling = await waiting(evse)
     enabling.cancel()
     await asyncio.gather(enabling, return_exceptions=True)

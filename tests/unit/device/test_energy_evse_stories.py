@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +10,17 @@ import pytest
 
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.limits import ActingLimit
+from evse_pi.charging.self_test import SelfTestView
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.charge_point_view import SelfTestView, VehicleData
+from evse_pi.device.charge_point_view import VehicleData
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import Status
 from hal.units import Milliamps, MilliwattHours
 from tests.support.evse_bench import NOW_S, EvseBench, HandCharger, HandWallClock
+from tests.support.node_box import HandWriter
 
 A, B, C = PilotState.A, PilotState.B, PilotState.C
 Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
@@ -82,31 +83,6 @@ async def test_no_charge_passes_through_session_ending_and_every_state_follows_t
         states.PLUGGED_IN_NO_DEMAND, states.PLUGGED_IN_CHARGING, states.NOT_PLUGGED_IN, None,
     ]  # fmt: skip
     assert states.SESSION_ENDING not in seen
-
-
-async def test_who_looks_at_the_box_while_an_event_is_told_tells_nothing_twice() -> None:
-    evse = await bench()
-    evse.server.events.ev_connected.on(lambda _event: evse.server.refresh())
-    evse.server.events.state_changed.on(lambda _change: evse.server.refresh())
-    evse.charger.pilot(B)
-    evse.charger.pilot(A)
-    assert evse.names == ["ev_connected", "ev_not_detected"]
-    assert evse.state.state == MatterState.NOT_PLUGGED_IN
-
-
-async def test_what_changes_while_an_event_is_told_is_told_right_after_it() -> None:
-    evse = await bench()
-
-    def pull_the_plug(_event: Any) -> None:
-        view = evse.charger.view()
-        assert view.session is not None
-        evse.charger._view = replace(view, pilot=A, session=None, last_session=view.session.ended(view.now_ns, None))
-        evse.server.refresh()
-
-    evse.server.events.ev_connected.on(pull_the_plug)
-    evse.charger.pilot(B)
-    assert evse.names == ["ev_connected", "ev_not_detected"]
-    assert evse.state.state == MatterState.NOT_PLUGGED_IN
 
 
 async def test_session_numbers_begin_at_0_and_rise_by_one() -> None:
@@ -266,7 +242,7 @@ async def test_a_fault_is_told_once_though_the_process_restarts_meanwhile(still:
     evse = await bench()
     evse.enable()
     evse.charger.fault(Fault.RCD_TRIPPED)
-    evse.charger._view = replace(evse.charger.view(), heard=False, faults=frozenset())
+    evse.charger._view = replace(evse.charger._view, heard=False, faults=frozenset())
     again = await evse.restart()
     hidden = [MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.GROUND_FAULT]
     assert [again.state.state, again.state.supply_state, again.state.fault_state] == hidden
@@ -325,7 +301,7 @@ async def test_the_maximum_is_the_least_of_all_limits_as_the_pilot_can_offer_it(
 ) -> None:
     evse = await bench()
     cable = [] if cable_ma is None else [ActingLimit(LimitSource.CABLE, Milliamps(cable_ma))]
-    limits = (*evse.charger.view().limits, *cable, *([other] if other else []))
+    limits = (*evse.charger._view.limits, *cable, *([other] if other else []))
     evse.enable(None, 7_000, command_ma)
     if user_ma is not None:
         evse.server.write_user_maximum_charge_current(user_ma)
@@ -487,7 +463,8 @@ async def test_a_car_that_was_charging_goes_on_with_its_session_after_a_restart(
 
 def cut(evse: EvseBench, **changes: Any) -> EvseBench:
     """Return a cluster of the next life, on the store of this moment and a box with `changes`."""
-    charger = HandCharger(replace(evse.charger.view(), contacts_closed=False, **changes), sessions=1)
+    view = replace(evse.charger._view, contacts_closed=False, **changes)
+    charger = HandCharger(view, 1, HandWriter(evse.charger.writer.rows))
     return EvseBench(charger, evse.clock, MemoryStore(evse.store._values))
 
 
@@ -512,7 +489,7 @@ async def test_the_figures_of_the_last_session_outlast_it_and_a_restart() -> Non
     evse = await charging()
     evse.charger.spend(100, 7_000)
     evse.charger.pilot(A)
-    evse.charger._view = replace(evse.charger.view(), last_session=None)
+    evse.charger._view = replace(evse.charger._view, last_session=None)
     again = await evse.restart()
     state = again.state
     assert [state.session_id, state.session_duration, state.session_energy_charged] == [0, 100, 7_000]
@@ -531,52 +508,33 @@ async def test_a_factory_reset_forgets_what_was_set_and_keeps_the_car() -> None:
     assert again.state.charging_enabled_until == 0
 
 
-async def test_a_record_that_cannot_be_read_is_dropped_and_nothing_is_permitted() -> None:
-    evse = await bench()
-    evse.enable()
+async def test_a_record_of_what_peers_know_that_cannot_be_read_ends_no_permission_and_tells_from_the_start() -> None:
+    evse = await charging()
     evse.store._values["energy-evse/1"] = b"{}"
     again = await evse.restart()
-    assert again.state.supply_state == SupplyState.DISABLED
-
-
-class TornStore(MemoryStore):
-    """A store whose disk takes nothing while it is `full`."""
-
-    full = False
-
-    @contextmanager
-    def transaction(self) -> Any:
-        with super().transaction() as changes:
-            yield changes
-            if self.full:
-                raise sqlite3.OperationalError("disk is full")
+    assert again.state.supply_state == SupplyState.CHARGING_ENABLED
+    assert [record.event for record in again.node.event_log.since(0)] == [0, 2]
 
 
 async def test_a_command_that_cannot_be_stored_fails_and_changes_nothing() -> None:
-    evse = await bench(store=TornStore())
-    evse.store.full = True  # type: ignore[attr-defined]
-    with pytest.raises(sqlite3.OperationalError):
-        evse.enable()
+    evse = await bench()
+    evse.charger.writer.trouble = "disk is full"
+    assert evse.enable() is Status.FAILURE
     assert evse.state.supply_state == SupplyState.DISABLED
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
-    with pytest.raises(sqlite3.OperationalError):
-        evse.targets((1, [(1, None, 1)]))
+    assert evse.targets((1, [(1, None, 1)])) is Status.FAILURE
     assert evse.server.get_targets().chargingTargetSchedules == []
 
 
-async def test_what_happens_is_shown_though_it_cannot_be_stored_and_is_stored_later() -> None:
-    evse = await bench(store=TornStore())
-    evse.enable()
-    evse.store.full = True  # type: ignore[attr-defined]
-    evse.charger.pilot(B)
-    evse.charger.charge()
-    assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
-    assert evse.names == ["ev_connected", "energy_transfer_started"]
-    evse.store.full = False  # type: ignore[attr-defined]
-    evse.charger.spend(1)
-    again = await evse.restart()
-    assert again.names == []
-    assert again.server.internal.kept.told.session == 1
+async def test_of_what_controllers_set_the_cluster_stores_no_copy() -> None:
+    evse = await charging()
+    evse.server.write_user_maximum_charge_current(20_000)
+    evse.server.write_randomization_delay_window(1_200)
+    evse.targets((0x7F, [(420, None, 5_000)]))
+    stored = {key for key in evse.store._values if key.startswith(("state/1/00000099/", "energy-evse/"))}
+    assert stored == {"state/1/00000099/0040", "energy-evse/1"}, "SessionID, and what peers know by events"
+    record = json.loads(evse.store._values["energy-evse/1"])
+    assert set(record) == {"session", "transfer", "latest", "fault", "figures"}
 
 
 # Reports.
@@ -633,24 +591,25 @@ async def test_without_a_controller_the_owner_governs_and_the_cluster_asks_for_n
     assert set(evse.charger.asks) == {LimitSource.OWNER}
     assert evse.state.maximum_charge_current == 32_000
     evse.charger.ask(LimitRequest(LimitSource.OWNER, permitted=False))
-    evse.server.refresh()
+    evse.charger.spend(1)
     assert [evse.state.supply_state, evse.state.maximum_charge_current] == [SupplyState.DISABLED, 0]
     evse.charger.ask(LimitRequest(LimitSource.OWNER))
-    evse.commissioned = True
-    evse.server.refresh()
+    evse.charger.permission.commission(commissioned=True)
+    evse.charger.spend(1)
     assert evse.state.supply_state == SupplyState.DISABLED, "a new controller has permitted nothing yet"
-    evse.commissioned = False
-    evse.server.refresh()
+    evse.charger.permission.commission(commissioned=False)
+    evse.charger.spend(1)
     assert set(evse.charger.asks) == {LimitSource.OWNER}
 
 
-async def test_the_owner_permits_for_good_with_no_limit_of_a_controller() -> None:
+async def test_what_the_owner_permits_or_stops_is_shown_as_any_other_change() -> None:
     evse = await bench()
     evse.enable(NOW_S + 10, 6_000, 8_000)
-    evse.server.permit()
+    evse.charger.apply(evse.charger.view().settings.enabled())
+    evse.charger.spend(0)
     assert [evse.state.charging_enabled_until, evse.state.maximum_charge_current] == [None, 32_000]
     evse.charger.fault(Fault.RCD_TRIPPED)
-    evse.server.stop()
+    evse.charger.apply(evse.charger.view().settings.disabled())
     evse.charger.fault()
     assert evse.state.supply_state == SupplyState.DISABLED, "a stop counts in a fault as well"
 

@@ -11,31 +11,26 @@ import pytest
 
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.evse_status import Permission
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.session import SavedSession, Session
+from evse_pi.charging.settings import ChargingSettings
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.targets import Target
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
+from evse_pi.device.charging_plan_memory import KEY as PLAN_KEY
 from evse_pi.device.charging_plan_memory import KeptPlan
-from evse_pi.device.energy_evse_memory import (
-    NOTHING_TOLD,
-    ChargingSettings,
-    PersistedState,
-    ReportedState,
-    Transfer,
-    encode,
-    record_key,
-)
+from evse_pi.device.charging_plan_memory import encode as encode_plan
+from evse_pi.device.reported_state import NOTHING_REPORTED, ReportedState, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
-from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.node.charge_point_adapter import UNREADABLE, ChargePointAdapter, Recalled, recall_cluster
+from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from hal.units import CentiCelsius, Milliamps, MilliwattHours
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
+from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter, meter_reading
 
 if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import ChargePointView
@@ -44,10 +39,10 @@ if TYPE_CHECKING:
 class Bench:
     """A box with its charger, and everything that clusters would hear."""
 
-    def __init__(self, **memory: Any) -> None:
-        self.clock = HandClock()
+    def __init__(self, clock: HandClock | None = None, **memory: Any) -> None:
+        self.clock = clock or HandClock()
         self.safety = FakeSafety(self.clock)
-        self.box = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(**memory))
+        self.box = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(**memory), HandWriter())
         self.renewals = 0
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.heard: list[ChargePointView] = []
@@ -147,19 +142,13 @@ async def test_an_ask_is_sent_and_told() -> None:
     assert bench.charger.ask_of(LimitSource.USER_MAXIMUM) is None
 
 
-NOW_S = UNIX_S - MATTER_EPOCH_UNIX_S
-
-
-def held(grant: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:
-    """Return a box at the start of a life, before the cluster has come up."""
-    bench = Bench()
-    bench.clock.unix = unix_s
-    bench.charger.apply_recalled(Recalled(PersistedState(grant), commissioned))
-    return bench
+def held(settings: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:
+    """Return a box at its start, before the cluster has come up."""
+    return Bench(HandClock(unix_s=unix_s), settings=settings, commissioned=commissioned)
 
 
 def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_loads_it() -> None:
-    bench = held(ChargingSettings(charging_until=NOW_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
+    bench = held(ChargingSettings(charging_until_s=UNIX_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
     demand = bench.box.demand()
     assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
     bench.clock.advance(61)
@@ -168,8 +157,8 @@ def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_l
 
 def test_a_box_that_starts_forbids_what_was_not_granted() -> None:
     assert not held(ChargingSettings()).box.demand().permitted
-    assert not held(ChargingSettings(charging_until=NOW_S - 1, maximum_ma=10_000)).box.demand().permitted
-    assert held(ChargingSettings(charging_until=None, maximum_ma=10_000)).box.demand().permitted
+    assert not held(ChargingSettings(charging_until_s=UNIX_S - 1, maximum_ma=10_000)).box.demand().permitted
+    assert held(ChargingSettings(charging_until_s=None, maximum_ma=10_000)).box.demand().permitted
 
 
 WAITING = TargetProgress(1, 0, Target(0), 0)
@@ -191,18 +180,16 @@ WAITING = TargetProgress(1, 0, Target(0), 0)
 def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
     plan: KeptPlan, permitted: bool, commissioned: bool
 ) -> None:
-    bench = Bench()
-    bench.clock.kernel_boot_id = "here"
-    bench.charger.apply_recalled(
-        Recalled(PersistedState(ChargingSettings(charging_until=None, maximum_ma=10_000)), commissioned, plan)
-    )
+    settings = ChargingSettings(charging_until_s=None, maximum_ma=10_000)
+    bench = Bench(HandClock(kernel_boot_id="here"), settings=settings, commissioned=commissioned)
+    bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
     assert bench.box.demand().permitted is permitted
     bench.clock.advance(31)
     assert bench.box.demand().permitted, "but not for ever"
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
-    bench = held(ChargingSettings(charging_until=NOW_S - 1, maximum_ma=10_000), unix_s=None)
+    bench = held(ChargingSettings(charging_until_s=UNIX_S - 1, maximum_ma=10_000), unix_s=None)
     bench.clock.advance(3_600)
     assert bench.box.demand().permitted
 
@@ -211,16 +198,36 @@ def test_a_box_that_nobody_owns_starts_by_its_owners_word() -> None:
     assert held(ChargingSettings(), commissioned=False).box.demand().permitted
 
 
-async def test_what_the_owner_had_forbidden_is_released_with_the_limit_kept() -> None:
-    bench = Bench(owner=LimitRequest(LimitSource.OWNER, False, Milliamps(9_000)))
-    bench.charger.release_owner()
+@pytest.mark.parametrize("permitted_before", [True, False])
+async def test_what_the_owner_had_forbidden_stays_forbidden_under_a_controller(permitted_before: bool) -> None:
+    owner = LimitRequest(LimitSource.OWNER, permitted_before, Milliamps(9_000))
+    bench = Bench(owner=owner, settings=ChargingSettings(charging_until_s=None, maximum_ma=10_000))
+    bench.charger.commission(commissioned=True)
     assert (bench.box.owner.permitted, bench.box.owner.limit_ma) == (True, 9_000)
+    assert bench.charger.view().permission == Permission(charging=permitted_before)
+    assert bench.box.demand().permitted is permitted_before
+
+
+async def test_a_view_is_told_after_all_have_reacted_to_the_one_before() -> None:
+    bench = Bench(settings=ChargingSettings(), commissioned=True)
+    told: list[tuple[str, bool]] = []
+
+    def react(view: ChargePointView) -> None:
+        told.append(("first", view.permission.charging))
+        if not view.permission.charging:
+            bench.charger.apply(view.settings.enabled())
+
+    bench.charger.changed.on(react)
+    bench.charger.changed.on(lambda view: told.append(("second", view.permission.charging)))
+    bench.charger.refresh()
+    await asyncio.sleep(0)
+    assert told == [("first", False), ("second", False), ("first", True), ("second", True)]
 
 
 def test_a_self_test_that_was_ordered_leaves_its_evidence() -> None:
     bench = Bench()
     bench.box.on_snapshot(bench.safety.snapshot())
-    bench.charger.start_self_test()
+    bench.charger.want_self_test()
     assert bench.charger.view().self_test.ordered is True
     bench.safety.request_number = bench.box.requests.number
     bench.box.on_snapshot(bench.safety.snapshot())
@@ -257,7 +264,7 @@ def test_identifying_is_demanded_at_once_and_only_when_it_changes() -> None:
 def restarted(told: ReportedState, *states: str, **memory: Any) -> Bench:
     """Return a box that peers were told `told` of, once it has heard of `states`."""
     bench = Bench(**memory)
-    bench.charger.apply_recalled(Recalled(PersistedState(told=told)))
+    bench.charger.recall(MemoryStore({record_key(1): encode(told)}))
     for state in states:
         snapshot = bench.safety.become(state)
     bench.box.on_snapshot(snapshot)
@@ -327,28 +334,10 @@ def test_a_number_that_peers_know_is_not_given_again() -> None:
 def test_a_box_that_knows_more_than_its_peers_goes_on_as_it_is() -> None:
     assert number(restarted(ReportedState(latest=2), "B", session=STALE, next_session=4)) == 3
     assert number(restarted(ReportedState(session=3, latest=3), "B", session=STALE, next_session=4)) == 3
-    assert number(restarted(NOTHING_TOLD, "B")) == 1
+    assert number(restarted(NOTHING_REPORTED, "B")) == 1
 
 
-def test_what_the_cluster_kept_is_read_from_the_store() -> None:
-    store = MemoryStore()
-    assert recall_cluster(store) == Recalled()
-    kept = PersistedState(
-        ChargingSettings(charging_until=None), ReportedState(session=4, transfer=Transfer(5_000), latest=4)
-    )
-    with store.transaction() as changes:
-        changes.put(record_key(1), encode(kept))
-    assert recall_cluster(store) == Recalled(kept, commissioned=False)
-    with store.transaction() as changes:
-        changes.put("fabric/1/acl", b"")
-    assert not recall_cluster(store).commissioned, "a commissioning that was cut off"
-    with store.transaction() as changes:
-        changes.put("fabric/1/record", b"")
-    assert recall_cluster(store) == Recalled(kept, commissioned=True)
-    with store.transaction() as changes:
-        changes.put(record_key(1), b"nonsense")
-    assert recall_cluster(store) == Recalled(commissioned=True), (
-        "nothing is granted, and a controller still owns the box"
-    )
-    assert recall_cluster(None) == UNREADABLE
-    assert UNREADABLE.commissioned
+def test_after_a_start_that_cannot_read_the_store_nothing_begins_at_once() -> None:
+    bench = held(ChargingSettings(charging_until_s=None, maximum_ma=10_000))
+    bench.charger.recall(None)
+    assert not bench.box.demand().permitted

@@ -9,19 +9,17 @@ import pytest
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.startup_state import StartupState
+from evse_pi.charging.stored_fields import UnknownRecord
 from evse_pi.core.states import LimitSource
 from evse_pi.node.charge_point_adapter import ASKS, PROVISIONAL_NS, ChargePointAdapter, stored_asks
-from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, HandClock
+from hal.units import SECOND
+from tests.support.node_box import RATINGS, HandClock, HandWriter
 
-GRANT = LimitRequest(
-    LimitSource.ENABLE_CHARGING, permitted=True, limit_ma=Milliamps(16_000), lapse=ExpiryPolicy.STOPPED
-)
 HOUR_NS = 3_600 * SECOND
 
 
 def box(clock: HandClock) -> tuple[ChargePoint, ChargePointAdapter]:
-    made = ChargePoint(clock, RATINGS, None, StartupState())
+    made = ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     return made, ChargePointAdapter(made, lambda: None)
 
 
@@ -33,8 +31,6 @@ def restarted(clock: HandClock, *asks: LimitRequest) -> ChargePoint:
     rows = before.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True)
     stored = next(json.loads(str(row.values["value"])) for row in rows if row.values["name"] == ASKS)
     clock.advance(5)
-    if clock.kernel_boot_id == "cut":
-        clock.kernel_boot_id = "back"
     after, charger = box(clock)
     charger.restore_requests(stored_asks(stored))
     return after
@@ -47,7 +43,7 @@ async def test_what_a_mode_holds_back_is_held_back_until_the_planner_speaks_but_
     clock = HandClock()
     held = LimitRequest(source, permitted=False, until_ns=clock.monotonic_ns() + HOUR_NS, lapse=ExpiryPolicy.STOPPED)
     for hold in (held, LimitRequest(source, permitted=False)):
-        after = restarted(clock, GRANT, hold)
+        after = restarted(clock, hold)
         assert not after.arbiter.compose(clock.monotonic_ns()).permitted
         assert after.arbiter.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
 
@@ -56,20 +52,22 @@ async def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
     clock = HandClock()
     after = restarted(
         clock,
-        GRANT,
         LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=clock.monotonic_ns() + 8 * SECOND),
     )
     assert not after.arbiter.compose(clock.monotonic_ns()).permitted
     assert after.arbiter.compose(clock.monotonic_ns() + 3 * SECOND).permitted
 
 
-async def test_a_restart_of_the_process_alone_holds_nothing_back() -> None:
+async def test_where_what_was_asked_cannot_be_read_nothing_starts_before_the_planner_could_speak() -> None:
     clock = HandClock()
-    assert restarted(clock, GRANT).arbiter.compose(clock.monotonic_ns()).permitted
-
-
-async def test_after_a_power_cut_nothing_starts_before_the_planner_could_speak() -> None:
-    clock = HandClock(kernel_boot_id="cut")
-    after = restarted(clock, GRANT)
+    after, charger = box(clock)
+    charger.restore_requests(None)
     assert not after.arbiter.compose(clock.monotonic_ns()).permitted
     assert after.arbiter.compose(clock.monotonic_ns() + PROVISIONAL_NS).permitted
+
+
+@pytest.mark.parametrize("source", [LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM])
+def test_a_stored_request_of_anybody_but_the_planner_is_not_taken(source: LimitSource) -> None:
+    fields = {"source": source.name, "permitted": True, "limit_ma": None, "until_unix_s": None}
+    with pytest.raises(UnknownRecord, match=source.name):
+        stored_asks([{**fields, "lapse": "FORGOTTEN", "machine_boot": "first"}])

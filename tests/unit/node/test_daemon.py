@@ -118,10 +118,9 @@ class Running:
         self.link = FakeLink(self.clock)
         self.safety = FakeSafety(self.clock)
         write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
-        self.box = ChargePoint(
-            self.clock, replace(RATINGS, meter_fitted=hardware.meter is not None), None, StartupState()
-        )
         self.storage = WriterThread(AtOnce())
+        rated = replace(RATINGS, meter_fitted=hardware.meter is not None)
+        self.box = ChargePoint(self.clock, rated, None, StartupState(), self.storage)
         self.paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
         self.node = Daemon(load_board("simulated"), self.box, self.link, self.storage, self.paths)
         self.field = FieldDevices(hardware, self.clock.monotonic_ns, wake=self.node.wake)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.api.client import BoxError, BoxNotRunning
+from evse_pi.charging.settings import NOTHING_SET
 from evse_pi.core.states import SupplyState
 from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
@@ -86,10 +87,10 @@ async def listening(tmp_path: Path) -> AsyncIterator[Callable[[Plant], Any]]:
 def triggers(simulator: SimulatorControl, settle_s: float = 9.0) -> tuple[EventTriggers, Observable[Change]]:
     """Return triggers at an EVSE that never moves, and its SupplyState."""
     supply: Observable[Change] = Observable("supply")
-    nothing: Any = SimpleNamespace(faults=frozenset(), temperature=None)
+    nothing: Any = SimpleNamespace(faults=frozenset(), temperature=None, settings=NOTHING_SET)
     charger: Any = SimpleNamespace(view=lambda: nothing)
     state = SimpleNamespace(state=0, supply_state=SupplyState.DISABLED_DIAGNOSTICS)
-    evse: Any = SimpleNamespace(state=state, events=SimpleNamespace(supply_state_changed=supply), user_maximum_ma=None)
+    evse: Any = SimpleNamespace(state=state, events=SimpleNamespace(supply_state_changed=supply))
     mode: Any = SimpleNamespace()
     return EventTriggers(simulator, charger, evse, mode, settle_s=settle_s), supply
 

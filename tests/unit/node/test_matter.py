@@ -19,7 +19,7 @@ from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import Equipment, MatterOptions, OptionError, check
 from evse_pi.node.product import read_product, software_number
-from tests.support.node_box import RATINGS, FakeSafety, HandClock
+from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 def device(folder: Path, mark: bytes | None = None, **options: Any) -> MatterDevice:
     clock = HandClock()
-    box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState())
+    box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter())
     box.on_snapshot(FakeSafety(clock).snapshot())
     charger = ChargePointAdapter(box, lambda: None)
     chosen = MatterOptions(**{"port": free_port(), "interfaces": ("no-such-interface",), **options})
