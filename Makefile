@@ -39,6 +39,12 @@ format: ## put imports in order and format; the only check that rewrites
 lint: ## format, ruff, mypy, import layers; rewrites nothing
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
+mutate: ## change FILE in one place after the other; FILE=evse_pi/core/duty.py TESTS=tests/unit/core/test_duty.py
+	$(PYTHON) -m tests.support.mutate $(FILE) $(TESTS)
+
+hil: ## the tests at a real board on the bench, beside a running evse-pi
+	$(PYTHON) -m pytest -m hil tests/system/hil $(ARGS)
+
 coverage: ## the suite with branch coverage
 	.venv/bin/coverage run -m pytest $(ARGS) && .venv/bin/coverage combine -q && .venv/bin/coverage report --skip-covered
 
@@ -60,4 +66,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test quick parallel serial pictures nightly format lint coverage commands files docs walk bench
+.PHONY: help setup demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk bench
