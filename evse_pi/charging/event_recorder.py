@@ -113,19 +113,19 @@ class EventRecorder:
         """Count sessions on from those that peers were told of, where the power went before they were written.
 
         `latest` is the highest number that they know, `connected` that of the session which has not ended for them; of
-        a session that is unknown here, `energy_mwh` is all that is left. Called once everything was heard that the
-        safety process remembers; where a session is over, the next snapshot begins one if there is a vehicle.
+        a session that is unknown here, `energy_mwh` is all that is left. Called once every transition was taken in that
+        the safety process remembers; where a session is over, the next snapshot begins one if there is a vehicle.
         """
         sessions, current = self._sessions, self._sessions.current
         next_number = max(sessions.next_number, latest + 1)
         now_ns = self._clock.monotonic_ns()
-        # The row is older than what peers heard: they know that this session ended, so its number must not go on.
+        # The row is older than what peers were told: they know that this session ended, so its number must not go on.
         if current is not None and current.number <= latest and current.number != connected:
             self.write_queue.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
-            log.warning("session number=%d was over before the power went, which nobody had written", current.number)
+            log.warning("session number=%d was over before the power went, and was not written", current.number)
             known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
             current = None if connected is None else known
-        # Peers heard of a session that was never written. Its number is used up: another one would repeat it to them.
+        # Peers were told of a session that was never written. Its number is used up: they must not see it again.
         elif current is None and connected is not None and connected >= sessions.next_number:
             log.warning("session number=%d had not been written when the power went; it goes on", connected)
             current = Session(connected, now_ns, energy_mwh=energy_mwh)

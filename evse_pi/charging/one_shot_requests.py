@@ -14,7 +14,7 @@ NUMBERS = 1 << 32  # wire form: 32 bits
 
 
 class OneShotRequests:
-    """Numbers orders, and repeats one until a snapshot says that its number was heard.
+    """Numbers orders, and repeats one until a snapshot acknowledges its number.
 
     A safety process takes the first number that it ever hears as the one to continue from, and carries out nothing
     for it. So no order goes out before a number without one was heard since that process started.
@@ -35,7 +35,7 @@ class OneShotRequests:
         self._advance()
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Learn which number the safety process has heard."""
+        """Learn which number the safety process has received."""
         if snapshot.safety_run_id != self._safety_run_id:
             self._safety_run_id = snapshot.safety_run_id
             if not self._heard:
@@ -46,14 +46,14 @@ class OneShotRequests:
             self._advance()
 
     def withdraw(self) -> None:
-        """Forget what was asked and not heard yet."""
+        """Forget what was asked and not received yet."""
         self._waiting = Request.NONE
         if not self._heard and self.request:
             self._renumber(Request.NONE)
 
     @property
     def outstanding(self) -> Request:
-        """What has been asked and not been heard yet."""
+        """What has been asked and not been received yet."""
         return self._waiting | (Request.NONE if self._heard else self.request)
 
     def _advance(self) -> None:

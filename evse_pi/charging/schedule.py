@@ -31,7 +31,7 @@ class PlanStatus(Enum):
     """Where charging towards the next target stands."""
 
     NOTHING = "no target is set"
-    NO_CLOCK = "nobody knows the time, so charging does not wait"
+    NO_CLOCK = "the time is unknown, so charging does not wait"
     NO_POWER = "there is no current to charge with"
     WAITING = "waits for its start"
     BEGUN = "charges, and will be ready in time"

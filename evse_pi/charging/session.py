@@ -23,7 +23,7 @@ class Session:
     Units: instants in ns of CLOCK_MONOTONIC of this boot; a session that is older than the boot began
     at a negative one. `charging_ns` is how long the contactor was closed before `closed_since_ns`. `estimated` says
     that energy was derived from the offer at least in part. `outage` says that the time without power, before this
-    life of the machine, is not yet counted because no clock could tell.
+    boot of the machine, is not yet counted because no clock could tell.
     """
 
     number: int

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OWNER = "owner"
 CURSOR = "feed"
 FORBIDDEN = LimitRequest(LimitSource.OWNER, permitted=False)
-"""What holds where the owner's word was stored and is lost or cannot be read: it may have been a stop."""
+"""What holds where the owner's permission was stored and is lost or cannot be read: it may have been a stop."""
 ABSENT = LimitRequest(LimitSource.OWNER)
 UNREADABLE = LimitRequest(LimitSource.OWNER, permitted=False)
 UNKNOWN_NUMBER = 1 << 30  # without file and clock; a history never grows that long
@@ -43,11 +43,11 @@ class StartupState:
     """Whether a controller decides who may charge, and not the owner."""
     owner_stored: bool = True
     doubt: str | None = None
-    """Why charging is forbidden until a person permits it, None where the owner's word is known."""
+    """Why charging is forbidden until a person permits it, None where what the owner permits is known."""
 
 
 def owner_of(stored: Any) -> LimitRequest:
-    """Return the stored word of the owner. Raises: UnknownRecord."""
+    """Return what the owner permits, as stored. Raises: UnknownRecord."""
     fields = Fields(stored)
     limit_ma = fields.optional_integer("limit_ma", 0, MAX_OFFER_MA)
     return LimitRequest(

@@ -48,7 +48,7 @@ class WallClockWatch:
         if self._step is not None and self._clock.monotonic_ns() - self._step[0] < TOLD_NS:
             by_s = self._step[1]
             way = "forward" if by_s > 0 else "back"
-            return f"the clock was set {way} by {abs(by_s)} s; what happened since the machine started was dated anew"
+            return f"the clock was set {way} by {abs(by_s)} s; what happened since the machine started was dated again"
         return None
 
 

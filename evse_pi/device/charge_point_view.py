@@ -45,19 +45,19 @@ NOTHING_PERMITTED = Permission(charging=False)
 class ChargePointView:
     """All there is to know of the box at `now_ns`.
 
-    `heard` is false while the safety process is silent: what only it knows is then what it said last.
+    `safety_online` is false while the safety process is silent: what only it knows is then what it said last.
     `contacts_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
     count now, of the safety process and of every ask that limits, each with its owner; `offered_current_ma` is
     what the pilot signals. `cable_ma` is None without a cable, `meter` and `temperature` are None unless fresh.
-    `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when nobody knows,
+    `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when unknown,
     and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
     so is the window of the random delay, `random_delay_s`, its usual one. No board takes current from a vehicle as yet.
-    `settings` are those of controllers and users, `permission` is what is permitted now, whoever decides it. `unix_s`
-    is the time in s since 1970, None while it is unknown.
+    `settings` are those of controllers and users, `permission` is what is permitted now, by controller or owner.
+    `unix_s` is the time in s since 1970, None while it is unknown.
     """
 
     now_ns: int
-    heard: bool
+    safety_online: bool
     pilot: PilotState
     contacts_closed: bool
     offered_current_ma: Milliamps

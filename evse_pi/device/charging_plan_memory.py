@@ -28,7 +28,7 @@ KEY = "charging-plan"
 
 @dataclass(frozen=True, slots=True)
 class KeptPlan:
-    """What a restart of the node continues from. Instants mean something in the same life of the machine only."""
+    """What a restart of the node continues from. Instants mean something within one boot of the machine only."""
 
     kernel_boot_id: str
     window_s: int = USUAL_RANDOM_DELAY_S

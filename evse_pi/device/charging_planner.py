@@ -58,7 +58,7 @@ class ChargingPlanner:
     """The planner of the EVSE cluster.
 
     In manual and solar mode targets hold nothing back: the start that is shown is when charging could begin, null while
-    there is no surplus to charge with. While nobody knows the time nothing waits for a target either: a vehicle that is
+    there is no surplus to charge with. While the time is unknown nothing waits for a target either: a vehicle that is
     ready too early is better than one that is not.
     Source: Matter Application Cluster Specification 1.4.2, 9.3.8.11 to 9.3.8.15.
     """
@@ -192,7 +192,7 @@ class ChargingPlanner:
             return False
         if delay.cause is DelayCause.PLANNED_START:
             return present and self._mode() is ChargeMode.TIME_OF_USE and self.plan.status is not PlanStatus.NOTHING
-        return present or not view.heard
+        return present or not view.safety_online
 
     def _shown(self, context: PlanningContext, now_ns: int) -> NextCharge:
         """Return the plan as attributes; the start is that of the charge, the random delay included."""
@@ -229,7 +229,7 @@ class ChargingPlanner:
             self._save()
 
     def _save(self) -> None:
-        """Store what a restart needs; a disk that takes nothing must not keep anybody from charging."""
+        """Store what a restart needs; a disk that takes nothing must not keep a vehicle from charging."""
         try:
             with self._store.transaction() as transaction:
                 transaction.put(KEY, encode(self._kept))

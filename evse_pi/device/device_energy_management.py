@@ -262,7 +262,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
 
     def _adjustable(self, view: ChargePointView) -> bool:
         mode = self.endpoint.server(EnergyEvseModeServer).charge_mode
-        usable = view.heard and not view.faults and view.session is not None
+        usable = view.safety_online and not view.faults and view.session is not None
         return usable and view.permission.charging and mode is ChargeMode.SOLAR
 
     @property
@@ -281,6 +281,6 @@ def _state(view: ChargePointView, *, adjusting: bool) -> Any:
     """Return ESAState: offline while the state of the box is unknown."""
     if view.faults:
         return _State.kFault
-    if not view.heard:
+    if not view.safety_online:
         return _State.kOffline
     return _State.kPowerAdjustActive if adjusting else _State.kOnline

@@ -137,7 +137,7 @@ class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")
         return rows
 
     def _struct(self, energy_mwh: int, now_ns: int) -> Any:
-        """Return a measurement; its end is on the calendar, or in ms since the machine's start while nobody knows."""
+        """Return a measurement; its end is a date, or in ms since the machine's start while the time is unknown."""
         unix_us = self._clock.unix_us()
         kind = ElectricalEnergyMeasurement.Structs.EnergyMeasurementStruct
         if unix_us is None:

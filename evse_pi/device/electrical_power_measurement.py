@@ -53,7 +53,7 @@ SCHEMA = ClusterSchema(
 
 
 def measured(view: ChargePointView, meter: MeterAccuracy | None) -> dict[str, int | None]:
-    """Return all attributes that follow from the box; what nobody knows, or no accuracy is known of, is None.
+    """Return all attributes that follow from the box; what is unknown, or has no known accuracy, is None.
 
     The voltage is the mean of the phases that are connected, currents are the sum of all phases.
     """

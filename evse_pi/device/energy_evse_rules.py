@@ -93,7 +93,7 @@ def session_id(number: int) -> int:
 
 def advance(shown: PublishedState, reported: ReportedState, view: ChargePointView) -> Projection:
     """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
-    report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.heard)
+    report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
     status = decide_status(report, view.permission, shown.status)
     state, maximum_ma = status.state, maximum_charge_ma(view)
     events = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
@@ -134,7 +134,7 @@ def figures_of(view: ChargePointView) -> Figures | None:
 
 def _seen(reported: ReportedState, view: ChargePointView) -> int | None:
     """Return the number of the present session; while the safety process is silent, nothing has begun or ended."""
-    if not view.heard:
+    if not view.safety_online:
         return reported.session
     return None if view.session is None else view.session.number
 
@@ -151,7 +151,7 @@ def _goes_on(
         return None, Reason.kEVSEStopped
     if state is MatterState.FAULT:
         return Transfer(transfer.energy_mwh, suspended=True), None
-    if not view.heard:
+    if not view.safety_online:
         return transfer, None
     if transfer.suspended:
         lapses_ns = view.now_ns + RESUME_WITHIN_NS if transfer.lapses_ns is None else transfer.lapses_ns

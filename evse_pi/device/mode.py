@@ -41,7 +41,7 @@ def mode_options(chip: Any, options: Iterable[tuple[str, tuple[int, ...]]]) -> l
 
 
 class ModeServer(ClusterServer):
-    """Changes the current mode; whoever acts on it listens to `events.current_mode_changed`."""
+    """Changes the current mode; what acts on it listens to `events.current_mode_changed`."""
 
     def attach(self, endpoint: Any) -> None:
         """Take back the stored mode, unless this version of the software does not have it any more."""

@@ -1,4 +1,4 @@
-"""What the EVSE cluster asks of whoever plans when to charge, and what it is answered."""
+"""What the EVSE cluster asks of the planner, which decides when to charge, and what it is answered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlanningContext:
-    """What a plan is made from. Units: `now_s` in s since 2000, None while nobody knows the time."""
+    """What a plan is made from. Units: `now_s` in s since 2000, None while the time is unknown."""
 
     view: ChargePointView
     now_s: int | None

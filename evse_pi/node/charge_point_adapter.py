@@ -1,4 +1,4 @@
-"""The box as the Matter clusters see it."""
+"""The charge point as the Matter clusters see it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _NOTHING: frozenset[Any] = frozenset()
 
 
 class ChargePointAdapter:
-    """The `ChargePointInterface` of the clusters, made of the box; `renew` has a new demand sent at once."""
+    """The `ChargePointInterface` of the clusters, made of the charge point; `renew` has a new demand sent at once."""
 
     def __init__(self, box: ChargePoint, renew: Callable[[], None]) -> None:
         self.changed: Observable[ChargePointView] = Observable("charger")
@@ -65,7 +65,7 @@ class ChargePointAdapter:
 
     @property
     def kernel_boot_id(self) -> str:
-        """Return a name of this life of the machine."""
+        """Return the name of this boot of the machine."""
         return self._box.clock.kernel_boot_id
 
     def restore_requests(self, asks: tuple[StoredAsk, ...] | None) -> None:
@@ -74,6 +74,7 @@ class ChargePointAdapter:
         It holds until the planner speaks: nothing starts before that where it is unknown what had been asked.
         """
         until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
+        # Only for so long: a planner that never comes up must not hold a permitted charge up for ever.
         for each in asks or ():
             ask = self._resumed(each)
             ends_ns = min(ask.until_ns or until_ns, until_ns)
@@ -98,7 +99,7 @@ class ChargePointAdapter:
         heat, reading = box.temperature, box.reading
         return ChargePointView(
             now_ns=now_ns,
-            heard=box.safety_online(),
+            safety_online=box.safety_online(),
             pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
             contacts_closed=snapshot is not None and current_flows(snapshot),
             offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
@@ -185,7 +186,7 @@ class ChargePointAdapter:
             self._renew()
 
     def tell_time(self, unix_us: int) -> None:
-        """Take an administrator's word for the time of day. Units: microseconds since 1970."""
+        """Take the time of day that an administrator sets. Units: microseconds since 1970."""
         self._box.clock.tell(unix_us // 1_000_000)
 
     def refresh(self) -> None:
@@ -200,7 +201,7 @@ class ChargePointAdapter:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
 
     def _reconcile(self) -> None:
-        """Bring the sessions in line with what peers were told, once the box has heard what it missed."""
+        """Bring the sessions in line with what peers were told, once all known transitions were taken in."""
         snapshot, event_recorder = self._box.snapshot, self._box.event_recorder
         if self._reported is not None and snapshot is not None:
             known, self._reported = self._reported, None

@@ -57,7 +57,7 @@ MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
-ANSWERED_WITHIN_S = 4.0  # whoever ordered the reload still gets the answer; the lease outlasts the restart
+ANSWERED_WITHIN_S = 4.0  # the reload is still answered; the lease outlasts the restart
 MATTER_FIRST_S = 30.0  # the page waits until Matter has come up, but not for ever
 FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
 
@@ -348,7 +348,7 @@ class Daemon:
     async def _keep_lease(self) -> None:
         """Send a demand every 2 s, when an ask runs out, and whenever something is asked.
 
-        The first one waits for the sensors: the lease of a former life of this process still runs, and a demand
+        The first one waits for the sensors: the lease that this process had before a restart still runs, and a demand
         without readings would stop the vehicle that it lets charge.
         """
         with suppress(TimeoutError):
@@ -402,7 +402,7 @@ class Daemon:
             self._writing.set()
 
     async def _keep_storage(self) -> None:
-        """Write what the journal has due, try again what the disk refused, and date anew after the clock was set.
+        """Write what the journal has due, try again what the disk refused, and correct dates after the clock was set.
 
         Nothing here waits for the disk: what happens while it is busy is collected by the storage.
         """

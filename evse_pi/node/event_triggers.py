@@ -1,7 +1,7 @@
 """Test event triggers: what a certification run wants to happen is done to the simulated car and plant.
 
 A trigger is answered once the box has settled, so that pilot, state machine, contactor and cluster have all taken part.
-Without a simulator nobody listens to triggers, and each is refused as unknown.
+Without a simulator triggers have no listener, and each is refused as unknown.
 Source: Matter test plans, Energy EVSE cluster.
 """
 

@@ -157,7 +157,7 @@ class MatterDevice:
         await self._node.start()
 
     def _judge(self, start: asyncio.Task[None]) -> None:
-        """Note how a start ended; endpoints that did not come up are built anew next time."""
+        """Note how a start ended; endpoints that did not come up are built again next time."""
         error = start.exception()
         if error is None:
             self.running, self.trouble = True, None
@@ -239,10 +239,10 @@ class MatterDevice:
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await self._node.stop()
             except TimeoutError:
-                log.warning("matter was ended before everybody had the news")
+                log.warning("matter was ended before all controllers had their last reports")
         self._discard()
 
-    # Who governs.
+    # Who decides.
 
     @property
     def commissioned(self) -> bool:
@@ -309,7 +309,7 @@ class MatterDevice:
         )
 
     def open_window(self) -> None:
-        """Let in whoever knows the passcode, for 15 minutes. Raises: LookupError while the device does not run."""
+        """Let in a commissioner with the passcode for 15 minutes. Raises: LookupError while the device does not run."""
         self._up().open_commissioning_window()
 
     def remove(self, fabric_index: int) -> None:

@@ -36,7 +36,7 @@ CAPACITY_MA = 32_000
 
 IDLE = ChargePointView(
     now_ns=1_000 * SECOND,
-    heard=True,
+    safety_online=True,
     pilot=PilotState.A,
     contacts_closed=False,
     offered_current_ma=Milliamps(0),

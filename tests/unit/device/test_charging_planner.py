@@ -361,9 +361,9 @@ async def test_a_fault_leaves_delay_and_plan_as_they_are() -> None:
     bench.until("2026-01-08T05:46")
     delay, asks = bench.planner.delay, dict(bench.charger.asks)
     bench.charger.fault(Fault.OVER_TEMPERATURE)
-    bench.charger.become(heard=False)
+    bench.charger.become(safety_online=False)
     assert bench.charger.asks == asks
-    bench.charger.become(heard=True)
+    bench.charger.become(safety_online=True)
     bench.charger.fault()
     assert bench.planner.delay == delay
     assert bench.charger.asks == asks

@@ -80,7 +80,7 @@ async def test_where_the_box_cannot_charge_nothing_is_offered(why: str) -> None:
     elif why == "faulty":
         bench.charger.fault(Fault.OVER_TEMPERATURE)
     else:
-        bench.charger.become(heard=False)
+        bench.charger.become(safety_online=False)
     bench.spend(1)
     assert bench.management.state.power_adjustment_capability is None
     assert bench.adjust(LEAST_MW) is Status.CONSTRAINT_ERROR
@@ -203,7 +203,7 @@ async def test_every_other_end_has_its_cause() -> None:
     for act, cause in (
         (lambda bench: bench.charger.fault(Fault.OVER_TEMPERATURE), Cause.kFault),
         (lambda bench: bench.charger.pilot(PilotState.A), Cause.kOffline),
-        (lambda bench: bench.charger.become(heard=False), Cause.kOffline),
+        (lambda bench: bench.charger.become(safety_online=False), Cause.kOffline),
         (lambda bench: (bench.evse.disable(), bench.spend(1)), Cause.kOffline),
         (lambda bench: bench.choose(ChargeMode.MANUAL), Cause.kUserOptOut),
         (lambda bench: bench.allowed.select(OptOut.kOptOut), Cause.kUserOptOut),

@@ -242,12 +242,12 @@ async def test_a_fault_is_told_once_though_the_process_restarts_meanwhile(still:
     evse = await bench()
     evse.enable()
     evse.charger.fault(Fault.RCD_TRIPPED)
-    evse.charger._view = replace(evse.charger._view, heard=False, faults=frozenset())
+    evse.charger._view = replace(evse.charger._view, safety_online=False, faults=frozenset())
     again = await evse.restart()
     hidden = [MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.GROUND_FAULT]
     assert [again.state.state, again.state.supply_state, again.state.fault_state] == hidden
     faults = frozenset({Fault.RCD_TRIPPED}) if still else frozenset()
-    again.charger.become(heard=True, faults=faults)
+    again.charger.become(safety_online=True, faults=faults)
     assert again.names == ([] if still else ["fault"])
     assert again.state.fault_state == (FaultState.GROUND_FAULT if still else FaultState.NO_ERROR)
 
@@ -256,7 +256,7 @@ async def test_a_fault_that_the_safety_process_falls_silent_with_is_not_cleared(
     evse = await bench()
     evse.charger.fault(Fault.RCD_TRIPPED)
     evse.heard.clear()
-    evse.charger.become(heard=False)
+    evse.charger.become(safety_online=False)
     assert [evse.state.state, evse.state.fault_state] == [MatterState.FAULT, FaultState.GROUND_FAULT]
     assert evse.names == []
 
@@ -269,11 +269,11 @@ async def test_a_fault_before_any_session_names_none() -> None:
 
 async def test_a_silent_safety_process_makes_the_state_unknown_and_ends_nothing() -> None:
     evse = await charging()
-    evse.charger.become(heard=False)
+    evse.charger.become(safety_online=False)
     assert evse.state.state is None
     session = evse.charger.view().session
     evse.charger.become(session=None)
-    evse.charger.become(heard=True, session=session)
+    evse.charger.become(safety_online=True, session=session)
     assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
     assert evse.names == []
 

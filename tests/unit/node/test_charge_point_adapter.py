@@ -59,7 +59,7 @@ class Bench:
 
 def test_before_the_safety_process_speaks_nothing_is_known() -> None:
     view = Bench().charger.view()
-    assert (view.heard, view.pilot, view.reason) == (False, PilotState.INVALID, Reason.STARTING)
+    assert (view.safety_online, view.pilot, view.reason) == (False, PilotState.INVALID, Reason.STARTING)
     assert (view.contacts_closed, view.session, view.cable_ma) == (False, None, None)
     assert view.circuit_capacity_ma == 32_000
 
