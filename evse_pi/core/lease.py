@@ -14,7 +14,30 @@ if TYPE_CHECKING:
 
 MAX_LEASE_NS = 15 * SECOND  # counted from receipt: no demand, however dated, permits longer
 STALE_NS = 15 * SECOND
+GOOD_READINGS = 3
+"""In a row, before a sensor that fell silent is believed again: one that answers now and then is a broken one."""
 AHEAD_NS = SECOND  # a sample may be younger than the tick that judges it
+
+
+@dataclass(frozen=True, slots=True)
+class SensorTrust:
+    """How many fresh readings came in a row since the sensor was last silent, and when the newest was taken."""
+
+    good: int = GOOD_READINGS
+    at_ns: int | None = None
+
+    def advance(self, sample: MeterSample | TemperatureSample | None) -> SensorTrust:
+        """Return the trust after a tick; `sample` is None while the sensor is silent. Before its first it lost none."""
+        if sample is None:
+            return self if self.at_ns is None or not self.good else SensorTrust(0, self.at_ns)
+        if sample.at_ns == self.at_ns:
+            return self
+        return SensorTrust(min(self.good + 1, GOOD_READINGS), sample.at_ns)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether what it says may be acted on."""
+        return self.good >= GOOD_READINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +88,17 @@ class Lease:
         sample = self.demand.temperature if self.demand else None
         return sample if sample is not None and _fresh(sample.at_ns, now_ns) else None
 
-    def faults(self, now_ns: int, *, meter_fitted: bool, temperature_fitted: bool) -> frozenset[Fault]:
-        """Return the sensors that have been silent for 15 s although demands arrive."""
+    def faults(self, now_ns: int, *, meter: bool, temperature: bool) -> frozenset[Fault]:
+        """Return the sensors that have been silent for 15 s although demands arrive.
+
+        `meter` and `temperature` say whether there is one whose readings may not be acted on.
+        """
         if not self.valid(now_ns) or now_ns - self.begun_ns < STALE_NS:
             return NO_FAULTS
         found = NO_FAULTS
-        if meter_fitted and self.meter(now_ns) is None:
+        if meter:
             found |= {Fault.METER_STALE}
-        if temperature_fitted and self.temperature(now_ns) is None:
+        if temperature:
             found |= {Fault.TEMPERATURE_STALE}
         return found
 

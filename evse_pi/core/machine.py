@@ -196,6 +196,9 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
     )
     watch = state.watch.advance(inputs, settings, doing)
     book = state.book.advance(now_ns, watch.faults(inputs, settings), _clearing(watch, now_ns), watch.released)
+    if state.watch.contactor.closed and not book.active <= state.book.active:
+        recurrence = watch.recurrence.ended(now_ns, book.active - state.book.active)
+        watch = replace(watch, recurrence=recurrence)
     if not RETESTED.isdisjoint(state.book.active - book.active):
         watch = replace(watch, tests=watch.tests.again())
     limit = watch.limit(settings, now_ns)
@@ -256,7 +259,7 @@ def _refusal(
     """Return the first reason not to charge and when it ends, 0 for not known; None when charging is allowed."""
     demand = watch.lease.demand
     if book.active:
-        return _fault_reason(watch, book, settings)
+        return _fault_reason(watch, book, settings, now_ns)
     if not watch.tests.passed:
         return Reason.SELF_TEST, 0
     if demand is None or not watch.lease.valid(now_ns):
@@ -276,8 +279,11 @@ def _refusal(
     return None
 
 
-def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings) -> tuple[Reason, int]:
-    """Return FAULT, or when the box itself will reset a residual current trip, or try a lower offer."""
+def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings, now_ns: int) -> tuple[Reason, int]:
+    """Return FAULT, or when the box itself will reset a residual current trip, or try again after another fault."""
+    until_ns = watch.recurrence.until_ns(now_ns)
+    if until_ns is not None and book.active <= watch.recurrence.held(now_ns):
+        return Reason.TRYING_AGAIN, until_ns
     if book.active == {Fault.OVERCURRENT} and watch.overcurrent.retry_ns is not None:
         return Reason.TRYING_AGAIN, watch.overcurrent.retry_ns
     rcd = watch.rcd
@@ -322,7 +328,7 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     if entered and phase is Phase.OFFERING and state.phase is Phase.STANDBY:
         waking = waking.offered(now_ns)
     closed = phase in CLOSED_PHASES
-    contactor = watch.contactor.order(now_ns, closed=closed, loaded=watch.pilot.asking(now_ns))
+    contactor = watch.contactor.order(now_ns, closed=closed, loaded=watch.loaded(now_ns))
     if contactor is not watch.contactor:
         ours = not closed and (state.phase is Phase.STOPPING or phase is Phase.FAULTED)
         watch = replace(watch, contactor=contactor, budgets=watch.budgets.stopped(now_ns) if ours else watch.budgets)

@@ -10,13 +10,14 @@ from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import fit_for_purpose
-from evse_pi.core.lease import Lease
+from evse_pi.core.lease import Lease, SensorTrust
 from evse_pi.core.limits import Limit, fixed_limits, tightest
 from evse_pi.core.lock_control import LockControl
 from evse_pi.core.overcurrent import Overcurrent
 from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
 from evse_pi.core.rcd_monitor import RcdMonitor
 from evse_pi.core.records import Request
+from evse_pi.core.recurrence import Recurrence
 from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from evse_pi.core.io_records import Inputs, PilotOutput
     from evse_pi.core.machine_settings import MachineSettings
 
+LOADED_MA = 1_000  # what box and vehicle draw by themselves is below
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
 _RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.OVERCURRENT,))
@@ -62,6 +64,9 @@ class Monitors:
     supply: Supply
     overcurrent: Overcurrent
     budgets: Budgets = field(default_factory=Budgets)
+    recurrence: Recurrence = field(default_factory=Recurrence)
+    meter_trust: SensorTrust = field(default_factory=SensorTrust)
+    heat_trust: SensorTrust = field(default_factory=SensorTrust)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
@@ -96,6 +101,8 @@ class Monitors:
             settings.installation.circuit_capacity_ma,
             cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma,
         )
+        person = lease.orders & (Request.CLEAR_USER | Request.CLEAR_INSTALLER)
+        recurrence = Recurrence() if person or self.unplugged(now_ns) else self.recurrence
         overcurrent = self.overcurrent if not self.unplugged(now_ns) else Overcurrent()
         overcurrent = overcurrent.advance(
             now_ns, meter, doing.reference_ma, bearable_ma=bearable_ma, closed=contactor.closed
@@ -112,6 +119,9 @@ class Monitors:
             self.supply.advance(now_ns, meter, settings),
             overcurrent,
             budgets,
+            recurrence,
+            self.meter_trust.advance(lease.meter(now_ns)),
+            self.heat_trust.advance(lease.temperature(now_ns)),
         )
 
     def _order_rcd(
@@ -145,7 +155,10 @@ class Monitors:
         found = inputs.failures | inputs.alarms
         found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
         found |= self.contactor.faults(now_ns)
-        found |= self.lease.faults(now_ns, meter_fitted=board.meter_fitted, temperature_fitted=board.temperature_fitted)
+        found |= self.lease.faults(
+            now_ns, meter=self._blind_meter(board, now_ns), temperature=self._blind_heat(board, now_ns)
+        )
+        found |= self.recurrence.held(now_ns)
         found |= self.rcd.faults() | self.tests.failed | self.supply.bad | self.budgets.faults()
         if board.proximity_fitted:
             found |= self.cable.faults(now_ns, self.pilot)
@@ -189,7 +202,7 @@ class Monitors:
             limits.append(Limit(LimitSource.LEASE, Milliamps(0)))
         else:
             limits.append(Limit(demand.limit_source, demand.offered_current_ma))
-            if self._blind(settings, now_ns):
+            if self._blind_meter(board, now_ns) or self._blind_heat(board, now_ns):
                 limits.append(Limit(LimitSource.STALE_SENSOR, Milliamps(0)))
         return tightest(limits)
 
@@ -197,11 +210,23 @@ class Monitors:
         """Return what the fixed or the plugged cable may carry, 0 where none is known."""
         return self.cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma
 
-    def _blind(self, settings: MachineSettings, now_ns: int) -> bool:
-        board = settings.board
-        return (board.meter_fitted and self.lease.meter(now_ns) is None) or (
-            board.temperature_fitted and self.lease.temperature(now_ns) is None
-        )
+    def loaded(self, now_ns: int) -> bool:
+        """Return whether contacts that open now break a current: by the meter, by the pilot where there is none.
+
+        A vehicle that shows B has ended its current first. Source: IEC 61851-1 Table A.6 sequence 8.1.
+        """
+        sample, pilot = self.lease.meter(now_ns), self.pilot
+        if pilot.state is PilotState.B and pilot.doubted is None:
+            return False
+        if sample is not None:
+            return max(map(abs, sample.current_ma)) >= LOADED_MA
+        return pilot.asking(now_ns) or pilot.doubted is not None
+
+    def _blind_meter(self, board: BoardRatings, now_ns: int) -> bool:
+        return board.meter_fitted and (self.lease.meter(now_ns) is None or not self.meter_trust.trusted)
+
+    def _blind_heat(self, board: BoardRatings, now_ns: int) -> bool:
+        return board.temperature_fitted and (self.lease.temperature(now_ns) is None or not self.heat_trust.trusted)
 
 
 def first_monitors(now_ns: int, former: frozenset[Fault], *, powered_up: bool) -> Monitors:

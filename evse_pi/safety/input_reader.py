@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +11,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.io_records import Inputs, PilotSupply
 from evse_pi.core.pilot import measure
 from hal.errors import BadReading, HalError
+from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hal.interfaces import PilotWindow
     from hal.linear_scale import LinearScale
 
+RETRY_WITHIN_NS = 5 * MILLISECOND  # a window takes 4 to 7 ms, and two of them 12 at most
 MAX_REPEATS = 5
 """Equal windows in a row that are still chance: a quiet line with one noisy code in 96 makes six once in 300 years."""
 
@@ -34,8 +37,15 @@ class InputReader:
     `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks.
     """
 
-    def __init__(self, hardware: SafetyHardware, pilot_scale: LinearScale, timing: Timing) -> None:
+    def __init__(
+        self,
+        hardware: SafetyHardware,
+        pilot_scale: LinearScale,
+        timing: Timing,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._hardware = hardware
+        self._clock = clock
         self.pilot_scale = pilot_scale
         self._timing = timing
         self._failures: set[Fault] = set()
@@ -58,7 +68,7 @@ class InputReader:
             demand=demand,
             mirror_closed=self._try(Fault.CONTACTOR_DRIVE_FAILED, devices.contactor.read_closed, None),
             load_live=self._try(Fault.VOLTAGE_SENSE_FAILED, sense.read_live, None) if sense else None,
-            rcd_tripped=self._try(Fault.RCD_DRIVE_FAILED, rcd.read_tripped, False) if rcd else False,
+            rcd_tripped=self._try(Fault.RCD_DRIVE_FAILED, rcd.read_tripped, False, tries=1) if rcd else False,
             emergency_stop=self._try(Fault.EMERGENCY_STOP_READ_FAILED, stop.read_pressed, False) if stop else False,
             proximity_ohms=self._try(Fault.PROXIMITY_READ_FAILED, proximity.read_ohms, None) if proximity else None,
             locked=self._try(Fault.LOCK_DRIVE_FAILED, lock.read_locked, None) if lock else None,
@@ -79,12 +89,21 @@ class InputReader:
         rails = self._hardware.pilot_supply
         return replace(reading, supply=_supply(window, rails)) if rails else reading
 
-    def _try(self, failure: Fault, read: Callable[[], Value], nothing: Value) -> Value:
-        try:
-            return read()
-        except HalError:
-            self._failures.add(failure)
-            return nothing
+    def _try(self, failure: Fault, read: Callable[[], Value], nothing: Value, tries: int = 2) -> Value:
+        """Return what `read` says, tried once more in this very tick: a disturbed transfer is no broken device.
+
+        What took long is not tried again: the next tick must not be late for it. Nor is a residual current device,
+        whose failed read may have taken an edge with it.
+        """
+        begun_ns = self._clock()
+        for _ in range(tries):
+            try:
+                return read()
+            except HalError:
+                if self._clock() - begun_ns > RETRY_WITHIN_NS:
+                    break
+        self._failures.add(failure)
+        return nothing
 
 
 def _supply(window: PilotWindow, rails: PilotSupplySpec) -> PilotSupply | None:

@@ -76,7 +76,7 @@ class SafetyLoop:
         self._watchdog = hardware.watchdog
         self._led = hardware.status_led
         self._lit: bool | None = None
-        self._input_reader = InputReader(hardware, settings.pilot_scale, self.timing)
+        self._input_reader = InputReader(hardware, settings.pilot_scale, self.timing, clock)
         self._actuators = Actuators(hardware)
         self._publisher = Publisher(link, settings.safety_run_id, self.timing)
         self._machine = settings.machine

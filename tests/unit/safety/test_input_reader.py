@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from boards.build_safety import SafetyHardware
 from evse_pi.core.faults import Fault
 from evse_pi.safety.input_reader import MAX_REPEATS, InputReader
 from evse_pi.safety.loop_timing import Timing
+from hal.errors import BusTimeout
 from hal.interfaces import PilotWindow
 from hal.linear_scale import LinearScale
 from hal.units import Millivolts
@@ -72,3 +74,43 @@ def test_board_with_nothing_optional_reads_nothing_of_it() -> None:
     assert not seen.emergency_stop
     assert seen.failures == {Fault.PILOT_PWM_FAILED}
     assert seen.alarms == {Fault.TIMING_BUDGET}
+
+
+class Disturbed:
+    """A converter whose first read of a tick fails after so long; `reads` counts all."""
+
+    def __init__(self, failures: int, lasting_ns: int) -> None:
+        self.failures, self.lasting_ns, self.reads, self.now_ns = failures, lasting_ns, 0, 0
+
+    def read_window(self) -> PilotWindow:
+        self.reads += 1
+        if self.reads <= self.failures:
+            self.now_ns += self.lasting_ns
+            raise BusTimeout("a disturbed transfer")
+        return PilotWindow(array("H", [3680, 3681] * 48), 0, 4_000_000)
+
+    def read_tripped(self) -> bool:
+        self.read_window()
+        return False
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(("failures_in_a_row", "lasting_ms", "reads", "failed"), [
+    (0, 0, 1, False), (1, 0, 2, False), (2, 0, 2, True), (1, 4, 2, False), (1, 6, 1, True),
+])  # fmt: skip
+def test_a_disturbed_transfer_is_tried_once_more_if_that_makes_no_tick_late(
+    failures_in_a_row: int, lasting_ms: int, reads: int, failed: bool
+) -> None:
+    device = Disturbed(failures_in_a_row, lasting_ms * 1_000_000)
+    hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=device)  # type: ignore[arg-type]
+    reader = InputReader(hardware, SCALE, Timing(25_000_000), lambda: device.now_ns)
+    assert (Fault.PILOT_ADC_FAILED in failures(reader)) is failed
+    assert device.reads == reads
+
+
+@pytest.mark.hazard("H-05")
+def test_a_residual_current_device_is_not_asked_again_for_an_edge_that_is_gone() -> None:
+    device = Disturbed(1, 0)
+    reader, _ = looking_at([3680, 3681] * 48)
+    reader._hardware = replace(reader._hardware, rcd=device)  # type: ignore[arg-type]
+    assert failures(reader) == {Fault.RCD_DRIVE_FAILED}
