@@ -193,6 +193,10 @@ class ChargePoint:
             return SelfTestView(ordered, running=False, passed=False)
         return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
 
+    def doubt_permission(self, reason: str) -> None:
+        """Say why charging is forbidden until a person permits it."""
+        self._doubt = reason
+
     def order(self, request: Request, clearance: Clearance | None = None) -> None:
         """Have the safety process carry out `request` once; `clearance` proves what only the installer may order."""
         self.requests.ask(request, clearance)

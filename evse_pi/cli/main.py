@@ -46,6 +46,7 @@ SECTIONS = {
         "timing": "Show how fast this box reacts, and its budget.",
         "counters": "Show what wears out.",
         "replay": "Take the decisions of a recorded fault again.",
+        "repair": "Show what is damaged, and go on without it.",
         "report": "Write one archive to attach to a ticket.",
     },
     "Try without a wallbox": {

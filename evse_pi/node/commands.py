@@ -29,6 +29,7 @@ from evse_pi.api.orders import (
     VersionAnswer,
 )
 from evse_pi.api.refusal import AtFault, Refusal, check_range
+from evse_pi.api.repair import REPAIR, DamagedFabric, LeftOut, RepairAction, RepairAnswer, SetAside
 from evse_pi.api.service import Offer
 from evse_pi.api.session import SESSIONS
 from evse_pi.api.status import LIMITS, STATUS, WATCH
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from evse_pi.api.matter import Commission
     from evse_pi.api.orders import ClearFaults, SetOwner
     from evse_pi.api.protocol import Nothing
+    from evse_pi.api.repair import Repair
     from evse_pi.api.service import Caller
     from evse_pi.api.session import Page, SessionSummary
     from evse_pi.api.status import Limit, Status
@@ -136,6 +138,7 @@ class Commands:
             Offer(STOP, self._stop),
             Offer(START, self._start),
             Offer(CLEAR, self._clear),
+            Offer(REPAIR, self._repair),
             Offer(SELF_TEST, self._self_test),
             Offer(WAKE, self._wake),
             Offer(COMMISSION, self._commission),
@@ -239,6 +242,31 @@ class Commands:
             return CommissionAnswer(*told, codes=matter.codes() if wanted and matter.ready else None)
         except LookupError as error:
             raise Refusal(str(error)) from error
+
+    async def _repair(self, request: Repair, _caller: Caller) -> RepairAnswer:
+        """Tell what is damaged. Where a damaged fabric goes, charging is forbidden: it may have forbidden it."""
+        matter = self._node.matter
+        reset: tuple[int, ...] = ()
+        if request.action is RepairAction.RESET_FABRICS:
+            if matter is None:
+                raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
+            reset = await matter.reset_damaged()
+            if reset:
+                self._box.set_owner(permitted=False, limit_ma=self._box.owner.limit_ma)
+                self._node.renew()
+                self._box.doubt_permission(f"the records of fabric {', '.join(map(str, reset))} were damaged")
+                await self._node.flush()
+        damage = {} if matter is None else await matter.damage()
+        aside = await self._storage.call(self._store.set_aside)
+        return RepairAnswer(
+            set_aside=tuple(SetAside(name, found.st_size, int(found.st_mtime)) for name, found in aside),
+            left_out=tuple(LeftOut(table, str(key)) for table, key in sorted(self._store.skipped, key=str)),
+            given_up=self._store.refusals,
+            damaged_fabrics=tuple(DamagedFabric(*each) for each in damage.items()),
+            matter_trouble=self._node.matter_absence if matter is None else matter.trouble,
+            forbidden=self._box.doubt,
+            reset=reset,
+        )
 
     async def _clear(self, request: ClearFaults, caller: Caller) -> ClearAnswer:
         order, told = Request.CLEAR_USER, request.clearance

@@ -36,6 +36,7 @@ from evse_pi.matter.discovery.onboarding import (
 )
 from evse_pi.matter.environment import SystemEntropy, SystemWallClock
 from evse_pi.matter.identity.attestation import FileCredentials
+from evse_pi.matter.identity.damage import damaged_fabrics, delete_fabrics
 from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import DamagedRecord, decoding
@@ -46,7 +47,7 @@ from evse_pi.node.product import read_product
 from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
     from datetime import tzinfo
 
     from evse_pi.device.energy_evse import EnergyEvseServer
@@ -347,6 +348,22 @@ class MatterDevice:
         if self._store is not None:
             machine_mark.keep(self._store, self._mark)
         self._made_elsewhere = False
+
+    async def damage(self) -> Mapping[int, str]:
+        """Return what is wrong with each fabric that cannot be read, whether or not it runs. Raises: OSError."""
+        return damaged_fabrics(await self._key_values())
+
+    async def reset_damaged(self) -> tuple[int, ...]:
+        """Delete the fabrics that cannot be read and return their numbers; the device comes up by itself then.
+
+        Raises: OSError.
+        """
+        store = await self._key_values()
+        indexes = tuple(damaged_fabrics(store))
+        if indexes:
+            log.warning("damaged fabrics deleted fabrics=%s", " ".join(map(str, indexes)))
+            delete_fabrics(store, indexes)
+        return indexes
 
     def _up(self) -> MatterNode:
         if self._node is None or not self.running:

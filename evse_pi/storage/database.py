@@ -70,6 +70,16 @@ class Store:
         """Whether a damaged file was ever set aside here, by this start or one before."""
         return _aside(self._path, 1).exists()
 
+    def set_aside(self) -> list[tuple[str, os.stat_result]]:
+        """Return the damaged files that were ever set aside here, the newest last."""
+        found, number = [], 1
+        with suppress(OSError):
+            while True:
+                aside = _aside(self._path, number)
+                found.append((aside.name, aside.stat()))
+                number += 1
+        return found
+
     def write(self, rows: Iterable[Row] = ()) -> bool:
         """Write `rows` and all that waits in one transaction; return whether they are durable now.
 

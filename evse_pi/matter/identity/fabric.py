@@ -93,7 +93,7 @@ class FabricTable:
         self.on_reissued: list[Callable[[Fabric], None]] = []  # NOC and key changed: what was made with them is void
         self.on_removed: list[Callable[[Fabric], None]] = []
         self._delete_orphans()
-        self._stored = {index: self._load(index) for index in _indexes(store)}
+        self._stored = {index: load_fabric(store, group_keys, index) for index in stored_indexes(store)}
         self._fabrics = dict(self._stored)
         self._last_index = int.from_bytes(store.get(_LAST_INDEX_KEY) or b"\x00", "big")
         group_keys.on_written.append(self._take_ipk)
@@ -175,7 +175,7 @@ class FabricTable:
         fabric = self._fabrics.pop(index)
         self._stored.pop(index, None)
         with self._store.transaction() as transaction:
-            delete_prefix(self._store, transaction, _prefix(index))
+            delete_prefix(self._store, transaction, fabric_prefix(index))
         self._group_keys.forget(index)
         for listener in self.on_removed:
             listener(fabric)
@@ -215,29 +215,32 @@ class FabricTable:
             transaction.put(_LAST_INDEX_KEY, bytes((self._last_index,)))
         self._stored[fabric.index] = fabric
 
-    def _load(self, index: int) -> Fabric:
-        with decoding(_record_key(index)):
-            fabric = _decode(index, self._store.get(_record_key(index)) or b"")
-        key_set = self._group_keys.read(index, IDENTITY_PROTECTION_KEY_SET)
-        return fabric if key_set is None else fabric.with_ipk(key_set)
-
     def _delete_orphans(self) -> None:
-        orphans = [index for index in _indexes(self._store) if self._store.get(_record_key(index)) is None]
+        orphans = [index for index in stored_indexes(self._store) if self._store.get(_record_key(index)) is None]
         if orphans:
             with self._store.transaction() as transaction:
                 for index in orphans:
-                    delete_prefix(self._store, transaction, _prefix(index))
+                    delete_prefix(self._store, transaction, fabric_prefix(index))
 
 
-def _prefix(index: int) -> str:
+def fabric_prefix(index: int) -> str:
+    """Return what the names of all values of a fabric start with."""
     return f"fabric/{index}/"
 
 
+def load_fabric(store: KeyValueStore, group_keys: GroupKeyStore, index: int) -> Fabric:
+    """Return a stored fabric. Raises: DamagedRecord where it or its keys cannot be read."""
+    with decoding(_record_key(index)):
+        fabric = _decode(index, store.get(_record_key(index)) or b"")
+    key_set = group_keys.read(index, IDENTITY_PROTECTION_KEY_SET)
+    return fabric if key_set is None else fabric.with_ipk(key_set)
+
+
 def _record_key(index: int) -> str:
-    return f"{_prefix(index)}record"
+    return f"{fabric_prefix(index)}record"
 
 
-def _indexes(store: KeyValueStore) -> list[int]:
+def stored_indexes(store: KeyValueStore) -> list[int]:
     """Return the indexes of the fabrics of which anything is stored; what has no index in its name is not ours."""
     names = {key.split("/")[1] for key in store.keys("fabric/")}
     indexes = {int(name) for name in names if name.isascii() and name.isdecimal() and len(name) <= len("254")}

@@ -72,6 +72,7 @@ CALLS = [
     Call("scope", key="samples_mv"),
     Call("timing", key="budget_us"),
     Call("counters", key="contactor_cycles"),
+    Call("repair", key="damaged_fabrics"),
     Call("report", "--output report.tar.gz", key="files"),
     Call("completion", "bash", key="script"),
     Call("version", key="python"),

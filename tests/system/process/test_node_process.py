@@ -20,7 +20,7 @@ from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from tests.support.node_box import FakeSafety, decode_stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 EX_UNAVAILABLE = 69
@@ -212,3 +212,37 @@ def test_a_node_that_is_told_to_end_takes_its_sockets_along(node: Node) -> None:
     assert node.process.wait(15) == 0
     assert not (node.folder / "control.sock").exists()
     assert not (node.folder / NODE_SOCKET).exists()
+
+
+def test_after_damage_a_person_sees_it_and_goes_on_without_the_damaged_fabric_and_permits_again(node: Node) -> None:
+    def eventually(holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while not holds(told := node.ask("repair")):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
+        return dict(told)
+
+    assert node.ask("status")["owner"]["permitted"] is True
+    node.kill()
+    database = node.folder / "evse.db"
+    (node.folder / "evse.db.damaged-1").write_bytes(b"nonsense")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO matter_values VALUES (?, ?)", [("fabric/1/record", b"\x00junk"), ("fabric/1/acl", b"\x15")]
+        )
+        connection.execute("INSERT OR REPLACE INTO setting VALUES ('feed', '{')")
+    node.start()
+    told = eventually(lambda told: "fabric/1" in str(told["matter_trouble"]))
+    assert [each["file"] for each in told["set_aside"]] == ["evse.db.damaged-1"]
+    assert [each["fabric"] for each in told["damaged_fabrics"]] == [1]
+    assert told["left_out"] == [{"table": "setting", "key": "feed"}]
+    assert node.ask("repair", action="RESET_FABRICS")["reset"] == [1]
+    told = eventually(lambda told: told["matter_trouble"] is None)
+    assert told["damaged_fabrics"] == []
+    assert "fabric 1 were damaged" in told["forbidden"]
+    assert node.ask("status")["owner"]["permitted"] is False
+    node.kill()
+    node.start()
+    assert node.ask("status")["owner"]["permitted"] is False, "until a person permits it"
+    node.ask("permit")
+    assert node.ask("status")["owner"]["permitted"] is True

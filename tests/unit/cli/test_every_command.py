@@ -87,6 +87,7 @@ REFUSALS = [
     Refusal("counters", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("replay", "none.json.gz", Exit.REFUSED, "none.json.gz"),
     Refusal("replay", "installation.toml", Exit.REFUSED, "installation.toml"),
+    Refusal("repair", "", Exit.NOT_RUNNING, NOT_RUNNING),
     Refusal("report", "--output no/such/folder", Exit.REFUSED, "No such file or directory"),
     Refusal("demo", "--fast", Exit.USAGE, "No such option"),
     Refusal("run", "--board wallbux", Exit.REFUSED, "board 'wallbux' is unknown"),

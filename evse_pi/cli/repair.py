@@ -1,0 +1,55 @@
+"""`evse-pi repair`: what is damaged, and how the box goes on without it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from evse_pi.api.client import ask
+from evse_pi.api.repair import REPAIR, Repair, RepairAction
+from evse_pi.cli.options import json_option, of_a_box
+from evse_pi.cli.text_layout import paragraph, show
+
+if TYPE_CHECKING:
+    from evse_pi.api.repair import RepairAnswer
+    from evse_pi.paths import Paths
+
+
+@click.command("repair")
+@click.option("--reset-fabrics", is_flag=True, help="Throw out the controllers whose records cannot be read.")
+@json_option()
+@of_a_box
+def command(*, box: Paths, reset_fabrics: bool, as_json: bool) -> None:
+    """Show what was damaged and set aside, and go on without it.
+
+    Whatever a damaged record may have forbidden stays forbidden until a person permits it.
+    """
+    action = RepairAction.RESET_FABRICS if reset_fabrics else RepairAction.SHOW
+    answer = ask(box.control_socket, REPAIR, Repair(action))
+    show(answer, lines(answer, box), as_json=as_json)
+
+
+def lines(answer: RepairAnswer, box: Paths) -> list[str]:
+    """Return the answer as lines of text."""
+    told = [
+        f"{box.state_dir / each.file}: a damaged database of {each.octets} bytes, set aside "
+        f"{datetime.fromtimestamp(each.unix_s).astimezone():%Y-%m-%d %H:%M}; it may be deleted"
+        for each in answer.set_aside
+    ]
+    told += [f"{each.table} {each.key}: stored, and cannot be read by this version" for each in answer.left_out]
+    if answer.given_up:
+        told.append(f"{answer.given_up} entries could not be stored; the log of the node names them")
+    told += [f"controller {each.fabric}: {each.problem}" for each in answer.damaged_fabrics]
+    if answer.damaged_fabrics:
+        told.append("throw out these controllers, and no other, with: evse-pi repair --reset-fabrics")
+    if answer.reset:
+        numbers = ", ".join(map(str, answer.reset))
+        told.append(f"thrown out: controller {numbers}; Matter starts again by itself")
+        told.append("let controllers in with: evse-pi commission --open")
+    elif answer.matter_trouble:
+        told.append(f"Matter does not run: {answer.matter_trouble}")
+    if answer.forbidden:
+        told.append(f"charging is forbidden until: evse-pi permit ({answer.forbidden})")
+    return [line for each in told or ["nothing is damaged"] for line in paragraph(each)]
