@@ -46,9 +46,11 @@ class ActingLimit:
     def ceiling_ma(self) -> Milliamps | None:
         """What it allows now, None where it sets no current or its time is over.
 
-        The lease is none: it says that the safety process waits for this node's next demand.
+        The lease sets none: it says that the safety process waits for this node's next demand. Nor does a cable of 0 A,
+        which is none that is plugged in.
         """
-        return None if self.expired or self.source is LimitSource.LEASE else self.limit_ma
+        absent = self.source is LimitSource.CABLE and not self.limit_ma
+        return None if self.expired or absent or self.source is LimitSource.LEASE else self.limit_ma
 
 
 def judged_limits(

@@ -28,13 +28,17 @@ KEY = "charging-plan"
 
 @dataclass(frozen=True, slots=True)
 class KeptPlan:
-    """What a restart of the node continues from. Instants mean something within one boot of the machine only."""
+    """What a restart of the node continues from. Instants mean something within one boot of the machine only.
+
+    `holds` says that the plan holds charging back.
+    """
 
     kernel_boot_id: str
     window_s: int = USUAL_RANDOM_DELAY_S
     pursuit: TargetProgress | None = None
     delay: RandomDelay | None = None
     mode: ChargeMode = ChargeMode.MANUAL
+    holds: bool = False
 
     def changed_to(self, mode: ChargeMode) -> KeptPlan:
         """Return what is kept in another mode: what was charged for a target counts on, what had begun does not."""
@@ -48,18 +52,25 @@ UNREADABLE = KeptPlan(kernel_boot_id="")
 """What stands for a plan that cannot be read: one from before a power cut, so that the random delay begins."""
 
 
-def held_back(kept: KeptPlan | None, kernel_boot_id: str) -> tuple[LimitSource, ...]:
-    """Return in whose name a box that starts must wait until the planner speaks."""
+def held_back(kept: KeptPlan | None, kernel_boot_id: str, now_ns: int) -> dict[LimitSource, int | None]:
+    """Return in whose name a box that starts must wait until the planner speaks, and until when at most.
+
+    An energy manager has to ask again after every start, so in solar mode nothing is charged with until it does.
+    """
     if kept is None:
-        return ()
+        return {}
     power_returned = kept.kernel_boot_id != kernel_boot_id
-    waits = kept.pursuit is not None and kept.pursuit.goal_s is None
-    held = {
-        LimitSource.SCHEDULE: kept.mode is ChargeMode.TIME_OF_USE and waits,
-        LimitSource.RANDOM_DELAY: power_returned and kept.window_s > 1,
-        LimitSource.POWER_ADJUSTMENT: power_returned and kept.mode is ChargeMode.SOLAR,
-    }
-    return tuple(source for source, holds in held.items() if holds)
+    delay = None if power_returned else kept.delay
+    held: dict[LimitSource, int | None] = {}
+    if kept.mode is ChargeMode.TIME_OF_USE and kept.holds:
+        held[LimitSource.SCHEDULE] = None
+    if power_returned and kept.window_s > 1:
+        held[LimitSource.RANDOM_DELAY] = None
+    if delay is not None and delay.running(now_ns):
+        held[LimitSource.RANDOM_DELAY] = delay.until_ns
+    if kept.mode is ChargeMode.SOLAR:
+        held[LimitSource.POWER_ADJUSTMENT] = None
+    return held
 
 
 def encode(kept: KeptPlan) -> bytes:
@@ -91,6 +102,7 @@ def _decoded(fields: Fields) -> KeptPlan:
         None if pursuit is None else _pursuit(pursuit),
         None if delay is None else RandomDelay(delay.member("cause", DelayCause), delay.instant_ns("until_ns")),
         fields.member("mode", ChargeMode),
+        fields.boolean("holds"),
     )
 
 

@@ -147,7 +147,7 @@ class ChargingPlanner:
         if kept.delay is not None and not self._delays(kept.delay, view, present=present):
             kept = replace(kept, delay=None)
         self._explicit = self._at_once = False
-        self._keep(kept)
+        self._keep(replace(kept, holds=self.plan.holds))
         self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
         return self._shown(context, view.now_ns) if supplied else UNPLANNED
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.charge_point import current_flows
-from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
-from evse_pi.charging.history_rows import setting_row
+from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.metering import NO_ENERGY, fresh
-from evse_pi.charging.modes import MODE_SOURCES
-from evse_pi.charging.stored_fields import Fields, UnknownRecord
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
-from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
+from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
 from evse_pi.core.states import LimitSource, PilotState, Reason
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.charging.charge_point import ChargePoint
-    from evse_pi.charging.history_rows import Row
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.core.records import Transition
     from evse_pi.device.charge_point_view import VehicleData
@@ -43,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ASKS = "asks"
 PROVISIONAL_NS = 30 * SECOND
 """For so long what the planner had asked for before a restart holds; it speaks again by then, or not at all."""
 _NOTHING: frozenset[Any] = frozenset()
@@ -68,26 +63,17 @@ class ChargePointAdapter:
         """Return the name of this boot of the machine."""
         return self._box.clock.kernel_boot_id
 
-    def restore_requests(self, asks: tuple[StoredAsk, ...] | None) -> None:
-        """Take up what the planner had asked for before this start, None where that cannot be read.
-
-        It holds until the planner speaks: nothing starts before that where it is unknown what had been asked.
-        """
-        until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
-        # Only for so long: a planner that never comes up must not hold a permitted charge up for ever.
-        for each in asks or ():
-            ask = self._resumed(each)
-            ends_ns = min(ask.until_ns or until_ns, until_ns)
-            self._box.arbiter.put(replace(ask, until_ns=ends_ns, lapse=ExpiryPolicy.FORGOTTEN))
-        if asks is None:
-            self._box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
-
     def recall(self, store: KeyValueStore | None) -> None:
-        """Take up what clusters and planner keep in `store`, None where that cannot be read."""
+        """Take up what clusters and planner keep in `store`, None where that cannot be read.
+
+        What waited before the start waits until the planner speaks, but only for so long: a planner that never comes
+        up must not hold a permitted charge up for ever.
+        """
+        now_ns = self._box.clock.monotonic_ns()
         plan = PLAN_UNREADABLE if store is None else recalled(store)
-        until_ns = self._box.clock.monotonic_ns() + PROVISIONAL_NS
-        for source in held_back(plan, self.kernel_boot_id):
-            self._box.arbiter.put(LimitRequest(source, permitted=False, until_ns=until_ns))
+        for source, until_ns in held_back(plan, self.kernel_boot_id, now_ns).items():
+            ends_ns = min(until_ns or now_ns + PROVISIONAL_NS, now_ns + PROVISIONAL_NS)
+            self._box.arbiter.put(LimitRequest(source, permitted=False, until_ns=ends_ns))
         if store is not None:
             self._reported = recall_reported(store, EVSE_ENDPOINT)
 
@@ -130,14 +116,16 @@ class ChargePointAdapter:
         )
 
     def ask(self, ask: LimitRequest) -> None:
-        """Put an ask in the book, have it sent and, where it lasts, remembered."""
+        """Put a request of the planner, and have it sent."""
         self._box.arbiter.put(ask)
-        self._asked(ask.source)
+        self._renew()
+        self.refresh_soon()
 
     def withdraw(self, source: LimitSource) -> None:
-        """Take an ask out of the book."""
+        """Withdraw a request of the planner."""
         self._box.arbiter.withdraw(source)
-        self._asked(source)
+        self._renew()
+        self.refresh_soon()
 
     def ask_of(self, source: LimitSource) -> LimitRequest | None:
         """Return what `source` asks now."""
@@ -224,60 +212,3 @@ class ChargePointAdapter:
                 reason=change.reason,
             )
         )
-
-    def _asked(self, source: LimitSource) -> None:
-        if source in MODE_SOURCES:
-            urgent = source is not LimitSource.POWER_ADJUSTMENT
-            self._box.event_recorder.write_queue.note(self._asks_row(), urgent=urgent)
-        self._renew()
-        self.refresh_soon()
-
-    def _asks_row(self) -> Row:
-        asks = [self._box.arbiter.ask_of(source) for source in MODE_SOURCES]
-        return setting_row(ASKS, [self._fields_of(ask) for ask in asks if ask is not None])
-
-    def _fields_of(self, ask: LimitRequest) -> dict[str, Any]:
-        """Return an ask as it is stored; its end stands on the calendar, if that is known."""
-        until, unix_s = ask.until_ns, self._box.clock.unix_s()
-        if until is not None and unix_s is not None:
-            until = unix_s + (until - self._box.clock.monotonic_ns()) // SECOND
-        return {
-            "source": ask.source.name,
-            "permitted": ask.permitted,
-            "limit_ma": ask.limit_ma,
-            "until_unix_s": until if unix_s is not None else None,
-            "lapse": ask.lapse.name,
-            "machine_boot": self.kernel_boot_id,
-        }
-
-    def _resumed(self, stored: StoredAsk) -> LimitRequest:
-        """Return a stored ask as it holds now; an end that no clock can tell has not come yet."""
-        unix_s, until_ns = self._box.clock.unix_s(), None
-        if stored.until_unix_s is not None and unix_s is not None:
-            until_ns = self._box.clock.monotonic_ns() + (stored.until_unix_s - unix_s) * SECOND
-        return replace(stored.ask, until_ns=until_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAsk:
-    """A request of the planner as it was stored: its end stands on the calendar, if that was known."""
-
-    ask: LimitRequest
-    until_unix_s: int | None
-    kernel_boot_id: str | None
-
-
-def stored_asks(setting: Any) -> tuple[StoredAsk, ...]:
-    """Return the asks that a setting holds. Raises: UnknownRecord."""
-    if not isinstance(setting, list):
-        raise UnknownRecord("no list of asks")
-    return tuple(_stored_ask(Fields(each)) for each in setting)
-
-
-def _stored_ask(fields: Fields) -> StoredAsk:
-    source, limit_ma = fields.member("source", LimitSource), fields.optional_integer("limit_ma", 0, MAX_OFFER_MA)
-    if source not in MODE_SOURCES:
-        raise UnknownRecord(f"source: {source.name} stores no asks")
-    limit = None if limit_ma is None else Milliamps(limit_ma)
-    ask = LimitRequest(source, fields.boolean("permitted"), limit, lapse=fields.member("lapse", ExpiryPolicy))
-    return StoredAsk(ask, fields.optional_unix_s("until_unix_s"), fields.text("machine_boot"))

@@ -20,7 +20,7 @@ from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
 from evse_pi.node.boot_check import boot_notices
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
+from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from evse_pi.node.matter_options import MatterOptions
     from evse_pi.node.web import WebServer
     from evse_pi.node.web_options import WebOptions
-    from evse_pi.storage.database import Store
     from hal.units import Milliamps
 
 log = logging.getLogger(__name__)
@@ -108,7 +107,7 @@ async def serve(
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.kernel_boot_id))
         if matter is not None:
-            await _restore_requests(node.charger, storage, store)
+            await _recall(node.charger, storage)
         field = FieldDevices(hardware, clock.monotonic_ns, wake=node.wake)
         ring, archive = Ring(RingFile(paths.run_dir / RING_FILE)), RecordingArchive(paths.state_dir / RECORDINGS)
         diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
@@ -137,9 +136,8 @@ async def serve(
         await storage.close()
 
 
-async def _restore_requests(charger: ChargePointAdapter, storage: WriterThread, store: Store) -> None:
+async def _recall(charger: ChargePointAdapter, storage: WriterThread) -> None:
     """Give the adapter back what planner and clusters keep; what cannot be read holds a charge up."""
-    charger.restore_requests(await storage.call(store.read_setting, ASKS, stored_asks, absent=(), unreadable=None))
     try:
         charger.recall(await storage.key_values())
     except OSError:

@@ -2,13 +2,15 @@
 
 That version stored an EnableCharging as attributes of the cluster (TLV), as the cluster's own record, which was the one
 that counted, and as requests in the setting `asks`. Charging stays permitted only where all copies agree that it is:
-one that cannot be read or contradicts may be the trace of a Disable. The formats are those of 0.1.0 and never change.
+one that cannot be read or contradicts may be the trace of a Disable. What the planner had asked for stood in `asks` as
+well; of that its own record tells. The formats are those of 0.1.0 and never change.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.stored_fields import LATEST_UNIX_S, Fields, UnknownRecord, parsed
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RECORD = "energy-evse/1"
+PLAN = "charging-plan"
 ATTRIBUTE = "state/1/00000099/"
 UNTIL, MINIMUM, DURATION, ENERGY = "0003", "0006", "0041", "0042"
 COPIES = (UNTIL, "0004", "0005", MINIMUM, "0007", "0008", "0009", "000a", DURATION, ENERGY, "0043")
 """The stored attributes that follow from something else; ApproximateEVEfficiency and SessionID stay."""
-CONTROLLERS = ("ENABLE_CHARGING", "USER_MAXIMUM")
 MATTER_EPOCH_UNIX_S = 946_684_800
 MATTER_DEFAULTS = {UNTIL: 0, MINIMUM: 6_000}
 """What an attribute was that no row stood for."""
@@ -60,9 +62,19 @@ def merge_copies(connection: sqlite3.Connection) -> None:
     else:
         told = {**record["told"], "figures": _figures(attributes)}
         _write(connection, "matter_values", "key", RECORD, json.dumps(told, separators=(",", ":")).encode())
-    if isinstance(asks, list):
-        others = [ask for ask in asks if ask.get("source") not in CONTROLLERS]
-        _write(connection, "setting", "name", "asks", json.dumps(others, separators=(",", ":")))
+    connection.execute("DELETE FROM setting WHERE name = 'asks'")
+    _complete_plan(connection)
+
+
+def _complete_plan(connection: sqlite3.Connection) -> None:
+    """Say in the planner's record whether it holds charging back; one that cannot be read stays what it is."""
+    rows = connection.execute("SELECT value FROM matter_values WHERE key = ?", (PLAN,)).fetchall()
+    with suppress(UnknownRecord):
+        plan = parsed(rows[0][0]) if rows and isinstance(rows[0][0], bytes) else None
+        if isinstance(plan, dict):
+            pursuit = plan.get("pursuit")
+            plan["holds"] = isinstance(pursuit, dict) and pursuit.get("goal_s") is None
+            _write(connection, "matter_values", "key", PLAN, json.dumps(plan, separators=(",", ":")).encode())
 
 
 def _record(connection: sqlite3.Connection) -> Any:

@@ -20,7 +20,7 @@ from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementM
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
+from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
 from evse_pi.storage.database import Store
@@ -173,7 +173,6 @@ class WholeDevice:
         self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory, self)  # type: ignore[arg-type]
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
-        self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
         self.kept = QueuedStore(self.store.key_values(), self)
         self.charger.recall(self.kept)
         self.box.event_recorder.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))

@@ -37,7 +37,7 @@ from evse_pi.device.charging_plan_memory import encode as encode_plan
 from evse_pi.device.reported_state import Figures, ReportedState, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore, SqliteStore
-from evse_pi.node.charge_point_adapter import ASKS, ChargePointAdapter, stored_asks
+from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.status import Surroundings, fault_event, status
 from evse_pi.recorder.archive import RecordingArchive
@@ -59,19 +59,10 @@ PLAN = KeptPlan(
 )
 KEPT = ReportedState(1, Transfer(5), 1, figures=Figures(4, 5))
 SET = ChargingSettings(charging_until_s=0, window_s=600, targets=(DaySchedule(127, (TARGET,)),))
-MODE_ASK = {
-    "source": "RANDOM_DELAY",
-    "permitted": False,
-    "limit_ma": None,
-    "until_unix_s": UNIX_S + 20,
-    "lapse": "FORGOTTEN",
-    "machine_boot": "first",
-}
 COUNTED = {"boot_id": 7, "contactor_cycles": 12, "releases": [[UNIX_S, 20_000], [None, 21_000]]}
 SETTINGS = {
     OWNER: STOPPED,
     CURSOR: {"boot_id": 7, "number": 0},
-    ASKS: [MODE_ASK],
     COUNTERS: COUNTED,
     CHARGING: asdict(SET),
 }
@@ -116,7 +107,6 @@ class Started:
         )
         latest_before(self.store, clock.kernel_boot_id)
         self.charger = ChargePointAdapter(self.box, lambda: None)
-        self.charger.restore_requests(self.store.read_setting(ASKS, stored_asks, absent=(), unreadable=None))
         self.charger.recall(MemoryStore(self.store.key_values()))
         ring = Ring(RingFile(path.with_name("no-ring")))
         board, archive = load_board("simulated"), RecordingArchive(path.with_name("recordings"))

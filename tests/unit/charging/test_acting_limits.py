@@ -65,6 +65,14 @@ def test_a_late_demand_is_shown_and_is_no_ceiling_of_the_charge() -> None:
     assert lowest_ceiling_ma(point.limits()) == 20_000
 
 
+def test_while_no_cable_is_plugged_in_the_ceiling_is_what_will_be_offered_to_one() -> None:
+    point, safety, _ = charge_point()
+    unplugged = safety.snapshot(limit_source=LimitSource.CABLE, limit_ma=Milliamps(0))
+    point.on_snapshot(replace(unplugged, cable_ma=Milliamps(0)))
+    assert (LimitSource.CABLE, 0) in [(each.source, each.limit_ma) for each in point.limits()]
+    assert lowest_ceiling_ma(point.limits()) == 32_000
+
+
 def test_a_request_sets_no_ceiling_once_its_time_is_over() -> None:
     point, _, clock = charge_point()
     end_ns = clock.now_ns + HOUR_NS

@@ -340,10 +340,11 @@ async def test_a_torn_record_is_dropped() -> None:
     assert again.ask(DELAY) is None
 
 
-async def test_a_record_has_the_names_of_version_0_1_0() -> None:
+async def test_a_record_has_the_names_of_version_0_1_0_and_whether_the_plan_holds() -> None:
     bench = await planned()
     record = json.loads(bench.store.get("charging-plan") or b"{}")
-    assert record.keys() == {"machine_boot", "window_s", "pursuit", "delay", "mode"}
+    assert record.keys() == {"machine_boot", "window_s", "pursuit", "delay", "mode", "holds"}
+    assert record["holds"] is True
 
 
 async def test_the_asks_do_not_change_while_nothing_happens() -> None:

@@ -262,6 +262,19 @@ async def test_a_stop_does_not_wait_and_wins_over_a_permission_that_waits(stop: 
     assert on_the_card(evse) == 0
 
 
+@pytest.mark.hazard("H-18")
+async def test_a_fault_that_comes_while_a_permission_is_stored_refuses_it() -> None:
+    evse = await EvseBench().start()
+    enabling = await waiting(evse)
+    evse.charger.fault(Fault.RCD_TRIPPED)
+    answer(evse, taken=True)
+    with pytest.raises(MatterStatus, match="a fault is present"):
+        await enabling
+    assert on_the_card(evse) == 0
+    evse.charger.fault()
+    assert evse.state.supply_state == SupplyState.DISABLED
+
+
 async def test_a_permission_that_is_broken_off_while_it_waits_is_none() -> None:
     evse = await EvseBench().start()
     enabling = await waiting(evse)

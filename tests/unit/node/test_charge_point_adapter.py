@@ -13,6 +13,7 @@ from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.evse_status import Permission
 from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.session import SavedSession, Session
 from evse_pi.charging.settings import ChargingSettings
@@ -29,7 +30,7 @@ from evse_pi.device.reported_state import NOTHING_REPORTED, ReportedState, Trans
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from hal.units import CentiCelsius, Milliamps, MilliwattHours
+from hal.units import SECOND, CentiCelsius, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter, meter_reading
 
 if TYPE_CHECKING:
@@ -170,10 +171,13 @@ WAITING = TargetProgress(1, 0, Target(0), 0)
         (KeptPlan("here", 600), True),
         (KeptPlan("another life", 600), False),
         (KeptPlan("another life", 0), True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE), False),
+        (KeptPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE, holds=True), False),
         (KeptPlan("here", 0, replace(WAITING, goal_s=1), mode=ChargeMode.TIME_OF_USE), True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL), True),
+        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL, holds=True), True),
         (KeptPlan("another life", 0, mode=ChargeMode.SOLAR), False),
+        (KeptPlan("here", 0, mode=ChargeMode.SOLAR), False),
+        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND)), False),
+        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 999 * SECOND)), True),
     ],
 )
 @pytest.mark.parametrize("commissioned", [True, False])
@@ -186,6 +190,15 @@ def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
     assert bench.box.demand().permitted is permitted
     bench.clock.advance(31)
     assert bench.box.demand().permitted, "but not for ever"
+
+
+def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
+    bench = held(ChargingSettings(charging_until_s=None, maximum_ma=10_000))
+    plan = KeptPlan("first", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND))
+    bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
+    assert not bench.box.demand().permitted
+    bench.clock.advance(8)
+    assert bench.box.demand().permitted
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:

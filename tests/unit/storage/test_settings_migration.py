@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from evse_pi.charging.settings import SETTINGS, ChargingSettings, settings_of
 from evse_pi.charging.targets import DaySchedule, Target
-from evse_pi.core.states import FaultState
+from evse_pi.core.states import FaultState, LimitSource
+from evse_pi.device.charging_plan_memory import held_back, recalled
 from evse_pi.device.reported_state import Figures, ReportedState, Transfer, decode
-from evse_pi.node.charge_point_adapter import ASKS, stored_asks
+from evse_pi.matter.storage import MemoryStore
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 
@@ -104,43 +105,41 @@ def database(path: Path, *, asked: str | None = ASKED, **values: Any) -> Path:
     return path
 
 
-def migrated(path: Path) -> tuple[ChargingSettings, dict[str, bytes], list[str]]:
+def migrated(path: Path) -> tuple[ChargingSettings, dict[str, bytes]]:
     store = Store(path)
     try:
         assert store.trouble is None
         read = store.read_setting(SETTINGS, settings_of, absent=None, unreadable=None)
-        asks = store.read_setting(ASKS, stored_asks, absent=(), unreadable=None)
+        assert store.setting("asks") is None
         startup = load_startup_state(store, 1_800_000_000)
         assert startup.settings == (read or ChargingSettings())
-        return startup.settings, store.key_values(), [each.ask.source.name for each in asks or ()]
+        return startup.settings, store.key_values()
     finally:
         store.close()
 
 
 def test_what_a_controller_had_set_is_taken_over_into_one_copy(tmp_path: Path) -> None:
-    found, values, asks = migrated(database(tmp_path / "evse.db"))
+    found, values = migrated(database(tmp_path / "evse.db"))
     assert found == MIGRATED
     assert set(values) == {"energy-evse/1", "fabric/1/record", "state/1/00000099/0027", "state/1/00000099/0040"}
     assert decode(values["energy-evse/1"]) == ReportedState(
         session=1, transfer=Transfer(0), latest=1, fault=FaultState.NO_ERROR, figures=Figures(60, 3_000)
     )
-    assert asks == ["RANDOM_DELAY"]
-    again, values_again, asks_again = migrated(tmp_path / "evse.db")
-    assert (again, values_again, asks_again) == (found, values, asks), "a second start changes nothing"
+    assert migrated(tmp_path / "evse.db") == (found, values), "a second start changes nothing"
 
 
 def test_a_permission_for_good_and_none_are_taken_over_as_what_they_are(tmp_path: Path) -> None:
     for_good = RECORD.replace(b"853318800", b"null")
-    found, _, _ = migrated(database(tmp_path / "evse.db", **{"record": for_good, "0003": bytes.fromhex("15340018")}))
+    found, _ = migrated(database(tmp_path / "evse.db", **{"record": for_good, "0003": bytes.fromhex("15340018")}))
     assert (found.charging_until_s, found.maximum_ma) == (None, 16_000)
     disabled = RECORD.replace(b"853318800", b"0").replace(b"7000", b"0").replace(b"16000", b"0")
-    found, _, _ = migrated(database(tmp_path / "evse.db", record=disabled, asked=None))
+    found, _ = migrated(database(tmp_path / "evse.db", record=disabled, asked=None))
     assert (found.charging_until_s, found.user_maximum_ma, found.window_s) == (0, 20_000, 1_200)
 
 
 def test_a_box_that_was_never_commissioned_has_nothing_set(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("0003", "0005", "0006", "0007", "0009", "000a", "0027", "0040", "0041", "0042"))
-    found, values, _ = migrated(database(tmp_path / "evse.db", asked=None, record=None, **nothing))
+    found, values = migrated(database(tmp_path / "evse.db", asked=None, record=None, **nothing))
     assert found == ChargingSettings()
     assert set(values) == {"fabric/1/record"}
 
@@ -173,10 +172,36 @@ def test_a_box_that_was_never_commissioned_has_nothing_set(tmp_path: Path) -> No
 def test_copies_that_are_damaged_or_contradict_each_other_permit_nothing(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    found, values, _ = migrated(database(tmp_path / "evse.db", **changes))
+    found, values = migrated(database(tmp_path / "evse.db", **changes))
     assert not found.charging(None)
     assert found.maximum_ma == 0
     assert not {key for key in values if key.startswith("state/")} - {"state/1/00000099/0027", "state/1/00000099/0040"}
+
+
+PLAN = (
+    b'{"machine_boot":"3f2c","window_s":600,"pursuit":{"session":1,"due_s":1800003600,"target":'
+    b'{"minutes_past_midnight":420,"soc_percent":null,"added_energy_mwh":5000},"base_mwh":0,"start_s":1800000900,'
+    b'"goal_s":null},"delay":{"cause":"POWER_RETURN","until_ns":4000000000},"mode":"TIME_OF_USE"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("plan", "held"),
+    [
+        (PLAN, {LimitSource.SCHEDULE: None, LimitSource.RANDOM_DELAY: 4_000_000_000}),
+        (PLAN.replace(b'"goal_s":null', b'"goal_s":1800003600'), {LimitSource.RANDOM_DELAY: 4_000_000_000}),
+        (PLAN[:-9], {LimitSource.RANDOM_DELAY: None}),
+    ],
+)
+def test_what_the_planner_held_back_is_still_held_back(
+    tmp_path: Path, plan: bytes, held: dict[LimitSource, int | None]
+) -> None:
+    path = database(tmp_path / "evse.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO matter_values VALUES ('charging-plan', ?)", (plan,))
+        connection.commit()
+    _, values = migrated(path)
+    assert held_back(recalled(MemoryStore(values)), "3f2c", 3_000_000_000) == held
 
 
 OCTETS = st.binary(max_size=40) | st.text(max_size=20) | st.integers(-5, 1 << 40) | st.sampled_from((RECORD, b"null"))
@@ -191,7 +216,7 @@ OCTETS = st.binary(max_size=40) | st.text(max_size=20) | st.integers(-5, 1 << 40
 def test_whatever_stands_in_the_rows_the_database_opens_and_permits_no_more(
     tmp_path: Path, changes: dict[str, Any], asked: str | None
 ) -> None:
-    found, _, _ = migrated(database(tmp_path / "evse.db", asked=asked, **changes))
+    found, _ = migrated(database(tmp_path / "evse.db", asked=asked, **changes))
     assert found.charging_until_s in (0, MIGRATED.charging_until_s)
     intact = all(name in ("0041", "0042") or (name, value) == ("record", RECORD) for name, value in changes.items())
     assert found.charging(None) is False or (intact and asked in (None, ASKED))
