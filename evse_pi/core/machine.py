@@ -203,7 +203,8 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
         watch = replace(watch, tests=watch.tests.again())
     limit = watch.limit(settings, now_ns)
     refusal = _refusal(watch, book, limit, settings, now_ns)
-    waking = _waking(state, watch, settings, now_ns, refused=refusal is not None)
+    refused_anew = refusal is not None and refusal[0] is not Reason.RCD_TEST  # which a step of the ladder asks for
+    waking = _waking(state, watch, settings, now_ns, refused=refused_anew)
     seen = MachineState(
         state.phase, state.since_ns, watch, book, state.offer, waking, state.status, state.journal, state.outputs
     )
@@ -310,7 +311,8 @@ def _waking(state: MachineState, watch: Monitors, settings: MachineSettings, now
 
     A vehicle that asks takes the box off the ladder: no step is due then, and one that is being taken is over.
     """
-    if not watch.pilot.connected or watch.pilot.asking(now_ns):
+    unknown = watch.pilot.state is PilotState.INVALID
+    if not (watch.pilot.connected or unknown) or watch.pilot.asking(now_ns):
         return state.waking.asked(now_ns)
     if Request.RESTART_WAKE_UP in watch.lease.orders and state.waking.holding is None:
         return state.waking.restarted(now_ns - settings.wake_up.patience_ns)
@@ -325,6 +327,8 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
         watch = replace(watch, tests=watch.tests.begun(now_ns))
     if entered and phase is Phase.WAKING:
         waking = waking.begun(now_ns, settings.wake_up)
+    if entered and state.phase is Phase.WAKING and waking.holding and waking.holding.mode is PilotMode.LOW:
+        watch = replace(watch, pilot=watch.pilot.forgotten(now_ns), rcd=watch.rcd.unplugged())
     if entered and phase is Phase.OFFERING and state.phase is Phase.STANDBY:
         waking = waking.offered(now_ns)
     closed = phase in CLOSED_PHASES

@@ -89,6 +89,13 @@ class PilotMonitor:
             )
         return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty)
 
+    def forgotten(self, now_ns: int) -> PilotMonitor:
+        """Return the monitor when nothing could be seen for seconds: whoever is there now may be another vehicle.
+
+        Hazard: H-05, a vehicle that came under −12 V would get power without a test of the residual current device.
+        """
+        return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply)
+
     @property
     def connected(self) -> bool:
         """A vehicle is plugged in."""

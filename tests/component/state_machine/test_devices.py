@@ -11,7 +11,7 @@ from evse_pi.core.evidence import Check
 from evse_pi.core.faults import Fault
 from evse_pi.core.machine_settings import WakeUp, WakeUpStep
 from evse_pi.core.records import Request
-from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
+from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
 PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
@@ -595,3 +595,40 @@ def test_one_good_window_of_a_rail_proves_nothing():
         box.tick()
     assert box.mode is PilotMode.LOW
     assert not box.state.watch.tests.evidence
+
+
+UNDER_F = WakeUp(patience_ns=5 * S, calm_ns=0, steps=(WakeUpStep(PilotMode.LOW, 4 * S, 30 * S),))
+
+
+@pytest.mark.hazard("H-05")
+@pytest.mark.parametrize("asked_ma", [6_000, 32_000])
+def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_ma):
+    """Under -12 V nothing of a vehicle is seen, so the one that is there afterwards may be another."""
+    box = IdealBox(replace(FULL, wake_up=UNDER_F), asked_ma=asked_ma)
+    box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
+    box.plug_in()
+    box.run_until(lambda b: b.reason is Reason.WAKING_VEHICLE, 60 * S)
+    box.trace.clear()
+    box.vehicle = "C"  # another one, whose owner has set it to charge at once
+    seen = set()
+
+    def closed(b):
+        seen.add(b.state.watch.pilot.state)
+        return b.closed
+
+    box.run_until(closed, 60 * S)
+    tested = next(at for at, outputs in box.trace if outputs.rcd_test)
+    offered = next(at for at, outputs in box.trace if outputs.pilot.mode is PilotMode.PWM)
+    assert tested < offered
+    assert PilotState.INVALID in seen
+    assert not box.faults
+
+
+def test_a_vehicle_that_sleeps_on_is_not_woken_again_for_having_been_forgotten():
+    box = IdealBox(replace(FULL, wake_up=UNDER_F))
+    box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
+    box.trace.clear()
+    box.plug_in()
+    box.run(300 * S)
+    waking = [outputs for _, outputs in box.trace if outputs.pilot.mode is PilotMode.LOW]
+    assert len(waking) == 1
