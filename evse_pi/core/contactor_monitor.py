@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.core.faults import NO_FAULTS, Fault
-from hal.units import MILLISECOND
+from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
 
 DEBOUNCE_NS = 30 * MILLISECOND  # contacts bounce for a few ms; three looks in a row do not
+LOAD_JUDGED_NS = SECOND
+"""Before that, voltage behind open contacts may be the sense's own hold or what a vehicle's capacitors kept.
+
+2.2 µF behind 136 kilohm and a bleeder of 470 kilohm hold a sense of that kind for 0.64 s. Source:
+docs/boards/reference.md.
+"""
+LIVE_NS = 250 * MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +26,8 @@ class ContactorMonitor:
     """What the contactor was told, when, and since when its contacts say otherwise.
 
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
-    because it is unknown when the contacts last moved. `wet_ns` and `dry_ns` are when a contradiction began, or None.
+    because it is unknown when the contacts last moved. `wet_ns` and `dry_ns` are when a contradiction began, or None;
+    `live_ns` is since when there is voltage behind open contacts, counted from a second after the order.
     `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
     have bounced, or the time to pull in is over where there is none.
     """
@@ -33,6 +41,7 @@ class ContactorMonitor:
     made: bool = False
     cycles: int = 0
     openings_under_load: int = 0
+    live_ns: int | None = None
 
     def watch(self, now_ns: int, mirror: bool | None, live: bool | None, board: BoardRatings) -> ContactorMonitor:
         """Return the supervision after one look at the mirror contact and at the load side.
@@ -41,15 +50,18 @@ class ContactorMonitor:
         """
         settled_ns = self.ordered_ns + (board.contactor_pull_in_ns if self.closed else board.contactor_release_ns)
         settled = now_ns >= settled_ns
-        any_closed = (board.mirror_fitted and mirror is True) or (board.load_sense_fitted and live is True)
+        mirrored = board.mirror_fitted and mirror is True
+        seen_live = board.load_sense_fitted and live is True and now_ns - self.ordered_ns >= LOAD_JUDGED_NS
         any_open = (board.mirror_fitted and mirror is not True) or (board.load_sense_fitted and live is not True)
-        wet_ns = _since(self.wet_ns, now_ns, held=not self.closed and settled and any_closed)
+        wet_ns = _since(self.wet_ns, now_ns, held=not self.closed and settled and mirrored)
+        live_ns = _since(self.live_ns, now_ns, held=not self.closed and seen_live)
         dry_ns = _since(self.dry_ns, now_ns, held=self.closed and settled and any_open)
         proven = (not board.mirror_fitted or mirror is False) and (not board.load_sense_fitted or live is False)
         dead = not self.closed and settled and proven
         sensed = board.mirror_fitted or board.load_sense_fitted
         made = self.made or (self.closed and (not any_open if sensed else settled))
-        if (wet_ns, dry_ns, dead, made) == (self.wet_ns, self.dry_ns, self.dead, self.made):
+        known = (self.wet_ns, self.live_ns, self.dry_ns, self.dead, self.made)
+        if (wet_ns, live_ns, dry_ns, dead, made) == known:
             return self
         return ContactorMonitor(
             self.closed,
@@ -61,6 +73,7 @@ class ContactorMonitor:
             made,
             self.cycles,
             self.openings_under_load,
+            live_ns,
         )
 
     def order(self, now_ns: int, *, closed: bool, loaded: bool) -> ContactorMonitor:
@@ -85,6 +98,8 @@ class ContactorMonitor:
     def faults(self, now_ns: int) -> frozenset[Fault]:
         """Return the contradictions that have lasted longer than contacts bounce."""
         if self.wet_ns is not None and now_ns - self.wet_ns >= DEBOUNCE_NS:
+            return frozenset((Fault.CONTACTOR_WELDED,))
+        if self.live_ns is not None and now_ns - self.live_ns >= LIVE_NS:
             return frozenset((Fault.CONTACTOR_WELDED,))
         if self.dry_ns is not None and now_ns - self.dry_ns >= DEBOUNCE_NS:
             return frozenset((Fault.CONTACTOR_FAILED_TO_CLOSE,))

@@ -90,7 +90,7 @@ class PilotMonitor:
         return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty)
 
     def forgotten(self, now_ns: int) -> PilotMonitor:
-        """Return the monitor when nothing could be seen for seconds: whoever is there now may be another vehicle.
+        """Return the monitor when nothing could be seen for seconds: the vehicle that is there now may be another.
 
         Hazard: H-05, a vehicle that came under −12 V would get power without a test of the residual current device.
         """

@@ -45,6 +45,7 @@ class PowerContactor:
         self.settings = settings
         self.coil = Coil.OFF
         self.welded: frozenset[int] = frozenset()
+        self.neutral_welded = False
         self.dry = False
         self.mirror_stuck: bool | None = None
         self.closings = 0
@@ -61,9 +62,14 @@ class PowerContactor:
         return tuple(moved or pole in self.welded for pole in self._poles)
 
     @property
+    def neutral_closed(self) -> bool:
+        """Return whether the neutral's pole conducts."""
+        return (self._armature and not self.dry) or self.neutral_welded
+
+    @property
     def mirror(self) -> bool:
-        """Return whether the mirror contact reports closed main contacts."""
-        return any(self.closed) if self.mirror_stuck is None else self.mirror_stuck
+        """Return whether the mirror contact reports closed main contacts, of which one is enough."""
+        return any(self.closed) or self.neutral_closed if self.mirror_stuck is None else self.mirror_stuck
 
     def feed(self, coil: Coil) -> None:
         """Feed the coil; the armature follows after its time, and hold alone pulls nothing in."""

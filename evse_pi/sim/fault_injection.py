@@ -40,33 +40,38 @@ class FaultInjection:
         self.earth = True
         self.stop_pressed = False
         self.coil_broken = False
+        self.left_ns = 0
 
     def verbs(self) -> dict[str, Callable[..., None]]:
         """Return the verbs by name."""
         verbs: list[Callable[..., None]] = [
-            self.weld, self.dry, self.break_coil, self.stick_mirror, self.stick_sense, self.supply_pilot,
-            self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
-            self.disturb_pilot, self.lose_earth,
-            self.stick_adc, self.drift_adc, self.drift_reference, self.hang_multiplexer, self.set_proximity,
-            self.leak, self.break_rcd, self.trip_rcd, self.break_lock, self.press_stop, self.set_temperature,
-            self.set_voltage, self.lose_phase, self.set_frequency, self.swap_live_neutral, self.order_phases,
-            self.freeze_meter, self.repair,
+            self.weld, self.dry, self.leave_voltage, self.break_coil, self.stick_mirror, self.stick_sense,
+            self.supply_pilot, self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
+            self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc, self.drift_reference,
+            self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
+            self.press_stop, self.set_temperature, self.set_voltage, self.lose_phase, self.set_frequency,
+            self.swap_live_neutral, self.order_phases, self.freeze_meter, self.repair,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs}
 
     # Contactor.
 
     def weld(self, poles: tuple[int, ...] | None = None) -> None:
-        """Weld main contacts, all of them without `poles`."""
+        """Weld main contacts: some phases, or without `poles` all of them and the neutral."""
         every = range(self._plant.settings.mains.phases)
         chosen = frozenset(every if poles is None else poles)
         if not chosen <= set(every):
             raise ValueError(f"poles {sorted(chosen)}: allowed are {list(every)}")
-        self._plant.contactor.welded = chosen
+        self._plant.contactor.welded, self._plant.contactor.neutral_welded = chosen, poles is None
 
     def dry(self, on: bool = True) -> None:
         """Let the armature move without closing the main contacts."""
         self._plant.contactor.dry = on
+
+    def leave_voltage(self, ms: int = 0) -> None:
+        """Let the vehicle's capacitors, or what it feeds back, hold voltage behind the contacts for so long."""
+        within("ms", ms, 0, 60_000)
+        self.left_ns = ms * 1_000_000
 
     def break_coil(self, on: bool = True) -> None:
         """Cut the coil's supply."""
@@ -251,7 +256,8 @@ class FaultInjection:
         """Undo every fault; latches stay as they are."""
         plant = self._plant
         self._reset()
-        plant.contactor.welded, plant.contactor.dry, plant.contactor.mirror_stuck = frozenset(), False, None
+        plant.contactor.welded, plant.contactor.neutral_welded = frozenset(), False
+        plant.contactor.dry, plant.contactor.mirror_stuck = False, None
         plant.rcd.faults.clear()
         plant.lock.fault = None
         plant.wire.disturb(**asdict(plant.settings.disturbance))

@@ -58,6 +58,7 @@ class PlantSettings:
     economiser: bool = False  # the contactor's line alone only holds, its boost line pulls in
     stop_cuts_coil: bool = True
     lock_travel_ns: int = 300 * MS
+    sense_hold_ns: int = 40 * MS  # of the load side's couplers: 1 µF
     proximity_supply_mv: int = 3_300
     proximity_pull_up_ohm: int = 1_000
     input_filter_s: float = 2.0e-6  # of the pilot's divider: 20.0 kΩ, 100 pF
@@ -94,6 +95,7 @@ class Plant:
         self.period_ns = 1_000_000
         self._energy_ns = now_ns
         self._flowed_mwh = 0.0
+        self._was_driven, self._held_until_ns = False, now_ns
         self._seen: tuple[object, ...] = ()
         self._verbs = self._verb_table()
         self.settle()
@@ -148,7 +150,7 @@ class Plant:
             return stuck
         return {
             Sense.MIRROR: lambda: self.contactor.mirror,
-            Sense.LOAD_VOLTAGE: lambda: self._live,
+            Sense.LOAD_VOLTAGE: lambda: self._sensed,
             Sense.RCD_TRIPPED: lambda: self.rcd.tripped,
             Sense.LOCKED: lambda: self.lock.locked,
             Sense.EMERGENCY_STOP: lambda: self.fault_injection.stop_pressed,
@@ -261,6 +263,7 @@ class Plant:
         duty_ppm = self.fault_injection.stage_ppm(self.duty_ppm)
         self.vehicle.observe(PilotView(duty_ppm, connected=not cut), live=self._live)
         self._load_mains()
+        self._hold_sense()
         closed = any(self.contactor.closed)
         self.rcd.feel(*(self.fault_injection.leak_ma if closed else (0.0, 0.0)))
         self._shape_pilot(duty_ppm, PilotLoad() if cut else self.vehicle.load())
@@ -269,6 +272,27 @@ class Plant:
     @property
     def _live(self) -> bool:
         return any(closed and self.mains.present[pole] for pole, closed in enumerate(self.contactor.closed))
+
+    @property
+    def _sensed(self) -> bool:
+        """What couplers between the load side's phases and its neutral show: current needs a way there and back.
+
+        One welded pole with all others open drives none, with a vehicle or without. Source: docs/boards/reference.md.
+        """
+        return self._driven or self.agenda.now_ns < self._held_until_ns
+
+    @property
+    def _driven(self) -> bool:
+        live = sum(closed and self.mains.present[pole] for pole, closed in enumerate(self.contactor.closed))
+        return live > 1 or (live > 0 and self.contactor.neutral_closed)
+
+    def _hold_sense(self) -> None:
+        """Let the hold capacitor, and what the vehicle leaves, outlast the contacts."""
+        if self._was_driven and not self._driven:
+            left_ns = self.fault_injection.left_ns + self.settings.sense_hold_ns
+            self._held_until_ns = self.agenda.now_ns + left_ns
+            self.agenda.at("sense.hold", self._held_until_ns, self.settle)
+        self._was_driven = self._driven
 
     def _coil(self) -> Coil:
         cut = self.rcd.cuts or (self.fault_injection.stop_pressed and self.settings.stop_cuts_coil) or not self._fed
