@@ -24,7 +24,7 @@ from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
-from evse_pi.core.states import LimitSource, Reason
+from evse_pi.core.states import EvseState, LimitSource, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class ChargePoint:
             self._estimated(snapshot.at_ns, self._offered_mw(snapshot))
         if self.reading is not None and not fresh(self.reading.read_ns, snapshot.at_ns):
             self.event_recorder.current_ma = None
+        if snapshot.evse_state is EvseState.A:
+            self.arbiter.resume_at_once()
         self.snapshot = snapshot
         self.event_recorder.on_snapshot(snapshot)
         self._follow_self_test()
@@ -155,6 +157,8 @@ class ChargePoint:
 
     def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
         """Set what the owner permits and store it; return whether it changed. Raises: ValueError for a bad limit."""
+        if permitted:
+            self.arbiter.resume_at_once()
         wanted = LimitRequest(LimitSource.OWNER, permitted, limit_ma)
         if wanted == self.owner:
             return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from evse_pi.core.duty import MAX_OFFER_MA
+from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.records import Demand
 from evse_pi.core.states import LimitSource
 from hal.units import SECOND, Milliamps
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 LEASE_NS = 15 * SECOND
 NUMBERS = 1 << 32  # wire form: 32 bits; the number is for people, the link has its own
+
+AUTOMATIC = frozenset((LimitSource.SCHEDULE, LimitSource.POWER_ADJUSTMENT))
+"""Who stops and resumes without a person: planners and energy managers."""
+SPOKEN = frozenset((LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM))
+"""Whose change of mind never waits."""
+RESUME_PAUSE_NS = 300 * SECOND
+"""From an automatic stop to the next offer: vehicles of 2025 and 2026 that see an offer come and go more often go into
+an error that only replugging clears. Source: openWB/core issues 3796 and 3982."""
 
 
 class ExpiryPolicy(Enum):
@@ -74,6 +82,9 @@ class DemandArbiter:
     def __init__(self, asks: Iterable[LimitRequest] = (OWNER_DEFAULT,)) -> None:
         self._asks: dict[LimitSource, LimitRequest] = {}
         self._number = 0
+        self._offering = False
+        self._pause: LimitRequest | None = None
+        self._spoken = False
         for ask in asks:
             self.put(ask)
 
@@ -86,7 +97,16 @@ class DemandArbiter:
             raise ValueError(f"source {ask.source.name}: judged by the safety process, nobody may ask in its name")
         if ask.limit_ma is not None and not 0 <= ask.limit_ma <= MAX_OFFER_MA:
             raise ValueError(f"limit_ma {ask.limit_ma}: 0 to {MAX_OFFER_MA} mA")
+        if ask.source in SPOKEN and ask != self._asks.get(ask.source):
+            self.resume_at_once()
         self._asks[ask.source] = ask
+
+    def resume_at_once(self) -> None:
+        """End the pause after an automatic stop, and begin none for what the next demand stops.
+
+        A person or a controller has just spoken, be it by another mode, or the vehicle has gone.
+        """
+        self._pause, self._spoken = None, True
 
     def withdraw(self, source: LimitSource) -> None:
         """Forget what `source` asked; the owner falls back to plug and charge."""
@@ -104,7 +124,13 @@ class DemandArbiter:
         A node that hangs cannot take a permission back when its time is over. Hazard: H-10.
         """
         self._number = (self._number + 1) % NUMBERS
-        winner = self._winner(now_ns)
+        asked, offering = self._winner(now_ns), self._offering
+        self._offering = _offers(asked, now_ns)
+        if offering and not self._offering and asked.source in AUTOMATIC and not self._spoken:
+            until_ns = now_ns + RESUME_PAUSE_NS
+            self._pause = LimitRequest(LimitSource.RESUME_PAUSE, permitted=False, until_ns=until_ns)
+        self._spoken = False
+        winner = self._pausing(now_ns) or asked
         permitted = winner.permits(now_ns)
         limit_ma = winner.ceiling_ma(now_ns) if permitted else 0
         offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)
@@ -114,7 +140,7 @@ class DemandArbiter:
 
     def limits(self, now_ns: int) -> tuple[LimitView, ...]:
         """Return every ask with its owner and its end, the winner first."""
-        winner = self._winner(now_ns)
+        winner, pause = self._winner(now_ns), self._pausing(now_ns)
         return tuple(
             LimitView(
                 ask.source,
@@ -122,16 +148,25 @@ class DemandArbiter:
                 ask.limit_ma,
                 ask.until_ns,
                 counts=not ask.expired(now_ns) or ask.lapse is ExpiryPolicy.STOPPED,
-                wins=ask is winner,
+                wins=ask is (pause or winner),
             )
-            for ask in sorted(self._asks.values(), key=lambda ask: (ask is not winner, ask.source))
+            for ask in (
+                *([pause] if pause else []),
+                *sorted(self._asks.values(), key=lambda ask: (ask is not winner, ask.source)),
+            )
         )
 
     def next_expiry_ns(self, now_ns: int) -> int | None:
         """Return when the demand will change by itself, None when it will not."""
-        return min(
-            (ask.until_ns for ask in self._asks.values() if ask.until_ns and ask.until_ns > now_ns), default=None
-        )
+        asks = (*self._asks.values(), *([self._pause] if self._pause else []))
+        return min((ask.until_ns for ask in asks if ask.until_ns and ask.until_ns > now_ns), default=None)
+
+    def _pausing(self, now_ns: int) -> LimitRequest | None:
+        """Return the pause while it alone keeps the box from resuming. No stop and no lower limit ever waits for it."""
+        pause = self._pause
+        if pause is None or pause.expired(now_ns) or not _offers(self._winner(now_ns), now_ns):
+            return None
+        return pause
 
     def _winner(self, now_ns: int) -> LimitRequest:
         """Return whose word counts: who forbids, else who limits most, of equals one whose time is not over."""
@@ -142,3 +177,9 @@ class DemandArbiter:
             return ask.permits(now_ns), limit_ma, ask.expired(now_ns), ask.source
 
         return min(self._asks.values(), key=weight)
+
+
+def _offers(winner: LimitRequest, now_ns: int) -> bool:
+    """Return whether a vehicle is offered a current where `winner` wins."""
+    ceiling_ma = winner.ceiling_ma(now_ns)
+    return winner.permits(now_ns) and (ceiling_ma is None or ceiling_ma >= MIN_OFFER_MA)

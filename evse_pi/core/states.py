@@ -57,6 +57,7 @@ class LimitSource(IntEnum):
     POWER_ADJUSTMENT = 19
     SCHEDULE = 20
     RANDOM_DELAY = 21
+    RESUME_PAUSE = 22
 
 
 class Reason(IntEnum):

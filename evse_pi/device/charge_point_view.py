@@ -109,6 +109,9 @@ class ChargePointInterface(Protocol):
         Raises: ValueError for a source that is not the node's, or a limit outside 0 to 80 A.
         """
 
+    def resume_at_once(self) -> None:
+        """Let no pause after an automatic stop delay what a person has just chosen."""
+
     def withdraw(self, source: LimitSource) -> None:
         """Forget what `source` asked."""
 

@@ -126,6 +126,8 @@ class ChargingPlanner:
     def next_charge(self, context: PlanningContext) -> NextCharge:
         """Return what controllers see of the plan, and ask the box for what follows from it."""
         view, mode = context.view, self._mode()
+        if mode is not self._kept.mode or self._at_once:
+            self._charger.resume_at_once()
         if context.supply in _SUSPENDED or context.state is None:
             return UNPLANNED  # the asks stand, so that nothing starts before its time when the supply is back
         now_s = None if context.now_s is None else context.now_s + MATTER_EPOCH_UNIX_S

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TESTED = (Fault.PILOT_GENERATOR, Fault.CONTACTOR_WELDED, Fault.RCD_TEST_FAILED, Fault.SELF_TEST_FAILED)
 TOLD_BY_FAULTS = (Reason.FAULT, Reason.STATE_F_HOLD)
-BEGINS_BY_ITSELF = frozenset((LimitSource.SCHEDULE.name, LimitSource.RANDOM_DELAY.name))
+BEGINS_BY_ITSELF = frozenset((LimitSource.SCHEDULE.name, LimitSource.RANDOM_DELAY.name, LimitSource.RESUME_PAUSE.name))
 TAKES_LESS_MA = 2_000
 DENIED = ("permission", "not permitted", "eacces", "eperm")
 

@@ -63,6 +63,10 @@ class ChargePointAdapter:
         """Return the name of this boot of the machine."""
         return self._box.clock.kernel_boot_id
 
+    def resume_at_once(self) -> None:
+        """Let no pause after an automatic stop delay what a person has just chosen."""
+        self._box.arbiter.resume_at_once()
+
     def recall(self, store: KeyValueStore | None) -> None:
         """Take up what clusters and planner keep in `store`, None where that cannot be read.
 

@@ -207,6 +207,7 @@ class Commands:
         if not self._node.owner_permits:
             raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
         before = self._held_up()
+        self._box.arbiter.resume_at_once()
         self._node.begin_charging()
         await self._node.flush()
         after = self._held_up()

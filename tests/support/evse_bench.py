@@ -125,6 +125,9 @@ class HandCharger:
         self.arbiter.put(ask)
         self._again = True
 
+    def resume_at_once(self) -> None:
+        self.arbiter.resume_at_once()
+
     def withdraw(self, source: LimitSource) -> None:
         self.arbiter.withdraw(source)
         self._again = True

@@ -53,6 +53,7 @@ LIMITS: Mapping[LimitSource, str] = {
     LimitSource.POWER_ADJUSTMENT: "the energy manager",
     LimitSource.SCHEDULE: "the schedule",
     LimitSource.RANDOM_DELAY: "the random delay",
+    LimitSource.RESUME_PAUSE: "the pause after an automatic stop",
 }
 PILOT_MODES: Mapping[PilotMode, str] = {PilotMode.HIGH: "+12 V", PilotMode.PWM: "1 kHz", PilotMode.LOW: "-12 V"}
 VERDICTS: Mapping[Verdict, str] = {
@@ -272,6 +273,10 @@ REFUSES: Mapping[LimitSource, tuple[str, str]] = {
     LimitSource.SCHEDULE: ("the schedule has it charge later", "Wait, or start now: evse-pi start."),
     LimitSource.RANDOM_DELAY: (
         "a random delay spreads the load of many boxes",
+        "Wait, or start now: evse-pi start.",
+    ),
+    LimitSource.RESUME_PAUSE: (
+        "an automatic stop is not five minutes ago, and some vehicles fail when the offer comes and goes more often",
         "Wait, or start now: evse-pi start.",
     ),
     LimitSource.LEASE: (

@@ -79,3 +79,93 @@ def test_nobody_asks_in_the_name_of_the_safety_process(source: LimitSource) -> N
 def test_a_limit_that_cannot_be_is_refused(limit_ma: int) -> None:
     with pytest.raises(ValueError, match="0 to 80000 mA"):
         DemandArbiter().put(ask(OWNER, limit_ma))
+
+
+# --- the pause after an automatic stop ---
+
+
+def asked(source: LimitSource, limit_ma: int | None = None, *, permitted: bool = True) -> LimitRequest:
+    return LimitRequest(source, permitted, None if limit_ma is None else Milliamps(limit_ma))
+
+
+STOPS = [asked(LimitSource.SCHEDULE, permitted=False), asked(LimitSource.POWER_ADJUSTMENT, 0)]
+GOES = [asked(LimitSource.SCHEDULE), asked(LimitSource.POWER_ADJUSTMENT, 16_000)]
+MINUTES = 60 * SECOND
+
+
+def stopped(stop: LimitRequest) -> DemandArbiter:
+    """Return an arbiter that offered and was stopped at 0."""
+    book = DemandArbiter()
+    assert book.compose(-SECOND).permitted
+    book.put(stop)
+    demand = book.compose(0)
+    assert (demand.limit_source, demand.offered_current_ma) == (stop.source, 0)
+    return book
+
+
+@pytest.mark.parametrize(("stop", "go"), list(zip(STOPS, GOES, strict=True)), ids=lambda ask: ask.source.name)
+def test_what_stopped_by_itself_resumes_five_minutes_later_at_the_earliest(
+    stop: LimitRequest, go: LimitRequest
+) -> None:
+    """openWB/core issue 3796: vehicles fail when the offer toggles within about five minutes."""
+    book = stopped(stop)
+    book.put(go)
+    for at_ns in (SECOND, 5 * MINUTES - 1):
+        demand, (first, *_) = book.compose(at_ns), book.limits(at_ns)
+        assert (demand.permitted, demand.limit_source) == (False, LimitSource.RESUME_PAUSE)
+        assert (first.source, first.wins, first.until_ns) == (LimitSource.RESUME_PAUSE, True, 5 * MINUTES)
+        assert sum(limit.wins for limit in book.limits(at_ns)) == 1
+        assert book.next_expiry_ns(at_ns) == 5 * MINUTES
+    assert book.compose(5 * MINUTES).permitted
+    assert book.limits(5 * MINUTES)[0].source is not LimitSource.RESUME_PAUSE
+
+
+def test_a_stop_that_was_longer_delays_nothing() -> None:
+    book = stopped(STOPS[0])
+    book.compose(6 * MINUTES)
+    book.put(GOES[0])
+    assert book.compose(6 * MINUTES + 1).permitted
+
+
+@pytest.mark.parametrize("current_ma", [6_000, 10_000])
+def test_no_lower_offer_and_no_stop_is_delayed(current_ma: int) -> None:
+    book = stopped(STOPS[1])
+    book.put(GOES[1])
+    assert book.compose(5 * MINUTES).permitted
+    book.put(asked(LimitSource.POWER_ADJUSTMENT, current_ma))
+    assert book.compose(5 * MINUTES + 1).offered_current_ma == current_ma
+    book.put(STOPS[1])
+    assert book.compose(5 * MINUTES + 2).offered_current_ma == 0
+
+
+@pytest.mark.parametrize("source", [LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM])
+def test_the_word_of_a_person_or_a_controller_ends_the_pause_and_its_stops_begin_none(source: LimitSource) -> None:
+    book = stopped(STOPS[0])
+    book.put(GOES[0])
+    assert not book.compose(SECOND).permitted
+    book.put(asked(source, 20_000))
+    assert book.compose(2 * SECOND).permitted
+    book.put(asked(source, 20_000, permitted=False))
+    assert book.compose(3 * SECOND).limit_source is source
+    book.put(asked(source, 20_000))
+    assert book.compose(4 * SECOND).permitted
+
+
+def test_while_somebody_else_forbids_the_pause_is_not_what_is_told() -> None:
+    book = stopped(STOPS[0])
+    assert book.compose(SECOND).limit_source is LimitSource.SCHEDULE
+    assert book.limits(SECOND)[0].source is LimitSource.SCHEDULE
+
+
+def test_a_mode_that_a_person_has_just_chosen_stops_without_a_pause() -> None:
+    book = DemandArbiter()
+    assert book.compose(0).permitted
+    book.resume_at_once()
+    book.put(STOPS[0])
+    assert not book.compose(SECOND).permitted
+    book.put(GOES[0])
+    assert book.compose(2 * SECOND).permitted
+    book.put(STOPS[0])
+    book.compose(3 * SECOND)
+    book.put(GOES[0])
+    assert book.compose(4 * SECOND).limit_source is LimitSource.RESUME_PAUSE
