@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class GpioResidualCurrentDevice:
     """Latches every trip edge until it is read; the reset pulse ends at the first read after `reset_ns`.
 
+    An edge that is heard of only after a read has already told its trip, as on a busy machine, is no second one.
+
     Hazard: H-05. The device must open the contactor in hardware; this input only tells the software why.
     """
 
@@ -32,14 +34,18 @@ class GpioResidualCurrentDevice:
         self._reset_ns = reset_ns
         self._reset_until_ns: int | None = None
         self._latched = False
+        self._told_ns = -1
         trip.watch(self._note_trip)
 
     def read_tripped(self) -> bool:
         """Return whether it is tripped now or was since the last call."""
         if self._reset_until_ns is not None and self._clock() >= self._reset_until_ns:
             self._end_reset()
+        read_ns = self._clock()
         tripped = self._trip.read()  # first, because a failing read must not lose the latched edge
         latched, self._latched = self._latched, False
+        if tripped:
+            self._told_ns = read_ns
         return tripped or latched
 
     def set_test(self, active: bool) -> None:
@@ -62,8 +68,9 @@ class GpioResidualCurrentDevice:
                 if line:
                     line.close()
 
-    def _note_trip(self) -> None:
-        self._latched = True
+    def _note_trip(self, at_ns: int) -> None:
+        if at_ns > self._told_ns:
+            self._latched = True
 
     def _end_reset(self) -> None:
         if self._reset_until_ns is not None and self._reset:

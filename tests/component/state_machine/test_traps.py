@@ -11,6 +11,7 @@ from evse_pi.charging.evse_status import EvseStatus, Permission, SafetyReport, d
 from evse_pi.core.faults import Fault
 from evse_pi.core.machine_settings import WakeUp
 from evse_pi.core.records import Request
+from evse_pi.core.selftest import SelfTest, Stage
 from evse_pi.core.states import EvseState, FaultState, LimitSource, MatterState, PilotMode, Reason, SupplyState
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
@@ -144,10 +145,34 @@ def test_nothing_closes_before_the_self_test_has_passed():
     box.order(Request.SELF_TEST)
     box.plug_in("C")
     box.run_until(lambda b: b.state.watch.tests.running, S)
+    passed_ns = None
     while not box.closed:
+        if passed_ns is None and box.state.watch.tests.passed:
+            passed_ns = box.now_ns
         box.tick()
-    assert box.state.watch.tests.passed
-    assert not box.state.watch.tests.running
+    assert passed_ns is not None, "the vehicle asked all the while, and only the test stood in its way"
+    assert box.trace[-1][0] > passed_ns
+
+
+@pytest.mark.hazard("H-02")
+@pytest.mark.parametrize("asked_ma", [6_000, 32_000])
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.PASSED])
+def test_nothing_closes_for_as_long_as_a_stage_of_the_self_test_lasts(stage, asked_ma):
+    """Each stage is held, under a box that is otherwise about to close: offered, C, diode, cool contacts."""
+    box = box_in(EvseState.B2, FULL)
+    box.asked_ma = asked_ma
+    box.run(10 * S)
+    box.vehicle = "C"
+    box.run(300 * MS)
+    assert not box.closed
+    untested = box.fork()
+    for _ in range(100):
+        tests = SelfTest(stage, untested.now_ns)
+        untested.state = replace(untested.state, watch=replace(untested.state.watch, tests=tests))
+        untested.tick()
+        assert not untested.closed
+    box.run(S)
+    assert box.closed, "nothing else stood in its way"
 
 
 @pytest.mark.hazard("H-02")

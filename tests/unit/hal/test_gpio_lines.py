@@ -56,7 +56,7 @@ def test_an_input_reads_and_watches_its_active_level_with_every_pull(gpio, pull,
     level = {True: pin.drive_high, False: pin.drive_low}
     level[not active_high]()
     seen = []
-    line.watch(lambda: seen.append("active"))
+    line.watch(lambda _: seen.append("active"))
     assert line.read() is False
     level[active_high]()
     assert line.read() is True
