@@ -329,6 +329,15 @@ def _take_step(connection: sqlite3.Connection, step: Callable[[sqlite3.Connectio
 
 
 def _trim(connection: sqlite3.Connection, table: str) -> None:
+    """Delete what is too much: the oldest, of faults the oldest of the most frequent kinds."""
+    if table == "fault":
+        connection.execute(
+            "DELETE FROM fault WHERE number IN (SELECT number FROM (SELECT number, "
+            "row_number() OVER (PARTITION BY fault ORDER BY number DESC) AS of_kind FROM fault) "
+            "ORDER BY of_kind, number DESC LIMIT -1 OFFSET ?)",
+            (KEPT_ROWS[table],),
+        )
+        return
     connection.execute(
         f"DELETE FROM {table} WHERE number < "  # noqa: S608 (our own names)
         f"(SELECT min(number) FROM (SELECT number FROM {table} ORDER BY number DESC LIMIT ?))",

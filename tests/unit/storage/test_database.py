@@ -269,3 +269,14 @@ def test_a_page_before_a_number_beyond_the_file_is_the_newest(path: Path) -> Non
     store = Store(path)
     store.write([session_row(saved(1))])
     assert store.sessions(before=1 << 70) == [saved(1)]
+
+
+def test_a_flood_of_one_fault_pushes_out_its_own_rows_and_no_rare_one(path: Path) -> None:
+    store = Store(path)
+    rare = [replace(fault(number), fault=Fault.CONTACTOR_WELDED) for number in (1, 2)]
+    flood = [replace(fault(number), fault=Fault.METER_STALE) for number in range(3, 3 + 2 * KEPT_ROWS["fault"])]
+    assert store.write(map(fault_row, [*rare, *flood]))
+    kept = store.faults(10 * KEPT_ROWS["fault"])
+    assert [record.number for record in kept if record.fault is Fault.CONTACTOR_WELDED] == [2, 1]
+    assert kept[0] == flood[-1]
+    assert len(kept) <= KEPT_ROWS["fault"] + 64
