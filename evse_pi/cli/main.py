@@ -11,7 +11,7 @@ import click
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.exits import Exit
 from evse_pi.cli.options import path_options, resolve
-from evse_pi.cli.text_layout import paragraph, width
+from evse_pi.cli.text_layout import paragraph, readable, width
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +131,7 @@ def main() -> None:
 def _for_reading(text: str) -> str:
     """Return an error wrapped where a person reads it, on one line where a script does."""
     if not sys.stderr.isatty():
-        return text
+        return readable(text)
     return "\n".join(line for each in text.splitlines() for line in paragraph(each) or [""])
 
 

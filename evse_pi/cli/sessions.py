@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -17,17 +18,21 @@ from evse_pi.cli.text_layout import moment, show
 if TYPE_CHECKING:
     from evse_pi.paths import Paths
 
+SHOWN = 20
+
 
 @click.command("sessions")
 @json_option("Print one JSON array.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@click.option("--limit", type=click.IntRange(1), help="How many, newest first; else 20, all with --csv.")
 @of_a_box
-def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int) -> None:
+def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int | None) -> None:
     """Show the charging sessions with their times and energy."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     address = box.control_socket
+    if limit is None:
+        limit = sys.maxsize if as_csv else SHOWN
     sessions: list[SessionSummary] = []
     while len(sessions) < limit:
         before = sessions[-1].number if sessions else None

@@ -55,9 +55,22 @@ def paragraph(text: str) -> list[str]:
     return _wrapped(text)
 
 
+def readable(text: str) -> str:
+    """Return `text` without anything that a terminal takes for a command, or that turns the order of letters around.
+
+    Labels of controllers, vehicles and files are what strangers chose.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def fitting(line: str) -> str:
     """Return `line`, cut where the terminal ends."""
-    columns = width()
+    columns, line = width(), readable(line)
     return line if len(line) <= columns else f"{line[: columns - 3]}..."
 
 
@@ -68,9 +81,9 @@ def moment(unix_s: int | None) -> str:
 
 def show(answer: Any, lines: list[str], *, as_json: bool) -> None:
     """Print the answer for scripts, or the lines for people."""
-    click.echo(json.dumps(to_plain(answer)) if as_json else "\n".join(lines))
+    click.echo(json.dumps(to_plain(answer)) if as_json else readable("\n".join(lines)))
 
 
 def _wrapped(text: str, head: str = "", indent: str = "") -> list[str]:
     """Return `text` wrapped, its commands whole: evse-pi is one word."""
-    return textwrap.wrap(text, width(), initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.wrap(readable(text), width(), initial_indent=head, subsequent_indent=indent, break_on_hyphens=False)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from evse_pi.api.protocol import Command, Nothing
+    from evse_pi.api.session import SessionSummary
     from evse_pi.web.answers import Answers
     from evse_pi.web.layout import Page
 
@@ -203,7 +204,7 @@ class Application:
 
     async def _csv(self, _request: Request) -> Response:
         try:
-            sessions = await self._answers.ask(SESSIONS, Some(history_page.CSV_ROWS))
+            sessions = await self._all_sessions()
         except Refusal as refusal:
             return Response(f"{refusal}\n", HTTPStatus.SERVICE_UNAVAILABLE)
         headers = {
@@ -211,6 +212,16 @@ class Application:
             "Content-Disposition": 'attachment; filename="sessions.csv"',
         }
         return Response(history_page.sessions_csv(sessions), 200, headers)
+
+    async def _all_sessions(self) -> tuple[SessionSummary, ...]:
+        """Return every session that is stored, the newest first, page by page. Raises: Refusal."""
+        sessions: tuple[SessionSummary, ...] = ()
+        while True:
+            before = sessions[-1].number if sessions else None
+            page = await self._answers.ask(SESSIONS, Some(history_page.CSV_PAGE, before))
+            if not page:
+                return sessions
+            sessions += page
 
     def _failed(self, status: HTTPStatus) -> Callable[[Request], Awaitable[Response]]:
         async def handler(request: Request) -> Response:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SESSIONS_SHOWN = 50
 FAULTS_SHOWN = 30
-CSV_ROWS = 1_000  # the most that one answer holds
+CSV_PAGE = 1_000  # the most that one answer holds
 
 
 def sessions_page(sessions: tuple[SessionSummary, ...]) -> Page:

@@ -1,0 +1,44 @@
+"""The spreadsheet of all sessions, more of them than one answer holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evse_pi.api.session import MAX_PAGE, SESSIONS, Page, SessionSummary
+from evse_pi.web.admission import PinSessions
+from evse_pi.web.application import Application
+from hal.units import MilliwattHours
+
+if TYPE_CHECKING:
+    from evse_pi.api.protocol import Command
+
+STORED = 2 * MAX_PAGE + 345
+
+
+class Answers:
+    """A box with many sessions, whose answers hold at most a page."""
+
+    pin_set = False
+
+    async def ask(self, command: Command[Any, Any], request: Any = None) -> Any:
+        assert command is SESSIONS
+        assert isinstance(request, Page)
+        assert request.limit <= MAX_PAGE
+        newest = STORED if request.before is None else request.before - 1
+        return tuple(
+            SessionSummary(number, None, None, True, 60, 59, MilliwattHours(1), False)
+            for number in range(newest, max(newest - request.limit, 0), -1)
+        )
+
+    async def changed(self) -> None: ...
+
+    async def check_pin(self, pin: str, who: str) -> None: ...
+
+
+async def test_the_spreadsheet_has_every_session_and_is_not_cut_at_a_page() -> None:
+    application = Application(Answers(), PinSessions(lambda: 0, lambda: ""), frozenset())
+    response = await application._csv(None)  # type: ignore[arg-type]
+    body = response.body
+    rows = (body if isinstance(body, str) else body.decode()).splitlines()
+    assert len(rows) == 1 + STORED
+    assert rows[-1].startswith("1,")
