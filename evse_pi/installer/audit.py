@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 AUDIT_FILE = "audit.log"
 AUDIT_MODE = 0o644  # every user may read what was changed and by whom
 MAX_TEXT = 200
+TAIL_BYTES = 1 << 14  # several entries: each has a few texts of MAX_TEXT
 FIRST = "0" * 64
 
 
@@ -90,8 +92,10 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, AUDIT_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        trail = read_trail(path)
-        former = trail.newest or AuditRef(0, FIRST)
+        size = os.fstat(descriptor).st_size
+        former = _newest_in(os.pread(descriptor, TAIL_BYTES, max(size - TAIL_BYTES, 0)))
+        if former is None:
+            former = read_trail(path).newest or AuditRef(0, FIRST)
         entry = {
             "number": former.number + 1,
             "unix_s": clock.unix_s(),
@@ -102,7 +106,6 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
             "former": former.digest,
         }
         digest = _digest(entry)
-        size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         line = (b"\n" if torn else b"") + json.dumps({**entry, "digest": digest}).encode() + b"\n"
         if os.write(descriptor, line) != len(line):
@@ -111,6 +114,15 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
     finally:
         os.close(descriptor)
     return AuditRef(entry["number"], digest)
+
+
+def _newest_in(tail: bytes) -> AuditRef | None:
+    """Return the last entry that can be read in the end of the file, so that no append reads all that came before."""
+    for line in reversed(tail.splitlines()):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            return AuditRef(int(entry["number"]), str(entry["digest"]))
+    return None
 
 
 def _checked(content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ from evse_pi.installation.files import (
 from evse_pi.installation.seal import SealError, make_key, read_key
 from evse_pi.installer.audit import AUDIT_FILE, AuditLog, AuditRef, append, read_trail
 from evse_pi.installer.pin import Pin, PinError, PinTooEarlyError
+from evse_pi.installer.refusals import REFUSALS_FILE, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,9 +98,12 @@ class BoxSettings:
         raise ChangeRefused("only the installer may do this: use sudo, or give the installer PIN")
 
     def note_refusal(self, who: Who, wish: str, reason: str) -> None:
-        """Put a refusal on record."""
+        """Put a refusal on record; many in an hour are one entry with their number."""
         with suppress(OSError):
-            self._record(who, "refused", {"wish": wish, "reason": reason})
+            folded = fold(self.folder / REFUSALS_FILE, self._clock)
+            if folded is not None:
+                counted = {"folded": folded} if folded else {}
+                self._record(who, "refused", {"wish": wish, "reason": reason, **counted})
 
     # What is so.
 

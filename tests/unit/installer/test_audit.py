@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evse_pi.installer import audit
 from evse_pi.installer.audit import AuditRef, append, read_trail
+from evse_pi.installer.box_settings import BoxSettings, Who
+from evse_pi.installer.refusals import ON_RECORD, fold
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -119,3 +122,44 @@ def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, d
     file.write_bytes(content)
     trail = read_trail(file, [mark])
     assert not trail.intact or [json.dumps(each) for each in trail.entries] == before
+
+
+def test_an_entry_is_added_without_reading_all_that_came_before(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = HandClock()
+    for number in range(200):
+        append(three, clock, WHO, {"what": "capacity", "to_ma": number})
+    with monkeypatch.context() as patch:
+        patch.setattr(audit, "read_trail", lambda _path: pytest.fail("all was read"))
+        append(three, clock, WHO, {"what": "last"})
+    assert read_trail(three).state() == "204 entries, chain intact"
+
+
+def test_an_entry_behind_a_tail_of_rubbish_still_follows_the_last_one(three: Path) -> None:
+    with three.open("ab") as file:
+        file.write(b"\xff" * (audit.TAIL_BYTES + 1))
+    append(three, HandClock(), WHO, {"what": "last"})
+    trail = read_trail(three)
+    assert trail.entries[-1]["former"] == trail.entries[-2]["digest"]
+    assert trail.problems == ("line 4 is torn or no entry",)
+
+
+def test_refusals_without_end_are_a_few_entries_and_a_number(tmp_path: Path) -> None:
+    clock = HandClock()
+    settings, stranger = BoxSettings(tmp_path, clock), Who("Al (uid 1000) \ud800", "none")
+    for _ in range(1_000):
+        settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
+    entries = settings.trail().entries
+    assert len(entries) == ON_RECORD
+    clock.advance(3_601)
+    settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
+    trail = settings.trail()
+    assert trail.intact
+    assert trail.entries[-1]["folded"] == 1_000 - ON_RECORD
+    settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
+    assert "folded" not in settings.trail().entries[-1]
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"\x00\x00", b"[1]", b"[" * 100_000])
+def test_a_count_that_was_torn_begins_again(tmp_path: Path, rubbish: bytes) -> None:
+    (tmp_path / "count").write_bytes(rubbish)
+    assert fold(tmp_path / "count", HandClock()) == 0
