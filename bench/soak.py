@@ -103,7 +103,7 @@ class Soak:
             options, Equipment(True, True, "sdm72d_m"), self._storage.key_values, self._folder, adapter
         )
         running = asyncio.create_task(device.run())
-        while not device.running:  # noqa: ASYNC110 (it tells nobody)
+        while not device.running:  # noqa: ASYNC110 (nothing tells)
             await asyncio.sleep(0.05)
         found: list[Figures] = []
         async with MatterInitiator(UdpTransport(0), ("::1", port)) as controller:

@@ -1,6 +1,6 @@
 """Refusals that are put on record: each of the first in an hour, the rest as a number in the next entry.
 
-Without that whoever is refused as often as he likes fills the card. The count is in a small file of its own, since each
+Without that, requests that are refused without end fill the card. The count is in a small file of its own, since each
 request to root's service is a process; it is lost with the machine's boot, as the hour is.
 """
 
