@@ -20,7 +20,7 @@ from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.storage.database import Store
 from hal.units import Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, meter_reading
+from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Day:
     def __init__(self, folder: Path) -> None:
         self.clock = HandClock()
         self.safety = FakeSafety(self.clock)
-        self.box = ChargePoint(self.clock, RATINGS, None, StartupState())
+        self.box = ChargePoint(self.clock, RATINGS, None, StartupState(), HandWriter())
         self.store = Store(folder / "evse.db")
         self.written = Written()
         self.register = 0
