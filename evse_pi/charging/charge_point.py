@@ -11,6 +11,7 @@ from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, DemandArbiter, LimitR
 from evse_pi.charging.event_recorder import EventRecorder
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.limits import judged_limits, requested_limits
+from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import (
     EnergyCounter,
     EnergyEstimate,
@@ -74,6 +75,7 @@ class ChargePoint:
         self._doubt = memory.doubt
         self._self_test_ordered = False
         self.counter = EnergyCounter()
+        self.meter_check = MeterCheck()
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
         if saved is not None and saved.register_mwh is not None:
@@ -100,11 +102,14 @@ class ChargePoint:
             return
         before = self.counter
         self.reading = reading
+        told = self.snapshot
+        closed = None if told is None else bool(told.close_ordered or told.mirror_closed or told.load_live)
+        self.meter_check = self.meter_check.accept(reading, contacts_closed=closed)
         self.counter = before.accept(reading, self._highest_mw())
         self.event_recorder.register_mwh = self.counter.register_mwh
         self.event_recorder.current_ma = max(reading.current_ma, default=None)
         grown_mwh = self.counter.total_mwh - before.total_mwh
-        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=False)
+        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=self.meter_check.backwards)
 
     def tick(self) -> None:
         """Let time pass. A safety process that is silent for longer than the lease has opened the contactor."""
@@ -130,7 +135,7 @@ class ChargePoint:
         """Return the demand to send now."""
         return replace(
             self.arbiter.compose(self.clock.monotonic_ns()),
-            meter=meter_sample(self.reading) if self.reading else None,
+            meter=meter_sample(self.reading) if self.reading and self.meter_check.believed else None,
             temperature=self.temperature,
             request=self.requests.request,
             request_number=self.requests.number,

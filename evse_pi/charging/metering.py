@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 STALE_NS = 15 * SECOND
 HOUR_NS = 3600 * SECOND
 REGISTER_STEP_MWH = 20_000  # the coarsest register counts 10 Wh, and a 32-bit float of kWh rounds as coarsely
+BACKWARDS_MW = 500_000
+"""A meter that is wired backwards shows its power negative, and does not count it; this much no vehicle gives back."""
 PHASES = 3
 NO_ENERGY = MilliwattHours(0)
 NO_POWER = Milliwatts(0)
@@ -54,14 +56,18 @@ class EnergyCounter:
 
         A register that falls by less than its own step has only been rounded. One that falls further or grows faster
         than the circuit allows is another register: the gap is then filled from the power of both readings, if they
-        are close enough in time.
+        are close enough in time. A register that stands still while power flows backwards is filled in the same way.
         """
         if self.register_mwh is None:
             return self._next(reading, reading.energy_mwh, 0, replaced=False)
         grown = reading.energy_mwh - self.register_mwh
         possible, _ = energy_of(max_power_mw * 5 // 4, reading.read_ns - self.at_ns)
         if -REGISTER_STEP_MWH <= grown <= 0:
-            return self._next(reading, self.register_mwh, 0, replaced=False)
+            backwards_mw = -max(self.power_mw, reading.total_power_mw)
+            elapsed_ns = reading.read_ns - self.at_ns
+            counts = backwards_mw >= BACKWARDS_MW and elapsed_ns <= STALE_NS
+            filled = energy_of(min(backwards_mw, max_power_mw), elapsed_ns)[0] if counts else 0
+            return self._next(reading, self.register_mwh, filled, replaced=False)
         if 0 < grown <= possible + REGISTER_STEP_MWH:
             return self._next(reading, reading.energy_mwh, grown, replaced=False)
         between_mw = max(self.power_mw + reading.total_power_mw, 0) // 2

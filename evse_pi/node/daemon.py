@@ -290,7 +290,8 @@ class Daemon:
 
     def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""
-        devices = self._field.state(self._box.clock.monotonic_ns()) if self._field else ()
+        now_ns, doubt = self._box.clock.monotonic_ns(), self._box.meter_check.trouble
+        devices = self._field.state(now_ns, doubt) if self._field else ()
         return Surroundings(
             board=Board(self._board.name, self._board.title),
             version=version("evse-pi"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+METER = "meter"
 METER_PERIOD_NS = SECOND
 TEMPERATURE_PERIOD_NS = 2 * SECOND
 LONGEST_BACKOFF_NS = 4 * SECOND  # three attempts fit into the 15 s after which a value is stale
@@ -169,7 +170,7 @@ class FieldDevices:
         self._meter: Probe[Any, MeterReading] | None = None
         if hardware.meter is not None:
             slot = hardware.meter
-            self._meter = Probe("meter", slot.bus, slot.open, lambda meter: meter.read(), METER_PERIOD_NS)
+            self._meter = Probe(METER, slot.bus, slot.open, lambda meter: meter.read(), METER_PERIOD_NS)
         self._thermometers: list[Probe[Any, CentiCelsius]] = [
             Probe(
                 f"{slot.place} thermometer",
@@ -220,6 +221,11 @@ class FieldDevices:
         """Whether every sensor has been read."""
         return all(probe.newest is not None for probe in self._probes)
 
-    def state(self, now_ns: int) -> tuple[DeviceStatus, ...]:
-        """Return what the status shows of every device."""
-        return tuple(probe.state(now_ns) for probe in self._probes)
+    def state(self, now_ns: int, meter_doubt: str | None = None) -> tuple[DeviceStatus, ...]:
+        """Return what the status shows of every device; `meter_doubt` speaks against what the meter answers."""
+        told = tuple(probe.state(now_ns) for probe in self._probes)
+        if meter_doubt is None:
+            return told
+        return tuple(
+            each._replace(trouble=each.trouble or meter_doubt) if each.device == METER else each for each in told
+        )

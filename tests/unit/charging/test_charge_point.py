@@ -235,6 +235,34 @@ def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
     assert demand.temperature.at_ns == 40
 
 
+@pytest.mark.hazard("H-16")
+def test_a_meter_that_is_frozen_is_told_and_no_longer_sent_to_the_safety_process(life: Life) -> None:
+    life.become("C")
+    for at_s in range(40):
+        life.clock.advance(1)
+        life.box.on_snapshot(life.safety.snapshot())
+        measure(life, 1_000_000, power_mw=11_040_000)
+        assert (life.box.demand().meter is None) is (life.box.meter_check.trouble is not None)
+        assert life.box.meter_check.believed or at_s >= 19
+    assert life.box.demand().meter is None
+    assert "energy stands still" in (life.box.meter_check.trouble or "")
+
+
+@pytest.mark.hazard("H-16")
+def test_a_meter_that_is_wired_backwards_counts_by_its_power_and_is_told(life: Life) -> None:
+    life.become("B", after_s=1)
+    life.become("C", after_s=1)
+    for _ in range(3_600):
+        life.clock.advance(1)
+        measure(life, 1_000_000, power_mw=-11_040_000)
+        life.box.tick()
+    session = life.box.event_recorder.session
+    assert session is not None
+    assert abs(session.energy_mwh - 11_040_000) < 30_000
+    assert "wired backwards" in (life.box.meter_check.trouble or "")
+    assert life.box.demand().meter is not None
+
+
 def test_an_old_reading_is_no_power(life: Life) -> None:
     measure(life, 0, power_mw=3_000_000)
     assert life.box.power_mw() == (3_000_000, False)

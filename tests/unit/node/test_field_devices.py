@@ -157,3 +157,11 @@ def test_devices_of_one_bus_share_a_thread() -> None:
 @pytest.mark.parametrize("fitted", [True, False])
 def test_a_board_without_slow_devices_is_complete_at_once(fitted: bool) -> None:
     assert field(Script(meter_reading(0, 0)) if fitted else None).complete is not fitted
+
+
+def test_what_speaks_against_the_meter_is_told_as_its_trouble() -> None:
+    device, clock = field(Script(1), Script(30_00)), Ticks()
+    for each in device._probes:
+        each.poll(clock)
+    assert [each.trouble for each in device.state(0)] == [None, None]
+    assert [each.trouble for each in device.state(0, "frozen")] == ["frozen", None]

@@ -1,0 +1,83 @@
+"""Meters that answer and are wrong, as in public reports: frozen, wired backwards, or another circuit's."""
+
+from __future__ import annotations
+
+import pytest
+
+from evse_pi.charging.meter_check import MeterCheck
+from evse_pi.charging.metering import EnergyCounter
+from hal.interfaces import MeterReading
+from hal.units import Milliamps, Millivolts, MilliwattHours, Milliwatts
+
+S = 1_000_000_000
+START_MWH = 15_421_706_000
+VOLTS = (Millivolts(230_000),) * 3
+
+
+def reading(at_s: float, power_mw: int, energy_mwh: float, current_ma: int | None = None) -> MeterReading:
+    amps = Milliamps(power_mw * 1000 // 690_000 if current_ma is None else current_ma)
+    return MeterReading(
+        VOLTS, (amps,) * 3, (), Milliwatts(power_mw), MilliwattHours(int(energy_mwh)), None, int(at_s * S)
+    )
+
+
+def watched(
+    seconds: int, power_mw: int, *, counts: float = 1.0, closed: bool | None = True, every_s: int = 1
+) -> MeterCheck:
+    """Return the check after so long; the register counts this share of the power, in steps of 10 Wh."""
+    check = MeterCheck()
+    for at_s in range(0, seconds + 1, every_s):
+        counted = START_MWH + power_mw * counts * at_s / 3_600
+        check = check.accept(reading(at_s, power_mw, counted // 10_000 * 10_000), contacts_closed=closed)
+    return check
+
+
+@pytest.mark.parametrize("power_mw", [1_380_000, 4_140_000, 11_040_000, 22_080_000])
+@pytest.mark.parametrize("every_s", [1, 4, 14])
+def test_a_meter_that_counts_what_it_shows_is_believed(power_mw: int, every_s: int) -> None:
+    check = watched(3_600, power_mw, every_s=every_s)
+    assert (check.trouble, check.believed) == (None, True)
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(("power_mw", "within_s"), [(1_380_000, 160), (11_040_000, 25), (22_080_000, 25)])
+def test_a_frozen_meter_is_seen_by_its_energy(power_mw: int, within_s: int) -> None:
+    check = watched(within_s, power_mw, counts=0)
+    assert not check.believed
+    assert "energy stands still" in (check.trouble or "")
+    again = check.accept(reading(within_s + 1, power_mw, START_MWH + 10_000), contacts_closed=True)
+    assert again.believed
+
+
+@pytest.mark.hazard("H-16")
+def test_a_current_that_flows_through_an_open_contactor_is_not_believed() -> None:
+    assert watched(9, 11_040_000, closed=False).believed
+    check = watched(11, 11_040_000, closed=False)
+    assert not check.believed
+    assert "16.0 A though the contactor is open" in (check.trouble or "")
+    assert watched(600, 100_000, closed=False).believed
+    assert watched(600, 11_040_000, closed=None).believed
+
+
+def test_a_meter_that_is_wired_backwards_is_named_and_its_currents_are_used() -> None:
+    """SmartEVSE-3.5 issue 145: an inverted Eastron; its import register stands still."""
+    check = watched(12, -11_040_000, counts=0)
+    assert check.believed
+    assert check.backwards
+    assert "-11.0 kW: wired backwards" in (check.trouble or "")
+    assert watched(600, -400_000, counts=0).trouble is None
+
+
+def test_the_energy_of_a_meter_that_is_wired_backwards_is_estimated_from_its_power() -> None:
+    counter = EnergyCounter()
+    for at_s in range(3_601):
+        counter = counter.accept(reading(at_s, -11_040_000, START_MWH), Milliwatts(25_440_000))
+    assert abs(counter.total_mwh - 11_040_000) <= 11_040_000 // 500
+    assert counter.replaced == 0
+
+
+def test_a_silence_is_no_energy_that_was_not_counted() -> None:
+    check = MeterCheck()
+    for at_s in (0, 20, 40, 60, 80):
+        check = check.accept(reading(at_s, 22_080_000, START_MWH), contacts_closed=True)
+    assert check.believed
