@@ -18,6 +18,7 @@ from evse_pi.core.records import decode_snapshot
 from evse_pi.installation.files import INSTALLATION, equipped
 from evse_pi.link import LinkEnd, uid_of
 from evse_pi.node.daemon import NodePaths, serve
+from evse_pi.node.log_limit import LogLimit
 from evse_pi.node.matter_options import add_arguments, options_of
 from evse_pi.node.process_lock import ProcessLock
 from evse_pi.node.web_options import add_web_arguments, web_options_of
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the node process until it is asked to stop, and return its exit status."""
     arguments = _arguments().parse_args(argv)
     logging.basicConfig(level=arguments.log_level, format="%(levelname)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LogLimit())
     paths = NodePaths(arguments.state_dir, arguments.run_dir, arguments.installation)
     try:
         board = load_board(arguments.board)
