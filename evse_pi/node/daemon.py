@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -19,12 +20,12 @@ from evse_pi.clearance import with_clearance
 from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
+from evse_pi.installation.service_manager import ServiceManager
 from evse_pi.node.boot_check import boot_notices
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
-from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter_options import Equipment, equipment_of
 from evse_pi.node.status import Surroundings
 from evse_pi.node_run import NodeRun
@@ -171,6 +172,7 @@ class Daemon:
         self._web_trouble: str | None = None
         self.diagnosis: Diagnosis | None = None
         self.calendar = WallClockWatch(box.clock)
+        self._manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
         self._boot_notices = boot_notices(board, paths.run_dir)
         self.charger = ChargePointAdapter(box, self.renew)
         self.reload()
@@ -190,6 +192,7 @@ class Daemon:
                     task.cancel()
         finally:
             self._loop.remove_reader(self._link.fileno())
+            self._manager.close()
 
     async def run_matter_device(self, options: MatterOptions | None, equipment: Equipment) -> None:
         """Load and run the Matter device beside the box, which goes on whatever becomes of it."""
@@ -198,7 +201,7 @@ class Daemon:
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
         self.matter = module.MatterDevice(
-            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger, mark=machine_mark()
+            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
         )
         await self.matter.run()
 
@@ -356,6 +359,7 @@ class Daemon:
         while True:
             self._renewal.clear()
             self._send_demand()
+            self._manager.tell(b"READY=1\nWATCHDOG=1")  # said again, the first half means nothing: sd_notify(3)
             now_ns = self._box.clock.monotonic_ns()
             expiry_ns = self._box.arbiter.next_expiry_ns(now_ns)
             wait_s = RENEW_S if expiry_ns is None else min(RENEW_S, (expiry_ns - now_ns) / SECOND)

@@ -103,11 +103,11 @@ class MatterDevice:
         charger: ChargePointAdapter,
         *,
         retry_s: float = RETRY_S,
-        mark: bytes | None = None,
+        mark: Callable[[], bytes | None] = machine_mark.machine_mark,
     ) -> None:
         """Keep what is needed; nothing is read before `run`. In `state_dir` lie the vendor's credentials.
 
-        `mark` tells this machine from others; None does not.
+        `mark` tells this machine from others, or does not.
         """
         self.trouble: str | None = None
         self.running = False
@@ -122,7 +122,7 @@ class MatterDevice:
         self._evse: EnergyEvseServer | None = None
         self._payload: OnboardingPayload | None = None
         self._test_credentials = True
-        self._mark = mark
+        self._mark = mark()
         self._store: KeyValueStore | None = None
         self._made_elsewhere = False
         self._renewed = asyncio.Event()

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.core.faults import Fault
+    from evse_pi.installation.service_manager import ServiceManager
     from evse_pi.safety.fault_memory import FaultMemory
     from evse_pi.safety.interfaces import Installed
-    from evse_pi.safety.notify import ServiceManager
 
 
 def sleep_until(instant_ns: int) -> None:

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections import deque
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,6 +109,27 @@ class AtOnce(Executor):
         except Exception as error:  # noqa: BLE001
             future.set_exception(error)
         return future
+
+
+@pytest.fixture
+def service_manager(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as endpoint:
+        endpoint.bind(str(tmp_path / "notify"))
+        endpoint.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield endpoint
+
+
+async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(service_manager, tmp_path):
+    async with Running(tmp_path) as running:
+        async with asyncio.timeout(20):
+            while not running.link.sent:  # noqa: ASYNC110 (what is waited for tells nobody)
+                await asyncio.sleep(0.001)
+        heard = 0
+        with suppress(BlockingIOError):
+            while service_manager.recv(100) == b"READY=1\nWATCHDOG=1":
+                heard += 1
+        assert heard == len(running.link.sent)
 
 
 class Running:

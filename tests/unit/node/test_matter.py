@@ -44,7 +44,9 @@ def device(folder: Path, mark: bytes | None = None, **options: Any) -> MatterDev
     async def key_values() -> KeyValueStore:
         return SqliteStore(folder / "evse.db")
 
-    return MatterDevice(chosen, Equipment(True, True, "sdm72d_m"), key_values, folder, charger, retry_s=0.05, mark=mark)
+    return MatterDevice(
+        chosen, Equipment(True, True, "sdm72d_m"), key_values, folder, charger, retry_s=0.05, mark=lambda: mark
+    )
 
 
 async def come_up(one: MatterDevice) -> asyncio.Task[None]:

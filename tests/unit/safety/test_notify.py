@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.core.faults import Fault
+from evse_pi.installation.service_manager import ServiceManager
 from evse_pi.safety.fault_memory import FaultMemory
-from evse_pi.safety.notify import ServiceManager
 from evse_pi.safety.process_services import SystemServices, sleep_until
 
 if TYPE_CHECKING:

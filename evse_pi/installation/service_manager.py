@@ -1,4 +1,4 @@
-"""Tells the service manager that the loop lives."""
+"""Tells the service manager that a process lives: the safety process by its ticks, the node by its demands."""
 
 from __future__ import annotations
 
