@@ -9,6 +9,12 @@ help: ## list the targets
 setup: ## make the virtual environment in .venv
 	./install.sh setup
 
+deb: ## the Debian package, built in a clean Debian 12; ARGS="--key FILE" signs it
+	packaging/build.sh --chroot bookworm $(ARGS)
+
+package-test: ## the package in a Debian of its own: install, upgrade, cut, remove; needs root and mmdebstrap
+	$(PYTHON) -m pytest tests/system/product/test_package.py
+
 demo: ## let a car charge at the simulated wallbox
 	./install.sh demo
 
@@ -66,4 +72,4 @@ walk: ## write the installer's walk in docs/INSTALLING.md
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk bench
+.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk bench

@@ -21,7 +21,8 @@ usage: ./install.sh COMMAND
   demo                 set up, then let a car charge at the simulated wallbox, live in the terminal
   test                 set up, then run every check and the whole test suite
   setup                only set up the virtual environment in .venv
-  device [--dry-run]   install on this Raspberry Pi: /opt/evse-pi, users, boot settings, two systemd units
+  device [--dry-run] [FILE.deb]
+                       install on this Raspberry Pi: the package of that file, else one that is built from here
   uninstall [--dry-run] [--purge]
                        take all of that away again; settings, charging records and their users stay without --purge
 EOF
@@ -124,7 +125,7 @@ run_tests() {
   export PATH
   need_matterjs
   need_home_assistant
-  shellcheck install.sh .ci/run systemd/device.sh
+  shellcheck install.sh .ci/run systemd/device.sh packaging/*.sh packaging/deb/*
   ruff format --check --quiet .
   ruff check --quiet .
   mypy

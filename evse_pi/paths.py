@@ -10,7 +10,7 @@ SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_SAFETY_STATE = Path("/var/lib/evse-pi-safety")
 SYSTEM_RUN = Path("/run/evse-pi")
 SYSTEM_SETTINGS = Path("/etc/evse-pi")
-SYSTEM_UNIT = Path("/etc/systemd/system/evse-pi-safety.service")
+SYSTEM_UNIT = Path("/usr/lib/systemd/system/evse-pi-safety.service")
 """There from the installation on, before the first start has made the other folders, and gone with it."""
 INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")
 """Root's own folder, in which no other user can put a socket in its place; systemd/evse-pi-installer.socket."""

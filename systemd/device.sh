@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Installs evse-pi on a Raspberry Pi, or takes it away; called by install.sh. Every step may be repeated.
-#
-# Root runs this script of the checkout, and boards/boot_config.py when it removes; what is built from the checkout is
-# built by the checkout's owner, and what root imports lies in /opt/evse-pi.
+# Installs evse-pi on a Raspberry Pi as a Debian package, or takes it away; called by install.sh. Every step may be
+# repeated. Root runs this script of the checkout, and boards/boot_config.py when it removes; the package is built by the
+# checkout's owner, and what root imports lies in /opt/evse-pi.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 target=/opt/evse-pi
 units=(evse-pi-safety.service evse-pi-node.service evse-pi-installer.socket)
 templates=(evse-pi-installer@.service)
-packages=(python3-venv python3-dev gcc libc6-dev)  # spidev has no wheel and is compiled
-# For people at a shell: completion for each shell, and the manual page. Source: the shells' own documentation.
+packages=(python3-venv python3-dev gcc libc6-dev dpkg-dev)  # spidev has no wheel and is compiled
+# Where versions from before the package put completion for each shell, and the manual page.
 share=/usr/local/share
 bash_completion=$share/bash-completion/completions/evse-pi
 zsh_completion=$share/zsh/site-functions/_evse-pi
@@ -20,11 +19,12 @@ machine=${EVSE_PI_MACHINE:-/}  # what stands for / where the firmware's files an
 firmware=${machine%/}/boot/firmware
 
 action=${1:?install or uninstall}
-dry='' purge=''
+dry='' purge='' package=''
 for option in "${@:2}"; do
   case "$action $option" in
     *" --dry-run") dry=yes ;;
-    "uninstall --purge") purge=yes ;;
+    "uninstall --purge") purge=purge ;;
+    "install "*.deb) package=$option ;;
     *) printf 'evse-pi: unknown option %s\n' "$option" >&2; exit 2 ;;
   esac
 done
@@ -58,73 +58,42 @@ check_machine() {
     [ -f "$firmware/$file" ] || { printf 'evse-pi: %s is missing; is this a Raspberry Pi?\n' "$firmware/$file" >&2; failed=yes; }
   done
   [ -z "$lines" ] || printf 'evse-pi: board %s needs in config.txt:\n%s\n' "$(board)" "$lines"
+  if [ -x "$target/bin/python" ] || [ -f "/etc/systemd/system/${units[0]}" ]; then
+    printf 'evse-pi: a version from before the package is here; first: sudo ./install.sh uninstall (settings stay)\n' >&2
+    failed=yes
+  fi
   [ -z "$failed" ] || [ -n "$dry" ] || { printf 'evse-pi: nothing was changed\n' >&2; exit 1; }
   checked=${failed:+1}
 }
 
-# write_file FILE COMMAND...: what the command prints, for everybody to read.
-write_file() {
-  local file=$1
-  shift
-  printf '+ %s > %s\n' "$*" "$file"
-  [ -n "$dry" ] || { install -D -m 0644 /dev/null "$file" && "$@" > "$file"; }
-}
-
-# add_user NAME GROUPS: a system user without a shell or a home, in those groups of the Pi's devices.
-add_user() {
-  if id "$1" >/dev/null 2>&1; then run usermod --shell /usr/sbin/nologin "$1"; return; fi
-  run useradd --system --no-create-home --shell /usr/sbin/nologin --gid evse-pi --groups "$2" "$1"
-}
-
-# install_project: the wheel is built by the checkout's owner, and root does no more than unpack it.
-install_project() {
-  local built=/tmp/evse-pi-wheel
-  local -a wheel
+# build_package: the package is built from this checkout by its owner, and root does no more than install it.
+build_package() {
+  local built=/tmp/evse-pi-package
+  run apt-get update -qq
+  run apt-get install -y -qq --no-install-recommends "${packages[@]}"
   if [ -z "$dry" ]; then built=$(as_owner mktemp -d); fi
-  [ -x "$target/bin/python" ] || run python3 -m venv "$target"
-  run as_owner python3 -m venv "$built/build"
-  run as_owner "$built/build/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$built" "$root"
-  wheel=("$built"/evse_pi-*.whl)
-  run "$target/bin/python" -I -m pip install --quiet --upgrade "${wheel[0]}[pi]"
-  run "$target/bin/python" -I -m pip install --quiet --no-deps --force-reinstall "${wheel[0]}"
-  run as_owner rm -rf "$built"
+  run as_owner "$root/packaging/build.sh" --out "$built"
+  package=$(printf '%s\n' "$built"/evse-pi_*.deb)
 }
 
 install_box() {
   check_machine
-  run apt-get update -qq
-  run apt-get install -y -qq --no-install-recommends "${packages[@]}"
-  run groupadd --system --force evse-pi    # people who use the box
-  run groupadd --system --force evse-link  # the two processes alone
-  add_user evse-safety evse-link,gpio,spi
-  add_user evse-node evse-link,i2c,dialout
-  run install -d -m 0755 /etc/evse-pi /etc/evse-pi/boards
-  [ -f /etc/evse-pi/environment ] || run sh -c 'echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment'
-  install_project
-  run ln -sf "$target/bin/evse-pi" /usr/local/bin/evse-pi
-  write_file "$bash_completion" "$target/bin/evse-pi" completion bash
-  write_file "$zsh_completion" "$target/bin/evse-pi" completion zsh
-  write_file "$fish_completion" "$target/bin/evse-pi" completion fish
-  write_file "$manual" "$target/bin/python" -I -m evse_pi.cli.reference man
-  local unit
-  for unit in "${units[@]}" "${templates[@]}"; do run install -m 0644 "$root/systemd/$unit" "/etc/systemd/system/$unit"; done
-  run install -D -m 0644 "$root/systemd/evse-pi-watchdog.conf" /etc/systemd/system.conf.d/evse-pi.conf
-  run install -D -m 0644 "$root/systemd/evse-pi-journal.conf" /etc/systemd/journald.conf.d/evse-pi.conf
-  run install -D -m 0644 "$root/systemd/evse-pi.tmpfiles.conf" /etc/tmpfiles.d/evse-pi.conf
-  local document
-  for document in ARCHITECTURE SAFETY PI INSTALLING DIAGNOSTICS COMMANDS; do
-    run install -D -m 0644 "$root/docs/$document.md" "$target/share/doc/evse-pi/$document.md"
-  done
-  run "$target/bin/python" -I -m boards.boot_settings write --root "$machine" --board "$(board)"
-  run systemctl daemon-reload
-  run systemd-tmpfiles --create /etc/tmpfiles.d/evse-pi.conf  # after an upgrade no start of the machine need come first
-  run systemctl enable "${units[@]}"
-  [ -n "$dry" ] || printf 'evse-pi: installed. Reboot, then: sudo evse-pi setup\n'
+  [ -n "$package" ] || build_package
+  run dpkg --install "$package"
   return "${checked:-0}"
+}
+
+# packaged: is the package here, whole or broken off, or what a removal without purge left of it?
+packaged() {
+  # shellcheck disable=SC2016 # it is dpkg-query's own
+  dpkg-query --show --showformat '${db:Status-Status}\n' evse-pi 2>/dev/null | grep -qv '^not-installed$'
 }
 
 uninstall_box() {
   local unit name
+  # It refuses while a vehicle charges, and then nothing is removed.
+  if packaged; then run dpkg --force-remove-reinstreq "--${purge:-remove}" evse-pi; fi
+  # What versions from before the package left, also broken off ones.
   for unit in "${units[@]}"; do attempt systemctl disable --now "$unit"; done
   for unit in "${units[@]}" "${templates[@]}"; do attempt rm -f "/etc/systemd/system/$unit"; done
   attempt rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/systemd/journald.conf.d/evse-pi.conf

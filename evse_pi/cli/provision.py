@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import json
 import os
 import shutil
@@ -15,6 +13,7 @@ import click
 from evse_pi.api.client import BoxError
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph
+from evse_pi.installation.exchange import exchange, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +25,6 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 FOLDER = "attestation"
 """Below the state folder; the node looks for it there (evse_pi.node.matter)."""
 FILES = {"dac": "dac.der", "pai": "pai.der", "declaration": "cd.der", "key": "dac-key.pem"}
-_EXCHANGE, _AT_FDCWD = 2, -100
-"""Source: renameat2(2)."""
 
 
 def _file(name: str, text: str) -> Callable[[Decorated], Decorated]:
@@ -124,19 +121,8 @@ def _put_in_place(fresh: Path, target: Path) -> None:
     former = target.with_name(f"{target.name}.former")
     if target.exists():
         shutil.rmtree(former, ignore_errors=True)
-        _exchange(fresh, target)
+        exchange(fresh, target)
         fresh.rename(former)
     else:
         fresh.rename(target)
-    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE):
-        number = ctypes.get_errno() or errno.EIO
-        raise OSError(number, os.strerror(number), str(other))
+    sync_folder(target.parent)

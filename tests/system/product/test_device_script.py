@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = "/opt/evse-pi /etc/evse-pi /var/lib/evse-pi /var/lib/evse-pi-safety /usr/local/bin/evse-pi"
-SHARED = ("/etc", "/opt", "/usr/local", "/var/lib")
+SHARED = ("/etc", "/opt", "/usr/lib/systemd/system", "/usr/local", "/var/lib")
 CONFIG = "dtparam=audio=on\n\n[cm4]\notg_mode=1\n\n[all]\n"
 CMDLINE = "console=serial0,115200 console=tty1 root=PARTUUID=4a3b2c1d-02 rootwait\n"
 
@@ -142,7 +142,7 @@ def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
 
 def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_root_s_home(machine, installed):
     done = machine(f"""
-        cp {ROOT}/systemd/evse-pi-safety.service /etc/systemd/system/
+        cp {ROOT}/systemd/evse-pi-safety.service /usr/lib/systemd/system/
         mkdir -p /etc/evse-pi/boards; echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment
         cd / && {installed.program} setup --yes --country DE --capacity 16A
         ls /etc/evse-pi
@@ -178,7 +178,7 @@ def test_a_machine_that_is_no_pi_is_refused_before_anything_is_changed_and_a_dry
 
 def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine):
     done = machine(f"""
-        mkdir /mnt/checkout; cp -r {ROOT}/boards {ROOT}/hal {ROOT}/systemd /mnt/checkout
+        mkdir /mnt/checkout; cp -r {ROOT}/boards {ROOT}/hal {ROOT}/packaging {ROOT}/systemd /mnt/checkout
         echo 'import os, sys; print("imported by", os.geteuid(), file=sys.stderr)' >> /mnt/checkout/boards/__init__.py
         chown -R nobody /mnt/checkout
         bash /mnt/checkout/systemd/device.sh install --dry-run || true  # the owner sees no file of the test's
@@ -188,8 +188,18 @@ def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine)
     assert {line for line in done.stderr.splitlines() if line.startswith("imported")} == {"imported by 65534"}
 
 
-def test_the_service_users_have_no_shell(machine):
-    done = machine("DEVICE install --dry-run")
-    users = [line for line in done.stdout.splitlines() if line.startswith(("+ useradd", "+ usermod"))]
-    assert len(users) == 2
-    assert all("--shell /usr/sbin/nologin" in line for line in users)
+def test_a_package_is_installed_as_it_is_and_else_built_by_the_checkout_s_owner(machine):
+    given = machine("DEVICE install ./evse-pi_1.0.0_arm64.deb --dry-run").stdout.splitlines()
+    assert [line for line in given if line.startswith("+ ")] == ["+ dpkg --install ./evse-pi_1.0.0_arm64.deb"]
+    built = [line for line in machine("DEVICE install --dry-run").stdout.splitlines() if line.startswith("+ ")]
+    assert built[-2].startswith(f"+ as_owner {ROOT}/packaging/build.sh --out ")
+    assert built[-1].startswith("+ dpkg --install ")
+
+
+def test_a_version_from_before_the_package_is_refused_before_anything_is_changed(machine):
+    done = machine(
+        "mkdir -p /opt/evse-pi/bin; cp /bin/true /opt/evse-pi/bin/python; DEVICE install; code=$?; exit $code"
+    )
+    assert done.returncode == 1
+    assert "a version from before the package is here; first: sudo ./install.sh uninstall" in done.stderr
+    assert not machine.called.exists() or "apt-get" not in machine.called.read_text()

@@ -76,7 +76,7 @@ def test_a_cut_at_any_step_leaves_the_former_or_the_new_ones(tmp_path, monkeypat
     from evse_pi.cli import provision as module
 
     provision(tmp_path, credentials("one"), NAMES)
-    for step in ("_write", "_give_to_owner", "_exchange"):
+    for step in ("_write", "_give_to_owner", "exchange"):
         monkeypatch.setattr(module, step, lambda *_: (_ for _ in ()).throw(OSError("the power is gone")))
         with pytest.raises(OSError, match="power"):
             provision(tmp_path, credentials("two"), NAMES)

@@ -1,17 +1,18 @@
-"""The units and their script: what is put somewhere is taken away, and a box that cannot start does not hammer."""
+"""The units and the package's scripts: what they do in which order, and how a box that cannot start slows down."""
 
 from __future__ import annotations
 
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
 
+from evse_pi.charging.demand_arbiter import LEASE_NS
 from evse_pi.safety import __main__ as safety
 from evse_pi.safety.startup import SETTLED_S
+from hal.units import SECOND
 
 ROOT = Path(__file__).parents[3]
-OWN_FOLDERS = ("/opt/evse-pi/", "/etc/evse-pi")
 
 
 def settings(unit):
@@ -19,43 +20,74 @@ def settings(unit):
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def told(action):
-    command = ["bash", ROOT / "systemd/device.sh", action, "--dry-run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
-    assert done.returncode in (0, 1), done.stderr  # 1: this machine is no Raspberry Pi, as the run says
-    return [line.removeprefix("+ ").split() for line in done.stdout.splitlines() if line.startswith("+ ")]
+def steps(script):
+    return [line.strip() for line in (ROOT / "packaging/deb" / script).read_text().splitlines()]
 
 
-def test_every_file_that_is_put_somewhere_is_taken_away():
-    put = {words[-1] for words in told("install") if words[0] in ("install", "ln") or ">" in words}
-    taken = {word for words in told("uninstall") if words[0] == "rm" for word in words}
-    assert len(put) > 10
-    assert {path for path in put if not path.startswith(OWN_FOLDERS)} <= taken
+def position(lines, start):
+    (found,) = [number for number, line in enumerate(lines) if line.startswith(start)]
+    return found
 
 
-def test_every_unit_and_drop_in_is_installed():
-    sources = {Path(word).name for words in told("install") if words[0] == "install" for word in words}
-    assert {
-        path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".socket", ".conf")
-    } <= sources
+def test_every_unit_and_drop_in_is_in_the_package():
+    (places,) = re.findall(r"(?s)^PLACES = \{(.*?)^\}", (ROOT / "packaging/build.py").read_text(), re.MULTILINE)
+    suffixes = (".service", ".socket", ".conf")
+    assert {path.name for path in (ROOT / "systemd").iterdir() if path.suffix in suffixes} == set(
+        re.findall(r'^ *"([^"]+)":', places, re.MULTILINE)
+    )
 
 
-def test_the_folders_of_the_run_directory_are_made_right_before_anything_starts_without_a_reboot():
+def test_users_and_folders_are_there_before_anything_starts_without_a_reboot():
     """Of an upgrade with another entry: systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
-    steps = told("install")
-    made = steps.index(["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/evse-pi.conf"])
-    before = [
-        words
-        for words in steps[:made]
-        if words[0] in ("useradd", "groupadd") or words[-1].endswith("tmpfiles.d/evse-pi.conf")
+    lines = steps("postinst")
+    made = [position(lines, start) for start in ("systemd-sysusers", "systemd-tmpfiles --create", "systemctl enable")]
+    assert made == sorted(made)
+
+
+def test_the_release_is_judged_before_the_link_goes_over_to_it_and_the_former_one_is_noted_first():
+    lines = steps("postinst")
+    order = ("cp -al", 'if ! "$release.new/bin/python" -I -m evse_pi.run.health', 'mv -T "$base/former.new"',
+             'mv -T "$base/current.new"', "for other in")  # fmt: skip
+    assert (found := [position(lines, start) for start in order]) == sorted(found)
+
+
+def test_no_maintainer_script_stops_or_restarts_a_process_but_by_what_asks_the_box_first():
+    touching = re.compile(r"systemctl.* (stop|restart|try-restart|kill|isolate)|deb-systemd-invoke|kill ")
+    found = {
+        (script, line)
+        for script in ("preinst", "postinst", "prerm", "postrm")
+        for line in steps(script)
+        if touching.search(line)
+    }
+    assert {script for script, _ in found} == {"prerm"}
+    lines = steps("prerm")
+    asked = position(lines, 'if [ -x "$base/current/bin/python" ]')
+    assert "evse_pi.run.restart --charging" in lines[asked]
+    assert all(lines.index(line) > asked for _, line in found)
+
+
+def test_the_service_users_have_no_shell_and_no_home():
+    users = [
+        line.split() for line in (ROOT / "systemd/evse-pi.sysusers.conf").read_text().splitlines() if line[:2] == "u "
     ]
-    assert len(before) >= 3
-    assert steps.index(["systemctl", "daemon-reload"]) < made
-    assert not any(words[:2] == ["systemctl", "enable"] for words in steps[:made])
+    assert [words[1] for words in users] == ["evse-safety", "evse-node"]
+    assert all(words[-2:] == ["/nonexistent", "/usr/sbin/nologin"] for words in users)
 
 
 def test_the_start_may_take_as_long_as_it_waits_for_the_machine_s_devices():
     assert int(settings("evse-pi-safety.service")["TimeoutStartSec"]) > SETTLED_S
+
+
+@pytest.mark.parametrize("name", ["safety", "node"])
+def test_a_process_keeps_to_the_release_that_it_was_started_from(name):
+    """The program names its release's own interpreter; the one below `current` would change with the link."""
+    assert settings(f"evse-pi-{name}.service")["ExecStart"].startswith(f"/opt/evse-pi/current/bin/evse-pi-{name} ")
+
+
+def test_a_node_that_sends_no_demands_is_restarted_after_its_lease_has_run_out():
+    node = settings("evse-pi-node.service")
+    assert node["Type"] == "notify"
+    assert int(node["WatchdogSec"]) * SECOND > LEASE_NS
 
 
 @pytest.mark.parametrize("unit", ["evse-pi-safety.service", "evse-pi-node.service"])

@@ -1,0 +1,54 @@
+"""`python -m evse_pi.run.health`: whether this release can run on this machine, before anything is switched to it.
+
+It loads what both processes load and reads this machine's board file: a library that is missing, of another Python or
+of another processor shows here. It opens no device and asks no network.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from boards.loader import BoardError, load_board
+
+MODULES = (
+    "evse_pi.safety.__main__", "evse_pi.node.__main__", "evse_pi.node.matter", "evse_pi.node.web",
+    "evse_pi.installer.service", "boards.build_safety", "boards.build_field", "hal.gpiod_pins",
+    "spidev", "gpiod", "gpiozero", "serial", "smbus2",
+)  # fmt: skip
+ENVIRONMENT = Path("/etc/evse-pi/environment")
+BOARD = "EVSE_PI_BOARD="
+
+
+def problems(environment: Path = ENVIRONMENT) -> list[str]:
+    """Return what keeps this release from running here, one line each."""
+    found = []
+    for name in MODULES:
+        try:
+            import_module(name)
+        except Exception as error:  # noqa: BLE001 (whatever a library does when it is loaded)
+            found.append(f"{name}: {type(error).__name__}: {error}")
+    try:
+        load_board(_board(environment))
+    except (BoardError, OSError) as error:
+        found.append(str(error))
+    return found
+
+
+def _board(environment: Path) -> str:
+    if not environment.exists():
+        return "reference"
+    lines = environment.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix(BOARD) for line in lines if line.startswith(BOARD)), "reference")
+
+
+def main() -> int:
+    """Tell the problems on stderr and return 1 where there are any."""
+    found = problems()
+    sys.stderr.writelines(f"evse-pi: {problem}\n" for problem in found)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

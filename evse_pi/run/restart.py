@@ -1,0 +1,50 @@
+"""`python -m evse_pi.run.restart`: the units of the installed box, restarted while its contactor is open and not else.
+
+With `--charging` it only answers: exit status 0 while a vehicle charges. A box that does not answer is not known to be
+open, so it is not restarted; its service manager does that by itself where it is broken.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from evse_pi.api.client import BoxError, ask
+from evse_pi.api.status import STATUS
+from evse_pi.paths import CONTROL_SOCKET, SYSTEM_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+UNITS = ("evse-pi-safety.service", "evse-pi-node.service")
+LATER = 3
+
+
+def charging(control_socket: Path) -> bool | None:
+    """Return whether the contactor is, or is to be, closed; None where the box does not say."""
+    try:
+        status = ask(control_socket, STATUS)
+    except (BoxError, OSError):
+        return None
+    if status.contactor is None:
+        return None
+    return status.contactor.close_ordered or status.contactor.mirror_closed is True
+
+
+def main(arguments: Sequence[str], control_socket: Path = SYSTEM_RUN / CONTROL_SOCKET) -> int:
+    """Restart, or answer, and return an exit status."""
+    now = charging(control_socket)
+    if "--charging" in arguments:
+        return 0 if now else 1
+    if now is not False:
+        why = "a vehicle charges" if now else "the box does not say whether a vehicle charges"
+        command = f"sudo systemctl restart {' '.join(UNITS)}"
+        sys.stderr.write(f"evse-pi: {why}; the new release is in force after: {command}\n")
+        return LATER
+    return subprocess.run(["systemctl", "restart", *UNITS], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
