@@ -56,6 +56,7 @@ SECTIONS = {
     },
     "More": {
         "completion": "Make the shell complete what is typed.",
+        "update": "Install a signed release; take it back if it is not healthy.",
         "version": "Show the version of the software.",
     },
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ALL = every_command()
 WITHOUT_JSON = {"run": "it answers nothing: it is the box itself, and its log goes to stderr"}
-LOADS = {"run": {"evse_pi.node"}, "provision": set(HEAVY)}
+LOADS = {"run": {"evse_pi.node"}, "provision": set(HEAVY), "update": {"cryptography", "sqlite3", "ssl"}}
 """Heavy modules that a command needs even to refuse; certificates are judged by what reads them in the node."""
 
 
@@ -95,6 +95,9 @@ REFUSALS = [
     Refusal("car", "", Exit.NOT_RUNNING, "no simulated box is running"),
     Refusal("car", "draw 16000", Exit.USAGE, "allowed is NAME=VALUE"),
     Refusal("completion", "tcsh", Exit.USAGE, "'tcsh' is not one of"),
+    Refusal("update", "ftp://there/evse-pi.deb", Exit.USAGE, "only https:// addresses and files"),
+    Refusal("update", "none.deb", Exit.USAGE, "no such file"),
+    Refusal("update", "installation.toml", Exit.REFUSED, "no release key is here"),
     Refusal("version", "--all", Exit.USAGE, "No such option"),
 ]
 

@@ -1,0 +1,243 @@
+"""A release comes from a signed package, waits for an open contactor, and is taken back where it is not healthy."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from evse_pi.api.client import BoxNotRunning
+from evse_pi.api.status import Contactor, SelfTest
+from evse_pi.run import update as module
+from evse_pi.run.update import HEALTHY_FOR_S, Machine, UpdateError, update, verify
+
+OLD, NEW = "releases/1.0.0", "releases/1.0.1"
+OPEN = Contactor(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
+
+
+def status(*, contactor=OPEN, connected=True, self_test=SelfTest.PASSED, matter=True):
+    return SimpleNamespace(
+        contactor=contactor,
+        safety=SimpleNamespace(connected=connected, self_test=self_test),
+        matter=SimpleNamespace(running=matter),
+    )
+
+
+class Box:
+    """A machine with two releases, whose box answers by what is in force and how long ago it was started."""
+
+    def __init__(self, folder):
+        self.base, self.state_dir = folder / "opt", folder / "state"
+        for release in (OLD, NEW):
+            (self.base / release).mkdir(parents=True)
+        self.state_dir.mkdir()
+        (self.base / "current").symlink_to(OLD)
+        self.write(form=7, row="before")
+        self.clock = 0.0
+        self.commands = []
+        self.says = lambda box, seconds: status()
+        self.started_at = -1000.0
+        self.dpkg = 0
+        self.told = []
+        self.cut_before = None
+
+    def write(self, form, row):
+        with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS rows (text)")
+            database.execute("INSERT INTO rows VALUES (?)", (row,))
+            database.execute(f"PRAGMA user_version = {form}")
+            database.commit()
+
+    def rows(self):
+        with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
+            return [row for (row,) in database.execute("SELECT text FROM rows")]
+
+    def run(self, command):
+        if self.cut_before is not None and len(self.commands) >= self.cut_before:
+            raise KeyboardInterrupt("the power is gone")
+        self.commands.append(" ".join(command[:2]))
+        if command[0] == "dpkg" and not self.dpkg:
+            (self.base / "current").unlink()
+            (self.base / "current").symlink_to(NEW)
+        if command[1] in ("restart", "start"):
+            self.started_at = self.clock
+        return self.dpkg if command[0] == "dpkg" else 0
+
+    def ask(self, _socket):
+        said = self.says(str((self.base / "current").readlink()), self.clock - self.started_at)
+        if said is None:
+            raise BoxNotRunning("no box is running")
+        return said
+
+    def sleep(self, seconds):
+        self.clock += seconds
+
+    def update(self):
+        machine = Machine(
+            self.base, self.state_dir, self.state_dir / "s", self.run, self.ask, lambda: self.clock, self.sleep
+        )
+        update(self.state_dir / "evse-pi.deb", machine, self.told.append)
+
+    @property
+    def current(self):
+        return str((self.base / "current").readlink())
+
+
+@pytest.fixture
+def box(tmp_path):
+    return Box(tmp_path)
+
+
+def test_a_healthy_release_stays_after_a_minute_of_watching(box):
+    box.says = lambda release, seconds: status() if release == OLD or seconds > 20 else None
+    box.update()
+    assert box.current == NEW
+    assert box.commands == ["dpkg --install", "systemctl restart"]
+    assert box.clock >= 20 + HEALTHY_FOR_S
+    assert (box.state_dir / module.COPY).exists()
+
+
+@pytest.mark.parametrize("contactor", [OPEN._replace(close_ordered=True), OPEN._replace(mirror_closed=True)])
+def test_nothing_is_touched_while_a_vehicle_charges(box, contactor):
+    box.says = lambda *_: status(contactor=contactor)
+    with pytest.raises(UpdateError, match="a vehicle charges; nothing was changed"):
+        box.update()
+    assert (box.commands, box.current) == ([], OLD)
+    assert not (box.state_dir / module.COPY).exists()
+
+
+def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box):
+    charging = status(contactor=OPEN._replace(close_ordered=True))
+    box.says = lambda release, _: status() if release == OLD else charging
+    with pytest.raises(UpdateError, match="a vehicle began to charge"):
+        box.update()
+    assert box.commands == ["dpkg --install"]
+
+
+@pytest.mark.parametrize(
+    ("sick", "told"),
+    [
+        (lambda seconds: None, "the node process does not answer"),
+        (lambda seconds: status(connected=False), "the safety process does not answer"),
+        (lambda seconds: status(self_test=SelfTest.NOT_PASSED), "the self-test has not passed"),
+        (lambda seconds: status(matter=False), "Matter does not run"),
+        (lambda seconds: status() if seconds < 50 else None, "the node process does not answer"),
+        (lambda seconds: status(connected=int(seconds) % 40 != 39), "the safety process does not answer"),
+    ],
+)
+def test_a_release_that_is_not_healthy_is_taken_back(box, sick, told):
+    box.says = lambda release, seconds: status() if release == OLD else sick(seconds)
+    with pytest.raises(UpdateError, match=f"{told}; releases/1.0.0 is in force again"):
+        box.update()
+    assert box.current == OLD
+    assert box.commands == ["dpkg --install", "systemctl restart", "systemctl stop", "systemctl start"]
+    assert box.rows() == ["before"]
+
+
+def test_a_self_test_on_request_in_that_minute_is_no_illness(box):
+    box.says = lambda _, seconds: status(self_test=SelfTest.RUNNING if int(seconds) in (30, 31) else SelfTest.PASSED)
+    box.update()
+    assert box.current == NEW
+
+
+def test_matter_is_not_asked_of_a_box_that_had_none(box):
+    box.says = lambda *_: status(matter=False)
+    box.update()
+    assert box.current == NEW
+
+
+def test_a_package_that_is_refused_leaves_the_former_release(box):
+    box.dpkg = 1
+    with pytest.raises(UpdateError, match=f"the package was not installed; {OLD} stays in force"):
+        box.update()
+    assert (box.current, box.commands) == (OLD, ["dpkg --install"])
+
+
+def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(box):
+    def says(release, _):
+        if release == NEW and len(box.rows()) == 1:
+            box.write(form=8, row="by the new release")
+        return status() if release == OLD else None
+
+    box.says = says
+    with pytest.raises(UpdateError, match="in force again"):
+        box.update()
+    assert box.rows() == ["before"]
+    assert (box.state_dir / "evse.db.after-update").exists()
+
+
+def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box):
+    def says(release, _):
+        if release == NEW and len(box.rows()) == 1:
+            box.write(form=7, row="a session")
+        return status() if release == OLD else None
+
+    box.says = says
+    with pytest.raises(UpdateError, match="in force again"):
+        box.update()
+    assert box.rows() == ["before", "a session"]
+
+
+def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box):
+    def says(release, seconds):
+        charging = release == NEW and seconds < 100
+        return status(matter=release == OLD, contactor=OPEN._replace(close_ordered=charging and seconds > 30))
+
+    box.says = says
+    with pytest.raises(UpdateError, match="Matter does not run"):
+        box.update()
+    assert box.clock >= 100
+    assert box.current == OLD
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_database(box, step):
+    box.says = lambda release, _: status() if release == OLD else None
+    box.cut_before = step
+    with pytest.raises(KeyboardInterrupt):
+        box.update()
+    assert (box.base / "current").resolve().is_dir()
+    assert box.rows() == ["before"]
+
+
+def test_a_release_without_a_database_is_updated_too(box):
+    (box.state_dir / "evse.db").unlink()
+    box.update()
+    assert "there is no database yet" in box.told
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """A package with the signature of a key, and that key's public half."""
+    key = Ed25519PrivateKey.generate()
+    package = tmp_path / "evse-pi_1.0.1_arm64.deb"
+    package.write_bytes(b"a package")
+    package.with_name(f"{package.name}.sig").write_bytes(key.sign(b"a package"))
+    public = tmp_path / "key.pem"
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return package, public
+
+
+def test_a_package_with_the_maker_s_signature_is_accepted(signed, tmp_path):
+    package, public = signed
+    verify(package, [tmp_path / "none", public])
+
+
+def test_no_other_package_is(signed, tmp_path):
+    package, public = signed
+    with pytest.raises(UpdateError, match="no release key is here"):
+        verify(package, [tmp_path / "none"])
+    package.write_bytes(b"a packagE")
+    with pytest.raises(UpdateError, match="its signature is of none of"):
+        verify(package, [public])
+    package.with_name(f"{package.name}.sig").unlink()
+    with pytest.raises(UpdateError, match="the package is not signed"):
+        verify(package, [public])
+    public.write_bytes(b"rubbish")
+    package.with_name(f"{package.name}.sig").write_bytes(bytes(64))
+    with pytest.raises(UpdateError, match="not a public key in PEM"):
+        verify(package, [public])
