@@ -13,7 +13,7 @@ deb: ## the Debian package, built in a clean Debian 12; ARGS="--key FILE" signs 
 	packaging/build.sh --chroot bookworm $(ARGS)
 
 package-test: ## the package in a Debian of its own: install, upgrade, cut, remove; needs root and mmdebstrap
-	$(PYTHON) -m pytest tests/system/product/test_package.py
+	$(PYTHON) -m pytest -m nightly tests/system/product/test_package.py
 
 demo: ## let a car charge at the simulated wallbox
 	./install.sh demo

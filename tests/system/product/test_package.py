@@ -18,6 +18,7 @@ import pytest
 
 from tests.system.product.installation import ROOT, packaged
 
+pytestmark = pytest.mark.nightly  # a Debian and two packages take ten minutes the first time: make package-test
 CACHE = Path(__file__).parent / ".chroot"
 SUITE = "bookworm"
 OLD, NEW = "1.0.0", "1.0.1"
