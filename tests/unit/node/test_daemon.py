@@ -123,7 +123,7 @@ def service_manager(tmp_path, monkeypatch):
 async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(service_manager, tmp_path):
     async with Running(tmp_path) as running:
         async with asyncio.timeout(20):
-            while not running.link.sent:  # noqa: ASYNC110 (what is waited for tells nobody)
+            while not running.link.sent:  # noqa: ASYNC110 (there is no event to wait for)
                 await asyncio.sleep(0.001)
         heard = 0
         with suppress(BlockingIOError):
