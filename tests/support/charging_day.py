@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, SystemEntropy
 from evse_pi.matter.wire.tlv import uint
+from hal.units import Milliamps
 from tests.support.cut_box import INSTALLER, PASSCODE, CutBox, RefusalError
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric
@@ -249,6 +250,7 @@ class ChargingDay:
                 START_WITHIN_S,
                 "end of the self-test",
             )
+            assert self.matter is not None
             report = await self.controller.read(self.matter, (1, EVSE, 0x40))
             attributes[0x40] = report.attributes[1, EVSE, 0x40]
         status = await self.box.until(_metered, START_WITHIN_S, "a reading of the meter")
@@ -461,9 +463,13 @@ class ChargingDay:
 
     async def _permit(self) -> None:
         now_s = time.time() - MATTER_EPOCH_UNIX_S
-        permitted = {"until": None, "minimum_ma": 6_000, "maximum_ma": 80_000}
         if not self._expiring():
-            await self._own("permit", lambda now: now if now.enabled(now_s) else replace(now, **permitted))
+            await self._own(
+                "permit",
+                lambda now: (
+                    now if now.enabled(now_s) else replace(now, until=None, minimum_ma=6_000, maximum_ma=80_000)
+                ),
+            )
 
     async def _stop(self) -> None:
         now_s = time.time() - MATTER_EPOCH_UNIX_S
@@ -479,7 +485,9 @@ class ChargingDay:
         wanted = self.rng.choice(CURRENTS)
 
         async def order() -> bool:
-            await asyncio.to_thread(self.box.box_settings.set_capacity, self.box.board, wanted, None, INSTALLER)
+            await asyncio.to_thread(
+                self.box.box_settings.set_capacity, self.box.board, Milliamps(wanted), None, INSTALLER
+            )
             with suppress(RefusalError):  # the file counts; the process that reads it may not be up yet
                 await self.box.ask("reload")
             return True

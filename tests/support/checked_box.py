@@ -51,9 +51,9 @@ class CheckedBox(IdealBox):
         if self.vehicle in ("C", "D") and not self.garbled:
             self.asking_ns = self.now_ns
         demand = self.demand
-        valid = demand is not None and demand.valid_until_ns > self.now_ns
+        valid = demand is not None and demand.valid_until_ns > self.now_ns and demand.permitted
         soft = any(FAULTS[fault].severity is Severity.STOP for fault in self.faults)
-        if valid and demand.permitted and 6_000 <= demand.offered_current_ma <= 80_000 and not soft:
+        if demand is not None and valid and 6_000 <= demand.offered_current_ma <= 80_000 and not soft:
             self.allowed_ns = self.now_ns
         if self.vehicle != "A":
             self.unplugged_ns = self.now_ns
@@ -90,8 +90,8 @@ class CheckedBox(IdealBox):
         assert self.state.watch.pilot.state in (PilotState.B, PilotState.C, PilotState.D)
         house, board = self.settings.installation, self.settings.board
         assert self.demand is not None
-        limits = [house.circuit_capacity_ma, board.rated_current_ma, self.demand.offered_current_ma]
-        limits.append(board.tethered_cable_ma or CABLES[self.ohms])
+        limits: list[int] = [house.circuit_capacity_ma, board.rated_current_ma, self.demand.offered_current_ma]
+        limits.append(board.tethered_cable_ma or CABLES[self.ohms or 0])
         assert 6_000 <= car_reads(self.outputs.pilot.duty_ppm) <= offered_ma <= min(limits), "I3"
 
     def check_faults(self, before: frozenset[Fault], ordered: Request) -> None:

@@ -182,11 +182,13 @@ class CutBox:
         answer = json.loads(line)
         if not answer["ok"]:
             raise RefusalError(answer["error"])
-        return answer["result"]
+        result: dict[str, Any] = answer["result"]
+        return result
 
     async def until(self, holds: Callable[[dict[str, Any]], bool], within_s: float, what: str) -> dict[str, Any]:
         """Return the first status for which `holds` is true. Raises: TimeoutError with what is known."""
-        deadline, now = time.monotonic() + within_s, None
+        deadline = time.monotonic() + within_s
+        now: dict[str, Any] | None = None
         while time.monotonic() < deadline:
             with suppress(OSError, RefusalError):
                 now = await self.ask("status")

@@ -45,6 +45,10 @@ class WorldClock:
     def unix_s(self) -> int | None:
         return UNIX_S - self.slow_s + self._world.clock.now_ns // SECOND
 
+    def tell(self, unix_s: int) -> None:
+        """Set the calendar."""
+        self.slow_s = UNIX_S + self._world.clock.now_ns // SECOND - unix_s
+
 
 class DirectStorage:
     """Calls at once what a node calls on its storage thread."""

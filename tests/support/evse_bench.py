@@ -184,7 +184,8 @@ class HandCharger:
         view = self._view
         session, last = view.session, view.last_session
         if state is PilotState.A and session is not None:
-            session, last = None, session.ended(view.now_ns, None)
+            last = session.ended(view.now_ns, None)
+            session = None
         if state in (PilotState.B, PilotState.C, PilotState.D) and session is None:
             self._sessions += 1
             session = Session(self._sessions, view.now_ns)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.faults import Fault
@@ -17,20 +18,24 @@ from evse_pi.core.machine import MachineState, initial, step
 from evse_pi.core.machine_settings import MachineSettings, WakeUp
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
+from hal.units import CentiCelsius, Milliamps, Millivolts, Ohms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MS = 1_000_000
 S = 1_000_000_000
 TICK_NS = 10 * MS
 SAMPLES = 96
-RAILS = PilotSupply(12_000, 12_000, -12_000)
+RAILS = PilotSupply(Millivolts(12_000), Millivolts(12_000), Millivolts(-12_000))
 HIGH_MV = {"A": 12_000, "B": 9_000, "C": 6_000, "D": 3_000, "E": 0}
 
 PLAIN_BOARD = BoardRatings(
-    rated_current_ma=32_000,
+    rated_current_ma=Milliamps(32_000),
     phases=3,
     contactor_pull_in_ns=30 * MS,
     contactor_release_ns=20 * MS,
-    tethered_cable_ma=32_000,
+    tethered_cable_ma=Milliamps(32_000),
     mirror_fitted=True,
 )
 FULL_BOARD = replace(
@@ -42,12 +47,12 @@ FULL_BOARD = replace(
     emergency_stop_fitted=True,
     meter_fitted=True,
     temperature_fitted=True,
-    pilot_supply_mv=(11_500, 12_500),
+    pilot_supply_mv=(Millivolts(11_500), Millivolts(12_500)),
 )
-HOUSE = Installation(circuit_capacity_ma=32_000, phases=3, country="DE")
+HOUSE = Installation(circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE")
 
 
-def settings_for(board: BoardRatings = PLAIN_BOARD, wake_up: WakeUp | None = None, **house) -> MachineSettings:
+def settings_for(board: BoardRatings = PLAIN_BOARD, wake_up: WakeUp | None = None, **house: Any) -> MachineSettings:
     """Return settings of `board` in a German house, except for what `house` says otherwise."""
     return MachineSettings(board, replace(HOUSE, **house), wake_up=wake_up or WakeUp())
 
@@ -55,7 +60,8 @@ def settings_for(board: BoardRatings = PLAIN_BOARD, wake_up: WakeUp | None = Non
 def reading(high_mv: int | None, low_mv: int | None, high_ppm: int) -> PilotReading:
     """Return what a window without noise reads."""
     high_count = SAMPLES * high_ppm // 1_000_000 if high_mv is not None else 0
-    return PilotReading(high_mv, low_mv, 0, high_count, SAMPLES - high_count, high_ppm, supply=RAILS)
+    high, low = (None if value is None else Millivolts(value) for value in (high_mv, low_mv))
+    return PilotReading(high, low, Millivolts(0), high_count, SAMPLES - high_count, high_ppm, supply=RAILS)
 
 
 @dataclass
@@ -177,7 +183,7 @@ class IdealBox:
             self.now_ns += S - TICK_NS
             self.tick()
 
-    def run_until(self, condition, limit_ns: int) -> int:
+    def run_until(self, condition: Callable[[IdealBox], object], limit_ns: int) -> int:
         """Tick until `condition(box)`; return how long it took, fail after `limit_ns`."""
         begun_ns = self.now_ns
         while not condition(self):
@@ -205,7 +211,7 @@ class IdealBox:
             load_live=self.contacts_closed if board.load_sense_fitted else None,
             rcd_tripped=board.rcd_fitted and (self.rcd_latched or (self.outputs.rcd_test and self.rcd_works)),
             emergency_stop=self.emergency_stop,
-            proximity_ohms=self.ohms,
+            proximity_ohms=None if self.ohms is None else Ohms(self.ohms),
             locked=self.locked if board.lock_fitted else None,
             failures=self.failures,
             alarms=self.alarms,
@@ -216,7 +222,8 @@ class IdealBox:
         if Fault.PILOT_ADC_FAILED in self.failures:
             return None
         if self.garbled:
-            return PilotReading(6_400, -12_000, 3_000, 48, 48, 500_000, supply=RAILS)
+            high, low, spread = Millivolts(6_400), Millivolts(-12_000), Millivolts(3_000)
+            return PilotReading(high, low, spread, 48, 48, 500_000, supply=RAILS)
         high_mv = HIGH_MV[self.vehicle]
         low_mv = -12_000 if self.diode or self.vehicle == "A" else -high_mv
         low_mv = 0 if self.vehicle == "E" else low_mv
@@ -240,16 +247,18 @@ class IdealBox:
         if not due and not changed:
             return
         old = self.demand
-        meter = MeterSample(self.now_ns, self.voltage_mv, self.drawn_ma)
-        heat = TemperatureSample(self.now_ns, self.temperature)
+        a, b, c = map(Millivolts, self.voltage_mv)
+        x, y, z = map(Milliamps, self.drawn_ma)
+        meter = MeterSample(self.now_ns, (a, b, c), (x, y, z))
+        heat = TemperatureSample(self.now_ns, CentiCelsius(self.temperature))
         self.demand = Demand(
             number=1 if old is None else old.number + 1,
             permitted=self.permitted,
-            offered_current_ma=self.asked_ma,
+            offered_current_ma=Milliamps(self.asked_ma),
             limit_source=LimitSource.OWNER,
             valid_until_ns=self.now_ns + 15 * S,
-            meter=meter if self.meter_alive else old and old.meter,
-            temperature=heat if self.thermometer_alive else old and old.temperature,
+            meter=meter if self.meter_alive else old.meter if old else None,
+            temperature=heat if self.thermometer_alive else old.temperature if old else None,
             request=self.request,
             request_number=self.request_number,
         )

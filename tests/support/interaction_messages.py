@@ -126,7 +126,8 @@ def requested(first_tag: int, paths: Sequence[AttributePath], options: dict[str,
 def fields_of(message: Message, opcode: int) -> dict[int, Any]:
     if message.protocol != PROTOCOL_INTERACTION_MODEL or message.opcode != opcode:
         raise InteractionError(message.opcode, status_of(message))
-    return tlv.decode(message.payload)
+    fields: dict[int, Any] = tlv.decode(message.payload)
+    return fields
 
 
 def status_of(message: Message) -> int | None:

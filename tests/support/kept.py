@@ -80,7 +80,7 @@ def kept_open(open_one: Callable[[], AbstractContextManager[T]], *, check: Calla
 
 def has_failed(request: pytest.FixtureRequest) -> bool:
     """Return whether the test that a fixture serves has failed so far."""
-    return request.node.stash.get(FAILED, False)
+    return bool(request.node.stash.get(FAILED, False))
 
 
 @contextmanager

@@ -66,5 +66,5 @@ def virtual_time(test: Callable[P, Awaitable[T]]) -> Callable[P, T]:
         return run(main())
 
     in_virtual_time.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
-    del in_virtual_time.__wrapped__  # type: ignore[attr-defined]
+    del in_virtual_time.__wrapped__
     return in_virtual_time

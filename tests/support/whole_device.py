@@ -27,6 +27,7 @@ from evse_pi.storage.database import Store
 from evse_pi.storage.key_value import QueuedStore
 from evse_pi.storage.recall import load_startup_state
 from hal.linear_scale import LinearScale
+from hal.units import CentiCelsius, Milliamps, Millivolts
 from tests.support.checked_box import CheckedBox
 from tests.support.ideal_box import TICK_NS, S
 from tests.support.matter_authority import CountingEntropy
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand, Snapshot
 
-SCALE = LinearScale(7_312, -14_925)
+SCALE = LinearScale(7_312, Millivolts(-14_925))
 ZONE = ZoneInfo("Europe/Berlin")
 AFTER_BOOT_NS = 20 * S
 SAFETY_RESTARTS_NS = 1 * S
@@ -170,7 +171,7 @@ class WholeDevice:
         assert self.store.damaged is None
         memory = load_startup_state(self.store, self.clocks.unix_s())
         settings = self.machine.settings
-        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory, self)  # type: ignore[arg-type]
+        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory, self)
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.kept = QueuedStore(self.store.key_values(), self)
@@ -248,7 +249,7 @@ class WholeDevice:
             reading = meter_reading(self.clocks.now_ns, int(self.register_mwh), power_mw, max(amps))
             self.box.measure(reading)
         if machine.thermometer_alive:
-            self.box.temperature = TemperatureSample(self.clocks.now_ns, machine.temperature)
+            self.box.temperature = TemperatureSample(self.clocks.now_ns, CentiCelsius(machine.temperature))
 
     def _send_demand(self) -> None:
         self.renewal = False
@@ -334,7 +335,7 @@ class WholeDevice:
         """Let the installer change the circuit's capacity; a higher one waits for an open contactor."""
         machine, house = self.machine, self.machine.settings.installation
         if capacity_ma <= house.circuit_capacity_ma or not machine.closed:
-            house = replace(house, circuit_capacity_ma=capacity_ma)
+            house = replace(house, circuit_capacity_ma=Milliamps(capacity_ma))
             machine.settings = replace(machine.settings, installation=house)
             if self.node_up:
                 self.box.installation = house
