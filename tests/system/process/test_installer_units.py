@@ -32,7 +32,7 @@ exec systemd-socket-activate --accept --inetd --listen="$1/installer.sock" "$2" 
 def test_a_unit_is_as_the_service_manager_wants_it(tmp_path: Path, name: str) -> None:
     for unit in UNITS:
         text = _for_this_version((SYSTEMD / unit).read_text())
-        (tmp_path / unit).write_text(re.sub(r"/opt/evse-pi/bin/[\w-]+", sys.executable, text))
+        (tmp_path / unit).write_text(re.sub(r"/opt/evse-pi/current/bin/[\w-]+", sys.executable, text))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / name)],
         capture_output=True, text=True, check=False, timeout=60,
