@@ -19,6 +19,8 @@ LOAD_JUDGED_NS = SECOND
 docs/boards/reference.md.
 """
 LIVE_NS = 250 * MILLISECOND
+EASED_REST_NS = 2 * SECOND
+"""How long the contacts rest when no current was broken, so that a vehicle that asks again has power within 3 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class ContactorMonitor:
 
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
     because it is unknown when the contacts last moved. `wet_ns` and `dry_ns` are when a contradiction began, or None;
-    `live_ns` is since when there is voltage behind open contacts, counted from a second after the order.
+    `live_ns` is since when there is voltage behind open contacts, counted from a second after the order. `eased`
+    says that the last opening broke no current, `closed_for_ns` how long it ended.
     `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
     have bounced, or the time to pull in is over where there is none.
     """
@@ -42,6 +45,8 @@ class ContactorMonitor:
     cycles: int = 0
     openings_under_load: int = 0
     live_ns: int | None = None
+    eased: bool = False
+    closed_for_ns: int = 0
 
     def watch(self, now_ns: int, mirror: bool | None, live: bool | None, board: BoardRatings) -> ContactorMonitor:
         """Return the supervision after one look at the mirror contact and at the load side.
@@ -74,10 +79,24 @@ class ContactorMonitor:
             self.cycles,
             self.openings_under_load,
             live_ns,
+            self.eased,
+            self.closed_for_ns,
         )
 
-    def order(self, now_ns: int, *, closed: bool, loaded: bool) -> ContactorMonitor:
-        """Return the supervision after an order; `loaded` says that the vehicle was still asking for power."""
+    def rested_ns(self, min_off_ns: int) -> int:
+        """Return when the contacts may close again: `min_off_ns` after an opening, sooner after an eased one.
+
+        Only contacts that had been closed for `min_off_ns` are granted that, so that they close no more often for it.
+        Hazard: H-15.
+        """
+        eased = self.eased and self.closed_for_ns >= min_off_ns
+        return self.opened_ns + (min(EASED_REST_NS, min_off_ns) if eased else min_off_ns)
+
+    def order(self, now_ns: int, *, closed: bool, loaded: bool, eased: bool = False) -> ContactorMonitor:
+        """Return the supervision after an order.
+
+        `loaded` says that the vehicle was still asking for power, `eased` that it had let go of it by itself.
+        """
         if closed is self.closed:
             return self
         if closed:
@@ -93,6 +112,8 @@ class ContactorMonitor:
             opened_ns=now_ns,
             cycles=self.cycles,
             openings_under_load=self.openings_under_load + loaded,
+            eased=eased,
+            closed_for_ns=now_ns - self.ordered_ns,
         )
 
     def faults(self, now_ns: int) -> frozenset[Fault]:

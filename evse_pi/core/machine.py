@@ -250,7 +250,7 @@ def _closable(state: MachineState, settings: MachineSettings, now_ns: int) -> bo
         now_ns - max(watch.pilot.since_ns, state.since_ns) >= CLOSE_AFTER_NS
         and watch.pilot.diode.verdict is DiodeVerdict.OK
         and watch.contactor.dead
-        and now_ns - watch.contactor.opened_ns >= settings.board.contactor_min_off_ns
+        and now_ns >= watch.contactor.rested_ns(settings.board.contactor_min_off_ns)
     )
 
 
@@ -332,7 +332,9 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     if entered and phase is Phase.OFFERING and state.phase is Phase.STANDBY:
         waking = waking.offered(now_ns)
     closed = phase in CLOSED_PHASES
-    contactor = watch.contactor.order(now_ns, closed=closed, loaded=watch.loaded(now_ns))
+    loaded = watch.loaded(now_ns)
+    eased = watch.pilot.state is PilotState.B and not loaded
+    contactor = watch.contactor.order(now_ns, closed=closed, loaded=loaded, eased=eased)
     if contactor is not watch.contactor:
         ours = not closed and (state.phase is Phase.STOPPING or phase is Phase.FAULTED)
         watch = replace(watch, contactor=contactor, budgets=watch.budgets.stopped(now_ns) if ours else watch.budgets)
@@ -419,5 +421,5 @@ def _reason(
         return Reason.PWM_SETTLING, state.offer.raisable_ns
     if not watch.pilot.asking(now_ns):
         return Reason.VEHICLE_NOT_READY, 0
-    cool_ns = watch.contactor.opened_ns + settings.board.contactor_min_off_ns
+    cool_ns = watch.contactor.rested_ns(settings.board.contactor_min_off_ns)
     return (Reason.MINIMUM_OFF_TIME, cool_ns) if now_ns < cool_ns else (Reason.STARTING, 0)

@@ -46,17 +46,53 @@ def test_a_demand_for_a_current_that_does_not_exist_permits_nothing(current_ma):
 
 
 @pytest.mark.hazard("H-15")
-def test_the_contactor_stays_open_for_10_s_though_the_vehicle_asks_again():
-    box = box_in(EvseState.C2, PLAIN)
-    box.vehicle = "B"
+@pytest.mark.parametrize("asked_ma", [6_000, 32_000])
+@pytest.mark.parametrize(("charged_ns", "leaving"), [(S, "B"), (20 * S, "E")])
+def test_the_contactor_stays_open_for_10_s_though_the_vehicle_asks_again(charged_ns, leaving, asked_ma):
+    """After a short charge, or an opening that may have broken a current."""
+    box = IdealBox(PLAIN, asked_ma=asked_ma).charging()
+    box.run(charged_ns)
+    box.vehicle = leaving
     box.run_until(lambda b: not b.closed, 100 * MS)
     opened_ns = box.now_ns
+    if leaving == "E":
+        box.run(S)
+        box.vehicle = "A"
+        box.run(1_100 * MS)
     box.vehicle = "C"
     box.run(S)
-    assert box.reason is Reason.MINIMUM_OFF_TIME
-    assert box.state.status.reason_until_ns == opened_ns + 10 * S
-    box.run_until(lambda b: b.closed, 12 * S)
-    assert 10 * S <= box.now_ns - opened_ns <= 10 * S + 2 * TICK_NS
+    if leaving == "B":
+        assert (box.reason, box.state.status.reason_until_ns) == (Reason.MINIMUM_OFF_TIME, opened_ns + 10 * S)
+    box.run_until(lambda b: b.closed, 20 * S)
+    assert box.now_ns - opened_ns >= 10 * S
+    if leaving == "B":
+        assert box.now_ns - opened_ns <= 10 * S + 2 * TICK_NS
+
+
+@pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("asked_ma", [6_000, 32_000])
+@pytest.mark.parametrize("pause_ns", [100 * MS, S, 3 * S, 9 * S])
+def test_a_vehicle_that_asks_again_after_a_stop_of_its_own_has_power_within_3_s(settings, asked_ma, pause_ns):
+    """Source: IEC 61851-1 Table A.6 sequence 4."""
+    box = IdealBox(settings, asked_ma=asked_ma).charging()
+    box.run(20 * S)
+    box.vehicle = "B"
+    box.run(pause_ns)
+    assert not box.closed
+    assert box.mode is PilotMode.PWM
+    box.vehicle = "C"
+    took_ns = box.run_until(lambda b: b.contacts_closed, 3 * S)
+    assert took_ns <= 3 * S
+
+
+@pytest.mark.hazard("H-15")
+def test_a_vehicle_that_flaps_closes_the_contactor_no_more_often_than_every_10_s():
+    box = IdealBox(PLAIN).charging()
+    closings, begun_ns = box.state.watch.contactor.cycles, box.now_ns
+    while box.now_ns - begun_ns < 300 * S:
+        box.vehicle = "B" if box.closed else "C"
+        box.run(200 * MS)
+    assert box.state.watch.contactor.cycles - closings <= 30
 
 
 @pytest.mark.hazard("H-15")
