@@ -26,7 +26,7 @@ class Fabric(NamedTuple):
     node_id: str
 
 
-class MatterStatus(NamedTuple):
+class MatterDeviceStatus(NamedTuple):
     """How the Matter device stands; `trouble` says why it does not run."""
 
     running: bool

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from evse_pi.api import API_VERSION
-from evse_pi.api.matter import MatterStatus
+from evse_pi.api.matter import MatterDeviceStatus
 from evse_pi.api.protocol import Command, Nothing
 from evse_pi.api.readings import NO_READINGS, Readings
 from evse_pi.api.session import SessionSummary
@@ -236,7 +236,7 @@ class Status(NamedTuple):
     orders_outstanding: tuple[Order, ...]
     board: Board
     version: str
-    matter: MatterStatus | None = None
+    matter: MatterDeviceStatus | None = None
     matter_absence: str | None = None
     web: WebPage | None = None
     devices: tuple[Device, ...] = ()

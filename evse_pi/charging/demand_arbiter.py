@@ -94,7 +94,7 @@ class DemandArbiter:
         Raises: ValueError for a source that is not the node's to speak for, or a limit outside 0 to 80 A.
         """
         if ask.source < LimitSource.OWNER:
-            raise ValueError(f"source {ask.source.name}: judged by the safety process, nobody may ask in its name")
+            raise ValueError(f"source {ask.source.name}: the safety process alone judges and asks in its name")
         if ask.limit_ma is not None and not 0 <= ask.limit_ma <= MAX_OFFER_MA:
             raise ValueError(f"limit_ma {ask.limit_ma}: 0 to {MAX_OFFER_MA} mA")
         if ask.source in SPOKEN and ask != self._asks.get(ask.source):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from evse_pi.api.matter import Codes, Fabric, MatterStatus, Window
+from evse_pi.api.matter import Codes, Fabric, MatterDeviceStatus, Window
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
@@ -281,11 +281,11 @@ class MatterDevice:
 
     # Commissioning.
 
-    def describe(self) -> MatterStatus:
+    def describe(self) -> MatterDeviceStatus:
         """Return how the device stands with its controllers."""
         node = self._node
         window = None if node is None else node.window.current
-        return MatterStatus(
+        return MatterDeviceStatus(
             running=self.running,
             trouble=self.trouble,
             commissioned=self.commissioned,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evse_pi.api.codec import from_plain
 from evse_pi.api.history import FaultEvent, TransitionEvent
-from evse_pi.api.matter import MatterStatus
+from evse_pi.api.matter import MatterDeviceStatus
 from evse_pi.api.readings import Readings
 from evse_pi.api.session import SessionSummary
 from evse_pi.api.status import (
@@ -50,7 +50,7 @@ class Surroundings(NamedTuple):
     board: Board
     version: str
     owner_permits: bool
-    matter: MatterStatus | None = None
+    matter: MatterDeviceStatus | None = None
     matter_absence: str | None = None
     web: WebPage | None = None
     devices: tuple[Device, ...] = ()

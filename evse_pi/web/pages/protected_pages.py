@@ -12,7 +12,7 @@ from evse_pi.web.layout import Page, button, definitions, form, note, pin_link, 
 from evse_pi.web.markup import Markup, element
 
 if TYPE_CHECKING:
-    from evse_pi.api.matter import Codes, MatterStatus
+    from evse_pi.api.matter import Codes, MatterDeviceStatus
     from evse_pi.api.status import Status
     from evse_pi.web.admission import PinSession
 
@@ -73,7 +73,7 @@ def codes_page(status: Status, codes: Codes | None, session: PinSession | None,
     return Page("/codes", "Codes", (standing, section("codes", "Setup codes", shown, hint)))
 
 
-def lets_in(matter: MatterStatus) -> bool:
+def lets_in(matter: MatterDeviceStatus) -> bool:
     """Return whether the setup codes would let a controller in; a window with a code of its own is another's."""
     return not matter.commissioned or matter.window is Window.BASIC
 
@@ -144,7 +144,7 @@ def _limit_input() -> tuple[Markup, ...]:
     )
 
 
-def _standing(matter: MatterStatus | None, absence: str | None) -> list[tuple[str, str | Markup]]:
+def _standing(matter: MatterDeviceStatus | None, absence: str | None) -> list[tuple[str, str | Markup]]:
     if matter is None:
         return [("Matter", f"the box is no Matter device: {absence}")]
     owners = len(matter.fabrics)

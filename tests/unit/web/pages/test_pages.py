@@ -9,7 +9,7 @@ import pytest
 from evse_pi.api.codec import from_plain
 from evse_pi.api.diagnosis import Scope
 from evse_pi.api.history import FaultEvent
-from evse_pi.api.matter import Codes, MatterStatus, Window
+from evse_pi.api.matter import Codes, MatterDeviceStatus, Window
 from evse_pi.api.readings import NO_READINGS
 from evse_pi.api.session import SessionSummary
 from evse_pi.api.status import Limit, Owner
@@ -25,7 +25,7 @@ from hal.units import Milliamps, MilliwattHours
 from tests.support.diagnosed_box import DiagnosedBox
 
 SESSION = PinSession("the-token", 1)
-MATTER = MatterStatus(
+MATTER = MatterDeviceStatus(
     running=True,
     trouble=None,
     commissioned=False,
