@@ -133,8 +133,7 @@ class Soak:
         self._sessions += 1
         session = await controller.case(self._member, NODE_ID, resume=not whole)
         await controller.subscribe(session, (1, EVSE, None), min_s=0, max_s=600)
-        controller.subscriptions.clear()
-        controller.stray_reports.clear()
+        controller.forget_subscriptions()
         return session
 
     @staticmethod

@@ -147,6 +147,12 @@ class MatterInitiator:
     async def __aexit__(self, *_: object) -> None:
         await self.stack.stop()
 
+    def forget_subscriptions(self) -> None:
+        """Forget all subscriptions, and the reports of those that are not known."""
+        self.subscriptions.clear()
+        self.stray_reports.clear()
+        self._early.clear()
+
     # Handshakes
 
     def handshake_session(self) -> PeerSession:

@@ -20,6 +20,7 @@ from evse_pi.matter.channel.crypto import (
     sha256,
     shared_secret,
 )
+from evse_pi.matter.channel.exchange import ExchangeTimeout
 from evse_pi.matter.channel.handshake import HandshakeRefused, receive, receive_status, time_bounded
 from evse_pi.matter.channel.peer_session import MessageCounter, PeerTiming, SessionKeys
 from evse_pi.matter.channel.secure_channel import (
@@ -144,12 +145,18 @@ class CaseResponder:
             self._stack.sessions.release_id(local_id)
 
     async def _handshake(self, exchange: Exchange, sigma1: Sigma1, local_id: int) -> None:
+        """Serve one of both handshakes; an initiator that never heard of us may come with the same Sigma1 again."""
         exchange.session.timing = sigma1.timing or exchange.session.timing
-        if (resumable := self._resumable(sigma1)) is not None:
-            self._refuse_replay(sigma1)
-            await self._resume(exchange, sigma1, *resumable, local_id)
-        else:
-            await self._authenticate(exchange, sigma1, local_id)
+        try:
+            if (resumable := self._resumable(sigma1)) is not None:
+                self._refuse_replay(sigma1)
+                await self._resume(exchange, sigma1, *resumable, local_id)
+            else:
+                await self._authenticate(exchange, sigma1, local_id)
+        except ExchangeTimeout:
+            if not exchange.session.has_answered:
+                self._seen.pop(sigma1.initiator_random, None)
+            raise
 
     def _refuse_replay(self, sigma1: Sigma1) -> None:
         """Take note of an initiator's random number. Raises: HandshakeRefused where it was seen before.

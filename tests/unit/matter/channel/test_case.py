@@ -409,6 +409,23 @@ async def test_a_recorded_sigma1_begins_no_second_handshake_and_holds_no_place()
 
 
 @virtual_time
+async def test_an_initiator_that_no_answer_reached_may_send_its_sigma1_again() -> None:
+    """It repeats the same bytes until it is answered, and our end may have given up, or made room, meanwhile."""
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        device.join(PLAIN)
+        first = fresh_sigma1()
+        network.passes = lambda sent: sent.source != "device"
+        async with open_handshake(client) as exchange:
+            exchange.post(SecureChannelOpcode.SIGMA1, tlv.encode(first))
+            await asyncio.sleep(15)
+        assert device.stack.sessions._reserved == set(), "given up"
+        network.passes = lambda _: True
+        answer = await ask(open_handshake(client), SecureChannelOpcode.SIGMA1, first)
+        assert answer.opcode == SecureChannelOpcode.SIGMA2
+
+
+@virtual_time
 async def test_an_initiator_that_dawdles_is_aborted_after_20_seconds() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
