@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hal.linear_scale import LinearScale
 
 REPEAT_NS = SECOND
+NUMBERS = 1 << 32  # wire form: 32 bits, of which nothing depends on the order
 
 
 class Publisher:
@@ -108,7 +109,7 @@ class Publisher:
         )
 
     def _send(self, snapshot: Snapshot) -> None:
-        number = self._last.number + 1 if self._last else 1
+        number = (self._last.number + 1) % NUMBERS if self._last else 1
         self._last = replace(snapshot, number=number)
         self._link.send(encode_snapshot(self._last))
 

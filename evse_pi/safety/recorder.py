@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 RING_MODE = 0o640
 _NEWEST_AT = 30  # magic 8, version 4, life 4, unclean 4, two bytes, safety_run_id 8
 _NEWEST = struct.Struct("<Q")
+LAST_NUMBER = (1 << 32) - 1  # of a frame: a machine that is up for 497 days gets there
 _RUNNING_AT = 20
 _SCALE_AT = 46  # after the newest number and the start
 _SCALE = struct.Struct("<ii")
@@ -103,8 +104,8 @@ class BlackBoxWriter:
             self._put(0, bytes(RING_BYTES))
         elif header.scale != scale:
             self._forget_windows()
-        own = RingHeader(self._life, unclean, True, safety_run_id, self._number, started_ns, scale, budget_ns)
-        self._put(0, own.pack())
+        self._header = RingHeader(self._life, unclean, True, safety_run_id, self._number, started_ns, scale, budget_ns)
+        self._put(0, self._header.pack())
 
     def note(
         self,
@@ -116,6 +117,8 @@ class BlackBoxWriter:
         window: PilotWindow | None,
     ) -> None:
         """Keep the tick that went from `before` to `state`, and the window it judged; what cannot be kept is `lost`."""
+        if self._number == LAST_NUMBER:
+            self._begin_again()
         number = self._number + 1
         try:
             if self._keyframe_due or number % KEYFRAME_EVERY == 0 or settings is not self._settings:
@@ -141,6 +144,14 @@ class BlackBoxWriter:
         histogram = (timing.lateness, timing.window, timing.reaction)[index]
         content = HISTOGRAM.pack(histogram.largest_ns) + histogram.counts
         self._put(HISTOGRAMS_AT + index * HISTOGRAM_BYTES, content)
+
+    def _begin_again(self) -> None:
+        """Number ticks from 1 on an empty ring: readers go by the numbers."""
+        self._number = 0
+        self._keyframe_due = True
+        self._header = replace(self._header, newest=0, scale=self._scale)
+        self._put(0, bytes(RING_BYTES))
+        self._put(0, self._header.pack())
 
     def _forget_windows(self) -> None:
         """Drop the raw windows, because the scale that comes makes other voltages of their codes."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hal.errors import BadReading, BusTimeout, DeviceBusy, naming
@@ -75,7 +75,7 @@ class ModbusRtu:
             self._suspect = True
             self._port.reset_input_buffer()
             self._port.write(body + crc16(body))
-            data = self._answer(unit, count)
+            data = self._answer(body + crc16(body), count)
         self._suspect = False
         return tuple(data[index] << 8 | data[index + 1] for index in range(0, len(data), 2))
 
@@ -84,17 +84,28 @@ class ModbusRtu:
         with self._translating():
             self._port.close()
 
-    def _answer(self, unit: int, count: int) -> bytes:
-        deadline_ns = self._clock() + self._timeout_ns
+    def _answer(self, request: bytes, count: int) -> bytes:
+        unit, deadline_ns = request[0], self._clock() + self._timeout_ns
         head = self._take(3, deadline_ns)
         if head[1] == READ_INPUT_REGISTERS | REFUSED:
             self._check(head + self._take(2, deadline_ns))
             raise BadReading(f"{self.name}: unit {unit} refuses: {REFUSALS.get(head[2], head[2])}")
         if head != bytes((unit, READ_INPUT_REGISTERS, 2 * count)):
+            self._name_request(head, request, deadline_ns)
             raise BadReading(f"{self.name}: answer begins {head.hex()}, not unit {unit}, 04, {2 * count} bytes")
         rest = self._take(2 * count + 2, deadline_ns)
         self._check(head + rest)
         return rest[:-2]
+
+    def _name_request(self, head: bytes, request: bytes, deadline_ns: int) -> None:
+        """Raise BadReading that says whose request came in place of an answer; return if it was none."""
+        frame = head
+        with suppress(BusTimeout):
+            frame += self._take(len(request) - len(head), deadline_ns)
+        if frame == request:
+            raise BadReading(f"{self.name}: hears what it sends: the adapter echoes")
+        if len(frame) == len(request) and crc16(frame[:-2]) == frame[-2:]:
+            raise BadReading(f"{self.name}: a request to unit {frame[0]} came: there is a second master on the line")
 
     def _take(self, size: int, deadline_ns: int) -> bytes:
         """Return exactly `size` bytes."""

@@ -84,6 +84,45 @@ def test_anything_but_the_answer_is_an_error(answer, kind, words):
         rtu.read_input_registers(1, 0, 2)
 
 
+@pytest.mark.parametrize("rest", [b"", frame(1, 4, 4, 0, 0, 0, 1)], ids=["alone", "and then the answer"])
+def test_an_adapter_that_echoes_and_a_second_master_are_named(rest):
+    rtu, _ = bus(frame(1, 4, 0, 0, 0, 2) + rest, b"", frame(7, 3, 0, 1, 0, 2) + rest)
+    with pytest.raises(BadReading, match="hears what it sends"):
+        rtu.read_input_registers(1, 0, 2)
+    with pytest.raises(BusTimeout):
+        rtu.read_input_registers(1, 0, 2)
+    with pytest.raises(BadReading, match="a request to unit 7 came: there is a second master"):
+        rtu.read_input_registers(1, 0, 2)
+
+
+class HostileLine(Line):
+    """A port into which a device sends without end, faster or slower than the time-out of a read."""
+
+    gap_ns = 0
+
+    def read(self, size):
+        filled = size if not self.gap_ns else min(size, self.timeout_ns // self.gap_ns)
+        self.clock.advance(filled * self.gap_ns or self.timeout_ns)
+        self.read_bytes = getattr(self, "read_bytes", 0) + filled
+        return (b"\x01\x04\xfa" * size)[:filled]
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize("gap_ms", [0.1, 1, 25, 140, 290, 1_000])
+def test_a_line_that_never_falls_silent_costs_bounded_time_and_memory(gap_ms):
+    """A bus thread that is kept for more than 5 s is told as hung; 115,200 bit/s are 11 bytes a ms."""
+    clock = MockClock()
+    line = HostileLine(clock, [])
+    line.gap_ns = int(gap_ms * 1e6)
+    rtu = ModbusRtu("/dev/fake", 9_600, open_port=line, clock=clock)
+    for _ in range(3):
+        begun_ns = clock.now_ns
+        with pytest.raises((BadReading, BusTimeout)):
+            rtu.read_input_registers(1, 0, 2)
+        assert clock.now_ns - begun_ns <= 3_300_000_000
+    assert line.read_bytes <= 3 * (8 * 256 + 300)
+
+
 def test_a_late_answer_is_never_taken_for_the_next_ones():
     """It has the right unit, function, length and CRC; only the silence before the next request tells it apart."""
     late, right = frame(1, 4, 4, 0, 0, 0, 1), frame(1, 4, 4, 0, 0, 0, 2)
