@@ -106,6 +106,8 @@ def test_sequence_10_1_a_vehicle_that_lets_go_after_the_offer_ended_is_opened_wi
 @BOARDS
 def test_sequence_10_2_a_vehicle_that_does_not_let_go_is_opened_under_load_after_6_s_and_not_before(settings):
     box = box_in(EvseState.C2, settings)
+    box.drawn_ma = (16_000,) * 3
+    box.run(5 * S)
     loaded = box.state.watch.contactor.openings_under_load
     box.permitted = False
     box.run_until(lambda b: b.mode is PilotMode.HIGH, 100 * MS)
