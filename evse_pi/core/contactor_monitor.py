@@ -30,7 +30,7 @@ class ContactorMonitor:
     `closed` is the order in force, given at `ordered_ns`. `opened_ns` is the last opening; a start counts as one,
     because it is unknown when the contacts last moved. `wet_ns` and `dry_ns` are when a contradiction began, or None;
     `live_ns` is since when there is voltage behind open contacts, counted from a second after the order. `eased`
-    says that the last opening broke no current, `closed_for_ns` how long it ended.
+    says that the last opening broke no current, `closed_for_ns` how long the contacts were closed before it.
     `made` says that the contacts closed on the order in force: every sensor said so at one look, since which they may
     have bounced, or the time to pull in is over where there is none.
     """
