@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boards.boot_settings import problems
 from boards.build_safety import build_safety
 from boards.loader import BoardError, load_board
 from evse_pi.clearance import ProvenDemands, kernel_boot_id
@@ -61,8 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         board = load_board(arguments.board)
         if board.bench_only:
             _say(f"board {board.name} is for the bench only: {board.bench_only}")
-        for problem in problems(board):
-            _say(f"boot settings: {problem}")
         with ExitStack() as resources:
             return _serve(board, arguments, resources)
     except BoardError as error:
