@@ -104,7 +104,8 @@ class DemandArbiter:
     def resume_at_once(self) -> None:
         """End the pause after an automatic stop, and begin none for what the next demand stops.
 
-        A person or a controller has just spoken, be it by another mode, or the vehicle has gone.
+        For a request of a person or a controller, a change of the mode among them, and for a vehicle that has gone: the
+        pause spares a vehicle the switching of an automatic source, and none of these is one.
         """
         self._pause, self._spoken = None, True
 
@@ -169,7 +170,7 @@ class DemandArbiter:
         return pause
 
     def _winner(self, now_ns: int) -> LimitRequest:
-        """Return whose word counts: who forbids, else who limits most, of equals one whose time is not over."""
+        """Return the request that decides: one that forbids, else the lowest limit, of equals the unexpired one."""
 
         def weight(ask: LimitRequest) -> tuple[bool, int, bool, int]:
             ceiling_ma = ask.ceiling_ma(now_ns)

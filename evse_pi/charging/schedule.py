@@ -169,7 +169,7 @@ def assess_target(before: TargetProgress | None, planning_input: PlanningInput) 
 
 
 def _taken_up(before: TargetProgress | None, planning_input: PlanningInput) -> TargetProgress:
-    """Return the pursuit of the next target: the one of before, unless session, time or target are others."""
+    """Return the progress towards the next target: the previous one, unless session, time or target are others."""
     first = planning_input.dues[0]
     if before is None or (before.session, before.due_s) != (planning_input.session, first.at_s):
         return TargetProgress(planning_input.session, first.at_s, first.target, planning_input.energy_mwh)

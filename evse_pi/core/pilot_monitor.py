@@ -35,8 +35,8 @@ _NOTHING_ACCEPTED, _NO_VERDICT, _ALL_WELL = Debounce(), DiodeCheck(), SupplyWatc
 class PilotMonitor:
     """What the vehicle shows: `state` since `since_ns`, last seen at `seen_ns`.
 
-    While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the state of before is
-    kept.
+    While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the previous
+    state is kept.
     `doubted` names what is wrong with the last window, None of a window to be believed.
     """
 

@@ -1,1 +1,1 @@
-"""The charger as Matter endpoints: clusters that see the box through one protocol, `charger.Charger`."""
+"""The charger as Matter endpoints, whose clusters see the box through `charge_point_view.ChargePointInterface`."""

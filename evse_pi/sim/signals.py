@@ -49,7 +49,6 @@ class Analog(StrEnum):
     LOAD_CURRENT = "load_current"
     MAINS_VOLTAGE = "mains_voltage"
     TEMPERATURE = "temperature"
-    GROUND = "ground"
 
 
 class PilotRail(StrEnum):

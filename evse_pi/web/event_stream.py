@@ -26,7 +26,7 @@ class EventStreams:
         self._running: dict[object, str] = {}  # the address of each, the oldest first
 
     def has_room(self, address: str) -> bool:
-        """Whether `address` may have another one; of a greedy address the oldest stream then gives way."""
+        """Whether `address` may have another one; of the address with the most the oldest stream then gives way."""
         shares = Counter(self._running.values())
         return shares[address] < MAX_PER_ADDRESS and (
             len(self._running) < MAX_STREAMS or max(shares.values()) > shares[address] + 1

@@ -90,7 +90,12 @@ class Ads1115:
 
 
 class PeakDetectorPilot:
-    """The pilot's plateaus from two detectors, each cleared before it is read."""
+    """The pilot's plateaus from two analogue peak detectors behind an ADS1115, each cleared before it is read.
+
+    For boards that hold the two peaks for a slow converter: 860 conversions a second cannot sample a 1 kHz pilot.
+    `evse_pi.core.pilot.measure_peaks` makes a reading of them. No board file can name it: the safety process reads
+    windows of samples alone, because two peaks show neither the duty nor the noise of the pilot.
+    """
 
     def __init__(
         self,

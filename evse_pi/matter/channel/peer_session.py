@@ -334,7 +334,7 @@ class SessionTable:
         self._reserved.discard(local_id)
 
     def add(self, session: PeerSession) -> None:
-        """Install an established session, closing one of a greedy peer, or of a greedy fabric when all are taken."""
+        """Install an established session, closing one of a peer or, when all are taken, of a fabric above its share."""
         self._close_surplus(session.accessor)
         if len(self._sessions) >= self._capacity:
             self.close(self._victim(), notify=True)

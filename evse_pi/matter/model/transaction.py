@@ -1,6 +1,6 @@
 """Changes of cluster state that become visible together: all of a command's or write's, or none.
 
-Inside a transaction the code that made a change sees it, everybody else sees the state of before. A commit stores the
+Inside a transaction the code that made a change sees it, all other code sees the previous state. A commit stores the
 non-volatile values in one step, then publishes the attributes, then the events in the order they were emitted.
 """
 

@@ -40,7 +40,6 @@ class Flag(IntFlag):
     PULL_UP = 256
     PULL_DOWN = 512
     FLOATING = 1024
-    REALTIME = 2048
 
 
 DIRECTION = Flag.INPUT | Flag.OUTPUT

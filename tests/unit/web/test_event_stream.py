@@ -24,16 +24,16 @@ async def begun(streams: EventStreams, address: str) -> AsyncIterator[bytes]:
 
 
 @virtual_time
-async def test_a_greedy_address_keeps_what_others_do_not_want_and_gives_way_to_those_who_do() -> None:
+async def test_an_address_with_many_streams_keeps_what_others_do_not_want_and_gives_way_to_those_who_do() -> None:
     streams = EventStreams(lambda: asyncio.sleep(3600))
     running = [await begun(streams, address) for address in ("a", "b") for _ in range(MAX_PER_ADDRESS)]
     assert len(running) == MAX_STREAMS
     assert [streams.has_room(address) for address in ("a", "b", "c")] == [False, False, True]
     owner = await begun(streams, "c")
-    assert [stream async for stream in running[0]] == [], "the oldest of a greedy address ends"
+    assert [stream async for stream in running[0]] == [], "the oldest of the address with the most ends"
     assert await anext(running[1]) == await anext(owner) == b"event: alive\ndata:\n\n"
     others = [await begun(streams, f"phone {number}") for number in range(9)]
-    assert not streams.has_room("one more"), "each has one or two: none is greedy"
+    assert not streams.has_room("one more"), "each has one or two: none has more than its share"
     for stream in (*running, owner, *others):
         async with aclosing(stream):  # type: ignore[type-var]
             pass
