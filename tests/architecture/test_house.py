@@ -57,7 +57,7 @@ def test_only_the_safety_loop_closes_the_contactor() -> None:
         and node.func.attr == "close"
         and "contactor" in ast.unparse(node.func.value)
     }
-    assert callers <= {"evse_pi/safety/actuators.py"}
+    assert callers == {"evse_pi/safety/actuators.py"}
 
 
 def test_no_product_file_speaks_of_unfinished_work() -> None:
@@ -86,14 +86,18 @@ def test_a_module_is_one_room() -> None:
 
 def test_only_the_listed_edges_catch_any_exception_and_what_catches_all_raises_again() -> None:
     document = (ROOT / "docs/ARCHITECTURE.md").read_text()
-    listed = set(re.findall(r"`([\w.]+)`", document.split("## Edges")[1].split("\n## ")[0]))
+    rows = re.findall(r"(?m)^\|([^|]*`[^|]*)\|", document.split("## Edges")[1].split("\n## ")[0])
+    listed = {name for first_column in rows for name in re.findall(r"`([\w.]+)`", first_column)}
+    edges = set()
     for path in PRODUCT:
         tree = ast.parse(path.read_text())
         module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
         for name, handler in _broad_handlers(tree, module):
             raised = handler.body[-1] if isinstance(handler, ast.ExceptHandler) else None
             again = isinstance(raised, ast.Raise) and raised.exc is None
-            assert again or name in listed, f"{name} catches any exception and is no edge in docs/ARCHITECTURE.md"
+            if not again:
+                edges.add(name)
+    assert edges == listed, "who catches any exception, and the edges of docs/ARCHITECTURE.md"
 
 
 def _broad_handlers(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:
