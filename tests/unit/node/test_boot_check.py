@@ -16,7 +16,7 @@ def check(monkeypatch, tmp_path):
 
     def run(*problems, board="reference", boot="first"):
         monkeypatch.setattr(boot_check, "problems", lambda _: list(problems))
-        monkeypatch.setattr(boot_check, "machine_boot", lambda: boot)
+        monkeypatch.setattr(boot_check, "kernel_boot_id", lambda: boot)
         return boot_check.check_boot_settings(load_board(board, own=tmp_path / "none"), tmp_path)
 
     return run
