@@ -200,7 +200,7 @@ def test_a_demand_is_no_snapshot():
 def test_a_number_between_two_members_of_a_closed_set_is_refused():
     datagram = bytearray(encode_demand(DEMAND))
     at = datagram.index(LimitSource.OWNER.to_bytes(1, "little"), 14)
-    unknown = next(number for number in range(LimitSource.OWNER) if number not in set(LimitSource))
+    unknown = next(number for number in range(1, LimitSource.OWNER) if number not in set(LimitSource))
     datagram[at] = unknown
     with pytest.raises(RecordDecodeError, match=f"{unknown} is not a valid LimitSource"):
         decode_demand(bytes(datagram))
