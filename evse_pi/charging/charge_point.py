@@ -175,11 +175,12 @@ class ChargePoint:
     def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
         """Carry out what the owner says: where a controller is commissioned, by the settings that both change.
 
-        Raises: ValueError for a bad limit.
+        A stop counts whatever is in force: what still waits for the disk is refused by it. Raises: ValueError for a bad
+        limit.
         """
         commissioned = self.permission.commissioned
         self.set_owner(permitted=permitted or commissioned, limit_ma=limit_ma)
-        if commissioned and permitted != self.permission.now.charging:
+        if commissioned and not (permitted and self.permission.now.charging):
             settings = self.permission.settings
             self.permission.apply(settings.enabled() if permitted else settings.disabled())
 

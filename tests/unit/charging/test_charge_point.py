@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from evse_pi.api.codec import to_plain
 from evse_pi.api.status import Board, Safety
 from evse_pi.api.texts.english import LIMITS, REASONS
 from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.controller_permission import NotStored
 from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.settings import NOTHING_SET, SETTINGS, ChargingSettings, settings_of
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
@@ -224,6 +227,30 @@ def test_the_owner_is_remembered(life: Life) -> None:
     life.power_cut(outage_s=5)
     assert life.box.owner == LimitRequest(LimitSource.OWNER, False, Milliamps(10_000))
     assert not life.box.demand().permitted
+
+
+def permitting_box(settings: ChargingSettings) -> tuple[ChargePoint, HandWriter]:
+    """Return a commissioned box with `settings`, and its database."""
+    writer = HandWriter()
+    memory = StartupState(settings=settings, commissioned=True)
+    return ChargePoint(HandClock(), RATINGS, HOUSE, memory, writer), writer
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("before", [NOTHING_SET, NOTHING_SET.enabled()], ids=["disabled", "enabled"])
+async def test_the_owner_s_stop_wins_over_a_permission_that_waits_for_the_disk(before: ChargingSettings) -> None:
+    box, writer = permitting_box(before)
+    writer.answer = asyncio.get_running_loop().create_future()
+    enabling = asyncio.create_task(box.permission.apply_stored(lambda settings: settings.enabled()))
+    await asyncio.sleep(0)
+    box.set_owner_permission(permitted=False, limit_ma=None)
+    assert not box.demand().permitted
+    assert settings_of(writer.settings[SETTINGS]).charging_until_s == 0, "the disk holds the stop, not what waited"
+    writer.answer.set_result(True)
+    with pytest.raises(NotStored, match="another command"):
+        await enabling
+    assert not box.demand().permitted
+    assert settings_of(writer.settings[SETTINGS]).charging_until_s == 0
 
 
 def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
