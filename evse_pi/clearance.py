@@ -1,9 +1,9 @@
 """The proof that an installer's clear was ordered by a user who may read the key of the seal.
 
 The node process carries the order and may not read that key: it can neither make a proof nor keep one for later. A
-proof holds for 10 s, for the one order with which it came first, and in this run of the machine and of the safety
-process alone. It follows the record of the
-demand in its datagram, so that neither core nor the black box ever sees it.
+proof holds for 10 s, for the one order with which it came first, until a demand names another order, and in this run
+of the machine and of the safety process alone. It follows the record of the demand in its datagram, so that neither
+core nor the black box ever sees it.
 
     0            4..5     6..       length     +8
     magic ...    length   fields    made at    digest
@@ -75,6 +75,7 @@ class ProvenDemands:
         self._one_user = one_user
         self._key: bytes | None = None
         self._used = (-1, 0)
+        self._spent_ns = -1
         self._set_up = True
 
     def use(self, key: bytes | None, *, set_up: bool) -> None:
@@ -82,9 +83,16 @@ class ProvenDemands:
         self._key, self._set_up = key, set_up
 
     def decode(self, datagram: bytes) -> Demand:
-        """Return the demand in `datagram`, with an installer's clear only where it is proven. Raises: DecodeError."""
+        """Return the demand in `datagram`, with an installer's clear only where it is proven. Raises: DecodeError.
+
+        A demand that names another order spends the proof: the machine carries out each change of the number, so that
+        a node which went back to an old one would have its order carried out once more.
+        """
         record, clearance = _split(datagram)
         demand = decode_demand(record)
+        used_ns, order = self._used
+        if demand.request_number != order:
+            self._spent_ns = used_ns
         if Request.CLEAR_INSTALLER not in demand.request or self._proven(clearance, demand.request_number):
             return demand
         return replace(demand, request=demand.request & ~Request.CLEAR_INSTALLER)
@@ -92,7 +100,7 @@ class ProvenDemands:
     def _proven(self, clearance: Clearance | None, order: int) -> bool:
         if self._key is None:
             return self._one_user and not self._set_up
-        if clearance is None or clearance.at_ns <= self._since_ns:
+        if clearance is None or clearance.at_ns <= max(self._since_ns, self._spent_ns):
             return False
         fresh = 0 <= self._clock() - clearance.at_ns < VALID_NS
         if not fresh or clearance.digest != _digest(self._key, self._kernel_boot_id, clearance.at_ns):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_pi.clearance import VALID_NS, Clearance, ProvenDemands, make_clearance, with_clearance
+from evse_pi.core.lease import Lease
 from evse_pi.core.records import Demand, RecordDecodeError, Request, encode_demand
 from evse_pi.core.states import LimitSource
 from hal.units import SECOND, Milliamps
@@ -71,8 +72,38 @@ def test_a_proof_is_good_for_one_order_alone() -> None:
     assert box.heard(proof()) == BOTH
     assert box.demands.decode(with_clearance(again, proof())).request == Request.CLEAR_USER
     assert box.heard(proof(2 * SECOND), 3 * SECOND) == BOTH
-    assert box.demands.decode(with_clearance(again, proof())).request == Request.CLEAR_USER  # an older one
+    assert box.demands.decode(with_clearance(RECORD, proof())).request == Request.CLEAR_USER  # an older one
     assert box.demands.decode(with_clearance(RECORD, proof(2 * SECOND))).request == BOTH  # the same, repeated
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.hazard("H-14")
+@pytest.mark.parametrize("between", [Request.NONE, Request.CLEAR_USER, BOTH])
+@pytest.mark.parametrize("with_proof", [False, True])
+def test_a_node_that_alternates_the_number_of_its_order_clears_once(between: Request, *, with_proof: bool) -> None:
+    box, lease, carried_out = Box(), Lease(), 0
+    for at in range(400):
+        box.now_ns = START_NS + 2 * SECOND + at * SECOND // 50
+        order, clearance = (2, proof()) if at % 2 else (3, proof() if with_proof else None)
+        request = Request.NONE if not at else BOTH if at % 2 else between
+        sent = replace(DEMAND, number=at, request=request, request_number=order)
+        lease = lease.advance(box.now_ns, box.demands.decode(with_clearance(encode_demand(sent), clearance)))
+        carried_out += Request.CLEAR_INSTALLER in lease.orders
+    assert carried_out == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.booleans()), min_size=20, max_size=60))
+def test_no_order_of_demands_carries_out_more_clears_than_there_were_proofs(
+    sent: list[tuple[int, int, bool]],
+) -> None:
+    box, lease, carried_out = Box(), Lease(), 0
+    box.now_ns = START_NS + 5 * SECOND
+    for at, (order, made, asks) in enumerate(sent):
+        demand = replace(DEMAND, number=at, request=BOTH if asks else Request.NONE, request_number=order)
+        datagram = with_clearance(encode_demand(demand), proof((made + 1) * SECOND))
+        lease = lease.advance(box.now_ns, box.demands.decode(datagram))
+        carried_out += Request.CLEAR_INSTALLER in lease.orders
+    assert carried_out <= len({made for _, made, asks in sent if asks})
 
 
 @pytest.mark.hazard("H-14")
