@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.english_faults import FAULT_HINTS
 from evse_pi.charging.history_rows import FaultRecord, fault_of, fault_row, redated, session_row, transition_row
 from evse_pi.charging.session import SavedSession, Session, Sessions
 from evse_pi.charging.startup_state import cursor_row
@@ -220,7 +221,7 @@ class EventRecorder:
         self.write_queue.note(fault_row(record), urgent=True)
         row = FAULTS[fault]
         level = logging.ERROR if row.severity is Severity.OPEN else logging.WARNING
-        log.log(level, "fault set fault=%s hint=%s", fault.name, row.hint)
+        log.log(level, "fault set fault=%s hint=%s", fault.name, FAULT_HINTS[fault])
         return record
 
     def _unix_at(self, at_ns: int) -> int | None:

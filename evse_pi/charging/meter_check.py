@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from evse_pi.api.troubles import MeterTrouble, MeterTroubleKind
 from evse_pi.charging.metering import BACKWARDS_MW, REGISTER_STEP_MWH, STALE_NS, energy_of
 from hal.units import SECOND
 
@@ -31,7 +32,7 @@ class MeterCheck:
     uncounted_mwh: int = 0
     backwards_ns: int | None = None
     open_ns: int | None = None
-    trouble: str | None = None
+    trouble: MeterTrouble | None = None
     backwards: bool = False
 
     def accept(self, reading: MeterReading, *, contacts_closed: bool | None) -> MeterCheck:
@@ -59,15 +60,15 @@ class MeterCheck:
 
     def judged(self, power_mw: int, current_ma: int) -> MeterCheck:
         """Return the check with what it comes to, the worst first."""
-        now_ns, trouble = self.at_ns or 0, None
+        now_ns, kind = self.at_ns or 0, None
         backwards = self.backwards_ns is not None and now_ns - self.backwards_ns >= PATIENCE_NS
         if self.open_ns is not None and now_ns - self.open_ns >= PATIENCE_NS:
-            shown = f"it shows {current_ma / 1000:.1f} A though the contactor is open"
-            trouble = f"{shown}: frozen, or the meter of another circuit"
+            kind = MeterTroubleKind.CURRENT_THOUGH_OPEN
         elif backwards:
-            trouble = f"it shows {power_mw / 1e6:.1f} kW: wired backwards, swap its two sides; energy is estimated"
+            kind = MeterTroubleKind.BACKWARDS
         elif self.uncounted_mwh >= UNCOUNTED_MWH:
-            trouble = f"its energy stands still at {power_mw / 1e6:.1f} kW: frozen, or a register of another model"
+            kind = MeterTroubleKind.ENERGY_STANDS_STILL
+        trouble = None if kind is None else MeterTrouble(kind, current_ma, power_mw)
         return replace(self, trouble=trouble, backwards=backwards and self.open_ns is None)
 
 

@@ -7,7 +7,7 @@ returns.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from evse_pi.charging.metering import offered_power_mw
@@ -30,13 +30,13 @@ HOUR_S = 3_600
 class PlanStatus(Enum):
     """Where charging towards the next target stands."""
 
-    NOTHING = "no target is set"
-    NO_CLOCK = "the time is unknown, so charging does not wait"
-    NO_POWER = "there is no current to charge with"
-    WAITING = "waits for its start"
-    BEGUN = "charges, and will be ready in time"
-    LATE = "charges, and cannot be ready in time"
-    REACHED = "has what was asked for"
+    NOTHING = auto()  # no target is set
+    NO_CLOCK = auto()  # the time is unknown, so charging does not wait
+    NO_POWER = auto()  # there is no current to charge with
+    WAITING = auto()  # waits for its start
+    BEGUN = auto()  # charges, and will be ready in time
+    LATE = auto()  # charges, and cannot be ready in time
+    REACHED = auto()  # has what was asked for
 
 
 HOLDING = (PlanStatus.WAITING, PlanStatus.REACHED)

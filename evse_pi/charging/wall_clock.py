@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from evse_pi.api.troubles import ClockBehind, ClockSet, ClockUnknown
 from evse_pi.charging.history_rows import STEP_S
 from hal.units import SECOND
 
 if TYPE_CHECKING:
+    from evse_pi.api.troubles import ClockTrouble
     from evse_pi.charging.clock import Clock
 
 BEHIND_S = 120  # what was written last may be that much younger than a clock that was read before it was set
@@ -38,19 +39,13 @@ class WallClockWatch:
         return self._epoch_s
 
     @property
-    def notice(self) -> str | None:
+    def trouble(self) -> ClockTrouble | None:
         """What people should know of the clock, None of nothing."""
         unix_s, latest_s = self._clock.unix_s(), self._latest_unix_s
         if unix_s is None:
-            return "the time of day is not known; history is dated once it is"
+            return ClockUnknown()
         if latest_s is not None and unix_s < latest_s - BEHIND_S:
-            return f"the clock shows {_utc(unix_s)} and is wrong: the history goes to {_utc(latest_s)}"
+            return ClockBehind(unix_s, latest_s)
         if self._step is not None and self._clock.monotonic_ns() - self._step[0] < TOLD_NS:
-            by_s = self._step[1]
-            way = "forward" if by_s > 0 else "back"
-            return f"the clock was set {way} by {abs(by_s)} s; what happened since the machine started was dated again"
+            return ClockSet(self._step[1])
         return None
-
-
-def _utc(unix_s: int) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"

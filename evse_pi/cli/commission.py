@@ -14,6 +14,7 @@ import click
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.codec import to_plain
 from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
+from evse_pi.api.texts import english as words
 from evse_pi.cli.choices import controllers
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph, row
@@ -73,7 +74,7 @@ def command(
 
 def lines(now: CommissionAnswer) -> list[str]:
     """Return the answer to `commission` as lines of text."""
-    told = [] if now.running else paragraph(f"Matter does not run: {now.trouble or 'it is starting'}")
+    told = [] if now.running else paragraph(words.MATTER_DOES_NOT_RUN.format(trouble=now.trouble or "it is starting"))
     for fabric in now.fabrics:
         label = fabric.label or f"vendor 0x{fabric.vendor_id:04X}"
         about = f"{label}  fabric {fabric.fabric_id}  node {fabric.node_id}"

@@ -9,6 +9,7 @@ import click
 
 from evse_pi.api.client import ask
 from evse_pi.api.repair import REPAIR, Repair, RepairAction
+from evse_pi.api.texts import english as words
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph, show
 
@@ -49,7 +50,7 @@ def lines(answer: RepairAnswer, box: Paths) -> list[str]:
         told.append(f"thrown out: controller {numbers}; Matter starts again by itself")
         told.append("let controllers in with: evse-pi commission --open")
     elif answer.matter_trouble:
-        told.append(f"Matter does not run: {answer.matter_trouble}")
+        told.append(words.MATTER_DOES_NOT_RUN.format(trouble=answer.matter_trouble))
     if answer.forbidden:
-        told.append(f"charging is forbidden until: evse-pi permit ({answer.forbidden})")
+        told.append(words.FORBIDDEN_UNTIL_PERMITTED.format(doubt=answer.forbidden))
     return [line for each in told or ["nothing is damaged"] for line in paragraph(each)]

@@ -27,21 +27,13 @@ class FaultRow:
     severity: Severity
     clear: Clear
     fault_state: FaultState
-    hint: str
     mrec: str | None = None
     clear_delay_ns: int = 0
     retest: bool = False
 
 
-def _driver(device: str, hint: str, fault_state: FaultState = FaultState.OTHER) -> FaultRow:
-    return FaultRow(
-        Severity.OPEN,
-        Clear.WHEN_GONE,
-        fault_state,
-        f"The {device} does not answer: {hint}",
-        clear_delay_ns=30 * SECOND,
-        retest=True,
-    )
+def _driver(fault_state: FaultState = FaultState.OTHER) -> FaultRow:
+    return FaultRow(Severity.OPEN, Clear.WHEN_GONE, fault_state, clear_delay_ns=30 * SECOND, retest=True)
 
 
 # The order is the rank: of several active faults the first one is published.
@@ -50,14 +42,12 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG | Clear.BY_USER,
         FaultState.EMERGENCY_STOP,
-        "Release the emergency stop button, then unplug the vehicle or acknowledge; if not pressed, check its wire.",
         mrec="CX008",
     ),
     Fault.CONTACTOR_WELDED: FaultRow(
         Severity.OPEN,
         Clear.BY_INSTALLER,
         FaultState.CONTACT_WET_FAILURE,
-        "Switch off the supply and replace the contactor: its contacts stayed closed, or its mirror contact is stuck.",
         mrec="CX017",
         retest=True,
     ),
@@ -65,28 +55,24 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.RESTART,
         FaultState.OTHER,
-        "The contactor's output cannot be driven: check the line in the board file and who else uses it, then restart.",
         mrec="CX017",
     ),
     Fault.RCD_TRIPPED: FaultRow(
         Severity.OPEN,
         Clear.BY_USER,
         FaultState.GROUND_FAULT,
-        "Residual current flowed: look for moisture or damage in cable, plug and vehicle, then acknowledge.",
         mrec="CX002",
     ),
     Fault.RCD_TRIPS_REPEATED: FaultRow(
         Severity.OPEN,
         Clear.BY_INSTALLER,
         FaultState.GROUND_FAULT,
-        "Residual current flowed again after it was acknowledged three times: have insulation and vehicle measured.",
         mrec="CX002",
     ),
     Fault.RCD_TEST_FAILED: FaultRow(
         Severity.OPEN,
         Clear.BY_INSTALLER,
         FaultState.GROUND_FAULT,
-        "The residual current device did not trip or reset when tested: check its wiring, replace it if it repeats.",
         mrec="CX002",
         retest=True,
     ),
@@ -94,15 +80,12 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG | Clear.BY_USER,
         FaultState.OVER_CURRENT,
-        "The vehicle drew more than it was offered, and again at less, or far too much: read its limit, compare the "
-        "meter, then unplug or acknowledge.",
         mrec="CX004",
     ),
     Fault.OVER_TEMPERATURE: FaultRow(
         Severity.STOP,
         Clear.WHEN_GONE | Clear.BY_INSTALLER,
         FaultState.OVER_TEMPERATURE,
-        "Let the box cool; check terminals for loose screws, and whether sun or an enclosure heats it.",
         mrec="CX003",
         clear_delay_ns=60 * SECOND,
     ),
@@ -110,7 +93,6 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG | Clear.BY_USER,
         FaultState.CONTACT_DRY_FAILURE,
-        "The contactor was told to close and no contact was seen: check coil supply, coil and mirror contact.",
         mrec="CX017",
         retest=True,
     ),
@@ -118,29 +100,24 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG,
         FaultState.PILOT_SHORT_CIRCUIT,
-        "Control pilot and earth are connected: unplug; if it stays, look for moisture and a cut cable.",
         mrec="CX014",
     ),
     Fault.PILOT_DIODE: FaultRow(
         Severity.OPEN,
         Clear.ON_UNPLUG,
         FaultState.PILOT_SHORT_CIRCUIT,
-        "The negative half of the pilot is loaded: no vehicle answers like this; try another vehicle, check the cable.",
         mrec="CX014",
     ),
     Fault.PILOT_OUT_OF_BAND: FaultRow(
         Severity.OPEN,
         Clear.ON_UNPLUG,
         FaultState.OTHER,
-        "The pilot voltage fits no state: check earth and pilot contacts of cable and inlet, then unplug.",
         mrec="CX014",
     ),
     Fault.PILOT_SUPPLY: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "Measure +12 V and -12 V of the pilot's generator at its switch and look for a loose joint or a weak supply; "
-        "after the third time with one vehicle it must also be unplugged.",
         mrec="CX014",
         clear_delay_ns=5 * SECOND,
         retest=True,
@@ -149,7 +126,6 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The pilot does not show what is driven: measure +12 V and -12 V of the board, check the PWM pin and overlay.",
         mrec="CX014",
         clear_delay_ns=10 * SECOND,
         retest=True,
@@ -158,7 +134,6 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The pilot is too noisy to be read: check the pilot's ground, its shielding and the 12 V supplies.",
         mrec="CX014",
         clear_delay_ns=SECOND,
     ),
@@ -166,21 +141,18 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.OPEN,
         Clear.ON_UNPLUG,
         FaultState.EV_DISCONNECTED,
-        "Proximity was lost while the vehicle was connected: the plug left the socket, or the cable is cut.",
         mrec="CX026",
     ),
     Fault.PROXIMITY_INVALID: FaultRow(
         Severity.OPEN,
         Clear.ON_UNPLUG,
         FaultState.OTHER,
-        "The cable's coding resistor is out of range: try another cable; clean the proximity contact of the socket.",
         mrec="CX023",
     ),
     Fault.VENTILATION_REQUIRED: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The vehicle asks for ventilation, which this installation does not have: charge it elsewhere.",
         mrec="CX010",
         clear_delay_ns=10 * SECOND,
     ),
@@ -188,13 +160,11 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.STOP,
         Clear.BY_INSTALLER,
         FaultState.LIVE_NEUTRAL_SWAP,
-        "Switch off the supply and correct line and neutral at the supply terminals.",
     ),
     Fault.OVERVOLTAGE: FaultRow(
         Severity.STOP,
         Clear.WHEN_GONE,
         FaultState.OVER_VOLTAGE,
-        "The supply voltage is too high: measure it at the terminals; a loose neutral is dangerous.",
         mrec="CX005",
         clear_delay_ns=60 * SECOND,
     ),
@@ -202,7 +172,6 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.STOP,
         Clear.WHEN_GONE,
         FaultState.UNDER_VOLTAGE,
-        "The supply voltage is too low: check terminals and the cross-section of the supply, or lower the capacity.",
         mrec="CX006",
         clear_delay_ns=60 * SECOND,
     ),
@@ -210,7 +179,6 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.STOP,
         Clear.WHEN_GONE,
         FaultState.POWER_QUALITY,
-        "A phase is missing: check fuses and the supply terminals.",
         mrec="CX015",
         clear_delay_ns=60 * SECOND,
     ),
@@ -218,59 +186,51 @@ FAULTS: dict[Fault, FaultRow] = {
         Severity.STOP,
         Clear.BY_USER,
         FaultState.OTHER,
-        "The connector lock did not move: push the plug fully in, then acknowledge; check motor and feedback contact.",
         mrec="CX001",
     ),
     Fault.METER_STALE: FaultRow(
         Severity.STOP,
         Clear.WHEN_GONE,
         FaultState.METER_FAILURE,
-        "No fresh meter reading for 15 s: check the meter's bus, address and supply.",
     ),
     Fault.TEMPERATURE_STALE: FaultRow(
         Severity.STOP,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "No fresh temperature for 15 s: check the temperature sensor and its bus.",
     ),
     Fault.SELF_TEST_FAILED: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The self-test could not be finished and is repeated every minute: read its evidence, correct what is missing.",
     ),
     Fault.TIMING_BUDGET: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The box reacts too slowly to be safe: end other programs on it, check real-time priority and CPU frequency.",
         clear_delay_ns=60 * SECOND,
     ),
     Fault.OUTPUTS_PERSIST: FaultRow(
         Severity.OPEN,
         Clear.RESTART,
         FaultState.OTHER,
-        "The kernel would hold the contactor after a crash: set dtparam=strict_gpiod in config.txt and reboot.",
     ),
     Fault.INSTALLATION_INVALID: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,
         FaultState.OTHER,
-        "The installer's settings are missing or not allowed: correct /etc/evse-pi/installation.toml.",
     ),
-    Fault.PILOT_ADC_FAILED: _driver("pilot converter", "check the SPI overlay, chip select and wiring."),
-    Fault.PILOT_PWM_FAILED: _driver("pilot generator", "check the PWM overlay and the pin."),
-    Fault.RCD_DRIVE_FAILED: _driver("residual current device", "check its lines.", FaultState.GROUND_FAULT),
-    Fault.VOLTAGE_SENSE_FAILED: _driver("voltage sense", "check its line."),
-    Fault.EMERGENCY_STOP_READ_FAILED: _driver("emergency stop input", "check its line.", FaultState.EMERGENCY_STOP),
-    Fault.PROXIMITY_READ_FAILED: _driver("proximity input", "check the converter and its channel."),
-    Fault.LOCK_DRIVE_FAILED: _driver("connector lock", "check its lines and supply."),
-    Fault.WATCHDOG_DRIVE_FAILED: _driver("hardware watchdog", "check its line."),
+    Fault.PILOT_ADC_FAILED: _driver(),
+    Fault.PILOT_PWM_FAILED: _driver(),
+    Fault.RCD_DRIVE_FAILED: _driver(FaultState.GROUND_FAULT),
+    Fault.VOLTAGE_SENSE_FAILED: _driver(),
+    Fault.EMERGENCY_STOP_READ_FAILED: _driver(FaultState.EMERGENCY_STOP),
+    Fault.PROXIMITY_READ_FAILED: _driver(),
+    Fault.LOCK_DRIVE_FAILED: _driver(),
+    Fault.WATCHDOG_DRIVE_FAILED: _driver(),
     Fault.INTERNAL: FaultRow(
         Severity.OPEN,
         Clear.RESTART,
         FaultState.OTHER,
-        "The software met what it did not expect and stopped: keep the report of this box and send it to us.",
     ),
 }
 

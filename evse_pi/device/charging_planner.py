@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts import english as words
 from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
 from evse_pi.charging.random_delay import DelayCause, draw_delay
 from evse_pi.charging.schedule import (
@@ -111,7 +112,7 @@ class ChargingPlanner:
         if self.plan.status is not PlanStatus.LATE or due is None:
             return None
         at = datetime.fromtimestamp(due.at_s, self._zone)
-        return f"the charging target of {at:%Y-%m-%d %H:%M} cannot be reached in time"
+        return words.TARGET_TOO_SOON.format(at=f"{at:%Y-%m-%d %H:%M}")
 
     def start_now(self) -> None:
         """Skip the random delay, and have none for what begins with the next look at the box."""

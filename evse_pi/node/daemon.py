@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from evse_pi.api.server import Server
 from evse_pi.api.service import Service
 from evse_pi.api.status import Board, Notice, NoticeKind
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.trouble_texts import clock_trouble, meter_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.clearance import with_clearance
@@ -294,7 +296,8 @@ class Daemon:
     def surroundings(self) -> Surroundings:
         """Return what the status shows beside the box itself."""
         now_ns, doubt = self._box.clock.monotonic_ns(), self._box.meter_check.trouble
-        devices = self._field.state(now_ns, doubt) if self._field else ()
+        meter_doubt = None if doubt is None else meter_trouble(doubt)
+        devices = self._field.state(now_ns, meter_doubt) if self._field else ()
         return Surroundings(
             board=Board(self._board.name, self._board.title),
             version=version("evse-pi"),
@@ -309,20 +312,21 @@ class Daemon:
 
     def _notices(self, devices: tuple[Device, ...]) -> tuple[Notice, ...]:
         """Return what people must know and what stops no charge."""
-        matter_trouble = self._matter_trouble and f"Matter does not run: {self._matter_trouble}"
-        if self.matter is not None and self.matter.trouble:
-            matter_trouble = f"Matter does not run and is tried again: {self.matter.trouble}"
+        matter = self.matter
+        matter_trouble = self._matter_trouble and words.MATTER_DOES_NOT_RUN.format(trouble=self._matter_trouble)
+        if matter is not None and matter.trouble:
+            matter_trouble = words.MATTER_IS_TRIED_AGAIN.format(trouble=matter.trouble)
         web_trouble = self._web_trouble or (self._web.trouble if self._web is not None else None)
+        doubt, reason, clock = self._box.doubt, self._board.bench_only, self.calendar.trouble
         told = {
             NoticeKind.INSTALLATION: self._installer_trouble,
-            NoticeKind.PERMISSION: self._box.doubt
-            and f"charging is forbidden until: evse-pi permit ({self._box.doubt})",
-            NoticeKind.BENCH_ONLY: self._board.bench_only and f"for the bench only: {self._board.bench_only}",
-            NoticeKind.CLOCK: self.calendar.notice,
+            NoticeKind.PERMISSION: doubt and words.FORBIDDEN_UNTIL_PERMITTED.format(doubt=doubt),
+            NoticeKind.BENCH_ONLY: reason and words.FOR_THE_BENCH_ONLY.format(reason=reason),
+            NoticeKind.CLOCK: None if clock is None else clock_trouble(clock),
             NoticeKind.MATTER: matter_trouble,
-            NoticeKind.IDENTITY: self.matter and self.matter.identity_notice,
-            NoticeKind.CHARGING_PLAN: self.matter and self.matter.plan_notice,
-            NoticeKind.WEB: web_trouble and f"the web page is not served: {web_trouble}",
+            NoticeKind.IDENTITY: matter and matter.identity_made_elsewhere and words.MADE_ON_ANOTHER_MACHINE,
+            NoticeKind.CHARGING_PLAN: matter and matter.plan_notice,
+            NoticeKind.WEB: web_trouble and words.WEB_PAGE_NOT_SERVED.format(trouble=web_trouble),
         }
         return (
             *(Notice(NoticeKind.STORAGE, warning) for warning in self._storage.warnings),

@@ -18,11 +18,6 @@ KEY = "machine"
 SOURCES = ("proc/device-tree/serial-number", "etc/machine-id")
 MADE_HERE = ("setup", "test-attestation/")
 """The keys of what was made on the device: the set-up code, and the test credentials of each product."""
-STRANGER = (
-    "this Matter identity was made on another machine: a box with a copy of this card has the same passcode, keys and "
-    "controllers. For a box of its own: evse-pi commission --new-identity; where this machine took the place "
-    "of the other one: evse-pi commission --keep-identity"
-)
 
 
 def machine_mark(root: Path = Path("/")) -> bytes | None:

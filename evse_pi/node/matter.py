@@ -326,9 +326,9 @@ class MatterDevice:
         self._up().factory_reset()
 
     @property
-    def identity_notice(self) -> str | None:
-        """What a person should know of the identity, None of nothing."""
-        return machine_mark.STRANGER if self._made_elsewhere else None
+    def identity_made_elsewhere(self) -> bool:
+        """Whether the identity was made on another machine, and no person has decided whose it is."""
+        return self._made_elsewhere
 
     def make_new_identity(self) -> None:
         """Leave all fabrics and make passcode, discriminator and test credentials again.

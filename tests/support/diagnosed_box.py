@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from boards.loader import load_board
 from evse_pi.api.status import Board, Notice, NoticeKind
+from evse_pi.api.texts.trouble_texts import clock_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.wall_clock import WallClockWatch
@@ -110,7 +111,8 @@ class DiagnosedBox:
         asyncio.run(self.diagnosis.keep(DirectStorage()))  # type: ignore[arg-type]
 
     def status(self, **beside: Any) -> Status:
-        clock = (Notice(NoticeKind.CLOCK, self.calendar.notice),) if self.calendar.notice else ()
+        trouble = self.calendar.trouble
+        clock = () if trouble is None else (Notice(NoticeKind.CLOCK, clock_trouble(trouble)),)
         own = Surroundings(Board("simulated", "a board"), "0", self.box.owner.permitted)
         beside = {"notices": (*self.diagnosis.notices, *clock), **beside}
         return status(self.box, own._replace(**beside))

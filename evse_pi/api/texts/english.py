@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.diagnosis import Diode
 from evse_pi.api.status import NoticeKind
+from evse_pi.api.texts.english_faults import CLEARS as CLEARS
+from evse_pi.api.texts.english_faults import CLEARS_BY_RESTART as CLEARS_BY_RESTART
+from evse_pi.api.texts.english_faults import CLEARS_JOINED as CLEARS_JOINED
+from evse_pi.api.texts.english_faults import DRIVER_ERROR as DRIVER_ERROR
+from evse_pi.api.texts.english_faults import FAULT_HINTS as FAULT_HINTS
+from evse_pi.api.texts.english_faults import FAULT_PARTS as FAULT_PARTS
+from evse_pi.api.texts.english_faults import FAULT_SEEN as FAULT_SEEN
+from evse_pi.api.texts.english_faults import FAULT_TITLES as FAULT_TITLES
+from evse_pi.api.troubles import MeterTroubleKind
 from evse_pi.api.why import Verdict
 from evse_pi.core.fault_kinds import Check
-from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.states import LimitSource, PilotMode, Reason
 
 if TYPE_CHECKING:
@@ -62,136 +70,6 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.STOPPED: "Stopped",
     Verdict.FAULT: "Fault",
 }
-
-# Faults.
-
-FAULT_TITLES: Mapping[Fault, str] = {
-    Fault.INTERNAL: "the software of the box failed",
-    Fault.PILOT_SHORT: "the control pilot is shorted to earth",
-    Fault.PILOT_DIODE: "the vehicle's diode is missing",
-    Fault.PILOT_OUT_OF_BAND: "the control pilot shows no state",
-    Fault.PILOT_SUPPLY: "the control pilot's supply is not what it should be",
-    Fault.PILOT_GENERATOR: "the control pilot does not show what is driven",
-    Fault.PILOT_UNCERTAIN: "the control pilot is too noisy",
-    Fault.VENTILATION_REQUIRED: "the vehicle asks for ventilation",
-    Fault.CONTACTOR_WELDED: "the contactor does not open",
-    Fault.CONTACTOR_FAILED_TO_CLOSE: "the contactor does not close",
-    Fault.RCD_TRIPPED: "residual current flowed",
-    Fault.RCD_TEST_FAILED: "the residual current device failed its test",
-    Fault.RCD_TRIPS_REPEATED: "residual current flows again and again",
-    Fault.EMERGENCY_STOP: "the emergency stop is pressed",
-    Fault.PROXIMITY_INVALID: "the cable cannot be recognised",
-    Fault.CABLE_REMOVED: "the plug left the socket",
-    Fault.LOCK_FAILED: "the plug cannot be locked or unlocked",
-    Fault.OVERCURRENT: "the vehicle drew more than was offered",
-    Fault.OVERVOLTAGE: "the supply voltage is too high",
-    Fault.UNDERVOLTAGE: "the supply voltage is too low",
-    Fault.METER_STALE: "the meter is silent",
-    Fault.POWER_QUALITY: "a phase is missing",
-    Fault.LIVE_NEUTRAL_SWAP: "line and neutral are swapped",
-    Fault.OVER_TEMPERATURE: "the box is too hot",
-    Fault.TEMPERATURE_STALE: "the thermometer is silent",
-    Fault.TIMING_BUDGET: "the box reacts too slowly",
-    Fault.SELF_TEST_FAILED: "the self-test failed",
-    Fault.OUTPUTS_PERSIST: "the kernel would hold the contactor after a crash",
-    Fault.INSTALLATION_INVALID: "the installer's settings cannot be used",
-    Fault.PILOT_ADC_FAILED: "the pilot's converter does not answer",
-    Fault.PILOT_PWM_FAILED: "the pilot's generator does not answer",
-    Fault.CONTACTOR_DRIVE_FAILED: "the contactor's output cannot be driven",
-    Fault.RCD_DRIVE_FAILED: "the residual current device does not answer",
-    Fault.PROXIMITY_READ_FAILED: "the proximity input does not answer",
-    Fault.LOCK_DRIVE_FAILED: "the connector lock does not answer",
-    Fault.EMERGENCY_STOP_READ_FAILED: "the emergency stop's input does not answer",
-    Fault.VOLTAGE_SENSE_FAILED: "the voltage sense does not answer",
-    Fault.WATCHDOG_DRIVE_FAILED: "the hardware watchdog does not answer",
-}
-FAULT_HINTS: Mapping[Fault, str] = {fault: row.hint for fault, row in FAULTS.items()}
-DRIVER_ERROR = "The driver of this device raised an error."
-FAULT_SEEN: Mapping[Fault, str] = {
-    Fault.PILOT_SHORT: "The pilot was shorted to earth {where}; its plateaus were {plateaus}.",
-    Fault.PILOT_DIODE: (
-        "The negative half of the pilot stood at {low} while -12 V were driven; with the diode of a vehicle it stays "
-        "at -12 V. {cause_of_low}"
-    ),
-    Fault.PILOT_OUT_OF_BAND: "The pilot's plateaus were {plateaus}, none of the states A to F.{drift}",
-    Fault.PILOT_SUPPLY: (
-        "The supplies of the pilot's generator stood at {supply}, and the pilot at {plateaus}: no vehicle can be read "
-        "on that."
-    ),
-    Fault.PILOT_GENERATOR: (
-        "The box drove {driven} and read {plateaus}: generator, supply or the calibration of the converter is wrong."
-    ),
-    Fault.PILOT_UNCERTAIN: "The samples of one plateau scattered over {spread}; 0.50 V are allowed.",
-    Fault.VENTILATION_REQUIRED: "The vehicle showed state D: the pilot stood at {high}.",
-    Fault.CONTACTOR_WELDED: "The contactor was told to open, and {still_closed}.",
-    Fault.CONTACTOR_FAILED_TO_CLOSE: "The contactor was told to close, and {still_open}.",
-    Fault.RCD_TRIPPED: "The residual current device tripped outside of its test.",
-    Fault.RCD_TRIPS_REPEATED: "The residual current device tripped again after it had been acknowledged three times.",
-    Fault.RCD_TEST_FAILED: "The residual current device did not trip when tested, or did not reset after it.",
-    Fault.EMERGENCY_STOP: "The emergency stop's contact opened: the button is pressed, or its wire is broken.",
-    Fault.PROXIMITY_INVALID: "The coding resistor measured {ohms}; cables have 100, 220, 680 or 1500 ohms.",
-    Fault.CABLE_REMOVED: (
-        "The pilot stood at {high}, as with a vehicle, and no coding resistor of a cable was seen.{drift}"
-    ),
-    Fault.LOCK_FAILED: ("Five pulses of the lock's motor did not bring its feedback contact to where it should be."),
-    Fault.OVERCURRENT: "The vehicle drew {drawn} while {offered} were offered.",
-    Fault.OVERVOLTAGE: "The meter showed {voltages}.",
-    Fault.UNDERVOLTAGE: "The meter showed {voltages}.",
-    Fault.POWER_QUALITY: "The meter showed {voltages}.",
-    Fault.LIVE_NEUTRAL_SWAP: "Line and neutral are swapped at the supply terminals.",
-    Fault.METER_STALE: "The last reading of the meter is {meter_age}.",
-    Fault.TEMPERATURE_STALE: "The last reading of the thermometers is {temperature_age}.",
-    Fault.OVER_TEMPERATURE: "The hottest sensor showed {degrees}.",
-    Fault.TIMING_BUDGET: (
-        "A tick came too late, or reactions took too long: opening within 100 ms is not certain any more."
-    ),
-    Fault.SELF_TEST_FAILED: "The self-test could not be finished.",
-    Fault.OUTPUTS_PERSIST: "This kernel keeps an output driven when the process that held it has died.",
-    Fault.INSTALLATION_INVALID: "The installer's file is missing, damaged, or asks for what is not allowed.",
-    Fault.PILOT_ADC_FAILED: "The converter of the pilot did not answer, or repeated itself.",
-    Fault.PILOT_PWM_FAILED: "The generator of the pilot did not take what it was told.",
-    Fault.CONTACTOR_DRIVE_FAILED: "The contactor's output or its mirror contact could not be used.",
-    Fault.RCD_DRIVE_FAILED: "The lines of the residual current device could not be used.",
-    Fault.PROXIMITY_READ_FAILED: "The proximity input could not be read.",
-    Fault.LOCK_DRIVE_FAILED: "The lines of the connector lock could not be used.",
-    Fault.EMERGENCY_STOP_READ_FAILED: "The emergency stop's input could not be read.",
-    Fault.VOLTAGE_SENSE_FAILED: "The input that sees voltage behind the contactor could not be read.",
-    Fault.WATCHDOG_DRIVE_FAILED: "The line of the hardware watchdog could not be driven.",
-    Fault.INTERNAL: ("The safety process met an error that no driver is known to raise, opened, and restarted."),
-}
-FAULT_PARTS: Mapping[str, str] = {
-    "short behind the diode": "behind the vehicle's diode, so in the vehicle or its inlet: the negative half is whole",
-    "short before the diode": (
-        "before the vehicle's diode, so in the plug, the cable or the box: the negative half is gone too"
-    ),
-    "short somewhere": (
-        "somewhere between box and vehicle: the pilot was steady, so the side of the diode is not known"
-    ),
-    "low drifted": "That is too near to -12 V for a missing diode: supply or calibration of the pilot has drifted.",
-    "no diode": "The diode is missing or bridged.",
-    "high drifted": " No state stands there: supply or calibration of the pilot has drifted.",
-    "pilot": "the pilot",
-    "mirror closed": "the mirror contact said closed",
-    "output live": "the output was live",
-    "mirror open": "the mirror contact said open",
-    "output dead": "the output was dead",
-    "contacts silent": "its contacts did not answer",
-    "contact unseen": "no contact was seen",
-    "and": " and ",
-    "no resistor": "nothing",
-    "ohms": "{ohms} ohms",
-    "phase": "L{place} {volts:.1f} V",
-    "age": "{seconds:.0f} s old",
-    "no age": "missing",
-}
-CLEARS: Mapping[Clear, str] = {
-    Clear.WHEN_GONE: "by itself once the cause is gone",
-    Clear.ON_UNPLUG: "when the vehicle is unplugged",
-    Clear.BY_USER: "with: evse-pi clear",
-    Clear.BY_INSTALLER: "with: sudo evse-pi clear --installer",
-}
-CLEARS_JOINED = ", or "
-CLEARS_BY_RESTART = "when the box restarts: sudo systemctl restart evse-pi-safety"
 
 # What the box waits for: what is seen, and what would end it.
 
@@ -342,6 +220,31 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "Read the last fault: evse-pi faults; attach evse-pi report to a ticket when it repeats.",
     ),
 }
+
+FORBIDDEN_UNTIL_PERMITTED = "charging is forbidden until: evse-pi permit ({doubt})"
+FOR_THE_BENCH_ONLY = "for the bench only: {reason}"
+MATTER_DOES_NOT_RUN = "Matter does not run: {trouble}"
+MATTER_IS_TRIED_AGAIN = "Matter does not run and is tried again: {trouble}"
+MADE_ON_ANOTHER_MACHINE = (
+    "this Matter identity was made on another machine: a box with a copy of this card has the same passcode, keys and "
+    "controllers. For a box of its own: evse-pi commission --new-identity; where this machine took the place "
+    "of the other one: evse-pi commission --keep-identity"
+)
+TARGET_TOO_SOON = "the charging target of {at} cannot be reached in time"
+WEB_PAGE_NOT_SERVED = "the web page is not served: {trouble}"
+METER_TROUBLES: Mapping[MeterTroubleKind, str] = {
+    MeterTroubleKind.CURRENT_THOUGH_OPEN: (
+        "it shows {current} though the contactor is open: frozen, or the meter of another circuit"
+    ),
+    MeterTroubleKind.BACKWARDS: "it shows {power}: wired backwards, swap its two sides; energy is estimated",
+    MeterTroubleKind.ENERGY_STANDS_STILL: (
+        "its energy stands still at {power}: frozen, or a register of another model"
+    ),
+}
+CLOCK_UNKNOWN = "the time of day is not known; history is dated once it is"
+CLOCK_BEHIND = "the clock shows {shown} and is wrong: the history goes to {latest}"
+CLOCK_SET_FORWARD = "the clock was set forward by {by_s} s; what happened since the machine started was dated again"
+CLOCK_SET_BACK = "the clock was set back by {by_s} s; what happened since the machine started was dated again"
 
 # The self-test: what was measured, and its unit.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evse_pi.api.texts.english_faults import FAULT_HINTS
 from evse_pi.core.faults import FAULTS, Clear, Fault, Severity
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, PilotMode
@@ -95,8 +96,8 @@ def test_a_fault_that_passes_by_itself_keeps_its_delay(fault):
 @EVERY_FAULT
 def test_every_fault_has_a_row_with_a_remedy(fault):
     row = FAULTS[fault]
-    assert row.hint.endswith(".")
-    assert len(row.hint) > 30
+    assert FAULT_HINTS[fault].endswith(".")
+    assert len(FAULT_HINTS[fault]) > 30
     assert row.mrec is None or row.mrec.startswith("CX0")
 
 

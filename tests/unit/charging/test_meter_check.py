@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evse_pi.api.texts.trouble_texts import meter_trouble
 from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import EnergyCounter
 from hal.interfaces import MeterReading
@@ -32,6 +33,10 @@ def watched(
     return check
 
 
+def told(check: MeterCheck) -> str:
+    return "" if check.trouble is None else meter_trouble(check.trouble)
+
+
 @pytest.mark.parametrize("power_mw", [1_380_000, 4_140_000, 11_040_000, 22_080_000])
 @pytest.mark.parametrize("every_s", [1, 4, 14])
 def test_a_meter_that_counts_what_it_shows_is_believed(power_mw: int, every_s: int) -> None:
@@ -44,7 +49,7 @@ def test_a_meter_that_counts_what_it_shows_is_believed(power_mw: int, every_s: i
 def test_a_frozen_meter_is_seen_by_its_energy(power_mw: int, within_s: int) -> None:
     check = watched(within_s, power_mw, counts=0)
     assert not check.believed
-    assert "energy stands still" in (check.trouble or "")
+    assert "energy stands still" in told(check)
     again = check.accept(reading(within_s + 1, power_mw, START_MWH + 10_000), contacts_closed=True)
     assert again.believed
 
@@ -54,7 +59,7 @@ def test_a_current_that_flows_through_an_open_contactor_is_not_believed() -> Non
     assert watched(9, 11_040_000, closed=False).believed
     check = watched(11, 11_040_000, closed=False)
     assert not check.believed
-    assert "16.0 A though the contactor is open" in (check.trouble or "")
+    assert "16.0 A though the contactor is open" in told(check)
     assert watched(600, 100_000, closed=False).believed
     assert watched(600, 11_040_000, closed=None).believed
 
@@ -64,7 +69,7 @@ def test_a_meter_that_is_wired_backwards_is_named_and_its_currents_are_used() ->
     check = watched(12, -11_040_000, counts=0)
     assert check.believed
     assert check.backwards
-    assert "-11.0 kW: wired backwards" in (check.trouble or "")
+    assert "-11.04 kW: wired backwards" in told(check)
     assert watched(600, -400_000, counts=0).trouble is None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.api.texts.trouble_texts import clock_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.history_rows import transition_row
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
 EPOCH_S = UNIX_S - 1_000  # the hand clock has run for 1,000 s
 
 
+def told(calendar: WallClockWatch) -> str:
+    return "" if calendar.trouble is None else clock_trouble(calendar.trouble)
+
+
 def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> None:
     clock = HandClock(unix_s=None)
     calendar = WallClockWatch(clock)
     assert calendar.look() is None
-    assert "not known" in str(calendar.notice)
+    assert "not known" in told(calendar)
     clock.tell(UNIX_S)
-    assert (calendar.look(), calendar.notice) == (EPOCH_S, None)
+    assert (calendar.look(), calendar.trouble) == (EPOCH_S, None)
     clock.advance(3600)
     assert calendar.look() is None
 
@@ -44,9 +49,9 @@ def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s:
     calendar.look()
     clock.unix = UNIX_S + by_s
     assert calendar.look() == EPOCH_S + by_s
-    assert words in str(calendar.notice)
+    assert words in told(calendar)
     clock.advance(TOLD_NS / SECOND)
-    assert (calendar.look(), calendar.notice) == (None, None)
+    assert (calendar.look(), calendar.trouble) == (None, None)
 
 
 def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
@@ -55,7 +60,7 @@ def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
     calendar.look()
     for _ in range(3):
         clock.unix = UNIX_S + 4
-        assert (calendar.look(), calendar.notice) == (None, None)
+        assert (calendar.look(), calendar.trouble) == (None, None)
 
 
 def test_what_happened_while_the_clock_was_lost_is_dated_once_it_is_back() -> None:
@@ -76,9 +81,9 @@ def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: P
     clock = HandClock(unix_s=UNIX_S - 86_400)
     calendar = WallClockWatch(clock, latest_before(store, "this"))
     then = datetime.fromtimestamp(UNIX_S - 86_400, UTC)
-    assert f"the clock shows {then:%Y-%m-%d %H:%M} UTC and is wrong" in str(calendar.notice)
+    assert f"the clock shows {then:%Y-%m-%d %H:%M} UTC and is wrong" in told(calendar)
     clock.unix = UNIX_S
-    assert calendar.notice is None
+    assert calendar.trouble is None
 
 
 def test_session_and_fault_that_last_are_dated_anew() -> None:

@@ -273,6 +273,7 @@ class Waits:
     def __init__(self, running: Running) -> None:
         self.charger = running.node.charger
         self.commissioned, self.ready, self.trouble, self.plan_notice = False, True, None, None
+        self.identity_made_elsewhere = False
         for source in (LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT):
             self.charger.ask(LimitRequest(source, permitted=False))
 
@@ -313,6 +314,17 @@ async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(
         await running.ask("stop")
         with pytest.raises(Refusal, match="permit it first"):
             await running.ask("start")
+
+
+@virtual_time
+async def test_an_identity_of_another_machine_is_told_until_a_person_decides_whose_it_is(tmp_path: Path) -> None:
+    async with Running(tmp_path) as running:
+        running.node.matter = device = Waits(running)  # type: ignore[assignment]
+        assert not any("identity" in text for text in warnings(await running.ask("status")))
+        device.identity_made_elsewhere = True
+        (told,) = [text for text in warnings(await running.ask("status")) if "identity" in text]
+        assert "evse-pi commission --new-identity" in told
+        assert "evse-pi commission --keep-identity" in told
 
 
 @virtual_time

@@ -192,22 +192,22 @@ async def test_a_copied_card_is_told_and_makes_an_identity_of_its_own_on_request
     one = device(tmp_path, FIRST)
     task = await come_up(one)
     codes, dac = one.codes(), one._credentials(one._store, TEST_PRODUCT).dac()
-    assert one.identity_notice is None
+    assert not one.identity_made_elsewhere
     await end(task)
     copy = device(tmp_path, SECOND)
     task = await come_up(copy)
-    assert "--new-identity" in (copy.identity_notice or "")
+    assert copy.identity_made_elsewhere
     assert copy.codes() == codes
     copy.make_new_identity()
     await until(lambda: copy.running)
-    assert copy.identity_notice is None
+    assert not copy.identity_made_elsewhere
     assert copy.codes().passcode != codes.passcode
     assert copy._credentials(copy._store, TEST_PRODUCT).dac() != dac
     made = copy.codes()
     await end(task)
     again = device(tmp_path, SECOND)
     task = await come_up(again)
-    assert (again.identity_notice, again.codes()) == (None, made)
+    assert (again.identity_made_elsewhere, again.codes()) == (False, made)
     await end(task)
 
 
@@ -217,17 +217,17 @@ async def test_the_identity_of_a_replaced_machine_is_kept_on_request(tmp_path: P
     await end(task)
     task = await come_up(other := device(tmp_path, SECOND))
     other.keep_identity()
-    assert other.identity_notice is None
+    assert not other.identity_made_elsewhere
     await end(task)
     task = await come_up(other := device(tmp_path, SECOND))
-    assert (other.identity_notice, other.codes()) == (None, codes)
+    assert (other.identity_made_elsewhere, other.codes()) == (False, codes)
     await end(task)
 
 
 async def test_a_box_from_before_the_mark_is_this_machine_s_own(tmp_path: Path) -> None:
     await end(await come_up(device(tmp_path)))
     task = await come_up(one := device(tmp_path, FIRST))
-    assert one.identity_notice is None
+    assert not one.identity_made_elsewhere
     await end(task)
 
 
