@@ -7,6 +7,7 @@ force there, `show` prints the lines. Why each line is needed: docs/PI.md.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 FIRMWARE = Path("boot/firmware")
 SPI_OVERLAYS = ("1cs", "2cs", "3cs")
-EX_CONFIG = 78
 
 
 class UnknownModelError(ValueError):
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str]) -> int:
             write(board, given.root / FIRMWARE, model)
     except (BoardError, OSError, ValueError) as error:
         sys.stderr.write(f"evse-pi: {error}\n")
-        return EX_CONFIG
+        return os.EX_CONFIG
     return 0
 
 

@@ -10,6 +10,8 @@ SYSTEM_STATE = Path("/var/lib/evse-pi")
 SYSTEM_SAFETY_STATE = Path("/var/lib/evse-pi-safety")
 SYSTEM_RUN = Path("/run/evse-pi")
 SYSTEM_SETTINGS = Path("/etc/evse-pi")
+SYSTEM_RELEASES = Path("/opt/evse-pi")
+"""Here lie `releases`, and the links `current` and `former` to two of them."""
 SYSTEM_UNIT = Path("/usr/lib/systemd/system/evse-pi-safety.service")
 """There from the installation on, before the first start has made the other folders, and gone with it."""
 INSTALLER_SOCKET = Path("/run/evse-pi-installer.sock")

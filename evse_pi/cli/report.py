@@ -18,6 +18,7 @@ import click
 
 from evse_pi.api.client import BoxError, BoxNotRunning, call
 from evse_pi.cli.options import json_option, of_a_box
+from evse_pi.paths import INSTALLATION_NAME, SYSTEM_SETTINGS
 
 if TYPE_CHECKING:
     from evse_pi.diagnostics.support_report import Part
@@ -91,7 +92,7 @@ def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
         with suppress(OSError):
             parts.append(text_part(name, source, Path(source).read_text(errors="replace"), names))
     installation = paths.state_dir / "installation.toml"
-    for file in (Path("/etc/evse-pi/installation.toml"), installation):
+    for file in (SYSTEM_SETTINGS / INSTALLATION_NAME, installation):
         with suppress(OSError):
             parts.append(text_part("installation.toml", "the installer's settings", file.read_text(), names))
             break

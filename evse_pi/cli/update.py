@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import click
 
 from evse_pi.api.client import BoxError
+from evse_pi.api.exits import Exit
 from evse_pi.cli.options import json_option
 
 SCHEME = "https://"
@@ -34,7 +36,7 @@ def command(*, source: str, as_json: bool) -> None:
         raise BoxError("only root installs releases: sudo evse-pi update")
     import sqlite3
 
-    from evse_pi.run.update import Machine, UpdateError, update, verify
+    from evse_pi.run.update import Machine, UnfinishedUpdateError, UpdateError, update, verify
 
     machine = Machine()
     with tempfile.TemporaryDirectory(prefix="evse-pi-update-") as folder:
@@ -42,6 +44,9 @@ def command(*, source: str, as_json: bool) -> None:
             package = _fetched(source, Path(folder))
             verify(package)
             update(package, machine, lambda text: click.echo(f"evse-pi: {text}", err=True))
+        except UnfinishedUpdateError as error:
+            click.echo(f"evse-pi: {error}", err=True)
+            sys.exit(Exit.UNWELL)
         except (UpdateError, OSError, sqlite3.Error) as error:
             raise BoxError(str(error)) from error
     click.echo(json.dumps({"current": machine.current}) if as_json else f"{machine.current} is in force")

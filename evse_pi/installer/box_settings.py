@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.api.refusal import Allowed, AtFault
 from evse_pi.clearance import make_clearance
 from evse_pi.core.installation_limits import InstallationError
+from evse_pi.installation.board_choice import BOARD_VARIABLE, ENVIRONMENT_FILE, chosen_board
 from evse_pi.installation.files import (
     CALIBRATION_FILE,
     INSTALLATION,
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
     from hal.linear_scale import LinearScale
     from hal.units import Milliamps
 
-ENVIRONMENT_FILE = "environment"
-BOARD_VARIABLE = "EVSE_PI_BOARD"
-SAFETY_USER = "evse-safety"  # as in systemd/device.sh
+SAFETY_USER = "evse-safety"  # as in systemd/evse-pi.sysusers.conf
 FOLDER_MODE = 0o755
 
 
@@ -109,12 +108,7 @@ class BoxSettings:
 
     def board_name(self) -> str | None:
         """Return the board that was chosen for this box."""
-        try:
-            lines = (self.folder / ENVIRONMENT_FILE).read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return None
-        values = [line.partition("=")[2].strip().strip('"') for line in lines if line.startswith(f"{BOARD_VARIABLE}=")]
-        return values[-1] if values else None
+        return chosen_board(self.folder / ENVIRONMENT_FILE)
 
     def installation(self, board: BoardSpec) -> Installation:
         """Return what is set. Raises: Refused when nothing is, or what is there cannot be used."""

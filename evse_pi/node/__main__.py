@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from evse_pi.core.records import Snapshot
 
 
-EX_UNAVAILABLE = 69
-EX_CONFIG = 78
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the node process until it is asked to stop, and return its exit status."""
     arguments = _arguments().parse_args(argv)
@@ -55,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             asyncio.run(_run(board, link, paths, arguments))
     except BoardError as error:
         _say(str(error))
-        return EX_CONFIG
+        return os.EX_CONFIG
     except OSError as error:
         _say(str(error))
-        return EX_UNAVAILABLE
+        return os.EX_UNAVAILABLE
     return 0
 
 

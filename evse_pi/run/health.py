@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from boards.loader import BoardError, load_board
+from evse_pi.installation.board_choice import DEFAULT_BOARD, ENVIRONMENT, chosen_board
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULES = (
     "evse_pi.safety.__main__", "evse_pi.node.__main__", "evse_pi.node.matter", "evse_pi.node.web",
     "evse_pi.installer.service", "boards.build_safety", "boards.build_field", "hal.gpiod_pins",
     "spidev", "gpiod", "gpiozero", "serial", "smbus2",
 )  # fmt: skip
-ENVIRONMENT = Path("/etc/evse-pi/environment")
-BOARD = "EVSE_PI_BOARD="
 
 
 def problems(environment: Path = ENVIRONMENT) -> list[str]:
@@ -30,17 +32,10 @@ def problems(environment: Path = ENVIRONMENT) -> list[str]:
         except Exception as error:  # noqa: BLE001 (whatever a library does when it is loaded)
             found.append(f"{name}: {type(error).__name__}: {error}")
     try:
-        load_board(_board(environment))
+        load_board(chosen_board(environment) or DEFAULT_BOARD)
     except (BoardError, OSError) as error:
         found.append(str(error))
     return found
-
-
-def _board(environment: Path) -> str:
-    if not environment.exists():
-        return "reference"
-    lines = environment.read_text(encoding="utf-8").splitlines()
-    return next((line.removeprefix(BOARD) for line in lines if line.startswith(BOARD)), "reference")
 
 
 def main() -> int:

@@ -15,35 +15,44 @@ from evse_pi.api.status import STATUS
 from evse_pi.paths import CONTROL_SOCKET, SYSTEM_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from evse_pi.api.status import Status
+
 UNITS = ("evse-pi-safety.service", "evse-pi-node.service")
+RESTART_LATER = f"sudo systemctl restart {' '.join(UNITS)}"
+WHY_NOT: Mapping[bool | None, str] = {
+    True: "a vehicle charges",
+    None: "the box does not say whether a vehicle charges",
+}
+"""By what `charging` returns, why a box is not restarted."""
 LATER = 3
 
 
-def charging(control_socket: Path) -> bool | None:
-    """Return whether the contactor is, or is to be, closed; None where the box does not say."""
-    try:
-        status = ask(control_socket, STATUS)
-    except (BoxError, OSError):
-        return None
-    if status.contactor is None:
+def charging(status: Status | None) -> bool | None:
+    """Return whether the contactor is, or is to be, closed; None where the box does not answer or does not say."""
+    if status is None or status.contactor is None:
         return None
     return status.contactor.close_ordered or status.contactor.mirror_closed is True
 
 
 def main(arguments: Sequence[str], control_socket: Path = SYSTEM_RUN / CONTROL_SOCKET) -> int:
     """Restart, or answer, and return an exit status."""
-    now = charging(control_socket)
+    now = charging(_status(control_socket))
     if "--charging" in arguments:
         return 0 if now else 1
     if now is not False:
-        why = "a vehicle charges" if now else "the box does not say whether a vehicle charges"
-        command = f"sudo systemctl restart {' '.join(UNITS)}"
-        sys.stderr.write(f"evse-pi: {why}; the new release is in force after: {command}\n")
+        sys.stderr.write(f"evse-pi: {WHY_NOT[now]}; the new release is in force after: {RESTART_LATER}\n")
         return LATER
     return subprocess.run(["systemctl", "restart", *UNITS], check=False).returncode
+
+
+def _status(control_socket: Path) -> Status | None:
+    try:
+        return ask(control_socket, STATUS)
+    except (BoxError, OSError):
+        return None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Steps, each of which leaves a release that starts when the power goes: signature, package, contactor open, a copy of the
 database, installation (the package's own script switches the link only to a release that loads), restart, a watch of
 60 s. Whatever the watch does not like, the former release comes back, with the copy where the new one had changed the
-form of the database.
+form of the database, and a mark beside the refused one keeps the package's script from switching to it again.
 """
 
 from __future__ import annotations
@@ -13,34 +13,45 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS, SelfTest
 from evse_pi.installation.exchange import sync_folder
-from evse_pi.paths import CONTROL_SOCKET, DATABASE, SYSTEM_RUN, SYSTEM_STATE
-from evse_pi.run.restart import UNITS
+from evse_pi.paths import CONTROL_SOCKET, DATABASE, SYSTEM_RELEASES, SYSTEM_RUN, SYSTEM_SETTINGS, SYSTEM_STATE
+from evse_pi.run.restart import RESTART_LATER, UNITS, WHY_NOT, charging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from evse_pi.api.status import Status
 
-BASE = Path("/opt/evse-pi")
-KEYS = (Path("/etc/evse-pi/release-key.pem"), BASE / "current/share/release-key.pem")
+KEYS = (SYSTEM_SETTINGS / "release-key.pem", SYSTEM_RELEASES / "current/share/release-key.pem")
 """Whose signatures count: the one that an administrator put there, and the one that the installed release came with."""
 SIGNATURE_SUFFIX = ".sig"
 COPY = "evse.db.before-update"
+REFUSED_SUFFIX = ".refused"
+"""Of the mark beside a release that was taken back; packaging/deb/postinst honours it."""
+INSTALL = ("env", "EVSE_PI_RESTART=no", "dpkg", "--install")
+"""The package's script leaves the restart to the update, which watches what follows."""
+NOT_RUNNING = 3
+"""What `systemctl is-active` ends with for a unit that is not active. Source: systemctl(1), LSB."""
 HEALTHY_WITHIN_S = 180.0
 HEALTHY_FOR_S = 60.0
 POLL_S = 1.0
+SILENT_FOR_S = 30.0
+"""A node that died sends no demand: its lease of 15 s ends, the vehicle has 6 s, then the contactor is open."""
 
 
 class UpdateError(Exception):
-    """The update was refused or taken back; the message says why and what is in force."""
+    """The update was refused and nothing was changed; the message says why."""
+
+
+class UnfinishedUpdateError(UpdateError):
+    """Something was changed, and the new release is not in force as it should be; the message says what is."""
 
 
 def verify(package: Path, keys: Sequence[Path] = KEYS) -> None:
@@ -75,13 +86,14 @@ def verify(package: Path, keys: Sequence[Path] = KEYS) -> None:
 class Machine:
     """The installed box, and how it is changed; tests put others in the place of what would change this machine."""
 
-    base: Path = BASE
+    base: Path = SYSTEM_RELEASES
     state_dir: Path = SYSTEM_STATE
     control_socket: Path = SYSTEM_RUN / CONTROL_SOCKET
     run: Callable[[Sequence[str]], int] = lambda command: subprocess.run(command, check=False).returncode
     ask: Callable[[Path], Status] = lambda socket: ask(socket, STATUS)
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    version: Callable[[Path], str] = lambda package: _version(package)
 
     def status(self) -> Status | None:
         """Return what the box says, None where it does not answer."""
@@ -90,6 +102,13 @@ class Machine:
         except (BoxError, OSError):
             return None
 
+    def charging(self, status: Status | None) -> bool | None:
+        """Return whether a vehicle charges, None where it is not known; without a safety process none does."""
+        said = charging(status)
+        if said is None and self.run(["systemctl", "is-active", "--quiet", UNITS[0]]) == NOT_RUNNING:
+            return False
+        return said
+
     @property
     def current(self) -> str:
         """The release that is in force, as the link names it. Raises: OSError."""
@@ -97,32 +116,50 @@ class Machine:
 
 
 def update(package: Path, machine: Machine, tell: Callable[[str], None]) -> None:
-    """Install a verified package and watch it. Raises: UpdateError when the former release is, or stays, in force."""
+    """Install a verified package and watch it. Raises: UpdateError, OSError, sqlite3.Error, and nothing was changed.
+
+    Raises: UnfinishedUpdateError where something was; its message says which release is in force.
+    """
+    release, former = f"releases/{machine.version(package)}", machine.current
+    if release == former:
+        raise UpdateError(f"{former} is in force already; nothing was changed")
+    mark = _mark(machine, release)
+    if mark.exists():
+        raise UpdateError(f"{release} was taken back on this machine; to try it again, first: sudo rm {mark}")
     before = machine.status()
-    if closed(before):
-        raise UpdateError("a vehicle charges; nothing was changed. First: evse-pi stop")
-    former = machine.current
+    now = machine.charging(before)
+    if now is not False:
+        first = "evse-pi stop" if now else f"sudo systemctl stop {' '.join(reversed(UNITS))}"
+        raise UpdateError(f"{WHY_NOT[now]}; nothing was changed. First: {first}")
     copy = back_up(machine.state_dir)
     tell(f"the database is kept as {copy}" if copy else "there is no database yet")
-    if machine.run(["dpkg", "--install", str(package)]) or machine.current == former:
-        raise UpdateError(f"the package was not installed; {former} stays in force")
-    tell(f"{machine.current} is installed; the processes restart")
-    if closed(machine.status()):
-        raise UpdateError("a vehicle began to charge; the new release is in force after a restart of the units")
-    machine.run(["systemctl", "restart", *UNITS])
     matter = before is not None and before.matter is not None and before.matter.running
+    try:
+        _install(package, machine, former, tell)
+        _judge(machine, former, copy, tell, matter=matter)
+    except (OSError, sqlite3.Error) as error:
+        raise UnfinishedUpdateError(f"{error}; {machine.current} is in force") from error
+
+
+def _install(package: Path, machine: Machine, former: str, tell: Callable[[str], None]) -> None:
+    """Have the package's own script switch to its release, and restart the units while no vehicle charges."""
+    if machine.run([*INSTALL, str(package)]) or machine.current == former:
+        raise UnfinishedUpdateError(f"the package was not installed whole; {former} stays in force")
+    tell(f"{machine.current} is installed; the processes restart")
+    now = machine.charging(machine.status())
+    if now is not False:
+        raise UnfinishedUpdateError(f"{WHY_NOT[now]}; {machine.current} is in force after: {RESTART_LATER}")
+    machine.run(["systemctl", "restart", *UNITS])
+
+
+def _judge(machine: Machine, former: str, copy: Path | None, tell: Callable[[str], None], *, matter: bool) -> None:
+    """Watch the new release, and put the former one in force again where it is not healthy."""
     trouble = watch(machine, matter=matter)
     if trouble is None:
         return
     tell(f"{machine.current} is not healthy ({trouble}); {former} comes back")
     go_back(machine, former, copy)
-    raise UpdateError(f"{trouble}; {former} is in force again")
-
-
-def closed(status: Status | None) -> bool:
-    """Return whether the contactor is, or is to be, closed, as far as the box says."""
-    contactor = None if status is None else status.contactor
-    return contactor is not None and (contactor.close_ordered or contactor.mirror_closed is True)
+    raise UnfinishedUpdateError(f"{trouble}; {former} is in force again")
 
 
 def watch(machine: Machine, *, matter: bool) -> str | None:
@@ -164,45 +201,76 @@ def back_up(state_dir: Path) -> Path | None:
     source = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     with closing(source), closing(sqlite3.connect(fresh)) as target:
         source.backup(target)
-    owner = database.stat()
-    fresh.chmod(owner.st_mode & 0o777)
-    os.chown(fresh, owner.st_uid, owner.st_gid)
-    descriptor = os.open(fresh, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fresh.replace(copy)
+    _put_in_place(fresh, copy, database)
     return copy
 
 
 def go_back(machine: Machine, former: str, copy: Path | None) -> None:
-    """Put the former release in force, and the database's copy where the new one had changed its form."""
-    while closed(machine.status()):
-        machine.sleep(POLL_S)
+    """Put the former release in force, and the database's copy where the new one had changed its form.
+
+    A mark keeps the refused release from coming in force by the package's script, which knows of no watch.
+    """
+    wait_until_open(machine)
+    mark = _mark(machine, machine.current)
+    mark.touch()
+    sync_folder(mark.parent)
     machine.run(["systemctl", "stop", *reversed(UNITS)])
     fresh = machine.base / "current.new"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(former)
     fresh.replace(machine.base / "current")
+    sync_folder(machine.base)
     database = machine.state_dir / DATABASE
     if copy is not None and _form(copy) != _form(database):
         _restore(database, copy)
     machine.run(["systemctl", "start", *UNITS])
 
 
+def wait_until_open(machine: Machine) -> None:
+    """Return when no vehicle charges, or when the box has not answered for longer than a lease lasts."""
+    silent_since = machine.now()
+    while (now := machine.charging(machine.status())) is not False:
+        if now:
+            silent_since = machine.now()
+        elif machine.now() - silent_since >= SILENT_FOR_S:
+            return
+        machine.sleep(POLL_S)
+
+
+def _mark(machine: Machine, release: str) -> Path:
+    return machine.base / f"{release}{REFUSED_SUFFIX}"
+
+
 def _restore(database: Path, copy: Path) -> None:
-    """Put a copy of `copy` in the database's place in one step; what was there stays beside it."""
+    """Put a copy of `copy` in the database's place in one step; what was there stays beside it, with its log.
+
+    First the log goes into the database, so that neither is ever without the other or beside a foreign one. What of
+    it SQLite cannot take gets the name that belongs to the file beside. Source: sqlite.org/wal.html.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1.0)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     kept, fresh = database.with_name(f"{DATABASE}.after-update"), database.with_name(f"{DATABASE}.new")
-    kept.unlink(missing_ok=True)
-    kept.hardlink_to(database)
     shutil.copy2(copy, fresh)
-    owner = copy.stat()
-    os.chown(fresh, owner.st_uid, owner.st_gid)
+    for suffix in ("", "-wal"):
+        beside = kept.with_name(kept.name + suffix)
+        beside.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            beside.hardlink_to(database.with_name(database.name + suffix))
+    sync_folder(database.parent)
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-    fresh.replace(database)
-    sync_folder(database.parent)
+    _put_in_place(fresh, database, copy)
+
+
+def _put_in_place(fresh: Path, target: Path, like: Path) -> None:
+    """Make `fresh`, with owner and mode of `like`, the file `target` in one step, durable on return."""
+    owner = like.stat()
+    fresh.chmod(owner.st_mode & 0o777)
+    os.chown(fresh, owner.st_uid, owner.st_gid)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(target)
+    sync_folder(target.parent)
 
 
 def _form(database: Path) -> int | None:
@@ -213,3 +281,12 @@ def _form(database: Path) -> int | None:
             return int(number)
     except sqlite3.Error:
         return None
+
+
+def _version(package: Path) -> str:
+    """Return the version that a package gives itself. Raises: UpdateError."""
+    asked = ["dpkg-deb", "--field", str(package), "Version"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UpdateError(f"{package.name}: not a Debian package: {done.stderr.strip()}")
+    return done.stdout.strip()

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 MEMORY_FILE = "safety/former-faults"
 KEPT_FILE = "former-faults"
-EX_UNAVAILABLE = 69
-EX_CONFIG = 78
 NO_INSTALLATION = Installation(circuit_capacity_ma=Milliamps(6_000), phases=1, country="XX")
 """What the machine runs on while the installer's file cannot be used; Fault.INSTALLATION_INVALID keeps it open."""
 
@@ -64,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _serve(board, arguments, resources)
     except BoardError as error:
         _refuse(arguments.run_dir, str(error))
-        return EX_CONFIG
+        return os.EX_CONFIG
     except (HalError, LinkError, ImportError) as error:
         _refuse(arguments.run_dir, str(error))
-        return EX_UNAVAILABLE
+        return os.EX_UNAVAILABLE
 
 
 def _serve(board: BoardSpec, arguments: argparse.Namespace, resources: ExitStack) -> int:

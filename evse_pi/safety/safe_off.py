@@ -8,6 +8,7 @@ lines go without any, and each step is taken though all others fail.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from boards.spec import BoardSpec
-
-EX_UNAVAILABLE = 69
-EX_CONFIG = 78
 
 
 def switch_off(board: BoardSpec, root: Path = Path("/")) -> list[str]:
@@ -61,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         board = load_board(parser.parse_args(argv).board)
     except BoardError as error:
-        return _complain([str(error)], EX_CONFIG)
+        return _complain([str(error)], os.EX_CONFIG)
     problems = switch_off(board)
-    return _complain(problems, EX_UNAVAILABLE) if problems else 0
+    return _complain(problems, os.EX_UNAVAILABLE) if problems else 0
 
 
 def _complain(problems: Sequence[str], status: int) -> int:

@@ -188,7 +188,8 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
     NoticeKind.BENCH_ONLY: ("the board", "Do not connect this board to the mains without supervision."),
     NoticeKind.BOOT: (
         "the boot settings",
-        "Until they are in force a start may move the coil's line; run: sudo ./install.sh device, then restart the Pi.",
+        "Until they are in force a start may move the coil's line; run: "
+        "sudo /opt/evse-pi/current/bin/python -I -m evse_pi.run.boot_settings, then restart the Pi.",
     ),
     NoticeKind.CLOCK: (
         "the clock",

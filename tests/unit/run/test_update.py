@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from evse_pi.api.client import BoxNotRunning
 from evse_pi.api.status import Contactor, SelfTest
 from evse_pi.run import update as module
-from evse_pi.run.update import HEALTHY_FOR_S, Machine, UpdateError, update, verify
+from evse_pi.run.update import HEALTHY_FOR_S, Machine, UnfinishedUpdateError, UpdateError, update, verify
 
 OLD, NEW = "releases/1.0.0", "releases/1.0.1"
 OPEN = Contactor(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
@@ -28,7 +31,7 @@ def status(*, contactor=OPEN, connected=True, self_test=SelfTest.PASSED, matter=
 
 
 class Box:
-    """A machine with two releases, whose box answers by what is in force and how long ago it was started."""
+    """A machine with two releases, whose box answers by the release that it was started from and how long ago."""
 
     def __init__(self, folder):
         self.base, self.state_dir = folder / "opt", folder / "state"
@@ -37,11 +40,14 @@ class Box:
         self.state_dir.mkdir()
         (self.base / "current").symlink_to(OLD)
         self.write(form=7, row="before")
+        self.running = OLD
         self.clock = 0.0
         self.commands = []
         self.says = lambda box, seconds: status()
         self.started_at = -1000.0
         self.dpkg = 0
+        self.safety_unit_runs = True
+        self.version = NEW.removeprefix("releases/")
         self.told = []
         self.cut_before = None
 
@@ -59,16 +65,21 @@ class Box:
     def run(self, command):
         if self.cut_before is not None and len(self.commands) >= self.cut_before:
             raise KeyboardInterrupt("the power is gone")
+        if command[:2] == ["systemctl", "is-active"]:
+            assert command[-1] == "evse-pi-safety.service"
+            return 0 if self.safety_unit_runs else 3  # as systemctl(1) has it
+        if command[0] == "env":
+            self.told_the_script, *command = command[1:]
         self.commands.append(" ".join(command[:2]))
         if command[0] == "dpkg" and not self.dpkg:
             (self.base / "current").unlink()
             (self.base / "current").symlink_to(NEW)
         if command[1] in ("restart", "start"):
-            self.started_at = self.clock
+            self.started_at, self.running = self.clock, self.current
         return self.dpkg if command[0] == "dpkg" else 0
 
     def ask(self, _socket):
-        said = self.says(str((self.base / "current").readlink()), self.clock - self.started_at)
+        said = self.says(self.running, self.clock - self.started_at)
         if said is None:
             raise BoxNotRunning("no box is running")
         return said
@@ -78,8 +89,9 @@ class Box:
 
     def update(self):
         machine = Machine(
-            self.base, self.state_dir, self.state_dir / "s", self.run, self.ask, lambda: self.clock, self.sleep
-        )
+            self.base, self.state_dir, self.state_dir / "s", self.run, self.ask, lambda: self.clock, self.sleep,
+            lambda _package: self.version,
+        )  # fmt: skip
         update(self.state_dir / "evse-pi.deb", machine, self.told.append)
 
     @property
@@ -112,16 +124,68 @@ def test_nothing_is_touched_while_a_vehicle_charges(box, contactor):
 
 def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box):
     charging = status(contactor=OPEN._replace(close_ordered=True))
-    box.says = lambda release, _: status() if release == OLD else charging
-    with pytest.raises(UpdateError, match="a vehicle began to charge"):
+    box.says = lambda *_: charging if box.commands else status()
+    with pytest.raises(UpdateError, match=r"a vehicle charges; releases/1.0.1 is in force after: sudo systemctl"):
         box.update()
     assert box.commands == ["dpkg --install"]
+
+
+def test_a_box_that_does_not_say_whether_it_charges_is_not_updated(box):
+    for says in (None, status(contactor=None)):
+        box.says = lambda *_, said=says: said
+        with pytest.raises(UpdateError, match="does not say whether a vehicle charges; nothing was changed") as refused:
+            box.update()
+        assert "sudo systemctl stop evse-pi-node.service evse-pi-safety.service" in str(refused.value)
+    assert (box.commands, box.current) == ([], OLD)
+
+
+def test_a_box_without_a_safety_process_is(box):
+    box.says = lambda release, _: status() if release == NEW else None
+    box.safety_unit_runs = False
+    box.update()
+    assert box.commands == ["dpkg --install", "systemctl restart"]
+
+
+def test_a_box_that_falls_silent_meanwhile_is_not_restarted(box):
+    box.says = lambda *_: None if box.commands else status()
+    with pytest.raises(
+        UnfinishedUpdateError, match=r"does not say.*; releases/1.0.1 is in force after: sudo systemctl"
+    ):
+        box.update()
+    assert box.commands == ["dpkg --install"]
+
+
+def test_the_package_s_script_leaves_the_restart_to_the_update(box):
+    box.update()
+    assert box.told_the_script == "EVSE_PI_RESTART=no"
+    script = (Path(__file__).parents[3] / "packaging/deb/postinst").read_text()
+    assert 'if [ "${EVSE_PI_RESTART:-}" = no ]; then' in script
+
+
+def test_the_release_in_force_is_named_as_such(box):
+    box.version = OLD.removeprefix("releases/")
+    with pytest.raises(UpdateError, match=f"{OLD} is in force already; nothing was changed"):
+        box.update()
+    assert box.commands == []
+
+
+def test_a_release_that_was_taken_back_bears_a_mark_and_is_refused_from_then_on(box):
+    box.says = lambda release, seconds: status(matter=release == OLD)
+    with pytest.raises(UnfinishedUpdateError):
+        box.update()
+    mark = box.base / f"{NEW}.refused"
+    assert mark.exists()
+    done = len(box.commands)
+    with pytest.raises(UpdateError, match=f"{NEW} was taken back on this machine; .* sudo rm {mark}") as refused:
+        box.update()
+    assert not isinstance(refused.value, UnfinishedUpdateError)
+    assert len(box.commands) == done
 
 
 @pytest.mark.parametrize(
     ("sick", "told"),
     [
-        (lambda seconds: None, "the node process does not answer"),
+        (lambda seconds: None if seconds < 500 else status(), "the node process does not answer"),
         (lambda seconds: status(connected=False), "the safety process does not answer"),
         (lambda seconds: status(self_test=SelfTest.NOT_PASSED), "the self-test has not passed"),
         (lambda seconds: status(matter=False), "Matter does not run"),
@@ -131,7 +195,7 @@ def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box):
 )
 def test_a_release_that_is_not_healthy_is_taken_back(box, sick, told):
     box.says = lambda release, seconds: status() if release == OLD else sick(seconds)
-    with pytest.raises(UpdateError, match=f"{told}; releases/1.0.0 is in force again"):
+    with pytest.raises(UnfinishedUpdateError, match=f"{told}; releases/1.0.0 is in force again"):
         box.update()
     assert box.current == OLD
     assert box.commands == ["dpkg --install", "systemctl restart", "systemctl stop", "systemctl start"]
@@ -152,7 +216,7 @@ def test_matter_is_not_asked_of_a_box_that_had_none(box):
 
 def test_a_package_that_is_refused_leaves_the_former_release(box):
     box.dpkg = 1
-    with pytest.raises(UpdateError, match=f"the package was not installed; {OLD} stays in force"):
+    with pytest.raises(UpdateError, match=f"the package was not installed whole; {OLD} stays in force"):
         box.update()
     assert (box.current, box.commands) == (OLD, ["dpkg --install"])
 
@@ -202,6 +266,111 @@ def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_datab
         box.update()
     assert (box.base / "current").resolve().is_dir()
     assert box.rows() == ["before"]
+
+
+@pytest.fixture
+def left_in_the_log(box):
+    """A database of a new form whose last transactions are in its log alone, as a killed process leaves it."""
+    state, beside = box.state_dir, box.state_dir / "killed"
+    copy = module.back_up(state)
+    box.write(form=8, row="by the new release")
+    beside.mkdir()
+    with closing(sqlite3.connect(state / "evse.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("INSERT INTO rows VALUES ('in the log')")
+        database.commit()
+        for name in ("evse.db", "evse.db-wal"):
+            shutil.copy(state / name, beside)
+    for file in beside.iterdir():
+        file.replace(state / file.name)
+    beside.rmdir()
+    return state / "evse.db", copy
+
+
+def kept_rows(box):
+    with closing(sqlite3.connect(box.state_dir / "evse.db.after-update")) as kept:
+        return [row for (row,) in kept.execute("SELECT text FROM rows")]
+
+
+def test_what_is_kept_beside_has_what_was_in_the_log(box, left_in_the_log):
+    module._restore(*left_in_the_log)
+    assert box.rows() == ["before"]
+    assert kept_rows(box) == ["before", "by the new release", "in the log"]
+
+
+def test_a_log_that_another_program_holds_open_is_kept_too(box, left_in_the_log):
+    """A reader, such as a person's `sqlite3`, keeps SQLite from ending the log."""
+    database, copy = left_in_the_log
+    with closing(sqlite3.connect(database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM rows").fetchall()
+        module._restore(database, copy)
+    assert box.rows() == ["before"]
+    assert (box.state_dir / "evse.db.after-update-wal").stat().st_size
+    assert kept_rows(box) == ["before", "by the new release", "in the log"]
+
+
+def test_one_that_cannot_be_read_is_kept_as_it_is(box, left_in_the_log):
+    database, copy = left_in_the_log
+    database.write_bytes(b"torn" * 1024)
+    database.with_name("evse.db-wal").unlink()
+    module._restore(database, copy)
+    assert box.rows() == ["before"]
+    assert (box.state_dir / "evse.db.after-update").read_bytes() == b"torn" * 1024
+
+
+def cut_at(cut, steps, real):
+    """Return a function that ends the process as the power does, if its call is the one with the number `cut`."""
+
+    def step(*given, **named):
+        if next(steps) == cut:
+            raise KeyboardInterrupt("the power is gone")
+        return real(*given, **named)
+
+    return step
+
+
+def test_a_cut_ahead_of_any_change_of_a_file_leaves_one_of_the_two_databases_whole(box, left_in_the_log, monkeypatch):
+    database, copy = left_in_the_log
+    shutil.copytree(box.state_dir, box.base / "whole")
+    changes = [(module.shutil, "copy2"), *((Path, name) for name in ("unlink", "hardlink_to", "replace", "chmod"))]
+    ends = []
+    for cut in range(1, 30):
+        shutil.rmtree(box.state_dir)
+        shutil.copytree(box.base / "whole", box.state_dir)
+        steps = iter(range(1, 30))
+        with monkeypatch.context() as patched:
+            for owner, name in changes:
+                patched.setattr(owner, name, cut_at(cut, steps, getattr(owner, name)))
+            with suppress(KeyboardInterrupt):
+                module._restore(database, copy)
+        ends.append(box.rows())
+        if next(steps) <= cut:
+            break
+    assert ends[0] == ["before", "by the new release", "in the log"]
+    assert ends[-1] == ["before"]
+    assert all(rows in (ends[0], ends[-1]) for rows in ends)
+    assert len(ends) > 6
+
+
+def test_each_file_is_on_the_disk_before_its_name_is(box, left_in_the_log, monkeypatch):
+    """What a name leads to after a power cut is only what fsync(2) has put there."""
+    done = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def sync(number):
+        done.append(str(Path(f"/proc/self/fd/{number}").readlink()))
+        real_sync(number)
+
+    def replace(one, other):
+        done.append((one.name, other.name))
+        real_replace(one, other)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    module._restore(*left_in_the_log)
+    folder = str(box.state_dir)
+    assert done == [folder, f"{folder}/evse.db.new", ("evse.db.new", "evse.db"), folder]
 
 
 def test_a_release_without_a_database_is_updated_too(box):

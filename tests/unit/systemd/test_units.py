@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from evse_pi.charging.demand_arbiter import LEASE_NS
-from evse_pi.safety import __main__ as safety
 from evse_pi.safety.startup import SETTLED_S
 from hal.units import SECOND
 
@@ -97,4 +97,4 @@ def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_o
     assert unit_settings["StartLimitIntervalSec"] == "0"
     assert int(unit_settings["RestartSteps"]) > 0
     assert int(unit_settings["RestartSec"]) < int(unit_settings["RestartMaxDelaySec"]) <= 60
-    assert int(unit_settings["RestartPreventExitStatus"]) == safety.EX_CONFIG
+    assert int(unit_settings["RestartPreventExitStatus"]) == os.EX_CONFIG
