@@ -13,6 +13,7 @@ class MeterTroubleKind(Enum):
     CURRENT_THOUGH_OPEN = auto()
     BACKWARDS = auto()
     ENERGY_STANDS_STILL = auto()
+    BEYOND_CIRCUIT = auto()
 
 
 class MeterTrouble(NamedTuple):

@@ -104,7 +104,7 @@ class ChargePoint:
         self.reading = reading
         told = self.snapshot
         closed = None if told is None else bool(told.close_ordered or told.mirror_closed or told.load_live)
-        self.meter_check = self.meter_check.accept(reading, contacts_closed=closed)
+        self.meter_check = self.meter_check.accept(reading, self._highest_mw(), contacts_closed=closed)
         self.counter = before.accept(reading, self._highest_mw())
         self.event_recorder.register_mwh = self.counter.register_mwh
         self.event_recorder.current_ma = max(reading.current_ma, default=None)

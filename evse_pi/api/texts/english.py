@@ -241,6 +241,7 @@ METER_TROUBLES: Mapping[MeterTroubleKind, str] = {
     MeterTroubleKind.ENERGY_STANDS_STILL: (
         "its energy stands still at {power}: frozen, or a register of another model"
     ),
+    MeterTroubleKind.BEYOND_CIRCUIT: "it shows {power}, more than this circuit can carry: disturbed, or another model",
 }
 CLOCK_UNKNOWN = "the time of day is not known; history is dated once it is"
 CLOCK_BEHIND = "the clock shows {shown} and is wrong: the history goes to {latest}"

@@ -277,6 +277,20 @@ def test_a_meter_that_is_frozen_is_told_and_no_longer_sent_to_the_safety_process
     assert life.box.meter_check.trouble.kind is MeterTroubleKind.ENERGY_STANDS_STILL
 
 
+def test_a_meter_that_was_called_frozen_is_sent_again_for_the_next_charge(life: Life) -> None:
+    life.become("C")
+    for at_s in range(200):
+        life.clock.advance(1)
+        life.box.on_snapshot(life.safety.snapshot())
+        measure(life, 1_000_000, power_mw=11_040_000 if at_s < 40 else 5_000)
+        if at_s == 40:
+            life.become("B", faults=frozenset((Fault.METER_STALE,)))
+    assert life.box.demand().meter is not None
+    trouble = life.box.meter_check.trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.power_mw) == (MeterTroubleKind.ENERGY_STANDS_STILL, 11_040_000)
+
+
 @pytest.mark.hazard("H-16")
 def test_a_meter_that_is_wired_backwards_counts_by_its_power_and_is_told(life: Life) -> None:
     life.become("B", after_s=1)

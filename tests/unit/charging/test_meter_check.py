@@ -12,6 +12,7 @@ from hal.units import Milliamps, Millivolts, MilliwattHours, Milliwatts
 
 S = 1_000_000_000
 START_MWH = 15_421_706_000
+HIGHEST_MW = 25_440_000  # three phases of 32 A
 VOLTS = (Millivolts(230_000),) * 3
 
 
@@ -29,7 +30,7 @@ def watched(
     check = MeterCheck()
     for at_s in range(0, seconds + 1, every_s):
         counted = START_MWH + power_mw * counts * at_s / 3_600
-        check = check.accept(reading(at_s, power_mw, counted // 10_000 * 10_000), contacts_closed=closed)
+        check = check.accept(reading(at_s, power_mw, counted // 10_000 * 10_000), HIGHEST_MW, contacts_closed=closed)
     return check
 
 
@@ -50,7 +51,7 @@ def test_a_frozen_meter_is_seen_by_its_energy(power_mw: int, within_s: int) -> N
     check = watched(within_s, power_mw, counts=0)
     assert not check.believed
     assert "energy stands still" in told(check)
-    again = check.accept(reading(within_s + 1, power_mw, START_MWH + 10_000), contacts_closed=True)
+    again = check.accept(reading(within_s + 1, power_mw, START_MWH + 10_000), HIGHEST_MW, contacts_closed=True)
     assert again.believed
 
 
@@ -76,7 +77,7 @@ def test_a_meter_that_is_wired_backwards_is_named_and_its_currents_are_used() ->
 def test_the_energy_of_a_meter_that_is_wired_backwards_is_estimated_from_its_power() -> None:
     counter = EnergyCounter()
     for at_s in range(3_601):
-        counter = counter.accept(reading(at_s, -11_040_000, START_MWH), Milliwatts(25_440_000))
+        counter = counter.accept(reading(at_s, -11_040_000, START_MWH), Milliwatts(HIGHEST_MW))
     assert abs(counter.total_mwh - 11_040_000) <= 11_040_000 // 500
     assert counter.replaced == 0
 
@@ -84,5 +85,69 @@ def test_the_energy_of_a_meter_that_is_wired_backwards_is_estimated_from_its_pow
 def test_a_silence_is_no_energy_that_was_not_counted() -> None:
     check = MeterCheck()
     for at_s in (0, 20, 40, 60, 80):
-        check = check.accept(reading(at_s, 22_080_000, START_MWH), contacts_closed=True)
+        check = check.accept(reading(at_s, 22_080_000, START_MWH), HIGHEST_MW, contacts_closed=True)
     assert check.believed
+
+
+def fed(
+    check: MeterCheck, seconds: int, power_mw: int, *, closed: bool, current_ma: int | None = None, energy_mwh: int = 0
+) -> MeterCheck:
+    """Return `check` after as long again, read every 2 s, with a register that stands at START_MWH + `energy_mwh`."""
+    begun_s = (check.at_ns or 0) // S
+    for at_s in range(begun_s + 2, begun_s + seconds + 1, 2):
+        one = reading(at_s, power_mw, START_MWH + energy_mwh, current_ma)
+        check = check.accept(one, HIGHEST_MW, contacts_closed=closed)
+    return check
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("power_mw", [5_000, 14_000])
+def test_what_a_meter_need_not_count_is_no_frozen_register(power_mw: int, closed: bool) -> None:
+    """EN 50470-3, IEC 62053-21: class B starts at 0.4 % of the reference current; of 5 A these are 4.6 W a phase."""
+    check = fed(MeterCheck(), 86_400, power_mw, closed=closed)
+    assert (check.trouble, check.believed) == (None, True)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_reading_beyond_what_the_circuit_can_carry_is_named_and_not_counted(closed: bool) -> None:
+    check = fed(MeterCheck(), 10, 0, closed=closed)
+    for _ in range(50):
+        check = fed(check, 2, 250_000_000, closed=closed, current_ma=0)
+        assert "250.00 kW, more than this circuit can carry" in told(check)
+        assert check.believed
+        check = fed(check, 2, 0, closed=closed)
+        assert (check.trouble, check.believed) == (None, True)
+
+
+def test_power_beside_an_open_contactor_is_no_charge_that_was_not_counted() -> None:
+    check = fed(MeterCheck(), 3_600, 3_700_000, closed=False, current_ma=0)
+    assert (check.trouble, check.believed) == (None, True)
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize("standby_mw", [0, 5_000])
+def test_a_verdict_is_forgotten_a_minute_after_the_charge_and_the_next_charge_is_judged_again(standby_mw: int) -> None:
+    check = fed(MeterCheck(), 120, 3_700_000, closed=True)
+    frozen = "its energy stands still at 3.70 kW: frozen, or a register of another model"
+    assert (told(check), check.believed) == (frozen, False)
+    check = fed(check, 60, standby_mw, closed=False)
+    assert (told(check), check.believed) == (frozen, False)
+    check = fed(check, 4, standby_mw, closed=False)
+    assert (told(check), check.believed) == (frozen, True)
+    healthy = fed(check, 2, 3_700_000, closed=True, energy_mwh=20_000)
+    assert (healthy.trouble, healthy.believed) == (None, True)
+    assert not fed(check, 120, 3_700_000, closed=True).believed
+
+
+@pytest.mark.hazard("H-16")
+def test_a_verdict_that_falls_at_the_end_of_a_charge_tells_the_power_of_the_charge() -> None:
+    check = fed(MeterCheck(), 10, 25_000_000, closed=True)
+    assert check.believed
+    assert "25.00 kW" in told(fed(check, 2, 0, closed=False))
+
+
+@pytest.mark.hazard("H-16")
+def test_a_meter_whose_every_register_is_frozen_stays_disbelieved() -> None:
+    check = fed(fed(MeterCheck(), 120, 3_700_000, closed=True), 3_600, 3_700_000, closed=False)
+    assert not check.believed
+    assert "though the contactor is open" in told(check)
