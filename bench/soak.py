@@ -28,11 +28,12 @@ from rich.table import Table
 
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
+from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.matter import MatterDevice
-from evse_pi.node.matter_options import Equipment, MatterOptions
+from evse_pi.node.matter_options import MatterOptions
 from evse_pi.storage.writer_thread import WriterThread
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric

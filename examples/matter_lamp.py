@@ -220,10 +220,10 @@ def lamp_node(options: argparse.Namespace) -> MatterNode:
 
     discovery = Advertiser(port=transport.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces)
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
-    surroundings = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
+    dependencies = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, salt, 1000))
     node = MatterNode(
-        product, setup, surroundings, [lamp_endpoint(night_light=options.night_light)], enable_key=options.enable_key
+        product, setup, dependencies, [lamp_endpoint(night_light=options.night_light)], enable_key=options.enable_key
     )
     node.general_diagnostics.on_trigger(lambda code: code == 0x0006_0000_0000_0001)
     return node

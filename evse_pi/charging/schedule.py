@@ -67,7 +67,7 @@ class PlanningInput:
 
 @dataclass(frozen=True, slots=True)
 class TargetProgress:
-    """The target that is pursued next: what the session had charged when it became the next, and when charging starts.
+    """The next target: what the session had charged when it became the next, and when charging starts.
 
     `goal_s` is the target for which charging has begun, the next or one soon after it; None while it has not.
     """
@@ -145,7 +145,7 @@ def plan_charging(before: TargetProgress | None, planning_input: PlanningInput) 
 
 
 def begun(progress: TargetProgress, planning_input: PlanningInput) -> tuple[TargetProgress, Plan]:
-    """Return `pursuit`, which waits, with its charging begun now for the first target that is not reached yet."""
+    """Return `progress`, which waits, with its charging begun now for the first target that is not reached yet."""
     wanting = [due_s for due_s, lasts_s in _durations(progress, planning_input) if lasts_s]
     goal_s = min(wanting, default=None)
     again, plan = plan_charging(replace(progress, start_s=planning_input.now_s, goal_s=goal_s), planning_input)

@@ -18,7 +18,7 @@ from evse_pi.cli.commission import invite
 from evse_pi.cli.options import chosen, path_options
 from evse_pi.installer.client import SIMULATED, installer_client_of
 from evse_pi.paths import SYSTEM_SAFETY_STATE, SYSTEM_STATE
-from evse_pi.run.process_supervisor import ProcessSupervisor, Service
+from evse_pi.run.process_supervisor import ProcessSupervisor, SupervisedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -171,11 +171,11 @@ def _welcome(box: BoxLaunch) -> None:
         time.sleep(PAGE_POLL_S)
 
 
-def _services(box: BoxLaunch) -> list[Service]:
+def _services(box: BoxLaunch) -> list[SupervisedService]:
     shared = ["--board", box.board.name, "--run-dir", str(box.paths.run_dir), "--installation", str(box.installation)]
     python = [sys.executable, "-m"]
     return [
-        Service(
+        SupervisedService(
             "safety",
             [*python, "evse_pi.safety", *shared, "--safety-state-dir", str(_safety_state(box.paths))],
             box.environment,
@@ -183,7 +183,7 @@ def _services(box: BoxLaunch) -> list[Service]:
             SAFETY_WATCHDOG_S,
             afterwards=[*python, "evse_pi.safety.safe_off", "--board", box.board.name],
         ),
-        Service(
+        SupervisedService(
             "node",
             [*python, "evse_pi.node", *shared, "--state-dir", str(box.paths.state_dir), *box.arguments],
             box.environment,

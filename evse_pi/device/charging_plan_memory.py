@@ -35,7 +35,7 @@ class KeptPlan:
 
     kernel_boot_id: str
     window_s: int = USUAL_RANDOM_DELAY_S
-    pursuit: TargetProgress | None = None
+    progress: TargetProgress | None = None
     delay: RandomDelay | None = None
     mode: ChargeMode = ChargeMode.MANUAL
     holds: bool = False
@@ -44,8 +44,8 @@ class KeptPlan:
         """Return what is kept in another mode: what was charged for a target counts on, what had begun does not."""
         if mode is self.mode:
             return self
-        pursuit = None if self.pursuit is None else replace(self.pursuit, start_s=None, goal_s=None)
-        return replace(self, mode=mode, pursuit=pursuit)
+        progress = None if self.progress is None else replace(self.progress, start_s=None, goal_s=None)
+        return replace(self, mode=mode, progress=progress)
 
 
 UNREADABLE = KeptPlan(kernel_boot_id="")
@@ -80,7 +80,8 @@ def encode(kept: KeptPlan) -> bytes:
         "delay": None if delay is None else {"cause": delay.cause.name, "until_ns": delay.until_ns},
         "mode": kept.mode.name,
     }
-    fields["machine_boot"] = fields.pop("kernel_boot_id")
+    # The names that earlier releases stored: a release that is taken back must be able to read the record.
+    fields["machine_boot"], fields["pursuit"] = fields.pop("kernel_boot_id"), fields.pop("progress")
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -95,18 +96,18 @@ def recalled(store: KeyValueStore) -> KeptPlan | None:
 
 
 def _decoded(fields: Fields) -> KeptPlan:
-    pursuit, delay = fields.optional_record("pursuit"), fields.optional_record("delay")
+    progress, delay = fields.optional_record("pursuit"), fields.optional_record("delay")
     return KeptPlan(
         fields.text("machine_boot"),
         fields.integer("window_s", 0, LONGEST_WINDOW_S),
-        None if pursuit is None else _pursuit(pursuit),
+        None if progress is None else _progress(progress),
         None if delay is None else RandomDelay(delay.member("cause", DelayCause), delay.instant_ns("until_ns")),
         fields.member("mode", ChargeMode),
         fields.boolean("holds"),
     )
 
 
-def _pursuit(fields: Fields) -> TargetProgress:
+def _progress(fields: Fields) -> TargetProgress:
     due_s = fields.optional_unix_s("due_s")
     if due_s is None:
         raise UnknownRecord("due_s: missing")

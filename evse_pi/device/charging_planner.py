@@ -137,14 +137,14 @@ class ChargingPlanner:
         kept = replace(self._kept.changed_to(mode), window_s=context.randomization_window_s)
         if not context.targets:
             self.plan = NO_PLAN
-            kept = replace(kept, pursuit=None)
+            kept = replace(kept, progress=None)
         elif now_s is None:
             self.plan = CLOCKLESS if supplied else NO_PLAN
         elif mode is ChargeMode.TIME_OF_USE:
-            kept = self._pursued(kept, context, now_s, supplied=supplied)
+            kept = self._planned(kept, context, now_s, supplied=supplied)
         elif supplied:
-            pursuit, self.plan = assess_target(kept.pursuit, self._planning_input(context, now_s, mode))
-            kept = replace(kept, pursuit=pursuit)
+            progress, self.plan = assess_target(kept.progress, self._planning_input(context, now_s, mode))
+            kept = replace(kept, progress=progress)
         else:
             self.plan = NO_PLAN
         if kept.delay is not None and not self._delays(kept.delay, view, present=present):
@@ -154,24 +154,24 @@ class ChargingPlanner:
         self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
         return self._shown(context, view.now_ns) if supplied else UNPLANNED
 
-    def _pursued(self, kept: KeptPlan, context: PlanningContext, now_s: int, *, supplied: bool) -> KeptPlan:
+    def _planned(self, kept: KeptPlan, context: PlanningContext, now_s: int, *, supplied: bool) -> KeptPlan:
         """Plan, and draw the random delay of a charge that begins by plan."""
-        view, before = context.view, kept.pursuit
+        view, before = context.view, kept.progress
         planning_input = self._planning_input(context, now_s, ChargeMode.TIME_OF_USE)
         if not supplied or view.session is None:
             self.plan = Plan(PlanStatus.WAITING) if planning_input.dues else NO_PLAN
             return kept
-        pursuit, self.plan = plan_charging(before, planning_input)
-        if self._at_once and pursuit is not None and self.plan.status is PlanStatus.WAITING:
-            pursuit, self.plan = begun(pursuit, planning_input)
-        begins = pursuit is not None and pursuit.goal_s is not None and (before is None or before.goal_s is None)
+        progress, self.plan = plan_charging(before, planning_input)
+        if self._at_once and progress is not None and self.plan.status is PlanStatus.WAITING:
+            progress, self.plan = begun(progress, planning_input)
+        begins = progress is not None and progress.goal_s is not None and (before is None or before.goal_s is None)
         delay = kept.delay
         if begins and not self._explicit and not view.contacts_closed and self.plan.delay_below_s:
             planned = draw_delay(DelayCause.PLANNED_START, view.now_ns, self.plan.delay_below_s, self._entropy.below)
             delay = delay or planned
         elif self.plan.holds and delay is not None and delay.cause is DelayCause.PLANNED_START:
             delay = None
-        return replace(kept, pursuit=pursuit, delay=delay)
+        return replace(kept, progress=progress, delay=delay)
 
     def _planning_input(self, context: PlanningContext, now_s: int, mode: ChargeMode) -> PlanningInput:
         view, vehicle = context.view, context.view.vehicle

@@ -13,6 +13,7 @@ from evse_pi.device.electrical_energy_measurement import ElectricalEnergyMeasure
 from evse_pi.device.electrical_power_measurement import power_measurement
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.device.measurement_accuracy import METERS
 from evse_pi.device.power_source import PowerSourceServer
 from evse_pi.device.power_topology import PowerTopologyServer
 from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from evse_pi.device.charge_point_view import ChargePointInterface
-    from evse_pi.device.measurement_accuracy import MeterAccuracy
+    from evse_pi.device.equipment import Equipment
     from evse_pi.matter.environment import Entropy, WallClock
     from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.model.event_source import Change
@@ -63,15 +64,6 @@ class StatusLedIdentifyServer(IdentifyServer):
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """What the board has, as far as it shows in the clusters."""
-
-    status_led: bool = False
-    temperature: bool = False
-    meter: MeterAccuracy | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceDependencies:
     """What the wallbox's clusters live on.
 
@@ -85,7 +77,7 @@ class DeviceDependencies:
     store: KeyValueStore
     zone: tzinfo
     kernel_boot_id: str
-    fitted: Fitted
+    equipment: Equipment
 
 
 def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple[Endpoint, EnergyEvseServer]:
@@ -93,7 +85,8 @@ def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple
 
     Raises: ValueError for a feature that the cluster does not have.
     """
-    charger, fitted = around.charger, around.fitted
+    charger, equipment = around.charger, around.equipment
+    meter = None if equipment.meter_model is None else METERS[equipment.meter_model]
     mode, management = EnergyEvseModeServer(), DeviceEnergyManagementServer(charger)
     planner = ChargingPlanner(
         charger,
@@ -107,16 +100,16 @@ def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple
     kind = EnergyEvseServer.with_features(*features)
     evse = kind(charger, planner=planner)
     servers: list[ClusterServer] = [
-        StatusLedIdentifyServer(charger, fitted=fitted.status_led),
+        StatusLedIdentifyServer(charger, fitted=equipment.status_led),
         evse,
         mode,
         management,
         DeviceEnergyManagementModeServer(),
-        power_measurement(charger, fitted.meter),
-        ElectricalEnergyMeasurementServer(charger, around.clock, fitted.meter),
+        power_measurement(charger, meter),
+        ElectricalEnergyMeasurementServer(charger, around.clock, meter),
         PowerTopologyServer(),
         PowerSourceServer(),
     ]
-    if fitted.temperature:
+    if equipment.temperature:
         servers.append(TemperatureMeasurementServer(charger))
     return Endpoint(EVSE_ENDPOINT, DEVICE_TYPES, servers), evse

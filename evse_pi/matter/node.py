@@ -113,28 +113,28 @@ class MatterNode:
         self,
         product: Product,
         setup: Setup,
-        surroundings: NodeDependencies,
+        dependencies: NodeDependencies,
         endpoints: Iterable[Endpoint],
         *,
         enable_key: bytes | None = None,
         boot_reason: int = 0,
     ) -> None:
-        """Put the node together; what `surroundings.store` holds of an earlier life is taken up."""
+        """Put the node together; what `dependencies.store` holds of an earlier life is taken up."""
         self.product = product
         self.setup = setup
-        self._around = surroundings
-        entropy = surroundings.entropy
-        given = surroundings.wall_clock
+        self._dependencies = dependencies
+        entropy = dependencies.entropy
+        given = dependencies.wall_clock
         self.clock = given if isinstance(given, SynchronizedClock) else SynchronizedClock(given)
-        self.ownership = Ownership.load(surroundings.store, self.clock, entropy)
+        self.ownership = Ownership.load(dependencies.store, self.clock, entropy)
         self.stack = MessageStack(entropy=entropy, session_parameters=SESSION_PARAMETERS)
         self.stack.is_administrator = self._administers
         self.pase = PaseResponder(self.stack)
         self.window = CommissioningWindow(self.pase)
         self.tree = Node(
-            store=surroundings.store,
+            store=dependencies.store,
             entropy=entropy,
-            event_log=EventLog(surroundings.store, self.clock),
+            event_log=EventLog(dependencies.store, self.clock),
             access=self.ownership.access_control,
             descriptor=DescriptorServer,
         )
@@ -143,7 +143,7 @@ class MatterNode:
             product, sessions_per_fabric=MIN_CASE_SESSIONS_PER_FABRIC, subscriptions_per_fabric=MAX_PER_GROUP
         )
         self.general_diagnostics = GeneralDiagnosticsServer(
-            surroundings.interfaces, self.clock, enable_key=enable_key, boot_reason=boot_reason
+            dependencies.interfaces, self.clock, enable_key=enable_key, boot_reason=boot_reason
         )
         self._endpoints = [Endpoint(ROOT_ENDPOINT, [ROOT_NODE], self._root_servers()), *endpoints]
         self._serve_protocols()
@@ -158,8 +158,8 @@ class MatterNode:
             if endpoint.id not in self.tree.endpoints:
                 await self.tree.add(endpoint)
         self._keep_fabrics()
-        await self.stack.start(self._around.transport)
-        await self._around.discovery.start()
+        await self.stack.start(self._dependencies.transport)
+        await self._dependencies.discovery.start()
         self._advertise_fabrics()
         self.basic_information.started()
         self.general_diagnostics.started()
@@ -179,7 +179,7 @@ class MatterNode:
         for session in self.stack.sessions:
             self.stack.sessions.close(session, notify=True)
         await self.stack.stop()
-        await self._around.discovery.stop()
+        await self._dependencies.discovery.stop()
         await self.tree.close()
         self.ownership.resumption.flush()
 
@@ -197,7 +197,7 @@ class MatterNode:
             self.ownership.fabrics.remove(fabric.index)
         for server in self.tree.servers():
             server.reset()
-        with self._around.store.transaction() as transaction:
+        with self._dependencies.store.transaction() as transaction:
             transaction.delete(_UNIQUE_ID_KEY)
         self.basic_information.initialize()
         self.open_commissioning_window()
@@ -212,7 +212,7 @@ class MatterNode:
         self.ownership.fabrics.remove(fabric_index)
 
     def _root_servers(self) -> list[ClusterServer]:
-        around, ownership = self._around, self.ownership
+        around, ownership = self._dependencies, self.ownership
         return [
             self.basic_information,
             AccessControlServer(ownership),
@@ -307,14 +307,14 @@ class MatterNode:
 
     def _advertise_fabrics(self) -> None:
         services = [OperationalService(fabric.compressed_id, fabric.node_id) for fabric in self.ownership.fabrics]
-        self._around.discovery.operational(services)
+        self._dependencies.discovery.operational(services)
 
     def _advertise_window(self, window: OpenWindow | None) -> None:
         if window is None:
-            self._around.discovery.commissionable(None)
+            self._dependencies.discovery.commissionable(None)
             return
         service = CommissionableService.named(
-            self._around.entropy,
+            self._dependencies.entropy,
             discriminator=window.discriminator,
             vendor_id=self.product.vendor_id,
             product_id=self.product.product_id,
@@ -322,7 +322,7 @@ class MatterNode:
             device_name=self.product.product_name,
             mode=int(window.mode),
         )
-        self._around.discovery.commissionable(service)
+        self._dependencies.discovery.commissionable(service)
 
 
 def _link_diagnostics(interfaces: Sequence[HostInterface]) -> list[ClusterServer]:

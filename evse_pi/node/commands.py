@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.core.states import LimitSource
     from evse_pi.node.matter import MatterDevice
-    from evse_pi.node.status import Surroundings
+    from evse_pi.node.status import NodeStatus
     from evse_pi.storage.database import Store
     from evse_pi.storage.writer_thread import WriterThread
 
@@ -110,7 +110,7 @@ class NodeActions(Protocol):
     async def flush(self) -> str | None:
         """Write what was said; return why it is not durable, None when it is."""
 
-    def surroundings(self) -> Surroundings:
+    def node_status(self) -> NodeStatus:
         """Return what the status shows beside the box itself."""
 
 
@@ -148,7 +148,7 @@ class Commands:
 
     def view(self) -> Status:
         """Return the whole status."""
-        return status(self._box, self._node.surroundings())
+        return status(self._box, self._node.node_status())
 
     async def _status(self, _request: Nothing, _caller: Caller) -> Status:
         return self.view()

@@ -28,8 +28,8 @@ from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
-from evse_pi.node.matter_options import Equipment, equipment_of
-from evse_pi.node.status import Surroundings
+from evse_pi.node.matter_options import equipment_of
+from evse_pi.node.status import NodeStatus
 from evse_pi.node_run import NodeRun
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from evse_pi.api.status import Device
     from evse_pi.charging.clock import Clock
     from evse_pi.core.records import Snapshot
+    from evse_pi.device.equipment import Equipment
     from evse_pi.node.matter import MatterDevice
     from evse_pi.node.matter_options import MatterOptions
     from evse_pi.node.web import WebServer
@@ -293,12 +294,12 @@ class Daemon:
         """Whether charging is permitted as far as owner or controller decide it."""
         return self._box.permission.now.charging
 
-    def surroundings(self) -> Surroundings:
+    def node_status(self) -> NodeStatus:
         """Return what the status shows beside the box itself."""
         now_ns, doubt = self._box.clock.monotonic_ns(), self._box.meter_check.trouble
         meter_doubt = None if doubt is None else meter_trouble(doubt)
         devices = self._field.state(now_ns, meter_doubt) if self._field else ()
-        return Surroundings(
+        return NodeStatus(
             board=Board(self._board.name, self._board.title),
             version=version("evse-pi"),
             owner_permits=self.owner_permits,

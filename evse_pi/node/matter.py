@@ -20,7 +20,6 @@ from evse_pi.api.matter import Codes, Fabric, MatterDeviceStatus, Window
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
-from evse_pi.device.measurement_accuracy import METERS
 from evse_pi.installation.files import ConfigError
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
@@ -51,12 +50,13 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from evse_pi.device.energy_evse import EnergyEvseServer
+    from evse_pi.device.equipment import Equipment
     from evse_pi.matter.clusters.basic_information import Product
     from evse_pi.matter.environment import Entropy
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.storage import KeyValueStore
     from evse_pi.node.charge_point_adapter import ChargePointAdapter
-    from evse_pi.node.matter_options import Equipment, MatterOptions
+    from evse_pi.node.matter_options import MatterOptions
 
 log = logging.getLogger(__name__)
 
@@ -179,9 +179,9 @@ class MatterDevice:
         product = read_product(self._credentials_folder, version("evse-pi"))
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
-        endpoint, self._evse = endpoints.wallbox(self._endpoint_surroundings(store, clock), options.features)
+        endpoint, self._evse = endpoints.wallbox(self._device_dependencies(store, clock), options.features)
         self._node = node = MatterNode(
-            product, setup, self._surroundings(store, clock, product), [endpoint], enable_key=options.enable_key
+            product, setup, self._node_dependencies(store, clock, product), [endpoint], enable_key=options.enable_key
         )
         node.ownership.failsafe.on_committed.append(lambda _context: self.refresh())
         node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
@@ -190,9 +190,7 @@ class MatterDevice:
             triggers = EventTriggers(SimulatorControl(options.simulator), self._charger, self._evse, mode)
             node.general_diagnostics.on_trigger(triggers.handle)
 
-    def _endpoint_surroundings(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.DeviceDependencies:
-        equipment = self._equipment
-        meter = None if equipment.meter_model is None else METERS[equipment.meter_model]
+    def _device_dependencies(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.DeviceDependencies:
         return endpoints.DeviceDependencies(
             charger=self._charger,
             clock=clock,
@@ -200,10 +198,10 @@ class MatterDevice:
             store=store,
             zone=local_zone(),
             kernel_boot_id=self._charger.kernel_boot_id,
-            fitted=endpoints.Fitted(equipment.status_led, equipment.temperature, meter),
+            equipment=self._equipment,
         )
 
-    def _surroundings(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> NodeDependencies:
+    def _node_dependencies(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> NodeDependencies:
         names = self._options.interfaces or None
 
         def interfaces() -> tuple[HostInterface, ...]:

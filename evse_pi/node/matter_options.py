@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evse_pi.device.equipment import Equipment
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,15 +35,6 @@ class MatterOptions:
     enable_key: bytes | None = None
     simulator: Path | None = None
     features: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What the board has, as far as it shows in the clusters; `meter_model` is None without a meter."""
-
-    status_led: bool = False
-    temperature: bool = False
-    meter_model: str | None = None
 
 
 def equipment_of(board: BoardSpec, hardware: FieldHardware) -> Equipment:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hal.units import CentiCelsius
 
 
-class Surroundings(NamedTuple):
+class NodeStatus(NamedTuple):
     """What the status shows beside the box itself."""
 
     board: Board
@@ -58,7 +58,7 @@ class Surroundings(NamedTuple):
     safety_refusal: str | None = None
 
 
-def status(box: ChargePoint, beside: Surroundings) -> Status:
+def status(box: ChargePoint, node: NodeStatus) -> Status:
     """Return what there is to know of the box now."""
     now_ns = box.clock.monotonic_ns()
     snapshot = box.snapshot if box.safety_online() else None
@@ -80,16 +80,16 @@ def status(box: ChargePoint, beside: Surroundings) -> Status:
         meter=_meter(box, now_ns),
         session=session_summary(session, now_ns) if session else None,
         temperature_centi_celsius=_temperature(box, now_ns),
-        owner=Owner(beside.owner_permits, box.owner.limit_ma),
+        owner=Owner(node.owner_permits, box.owner.limit_ma),
         orders_outstanding=tuple(order for order in Order if order.name in _outstanding(box)),
-        board=beside.board,
-        version=beside.version,
-        matter=beside.matter,
-        matter_absence=beside.matter_absence,
-        web=beside.web,
-        devices=beside.devices,
-        notices=beside.notices,
-        safety_refusal=beside.safety_refusal,
+        board=node.board,
+        version=node.version,
+        matter=node.matter,
+        matter_absence=node.matter_absence,
+        web=node.web,
+        devices=node.devices,
+        notices=node.notices,
+        safety_refusal=node.safety_refusal,
     )
 
 

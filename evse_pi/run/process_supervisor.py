@@ -21,7 +21,7 @@ STOP_WITHIN_S = 8.0  # a vehicle has 6 s to stop drawing before the contactor op
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SupervisedService:
     """One process and how it is kept alive.
 
     Units: `restart_s` from its end to its next start; `watchdog_s` is the longest silence between two notifications
@@ -40,8 +40,8 @@ class Service:
 class ProcessSupervisor:
     """Starts services in order, restarts what ends, kills what is silent, and stops in the reverse order."""
 
-    def __init__(self, services: Sequence[Service], run_dir: Path, say: Callable[[str], None]) -> None:
-        self._keepers = [_ServiceProcess(service, run_dir, say) for service in services]
+    def __init__(self, services: Sequence[SupervisedService], run_dir: Path, say: Callable[[str], None]) -> None:
+        self._processes = [_ServiceProcess(service, run_dir, say) for service in services]
         self._stopping = False
 
     def run(self, *, on_ready: Callable[[], None] | None = None) -> None:
@@ -50,14 +50,14 @@ class ProcessSupervisor:
             signal.signal(number, lambda *_: self.stop())
         try:
             while not self._stopping:
-                for each in self._keepers:
+                for each in self._processes:
                     each.step(time.monotonic())
-                if on_ready is not None and all(each.ready for each in self._keepers):
+                if on_ready is not None and all(each.ready for each in self._processes):
                     on_ready()
                     on_ready = None
                 time.sleep(POLL_S)
         finally:
-            for each in reversed(self._keepers):
+            for each in reversed(self._processes):
                 each.stop()
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class ProcessSupervisor:
 class _ServiceProcess:
     """One service and the process that serves it now."""
 
-    def __init__(self, service: Service, run_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, service: SupervisedService, run_dir: Path, say: Callable[[str], None]) -> None:
         self.ready = False
         self._service = service
         self._say = say

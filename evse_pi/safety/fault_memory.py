@@ -1,8 +1,8 @@
 """The faults that neither a restart of the process nor a power cut may make the box forget.
 
 They are kept twice. In the run directory, which is memory, every change is written at once. In the state directory, on
-a disk that may be slow, full or hang, it is written by a process of its own, the keeper: the safety loop hands it what
-to keep and never waits for it, and a write that hangs holds none of the safety process's lines. The keeper remembers
+a disk that may be slow, full or hang, it is written by a process of its own, the writer: the safety loop hands it what
+to keep and never waits for it, and a write that hangs holds none of the safety process's lines. The writer remembers
 what was handed over and lets a child of its own do the writing, which it replaces when it dies.
 """
 
@@ -36,7 +36,7 @@ _MESSAGE = struct.Struct("<Q")
 _AGAIN_S = 10
 _REPLACED_AFTER_S = (1, 60)  # the first time, and at most: it is doubled each time
 _ALL_DESCRIPTORS = 1 << 20
-_NEEDS_SOMEBODY = Clear.ON_UNPLUG | Clear.BY_USER | Clear.BY_INSTALLER
+_NEEDS_A_PERSON = Clear.ON_UNPLUG | Clear.BY_USER | Clear.BY_INSTALLER
 
 DOUBTFUL = frozenset((Fault.RCD_TRIPPED,))
 """What is assumed of a memory that was written and cannot be read: the trip that it may have held."""
@@ -44,7 +44,7 @@ DOUBTFUL = frozenset((Fault.RCD_TRIPPED,))
 
 def outliving(faults: frozenset[Fault]) -> frozenset[Fault]:
     """Return those of `faults` that wait for a person or for the plug, which a new start of the process is not."""
-    return frozenset(fault for fault in faults if FAULTS[fault].clear & _NEEDS_SOMEBODY)
+    return frozenset(fault for fault in faults if FAULTS[fault].clear & _NEEDS_A_PERSON)
 
 
 class SlotFile:
@@ -86,7 +86,7 @@ class SlotFile:
         os.close(self._descriptor)
 
 
-class Keeper:
+class FaultWriter:
     """The process that has the disk written, and the end of its line here.
 
     It has none of this process's files: one that hangs in a write cannot be ended, and would hold lines and locks. It
@@ -106,7 +106,7 @@ class Keeper:
     def hand(self, faults: frozenset[Fault]) -> bool:
         """Hand over what is to be kept from now on, without waiting; return whether the line took it.
 
-        Raises: OSError when the keeper is gone.
+        Raises: OSError when the writer is gone.
         """
         try:
             self._socket.send(_MESSAGE.pack(_bits(faults)), socket.MSG_NOSIGNAL)
@@ -115,7 +115,7 @@ class Keeper:
         return True
 
     def close(self) -> None:
-        """Let the keeper end once it has written what was handed to it."""
+        """Let the writer end once it has written what was handed to it."""
         self._socket.close()
 
 
@@ -132,11 +132,11 @@ class FaultMemory:
         Raises: OSError when `run` cannot be opened, BlockingIOError when another safety process has it.
         """
         self._say = say
-        self._keeper: Keeper | None = Keeper(disk, say)
+        self._writer: FaultWriter | None = FaultWriter(disk, say)
         try:
             self._run = SlotFile(run, wait=False)
         except OSError:
-            self._keeper.close()
+            self._writer.close()
             raise
         self.first_of_boot = self._run.kept is None
         self.former = (self._on_disk(disk) if self._run.kept is None else self._run.kept) or NO_FAULTS
@@ -157,19 +157,19 @@ class FaultMemory:
                 self._say(f"the fault memory cannot be written: {error}")
             self._complained = True
         try:
-            if self._keeper is not None and kept != self._handed and self._keeper.hand(kept):
+            if self._writer is not None and kept != self._handed and self._writer.hand(kept):
                 self._handed = kept
         except OSError as error:
-            if self._keeper is not None:
-                self._keeper.close()
-            self._keeper = None
-            self._say(f"faults outlive a restart and no power cut any more, their keeper is gone: {error}")
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = None
+            self._say(f"faults outlive a restart and no power cut any more, their writer is gone: {error}")
 
     def close(self) -> None:
-        """Give everything back; what was handed to the keeper is still written."""
+        """Give everything back; what was handed to the writer is still written."""
         self._run.close()
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def _on_disk(self, path: Path) -> frozenset[Fault] | None:
         try:
@@ -302,7 +302,7 @@ def _write(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
 
 
 def _patience_s(wanted: frozenset[Fault] | None, *, failed: bool) -> float | None:
-    """Return how long the keeper waits for more before it writes; without anything to write for ever."""
+    """Return how long the writer waits for more before it writes; without anything to write for ever."""
     if wanted is None:
         return None
     return _AGAIN_S if failed else 0.0

@@ -72,8 +72,8 @@ def _complete_plan(connection: sqlite3.Connection) -> None:
     with suppress(UnknownRecord):
         plan = parsed(rows[0][0]) if rows and isinstance(rows[0][0], bytes) else None
         if isinstance(plan, dict):
-            pursuit = plan.get("pursuit")
-            plan["holds"] = isinstance(pursuit, dict) and pursuit.get("goal_s") is None
+            progress = plan.get("pursuit")
+            plan["holds"] = isinstance(progress, dict) and progress.get("goal_s") is None
             _write(connection, "matter_values", "key", PLAN, json.dumps(plan, separators=(",", ":")).encode())
 
 

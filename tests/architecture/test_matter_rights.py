@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.device import endpoints
-from evse_pi.device.measurement_accuracy import METERS
+from evse_pi.device.equipment import Equipment
 from evse_pi.matter.clusters.descriptor import DescriptorServer
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
@@ -123,7 +123,7 @@ def clusters() -> dict[str, Cluster]:
     dependencies = endpoints.DeviceDependencies(
         charger=charger, clock=SynchronizedClock(FixedWallClock(NOON_US)), entropy=around.entropy, store=around.store,
         zone=UTC, kernel_boot_id="boot",
-        fitted=endpoints.Fitted(True, True, METERS["sdm72d_m"]),
+        equipment=Equipment(True, True, "sdm72d_m"),
     )  # fmt: skip
     box, _ = endpoints.wallbox(dependencies, FEATURES)
     node = MatterNode(PRODUCT, Setup(3840, VERIFIER), around, [box])

@@ -68,9 +68,9 @@ async def main() -> None:
 
     discovery = Advertiser(port=options.port, parameters=SESSION_PARAMETERS, entropy=entropy, interfaces=interfaces)
     credentials = TestCredentials.load(store, product.vendor_id, product.product_id, product.device_type, entropy)
-    surroundings = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
+    dependencies = NodeDependencies(store, transport, discovery, credentials, entropy, SystemWallClock(), interfaces)
     setup = Setup(options.discriminator, PaseVerifier.from_passcode(options.passcode, bytes(range(32)), 1000))
-    await serve(MatterNode(product, setup, surroundings, [lamp_endpoint()]), options)
+    await serve(MatterNode(product, setup, dependencies, [lamp_endpoint()]), options)
 
 
 if __name__ == "__main__":

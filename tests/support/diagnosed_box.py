@@ -14,7 +14,7 @@ from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.diagnostics.why import why
 from evse_pi.installation.files import ratings
 from evse_pi.node.diagnosis import Diagnosis
-from evse_pi.node.status import Surroundings, status
+from evse_pi.node.status import NodeStatus, status
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
@@ -113,7 +113,7 @@ class DiagnosedBox:
     def status(self, **beside: Any) -> Status:
         trouble = self.calendar.trouble
         clock = () if trouble is None else (Notice(NoticeKind.CLOCK, clock_trouble(trouble)),)
-        own = Surroundings(Board("simulated", "a board"), "0", self.box.owner.permitted)
+        own = NodeStatus(Board("simulated", "a board"), "0", self.box.owner.permitted)
         beside = {"notices": (*self.diagnosis.notices, *clock), **beside}
         return status(self.box, own._replace(**beside))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PiModel:
+class EmulatedModel:
     """What tells one Raspberry Pi from another."""
 
     revision: int
@@ -24,7 +24,7 @@ class PiModel:
 
 
 MODELS = {
-    "pi5": PiModel(
+    "pi5": EmulatedModel(
         revision=0xD04171,
         description="Raspberry Pi 5 Model B Rev 1.1",
         pin_controller="pinctrl-rp1",
@@ -32,7 +32,7 @@ MODELS = {
         pwm_device="/sys/devices/platform/axi/1000120000.pcie/1f00098000.pwm",
         pwm_channels=4,
     ),
-    "pi4": PiModel(
+    "pi4": EmulatedModel(
         revision=0xC03115,
         description="Raspberry Pi 4 Model B Rev 1.5",
         pin_controller="pinctrl-bcm2711",
@@ -67,7 +67,7 @@ CMDLINE_TXT = "console=tty1 root=PARTUUID=4a3b2c1d-02 rootfstype=ext4 fsck.repai
 
 
 def plant_tree(
-    root: Path, model: PiModel, release: KernelRelease, nodes: tuple[str, ...], boot_lines: tuple[str, ...] = ()
+    root: Path, model: EmulatedModel, release: KernelRelease, nodes: tuple[str, ...], boot_lines: tuple[str, ...] = ()
 ) -> None:
     """Write the files below `root`; `boot_lines` is what was added to config.txt for the board."""
     firmware = root / "boot/firmware"
@@ -92,7 +92,7 @@ def plant_tree(
             (device / "subsystem").symlink_to(subsystem)
 
 
-def show_release(root: Path, model: PiModel, release: KernelRelease) -> None:
+def show_release(root: Path, model: EmulatedModel, release: KernelRelease) -> None:
     """Write the parameter by which the pin controller tells what it does with a dead holder's outputs."""
     parameters = root / "sys/module" / model.pin_module / "parameters"
     parameters.mkdir(parents=True, exist_ok=True)

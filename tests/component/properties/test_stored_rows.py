@@ -39,7 +39,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.diagnosis import COUNTERS, Diagnosis
-from evse_pi.node.status import Surroundings, fault_event, status
+from evse_pi.node.status import NodeStatus, fault_event, status
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring, RingFile
 from evse_pi.storage.database import Store
@@ -54,7 +54,7 @@ STOPPED = {"permitted": False, "limit_ma": 10_000}
 TARGET = Target(420, None, MilliwattHours(9_000_000))
 PLAN = KeptPlan(
     "first",
-    pursuit=TargetProgress(1, UNIX_S + 3_600, TARGET, 0),
+    progress=TargetProgress(1, UNIX_S + 3_600, TARGET, 0),
     delay=RandomDelay(DelayCause.POWER_RETURN, 1_100 * SECOND),
 )
 KEPT = ReportedState(1, Transfer(5), 1, figures=Figures(4, 5))
@@ -121,7 +121,7 @@ class Started:
             self.box.tick()
             assert self.store.write(self.box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
         assert self.store.redate(clock.kernel_boot_id, UNIX_S - 900)
-        beside = Surroundings(Board("simulated", "simulated"), "0", owner_permits=False)
+        beside = NodeStatus(Board("simulated", "simulated"), "0", owner_permits=False)
         json.dumps(to_plain([status(self.box, beside), *map(fault_event, self.store.faults())]))
         assert self.box.demand().valid_until_ns
         self.store.sessions()

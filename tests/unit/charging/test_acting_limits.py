@@ -14,7 +14,7 @@ from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from evse_pi.node.status import Surroundings, status
+from evse_pi.node.status import NodeStatus, status
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 
@@ -38,7 +38,7 @@ def test_status_and_clusters_show_the_same_limits_and_silence_lifts_none(silent_
     point.arbiter.put(LimitRequest(LimitSource.USER_MAXIMUM, limit_ma=Milliamps(16_000)))
     point.arbiter.put(LimitRequest(LimitSource.SCHEDULE, permitted=False, until_ns=clock.now_ns + HOUR_NS))
     clock.advance(silent_s)
-    told = status(point, Surroundings(Board("simulated", "simulated"), "0", owner_permits=True)).limits
+    told = status(point, NodeStatus(Board("simulated", "simulated"), "0", owner_permits=True)).limits
     shown = ChargePointAdapter(point, lambda: None).view().limits
     assert sorted((each.source, each.limit_ma, each.permitted) for each in told) == [
         (LimitSource.BOARD, 32_000, True),

@@ -20,7 +20,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
-from evse_pi.node.status import Surroundings, status
+from evse_pi.node.status import NodeStatus, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
@@ -34,7 +34,7 @@ NO_METER = replace(RATINGS, meter_fitted=False)
 
 
 def told(box: ChargePoint) -> Any:
-    return to_plain(status(box, Surroundings(Board("test", "a board"), "0", owner_permits=box.owner.permitted)))
+    return to_plain(status(box, NodeStatus(Board("test", "a board"), "0", owner_permits=box.owner.permitted)))
 
 
 class Life:

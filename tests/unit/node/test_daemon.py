@@ -27,11 +27,12 @@ from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
+from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
 from evse_pi.node.commands import Commands
 from evse_pi.node.daemon import Daemon, NodePaths, serve
 from evse_pi.node.field_devices import FieldDevices
-from evse_pi.node.matter_options import Equipment, MatterOptions
+from evse_pi.node.matter_options import MatterOptions
 from evse_pi.node_run import unstamped
 from evse_pi.storage.database import Store
 from evse_pi.storage.writer_thread import WriterThread
@@ -443,7 +444,7 @@ async def test_without_a_matter_device_the_true_reason_is_told(tmp_path: Path) -
         await running.node.run_matter_device(None, Equipment())
         with pytest.raises(Refusal, match="no Matter device: it was started with --no-matter"):
             await running.ask("commission")
-        assert not any("Matter" in text for text in (notice.text for notice in running.node.surroundings().notices))
+        assert not any("Matter" in text for text in (notice.text for notice in running.node.node_status().notices))
 
 
 @virtual_time
@@ -461,7 +462,7 @@ async def test_a_matter_device_that_cannot_be_loaded_is_told_with_what_is_missin
         await asyncio.sleep(0)
         with pytest.raises(Refusal, match="no Matter device: ImportError: the package it takes is not there"):
             await running.ask("commission")
-        told = running.node.surroundings()
+        told = running.node.node_status()
         assert "Matter does not run: ImportError: the package it takes is not there" in [
             each.text for each in told.notices
         ]

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from evse_pi.run import process_supervisor
-from evse_pi.run.process_supervisor import ProcessSupervisor, Service
+from evse_pi.run.process_supervisor import ProcessSupervisor, SupervisedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ time.sleep(60)
 """
 
 
-def supervise(services: list[Service], folder: Path, until: Callable[[], bool]) -> list[str]:
+def supervise(services: list[SupervisedService], folder: Path, until: Callable[[], bool]) -> list[str]:
     said: list[str] = []
     supervisor = ProcessSupervisor(services, folder, said.append)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -67,7 +67,7 @@ def alive(pid: int) -> bool:
 def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
     log = tmp_path / "pids"
     code = f"import os; open({str(log)!r}, 'a').write(f'{{os.getpid()}}\\n')"
-    service = Service("node", [sys.executable, "-c", code], os.environ, restart_s=0.05)
+    service = SupervisedService("node", [sys.executable, "-c", code], os.environ, restart_s=0.05)
     said = supervise([service], tmp_path, lambda: len(pids(log)) >= 3)
     assert len(set(pids(log))) >= 3
     assert "node: ended with status 0" in said[0]
@@ -76,7 +76,7 @@ def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
 def test_a_process_that_falls_silent_is_killed_and_started_again(tmp_path: Path) -> None:
     log = tmp_path / "pids"
     command = [sys.executable, "-c", NOTIFYING, str(log), "5"]
-    service = Service("safety", command, os.environ, restart_s=0.05, watchdog_s=0.5)
+    service = SupervisedService("safety", command, os.environ, restart_s=0.05, watchdog_s=0.5)
     said = supervise([service], tmp_path, lambda: len(pids(log)) >= 2)
     assert any("silent for 0.5 s" in line for line in said)
     assert not any(alive(pid) for pid in pids(log))
@@ -85,7 +85,7 @@ def test_a_process_that_falls_silent_is_killed_and_started_again(tmp_path: Path)
 def test_a_stopped_process_counts_as_silent(tmp_path: Path) -> None:
     log = tmp_path / "pids"
     command = [sys.executable, "-c", NOTIFYING, str(log), "100000"]
-    service = Service("safety", command, os.environ, restart_s=0.05, watchdog_s=0.5)
+    service = SupervisedService("safety", command, os.environ, restart_s=0.05, watchdog_s=0.5)
     stopped: list[int] = []
 
     def until() -> bool:
@@ -107,7 +107,7 @@ def test_stopping_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.M
         "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(60)"
     )
-    service = Service("node", [sys.executable, "-c", stubborn, str(log)], os.environ, restart_s=1)
+    service = SupervisedService("node", [sys.executable, "-c", stubborn, str(log)], os.environ, restart_s=1)
     supervise([service], tmp_path, lambda: bool(pids(log)))
     assert not any(alive(pid) for pid in pids(log))
 
@@ -117,6 +117,6 @@ def test_what_must_happen_after_a_process_happens_after_every_end_of_it(tmp_path
     code = f"import os; open({str(log)!r}, 'a').write(f'{{os.getpid()}}\\n')"
     note = f"open({str(after)!r}, 'a').write('off\\n')"
     command, afterwards = [sys.executable, "-c", code], [sys.executable, "-c", note]
-    service = Service("safety", command, os.environ, restart_s=0.05, afterwards=afterwards)
+    service = SupervisedService("safety", command, os.environ, restart_s=0.05, afterwards=afterwards)
     supervise([service], tmp_path, lambda: len(pids(log)) >= 2)
     assert after.read_text().count("off") >= len(pids(log)) - 1

@@ -41,9 +41,9 @@ def on_disk(folder: Path) -> frozenset[Fault] | None:
 
 def writer_of(memory: FaultMemory) -> int:
     """Return the process that writes the disk, once there is one."""
-    keeper = memory._keeper
-    assert keeper is not None
-    children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children")
+    writer = memory._writer
+    assert writer is not None
+    children = Path(f"/proc/{writer.pid}/task/{writer.pid}/children")
     wait_for(lambda: bool(children.read_text()))
     return int(children.read_text())
 
@@ -101,7 +101,7 @@ def test_a_disk_that_hangs_holds_nobody_and_gets_the_newest_when_it_answers_agai
 @pytest.mark.hazard("H-09")
 @pytest.mark.hazard("H-14")
 def test_a_writer_that_dies_is_replaced_and_what_it_had_not_written_is_kept(tmp_path: Path) -> None:
-    def say(text: str) -> None:  # in the keeper, which is another process
+    def say(text: str) -> None:  # in the writer, which is another process
         with (tmp_path / "said").open("a") as said:
             said.write(f"{text}\n")
 
@@ -132,18 +132,18 @@ def test_a_writer_that_dies_after_the_safety_process_is_replaced_as_well(tmp_pat
     wait_for(lambda: on_disk(tmp_path) == TRIP)
 
 
-def test_a_keeper_that_is_gone_is_told_once_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_writer_that_is_gone_is_told_once_and_costs_nothing_else(tmp_path: Path) -> None:
     said: list[str] = []
     with closing(memory_in(tmp_path, said)) as memory:
-        keeper = memory._keeper
-        assert keeper is not None
-        os.kill(keeper.pid, signal.SIGKILL)
-        os.waitpid(keeper.pid, 0)
+        writer = memory._writer
+        assert writer is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        os.waitpid(writer.pid, 0)
         for _ in range(3):
             memory.keep(TRIP)
             memory.keep(NO_FAULTS)
     assert len(said) == 1
-    assert "keeper" in said[0]
+    assert "writer" in said[0]
 
 
 @pytest.mark.hazard("H-14")
