@@ -125,13 +125,13 @@ class DemandArbiter:
         A node that hangs cannot take a permission back when its time is over. Hazard: H-10.
         """
         self._number = (self._number + 1) % NUMBERS
-        asked, offering = self._winner(now_ns), self._offering
-        self._offering = _offers(asked, now_ns)
-        if offering and not self._offering and asked.source in AUTOMATIC and not self._spoken:
+        asked, offered = self._winner(now_ns), self._offering
+        if offered and not _offers(asked, now_ns) and asked.source in AUTOMATIC and not self._spoken:
             until_ns = now_ns + RESUME_PAUSE_NS
             self._pause = LimitRequest(LimitSource.RESUME_PAUSE, permitted=False, until_ns=until_ns)
         self._spoken = False
         winner = self._pausing(now_ns) or asked
+        self._offering = _offers(winner, now_ns)  # what a manager permits in a pause was offered to no vehicle
         permitted = winner.permits(now_ns)
         limit_ma = winner.ceiling_ma(now_ns) if permitted else 0
         offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)

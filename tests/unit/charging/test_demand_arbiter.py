@@ -120,6 +120,22 @@ def test_what_stopped_by_itself_resumes_five_minutes_later_at_the_earliest(
     assert book.limits(5 * MINUTES)[0].source is not LimitSource.RESUME_PAUSE
 
 
+@pytest.mark.parametrize(("stop", "go"), list(zip(STOPS, GOES, strict=True)), ids=lambda ask: ask.source.name)
+def test_a_manager_that_stops_again_and_again_delays_the_next_offer_by_five_minutes_at_most(
+    stop: LimitRequest, go: LimitRequest
+) -> None:
+    """A manager that follows the sun: 4 minutes of surplus, 10 s without, for 8 hours."""
+    book, ended_ns, offers, ends = stopped(stop), 0, False, 0
+    for at_s in range(2, 8 * 3_600, 2):
+        permits = at_s % 250 >= 10
+        book.put(go if permits else stop)
+        offers, offered = book.compose(at_s * SECOND).offered_current_ma > 0, offers
+        if offered and not offers:
+            ended_ns, ends = at_s * SECOND, ends + 1
+        assert offers == (permits and at_s * SECOND - ended_ns >= 5 * MINUTES), at_s
+    assert ends > 50
+
+
 def test_a_stop_that_was_longer_delays_nothing() -> None:
     book = stopped(STOPS[0])
     book.compose(6 * MINUTES)
