@@ -108,14 +108,16 @@ def lock_of_this_machine() -> Path:
     major, minor = sys.version_info[:2]
     lock = HERE / f"locks/cp{major}{minor}-{platform.machine()}.txt"
     if not lock.is_file():
-        raise BuildError(f"{lock} is missing; make it with: packaging/lock.py {major}.{minor} {platform.machine()}")
+        raise BuildError(
+            f"{lock} is missing; make it with: python3 packaging/lock.py {major}.{minor} {platform.machine()}"
+        )
     if Path(sys.base_prefix) != Path("/usr"):
         raise BuildError(f"{sys.base_prefix} is not the system's Python, which the package needs; use /usr/bin/python3")
     return lock
 
 
 def _copy(folder: Path, version: str | None) -> tuple[Path, str]:
-    """Return a copy of the sources: setuptools leaves its marks beside them, and keeps files that are there no more."""
+    """Return a copy of the sources and the version: setuptools writes beside what it builds, and packs stale files."""
     folder.mkdir()
     for name in SOURCES:
         whole = ROOT / name

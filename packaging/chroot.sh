@@ -15,8 +15,14 @@ if [ "$1" = --run ]; then
 fi
 
 suite=$1 folder=$2
-mirror=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *//p' | head -n 1)
-[ -n "$mirror" ] || mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list | head -n 1)
+# Either form may be missing, which sed tells by its status.
+mirror=$(sed -sn 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1) || true
+[ -n "$mirror" ] ||
+  mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list 2>/dev/null | head -n 1) || true
+[ -n "$mirror" ] || {
+  printf 'evse-pi: neither /etc/apt/sources.list.d/*.sources nor /etc/apt/sources.list names a source of packages\n' >&2
+  exit 1
+}
 options=()
 for file in /etc/apt/apt.conf.d/*; do
   if grep -q '^ *Acquire::' "$file"; then options+=("--aptopt=$file"); fi

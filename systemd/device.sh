@@ -94,7 +94,9 @@ uninstall_box() {
   # It refuses while a vehicle charges, and then nothing is removed.
   if packaged; then run dpkg --force-remove-reinstreq "--${purge:-remove}" evse-pi; fi
   # What versions from before the package left, also broken off ones.
-  for unit in "${units[@]}"; do attempt systemctl disable --now "$unit"; done
+  for unit in "${units[@]}"; do
+    [ ! -e "/etc/systemd/system/$unit" ] || attempt systemctl disable --now "$unit"
+  done
   for unit in "${units[@]}" "${templates[@]}"; do attempt rm -f "/etc/systemd/system/$unit"; done
   attempt rm -f /etc/systemd/system.conf.d/evse-pi.conf /etc/systemd/journald.conf.d/evse-pi.conf
   attempt rm -f /etc/tmpfiles.d/evse-pi.conf /usr/local/bin/evse-pi

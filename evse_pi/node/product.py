@@ -1,4 +1,4 @@
-"""What the product calls itself: a vendor's own words beside the vendor's credentials, else the test product."""
+"""What the box tells Matter of its maker and model: the vendor's file beside its credentials, else the test product."""
 
 from __future__ import annotations
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from evse_pi.api.client import BoxNotRunning
+from evse_pi.api.client import BoxError, BoxNotRunning
+from evse_pi.api.exits import Exit
 from evse_pi.api.status import Contactor, SelfTest
+from evse_pi.cli.update import command
 from evse_pi.run import update as module
 from evse_pi.run.update import HEALTHY_FOR_S, Machine, UnfinishedUpdateError, UpdateError, update, verify
 
@@ -410,3 +413,28 @@ def test_no_other_package_is(signed, tmp_path):
     package.with_name(f"{package.name}.sig").write_bytes(bytes(64))
     with pytest.raises(UpdateError, match="not a public key in PEM"):
         verify(package, [public])
+
+
+@pytest.mark.parametrize(
+    ("error", "ends_with"),
+    [
+        (UpdateError("a vehicle charges; nothing was changed"), None),
+        (UnfinishedUpdateError("1.0.0 is back"), Exit.UNWELL),
+    ],
+)
+def test_only_what_changed_nothing_ends_as_refused(monkeypatch, signed, error, ends_with):
+    """A script that reads 1 may try again; 3 needs a look."""
+
+    def end(*_):
+        raise error
+
+    monkeypatch.setattr(module, "verify", lambda _: None)
+    monkeypatch.setattr(module, "update", end)
+    monkeypatch.setattr("evse_pi.cli.update.os.geteuid", lambda: 0)
+    done = CliRunner().invoke(command, [str(signed[0])])
+    if ends_with is None:
+        assert isinstance(done.exception, BoxError)  # `evse_pi.cli.main.main` ends with Exit.REFUSED
+        assert str(done.exception) == str(error)
+    else:
+        assert done.exit_code == ends_with
+        assert str(error) in done.output

@@ -105,3 +105,16 @@ def test_what_a_person_permits_again_is_installed(machine):
     mark.unlink()
     machine.configure(NEW, NEW)
     assert machine.current == NEW
+
+
+def test_a_removal_disables_no_unit_that_is_not_there():
+    """The package has disabled its own before; what is left are those of versions from before it."""
+    done = subprocess.run(
+        ["bash", str(POSTINST.parents[2] / "systemd/device.sh"), "uninstall", "--dry-run"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    there = [
+        name for name in ("safety.service", "node.service") if Path(f"/etc/systemd/system/evse-pi-{name}").exists()
+    ]
+    assert done.stdout.count("+ systemctl disable --now") == len(there)
