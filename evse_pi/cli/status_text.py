@@ -55,6 +55,8 @@ def why(status: Status) -> str:
         return "the safety process does not answer: nothing is energised"
     if wait.reason is Reason.FAULT and status.faults:
         return f"a fault forbids charging: {', '.join(each.title for each in status.faults)}"
+    if wait.reason is Reason.KEPT_AFTER_REPEATS and status.faults:
+        return f"{wait.text}: {', '.join(each.title for each in status.faults)}"
     if wait.reason is Reason.CHARGING and status.limit is not None:
         return f"charging; the current is limited by {status.limit.text}"
     return f"{wait.text}, {wait.in_s} s left" if wait.in_s else wait.text

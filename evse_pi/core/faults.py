@@ -261,18 +261,37 @@ class FaultBook:
     active: frozenset[Fault] = NO_FAULTS
     opening: bool = False
 
-    def advance(self, now_ns: int, present: frozenset[Fault], clearing: Clear, released: frozenset[Fault]) -> FaultBook:
+    @property
+    def clears_by_itself_ns(self) -> int | None:
+        """When the last fault will clear if no condition comes back; None where one lasts or needs more than time."""
+        ends_ns = 0
+        for entry in self.entries:
+            row = FAULTS[entry.fault]
+            if entry.gone_ns is None or Clear.WHEN_GONE not in row.clear:
+                return None
+            ends_ns = max(ends_ns, entry.gone_ns + row.clear_delay_ns)
+        return ends_ns
+
+    def advance(
+        self,
+        now_ns: int,
+        present: frozenset[Fault],
+        clearing: Clear,
+        released: frozenset[Fault],
+        held: frozenset[Fault] = NO_FAULTS,
+    ) -> FaultBook:
         """Return the book after one tick in which the conditions `present` held.
 
         `clearing` are the ways of clearing that are open in this tick, `released` are faults that their own policy
-        lets go. A fault whose condition lasts never clears.
+        lets go, `held` those that do not clear yet though their condition may be gone. A fault whose condition lasts
+        never clears.
         """
         if not present and not self.entries:
             return self
         entries = tuple(
             entry
             for entry in (_aged(entry, now_ns, present) for entry in self.entries)
-            if not _clears(entry, now_ns, clearing, released)
+            if entry.fault in held or not _clears(entry, now_ns, clearing, released)
         )
         entries += tuple(Entry(fault, now_ns) for fault in sorted(present - self.active))
         if entries == self.entries:

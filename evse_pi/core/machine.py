@@ -113,6 +113,7 @@ TRANSITIONS: dict[Phase, tuple[tuple[Condition, Phase], ...]] = {
     Phase.FAULTED: ((Condition.F_OVER, Phase.STANDBY),),
 }
 
+TOLD_OF_FAULTS = (Reason.FAULT, Reason.RETRY_WAIT, Reason.TRYING_AGAIN, Reason.KEPT_AFTER_REPEATS)
 CLOSED_PHASES = (Phase.CHARGING, Phase.STOPPING)
 _OFFERING_PHASES = (Phase.OFFERING, Phase.CHARGING)
 _HIGH, _LOW = PilotOutput(PilotMode.HIGH, DutyPpm(0)), PilotOutput(PilotMode.LOW, DutyPpm(0))
@@ -195,7 +196,8 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
         state.outputs.pilot, state.offer.reference_ma(), standby=state.phase is Phase.STANDBY, faults=state.book.active
     )
     watch = state.watch.advance(inputs, settings, doing)
-    book = state.book.advance(now_ns, watch.faults(inputs, settings), _clearing(watch, now_ns), watch.released)
+    present, held = watch.faults(inputs, settings), watch.recurrence.held(now_ns)
+    book = state.book.advance(now_ns, present, _clearing(watch, now_ns), watch.released, held)
     if state.watch.contactor.closed and not book.active <= state.book.active:
         recurrence = watch.recurrence.ended(now_ns, book.active - state.book.active)
         watch = replace(watch, recurrence=recurrence)
@@ -260,7 +262,7 @@ def _refusal(
     """Return the first reason not to charge and when it ends, 0 for not known; None when charging is allowed."""
     demand = watch.lease.demand
     if book.active:
-        return _fault_reason(watch, book, settings, now_ns)
+        return _fault_reason(watch, book, settings)
     if not watch.tests.passed:
         return Reason.SELF_TEST, 0
     if demand is None or not watch.lease.valid(now_ns):
@@ -280,11 +282,16 @@ def _refusal(
     return None
 
 
-def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings, now_ns: int) -> tuple[Reason, int]:
-    """Return FAULT, or when the box itself will reset a residual current trip, or try again after another fault."""
-    until_ns = watch.recurrence.until_ns(now_ns)
-    if until_ns is not None and book.active <= watch.recurrence.held(now_ns):
-        return Reason.TRYING_AGAIN, until_ns
+def _fault_reason(watch: Monitors, book: FaultBook, settings: MachineSettings) -> tuple[Reason, int]:
+    """Return FAULT, or that a fault is kept, or when the box itself will reset a trip or try again.
+
+    A time is told only where the conditions are gone: while one lasts, the box does not try again at any time.
+    """
+    recurrence, clears_ns = watch.recurrence, book.clears_by_itself_ns
+    if not book.active.isdisjoint(recurrence.kept):
+        return Reason.KEPT_AFTER_REPEATS, 0
+    if clears_ns is not None and recurrence.until_ns(book.active):
+        return Reason.TRYING_AGAIN, max(clears_ns, recurrence.until_ns(book.active))
     if book.active == {Fault.OVERCURRENT} and watch.overcurrent.retry_ns is not None:
         return Reason.TRYING_AGAIN, watch.overcurrent.retry_ns
     rcd = watch.rcd
@@ -407,7 +414,7 @@ def _reason(
         return Reason.STOPPING, state.since_ns + STOP_GRACE_NS
     if phase is Phase.TESTING:
         return (Reason.RCM_STARTING, watch.rcd.awake_ns) if watch.rcd.starting else (Reason.SELF_TEST, 0)
-    if refusal is not None and refusal[0] in (Reason.FAULT, Reason.RETRY_WAIT, Reason.TRYING_AGAIN):
+    if refusal is not None and refusal[0] in TOLD_OF_FAULTS:
         return refusal
     if phase is Phase.FAULTED:
         return Reason.STATE_F_HOLD, state.since_ns + settings.state_f_ns

@@ -158,7 +158,6 @@ class Monitors:
         found |= self.lease.faults(
             now_ns, meter=self._blind_meter(board, now_ns), temperature=self._blind_heat(board, now_ns)
         )
-        found |= self.recurrence.held(now_ns)
         found |= self.rcd.faults() | self.tests.failed | self.supply.bad | self.budgets.faults()
         if board.proximity_fitted:
             found |= self.cable.faults(now_ns, self.pilot)

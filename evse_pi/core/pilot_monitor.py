@@ -92,9 +92,10 @@ class PilotMonitor:
     def forgotten(self, now_ns: int) -> PilotMonitor:
         """Return the monitor when nothing could be seen for seconds: the vehicle that is there now may be another.
 
+        What was judged of the generator stays: it is the same one, whichever vehicle is there.
         Hazard: H-05, a vehicle that came under −12 V would get power without a test of the residual current device.
         """
-        return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply)
+        return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply, duty=self.duty)
 
     @property
     def connected(self) -> bool:

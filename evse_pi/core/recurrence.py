@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.core.budgets import HOUR, Budget, Rule
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Clear, Fault
+from evse_pi.core.states import Reason
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ ENDINGS = Rule(free=2, forgive_ns=HOUR, first_pause_ns=30 * SECOND, longest_paus
 MOST_ENDINGS = 8
 """After half an hour of pauses a person must look: the box stays stopped, and says by which fault."""
 SELF_CLEARING = frozenset(fault for fault, row in FAULTS.items() if Clear.WHEN_GONE in row.clear)
+ENDS_KEPT = (Clear.ON_UNPLUG, Clear.BY_USER)
+
+
+def ways_out(fault: Fault, reason: Reason | None) -> tuple[Clear, ...]:
+    """Return what ends `fault` where `reason` is told: a fault that is kept no longer ends by itself."""
+    if reason is Reason.KEPT_AFTER_REPEATS and fault in SELF_CLEARING:
+        return ENDS_KEPT
+    return tuple(way for way in Clear if way in FAULTS[fault].clear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +49,11 @@ class Recurrence:
             fault for fault, uses in self.kinds if uses.used >= MOST_ENDINGS or now_ns < uses.ready_ns(ENDINGS)
         )
 
-    def until_ns(self, now_ns: int) -> int | None:
-        """Return when the last of those held will be let go by itself, None where that needs a person, or none is."""
-        held = self.held(now_ns)
-        if not held or any(uses.used >= MOST_ENDINGS for fault, uses in self.kinds if fault in held):
-            return None
-        return max(uses.ready_ns(ENDINGS) for fault, uses in self.kinds if fault in held)
+    @property
+    def kept(self) -> frozenset[Fault]:
+        """The faults that are held until a person or another vehicle comes."""
+        return frozenset(fault for fault, uses in self.kinds if uses.used >= MOST_ENDINGS)
+
+    def until_ns(self, faults: frozenset[Fault]) -> int:
+        """Return when the last of `faults` is let go that are not kept; a time that is past when all are."""
+        return max((uses.ready_ns(ENDINGS) for fault, uses in self.kinds if fault in faults), default=0)

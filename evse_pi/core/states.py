@@ -85,6 +85,7 @@ class Reason(IntEnum):
     TOO_MANY_STOPS = 19
     RCM_STARTING = 20
     TRYING_AGAIN = 21
+    KEPT_AFTER_REPEATS = 22
 
 
 class MatterState(IntEnum):

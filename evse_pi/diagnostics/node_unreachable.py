@@ -8,7 +8,8 @@ from evse_pi.api.texts import english as words
 from evse_pi.api.texts.fault_texts import clearing, happened
 from evse_pi.api.texts.quantities import amps, sentence
 from evse_pi.api.why import Finding, FindingKind, Verdict, Why
-from evse_pi.core.faults import FAULTS, Clear
+from evse_pi.core.faults import FAULTS
+from evse_pi.core.recurrence import ways_out
 from evse_pi.diagnostics.readings import readings
 from hal.units import SECOND
 
@@ -82,8 +83,8 @@ def _faults(frames: Sequence[Frame]) -> list[Finding]:
             words.FAULT_TITLES[fault],
             happened(fault, seen),
             words.FAULT_HINTS[fault],
-            clearing(rule for rule in Clear if rule in row.clear),
+            clearing(ways_out(fault, last.outcome.reason)),
         )
-        for fault, row in FAULTS.items()
+        for fault in FAULTS
         if fault in last.outcome.faults
     ]

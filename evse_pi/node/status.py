@@ -30,7 +30,8 @@ from evse_pi.api.status import (
 from evse_pi.api.texts import english as words
 from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.metering import fresh
-from evse_pi.core.faults import FAULTS, Clear, worst
+from evse_pi.core.faults import FAULTS, worst
+from evse_pi.core.recurrence import ways_out
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.session import Session
     from evse_pi.core.faults import Fault
     from evse_pi.core.records import Snapshot
+    from evse_pi.core.states import Reason
     from hal.units import CentiCelsius
 
 
@@ -76,7 +78,7 @@ def status(box: ChargePoint, node: NodeStatus) -> Status:
         reason=_wait(snapshot, now_ns) if snapshot else None,
         limit=_limit(ActingLimit(snapshot.limit_source, snapshot.limit_ma), snapshot, now_ns) if snapshot else None,
         limits=shown,
-        faults=tuple(_active(fault, box) for fault in _ranked(box)),
+        faults=tuple(_active(fault, box, snapshot.reason if snapshot else None) for fault in _ranked(box)),
         meter=_meter(box, now_ns),
         session=session_summary(session, now_ns) if session else None,
         temperature_centi_celsius=_temperature(box, now_ns),
@@ -224,7 +226,7 @@ def _ranked(box: ChargePoint) -> list[Fault]:
     return ranked
 
 
-def _active(fault: Fault, box: ChargePoint) -> ActiveFault:
+def _active(fault: Fault, box: ChargePoint, reason: Reason | None) -> ActiveFault:
     row = FAULTS[fault]
     record = next(record for record in box.event_recorder.faults if record.fault is fault)
     return ActiveFault(
@@ -232,7 +234,7 @@ def _active(fault: Fault, box: ChargePoint) -> ActiveFault:
         title=words.FAULT_TITLES[fault],
         severity=row.severity,
         hint=words.FAULT_HINTS[fault],
-        clears=tuple(rule for rule in Clear if rule in row.clear),
+        clears=ways_out(fault, reason),
         since_unix_s=record.set_unix_s,
         number=record.number,
         readings=_readings(record),

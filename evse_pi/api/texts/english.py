@@ -42,6 +42,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.STOPPING: "the vehicle is given time to stop",
     Reason.RETRY_WAIT: "the box waits before it tries again",
     Reason.TRYING_AGAIN: "the box pauses after a fault that ends by itself",
+    Reason.KEPT_AFTER_REPEATS: "a fault has come back so often that the box does not try again by itself",
     Reason.RCM_STARTING: "the residual current monitor is waking up",
     Reason.READING_CABLE: "the plug's cable is being read",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
@@ -128,6 +129,10 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
     Reason.TRYING_AGAIN: (
         "A fault that ends by itself has ended a charge; the box pauses before it tries again, longer each time.",
         "Read what it was: evse-pi faults. Mend its cause, or wait.",
+    ),
+    Reason.KEPT_AFTER_REPEATS: (
+        "A fault that ends by itself has ended a charge so often that the box does not try again by itself.",
+        "Mend its cause, then unplug the vehicle, or acknowledge: evse-pi clear.",
     ),
     Reason.STATE_F_HOLD: ("The box tells the vehicle that it is out of service after a fault.", "Wait a second."),
     Reason.STARTING: ("The vehicle asks, and the last checks before closing run.", "Wait a second."),

@@ -66,11 +66,12 @@ def test_a_fault_that_comes_back_ends_a_charge_eight_times_at_most_and_then_stay
     assert len(pauses_ns) < 4 or pauses_ns[-1] > 4 * pauses_ns[1]
     if len(opened) == 8:
         assert fault in box.faults
-        assert box.reason is Reason.FAULT
+        assert (box.reason, box.state.status.reason_until_ns) == (Reason.KEPT_AFTER_REPEATS, 0)
         disturbed(lambda box: None, 10 * S, box)
         box.garbled, box.failures, box.meter_alive = False, frozenset(), True
         box.idle(7_200 * S)
         assert box.faults == {fault}
+        assert box.reason is Reason.KEPT_AFTER_REPEATS
 
 
 @pytest.mark.hazard("H-15")
@@ -89,6 +90,34 @@ def test_the_pause_says_until_when_and_a_person_or_another_vehicle_ends_it():
         box.run(31 * S)
         end(box)
         box.run_until(lambda b: b.closed, 50 * S)
+
+
+@pytest.mark.hazard("H-15")
+def test_no_time_is_told_while_the_cause_lasts_and_the_one_that_is_told_is_kept():
+    box, opened = disturbed(coil_disturbs, 100 * S)
+    box.run_until(lambda b: b.closed, 200 * S)
+    box.run(S)
+    box.failures = frozenset({Fault.PILOT_ADC_FAILED})
+    for _ in range(300):
+        box.run(S)
+        assert (box.reason, box.state.status.reason_until_ns) == (Reason.FAULT, 0)
+    assert len(opened) >= 2
+    box.failures = frozenset()
+    box.run(S)
+    assert box.reason is Reason.TRYING_AGAIN
+    told_ns = box.state.status.reason_until_ns
+    box.run_until(lambda b: not b.faults, 60 * S)
+    assert box.now_ns - 2 * TICK_NS <= told_ns <= box.now_ns
+
+
+@pytest.mark.hazard("H-15")
+def test_the_time_that_is_told_while_a_fault_is_held_is_when_it_ends():
+    box, _opened = disturbed(coil_disturbs, 260 * S)
+    box.run_until(lambda b: b.reason is Reason.TRYING_AGAIN, 100 * S)
+    box.failures = frozenset()
+    told_ns = box.state.status.reason_until_ns
+    box.run_until(lambda b: not b.faults, 2_000 * S)
+    assert box.now_ns - 2 * TICK_NS <= told_ns <= box.now_ns
 
 
 @pytest.mark.hazard("H-16")

@@ -314,6 +314,16 @@ def test_an_old_reading_is_no_power(life: Life) -> None:
     assert life.box.power_mw() == (None, False)
 
 
+def test_a_fault_that_is_kept_for_good_is_not_told_to_end_by_itself(life: Life) -> None:
+    ends = {}
+    for reason in (Reason.FAULT, Reason.KEPT_AFTER_REPEATS):
+        snapshot = life.safety.become("E", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED)))
+        life.box.on_snapshot(replace(snapshot, reason=reason))
+        ends[reason] = [fault["clears"] for fault in told(life.box)["faults"]]
+    assert ends[Reason.FAULT] == [["BY_USER"], ["WHEN_GONE"]]
+    assert ends[Reason.KEPT_AFTER_REPEATS] == [["BY_USER"], ["ON_UNPLUG", "BY_USER"]]
+
+
 def test_a_status_is_json_and_complete(life: Life) -> None:
     life.box.on_snapshot(life.safety.become("C", frozenset((Fault.METER_STALE, Fault.RCD_TRIPPED))))
     measure(life, 5, power_mw=7_000_000)

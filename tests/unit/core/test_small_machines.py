@@ -8,6 +8,7 @@ import pytest
 
 from evse_pi.core.cable_coding import Cable
 from evse_pi.core.contactor_monitor import ContactorMonitor
+from evse_pi.core.duty_monitor import DutyMonitor
 from evse_pi.core.faults import Fault
 from evse_pi.core.io_records import Inputs, PilotOutput
 from evse_pi.core.lease import Lease
@@ -548,3 +549,9 @@ def test_a_request_during_a_run_does_not_begin_another():
     tests = SelfTest().begun(0)
     assert tests.again() is tests
     assert tests.forgiven() is tests
+
+
+@pytest.mark.hazard("H-04")
+def test_what_was_judged_of_the_generator_is_kept_when_the_vehicle_is_forgotten():
+    judged = DutyMonitor(lowered=True, verdicts=1)
+    assert PilotMonitor(duty=judged).forgotten(5).duty == judged
