@@ -153,7 +153,7 @@ class ChargePoint:
     @property
     def owner(self) -> LimitRequest:
         """What the owner asks."""
-        return self.arbiter.ask_of(LimitSource.OWNER) or OWNER_DEFAULT
+        return self.arbiter.request_of(LimitSource.OWNER) or OWNER_DEFAULT
 
     @property
     def doubt(self) -> str | None:

@@ -88,7 +88,7 @@ class ControllerPermission:
     def now(self) -> Permission:
         """What is permitted now, and by whom."""
         if not self.commissioned:
-            owner = self._arbiter.ask_of(LimitSource.OWNER)
+            owner = self._arbiter.request_of(LimitSource.OWNER)
             return Permission(owner is None or owner.permitted, commissioned=False)
         settings, unix_s = self.settings, self._clock.unix_s()
         return Permission(settings.charging(unix_s), settings.discharging(unix_s), diagnosing=self._test is not None)
@@ -153,7 +153,7 @@ class ControllerPermission:
         """Take back what has expired, and bring the requests in line with settings and time."""
         if not self.commissioned:
             for source in SOURCES:
-                if self._arbiter.ask_of(source) is not None:
+                if self._arbiter.request_of(source) is not None:
                     self._arbiter.withdraw(source)
                     self._tell()
             return
@@ -173,7 +173,7 @@ class ControllerPermission:
 
     def _request(self, wanted: LimitRequest) -> None:
         """Put a request that is not there already."""
-        present = self._arbiter.ask_of(wanted.source)
+        present = self._arbiter.request_of(wanted.source)
         if present is not None and present.until_ns is not None and wanted.until_ns is not None:
             same_end = abs(present.until_ns - wanted.until_ns) < SAME_END_NS
             wanted = replace(wanted, until_ns=present.until_ns) if same_end else wanted

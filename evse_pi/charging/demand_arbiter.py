@@ -19,8 +19,8 @@ NUMBERS = 1 << 32  # wire form: 32 bits; the number is for people, the link has 
 
 AUTOMATIC = frozenset((LimitSource.SCHEDULE, LimitSource.POWER_ADJUSTMENT))
 """Who stops and resumes without a person: planners and energy managers."""
-SPOKEN = frozenset((LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM))
-"""Whose change of mind never waits."""
+IMMEDIATE = frozenset((LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM))
+"""Sources whose changed request counts at once, pause or not."""
 RESUME_PAUSE_NS = 300 * SECOND
 """From an automatic stop to the next offer: vehicles of 2025 and 2026 that see an offer come and go more often go into
 an error that only replugging clears. Source: openWB/core issues 3796 and 3982."""
@@ -41,7 +41,7 @@ class LimitRequest:
     permitted: bool = True
     limit_ma: Milliamps | None = None
     until_ns: int | None = None
-    lapse: ExpiryPolicy = ExpiryPolicy.FORGOTTEN
+    on_expiry: ExpiryPolicy = ExpiryPolicy.FORGOTTEN
 
     def expired(self, now_ns: int) -> bool:
         """Return whether its time is over."""
@@ -49,11 +49,11 @@ class LimitRequest:
 
     def permits(self, now_ns: int) -> bool:
         """Return whether charging is permitted as far as this source is concerned."""
-        return self.lapse is ExpiryPolicy.FORGOTTEN if self.expired(now_ns) else self.permitted
+        return self.on_expiry is ExpiryPolicy.FORGOTTEN if self.expired(now_ns) else self.permitted
 
     def stops_later(self, now_ns: int) -> bool:
         """Return whether what it permits now ends by itself."""
-        return self.lapse is ExpiryPolicy.STOPPED and self.until_ns is not None and not self.expired(now_ns)
+        return self.on_expiry is ExpiryPolicy.STOPPED and self.until_ns is not None and not self.expired(now_ns)
 
     def ceiling_ma(self, now_ns: int) -> Milliamps | None:
         """Return the limit that counts now, None of none."""
@@ -79,27 +79,27 @@ class LimitView:
 class DemandArbiter:
     """The requests of all sources, one each, and the demand that follows from them."""
 
-    def __init__(self, asks: Iterable[LimitRequest] = (OWNER_DEFAULT,)) -> None:
-        self._asks: dict[LimitSource, LimitRequest] = {}
+    def __init__(self, requests: Iterable[LimitRequest] = (OWNER_DEFAULT,)) -> None:
+        self._requests: dict[LimitSource, LimitRequest] = {}
         self._number = 0
         self._offering = False
         self._pause: LimitRequest | None = None
-        self._spoken = False
-        for ask in asks:
-            self.put(ask)
+        self._unpaused = False
+        for request in requests:
+            self.put(request)
 
-    def put(self, ask: LimitRequest) -> None:
-        """Take `ask` in place of what its source asked before.
+    def put(self, request: LimitRequest) -> None:
+        """Take `request` in place of the last one of its source.
 
-        Raises: ValueError for a source that is not the node's to speak for, or a limit outside 0 to 80 A.
+        Raises: ValueError for a source in whose name the node may not ask, or a limit outside 0 to 80 A.
         """
-        if ask.source < LimitSource.OWNER:
-            raise ValueError(f"source {ask.source.name}: the safety process alone judges and asks in its name")
-        if ask.limit_ma is not None and not 0 <= ask.limit_ma <= MAX_OFFER_MA:
-            raise ValueError(f"limit_ma {ask.limit_ma}: 0 to {MAX_OFFER_MA} mA")
-        if ask.source in SPOKEN and ask != self._asks.get(ask.source):
+        if request.source < LimitSource.OWNER:
+            raise ValueError(f"source {request.source.name}: the safety process alone judges and asks in its name")
+        if request.limit_ma is not None and not 0 <= request.limit_ma <= MAX_OFFER_MA:
+            raise ValueError(f"limit_ma {request.limit_ma}: 0 to {MAX_OFFER_MA} mA")
+        if request.source in IMMEDIATE and request != self._requests.get(request.source):
             self.resume_at_once()
-        self._asks[ask.source] = ask
+        self._requests[request.source] = request
 
     def resume_at_once(self) -> None:
         """End the pause after an automatic stop, and begin none for what the next demand stops.
@@ -107,60 +107,64 @@ class DemandArbiter:
         For a request of a person or a controller, a change of the mode among them, and for a vehicle that has gone: the
         pause spares a vehicle the switching of an automatic source, and none of these is one.
         """
-        self._pause, self._spoken = None, True
+        self._pause, self._unpaused = None, True
 
     def withdraw(self, source: LimitSource) -> None:
         """Forget what `source` asked; the owner falls back to plug and charge."""
-        self._asks.pop(source, None)
+        self._requests.pop(source, None)
         if source is LimitSource.OWNER:
             self.put(OWNER_DEFAULT)
 
-    def ask_of(self, source: LimitSource) -> LimitRequest | None:
-        """Return what `source` asks, expired or not."""
-        return self._asks.get(source)
+    def request_of(self, source: LimitSource) -> LimitRequest | None:
+        """Return the request of `source`, expired or not."""
+        return self._requests.get(source)
 
     def compose(self, now_ns: int) -> Demand:
-        """Return the demand that follows from all asks, good for 15 s and no longer than the permission behind it.
+        """Return the demand that follows from all requests, good for 15 s and no longer than the permission behind it.
 
         A node that hangs cannot take a permission back when its time is over. Hazard: H-10.
         """
         self._number = (self._number + 1) % NUMBERS
         asked, offered = self._winner(now_ns), self._offering
-        if offered and not _offers(asked, now_ns) and asked.source in AUTOMATIC and not self._spoken:
+        # Only an automatic stop begins a pause: a stop by a person, or one that follows from what a person has changed
+        # since the last demand, is followed by a resumption without delay.
+        if offered and not _offers(asked, now_ns) and asked.source in AUTOMATIC and not self._unpaused:
             until_ns = now_ns + RESUME_PAUSE_NS
             self._pause = LimitRequest(LimitSource.RESUME_PAUSE, permitted=False, until_ns=until_ns)
-        self._spoken = False
+        self._unpaused = False
         winner = self._pausing(now_ns) or asked
         self._offering = _offers(winner, now_ns)  # what a manager permits in a pause was offered to no vehicle
         permitted = winner.permits(now_ns)
         limit_ma = winner.ceiling_ma(now_ns) if permitted else 0
         offer_ma = Milliamps(MAX_OFFER_MA if limit_ma is None else limit_ma)
-        ends_ns = [ask.until_ns for ask in self._asks.values() if ask.stops_later(now_ns)] if permitted else []
-        until_ns = min([now_ns + LEASE_NS, *(end_ns for end_ns in ends_ns if end_ns is not None)])
+        ending = [request for request in self._requests.values() if permitted and request.stops_later(now_ns)]
+        until_ns = min([now_ns + LEASE_NS, *(each.until_ns for each in ending if each.until_ns is not None)])
         return Demand(self._number, permitted, offer_ma, winner.source, until_ns)
 
     def limits(self, now_ns: int) -> tuple[LimitView, ...]:
-        """Return every ask with its owner and its end, the winner first."""
+        """Return every request with its owner and its end, the winner first."""
         winner, pause = self._winner(now_ns), self._pausing(now_ns)
         return tuple(
             LimitView(
-                ask.source,
-                ask.permits(now_ns),
-                ask.limit_ma,
-                ask.until_ns,
-                counts=not ask.expired(now_ns) or ask.lapse is ExpiryPolicy.STOPPED,
-                wins=ask is (pause or winner),
+                request.source,
+                request.permits(now_ns),
+                request.limit_ma,
+                request.until_ns,
+                counts=not request.expired(now_ns) or request.on_expiry is ExpiryPolicy.STOPPED,
+                wins=request is (pause or winner),
             )
-            for ask in (
+            for request in (
                 *([pause] if pause else []),
-                *sorted(self._asks.values(), key=lambda ask: (ask is not winner, ask.source)),
+                *sorted(self._requests.values(), key=lambda request: (request is not winner, request.source)),
             )
         )
 
     def next_expiry_ns(self, now_ns: int) -> int | None:
         """Return when the demand will change by itself, None when it will not."""
-        asks = (*self._asks.values(), *([self._pause] if self._pause else []))
-        return min((ask.until_ns for ask in asks if ask.until_ns and ask.until_ns > now_ns), default=None)
+        requests = (*self._requests.values(), *([self._pause] if self._pause else []))
+        return min(
+            (request.until_ns for request in requests if request.until_ns and request.until_ns > now_ns), default=None
+        )
 
     def _pausing(self, now_ns: int) -> LimitRequest | None:
         """Return the pause while it alone keeps the box from resuming. No stop and no lower limit ever waits for it."""
@@ -172,12 +176,12 @@ class DemandArbiter:
     def _winner(self, now_ns: int) -> LimitRequest:
         """Return the request that decides: one that forbids, else the lowest limit, of equals the unexpired one."""
 
-        def weight(ask: LimitRequest) -> tuple[bool, int, bool, int]:
-            ceiling_ma = ask.ceiling_ma(now_ns)
+        def weight(request: LimitRequest) -> tuple[bool, int, bool, int]:
+            ceiling_ma = request.ceiling_ma(now_ns)
             limit_ma = MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma
-            return ask.permits(now_ns), limit_ma, ask.expired(now_ns), ask.source
+            return request.permits(now_ns), limit_ma, request.expired(now_ns), request.source
 
-        return min(self._asks.values(), key=weight)
+        return min(self._requests.values(), key=weight)
 
 
 def _offers(winner: LimitRequest, now_ns: int) -> bool:

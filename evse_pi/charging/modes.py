@@ -1,4 +1,4 @@
-"""What each mode of charging asks of the box: a pure map from plan, delay and power adjustment to asks."""
+"""What each mode of charging asks of the box: a pure map from plan, delay and power adjustment to limit requests."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Adjustment:
 
 
 MODE_SOURCES = (LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT)
-"""The limit sources that speak for modes; those that ask for nothing are withdrawn."""
+"""The limit sources in whose name a mode asks; those without a request are withdrawn."""
 
 
-def mode_asks(
+def mode_requests(
     mode: ChargeMode,
     plan: Plan,
     delay: RandomDelay | None,
@@ -50,14 +50,14 @@ def mode_asks(
     now_s: int | None,
 ) -> dict[LimitSource, LimitRequest]:
     """Return what to ask for. Units: `now_s` in s since 1970, None while the time is unknown."""
-    asks = []
+    requests = []
     if delay is not None and delay.running(now_ns):
-        asks.append(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=delay.until_ns))
+        requests.append(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=delay.until_ns))
     if mode is ChargeMode.TIME_OF_USE and plan.holds:
-        asks.append(_hold(plan, now_ns, now_s))
+        requests.append(_hold(plan, now_ns, now_s))
     if mode is ChargeMode.SOLAR:
-        asks.append(_solar(adjustment, now_ns))
-    return {ask.source: ask for ask in asks}
+        requests.append(_solar(adjustment, now_ns))
+    return {request.source: request for request in requests}
 
 
 def adjusted_current_ma(power_mw: int, voltage_mv: Millivolts, phases: int) -> Milliamps:
@@ -66,7 +66,7 @@ def adjusted_current_ma(power_mw: int, voltage_mv: Millivolts, phases: int) -> M
 
 
 def _hold(plan: Plan, now_ns: int, now_s: int | None) -> LimitRequest:
-    """Return the ask to wait for the plan's start, or where the target is reached, for the next target."""
+    """Return the request to wait for the plan's start, or where the target is reached, for the next target."""
     until_s = plan.due.at_s if plan.status is PlanStatus.REACHED and plan.due is not None else plan.start_s
     if until_s is None or now_s is None:
         return LimitRequest(LimitSource.SCHEDULE, permitted=False)
@@ -80,12 +80,12 @@ def surplus(adjustment: Adjustment | None, now_ns: int) -> bool:
 
 
 def _solar(adjustment: Adjustment | None, now_ns: int) -> LimitRequest:
-    """Return the ask to follow the energy manager."""
+    """Return the request to follow the energy manager."""
     if adjustment is None or not surplus(adjustment, now_ns):
         return LimitRequest(LimitSource.POWER_ADJUSTMENT, permitted=False)
     return LimitRequest(
         LimitSource.POWER_ADJUSTMENT,
         limit_ma=adjustment.current_ma,
         until_ns=adjustment.until_ns,
-        lapse=ExpiryPolicy.STOPPED,
+        on_expiry=ExpiryPolicy.STOPPED,
     )

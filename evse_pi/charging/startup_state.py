@@ -61,9 +61,9 @@ def cursor_of(stored: Any) -> TransitionCursor:
     return TransitionCursor(fields.optional_integer("boot_id", 0, (1 << 64) - 1), fields.integer("number"))
 
 
-def owner_row(ask: LimitRequest) -> Row:
+def owner_row(request: LimitRequest) -> Row:
     """Return the owner's request as a row."""
-    return setting_row(OWNER, {"permitted": ask.permitted, "limit_ma": ask.limit_ma})
+    return setting_row(OWNER, {"permitted": request.permitted, "limit_ma": request.limit_ma})
 
 
 def cursor_row(cursor: TransitionCursor) -> Row:

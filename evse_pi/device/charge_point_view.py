@@ -47,7 +47,7 @@ class ChargePointView:
 
     `safety_online` is false while the safety process is silent: what only it knows is then what it said last.
     `contacts_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
-    count now, of the safety process and of every ask that limits, each with its owner; `offered_current_ma` is
+    count now, of the safety process and of every request that limits, each with its owner; `offered_current_ma` is
     what the pilot signals. `cable_ma` is None without a cable, `meter` and `temperature` are None unless fresh.
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when unknown,
     and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
@@ -103,7 +103,7 @@ class ChargePointInterface(Protocol):
     def refresh_soon(self) -> None:
         """Have `changed` emit the view once the present reactions have run."""
 
-    def ask(self, ask: LimitRequest) -> None:
+    def request_limit(self, request: LimitRequest) -> None:
         """Put a request of the planner in the name of its source, in place of that source's last one.
 
         Raises: ValueError for a source that is not the node's, or a limit outside 0 to 80 A.
@@ -115,8 +115,8 @@ class ChargePointInterface(Protocol):
     def withdraw(self, source: LimitSource) -> None:
         """Forget what `source` asked."""
 
-    def ask_of(self, source: LimitSource) -> LimitRequest | None:
-        """Return what `source` asks now."""
+    def request_of(self, source: LimitSource) -> LimitRequest | None:
+        """Return the request of `source`."""
 
     def apply(self, settings: ChargingSettings) -> None:
         """Put `settings` in force at once, and have them stored."""

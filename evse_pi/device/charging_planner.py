@@ -1,4 +1,4 @@
-"""Plans when to charge: turns targets, mode and power adjustment into asks, and what controllers see of the plan."""
+"""Plans when to charge: makes limit requests of targets, mode and power adjustment, and shows controllers the plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.texts import english as words
-from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_asks, surplus
+from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_requests, surplus
 from evse_pi.charging.random_delay import DelayCause, draw_delay
 from evse_pi.charging.schedule import (
     CLOCKLESS,
@@ -96,7 +96,7 @@ class ChargingPlanner:
             kept = replace(kept, kernel_boot_id=kernel_boot_id, delay=delay)
         self._kept = kept
         if self.delay is not None:
-            self._act(mode_asks(ChargeMode.MANUAL, NO_PLAN, self.delay, None, charger.view().now_ns, None))
+            self._act(mode_requests(ChargeMode.MANUAL, NO_PLAN, self.delay, None, charger.view().now_ns, None))
         self._save()
 
     @property
@@ -130,7 +130,7 @@ class ChargingPlanner:
         if mode is not self._kept.mode or self._at_once:
             self._charger.resume_at_once()
         if context.supply in _SUSPENDED or context.state is None:
-            return UNPLANNED  # the asks stand, so that nothing starts before its time when the supply is back
+            return UNPLANNED  # the requests stand, so that nothing starts before its time when the supply is back
         now_s = None if context.now_s is None else context.now_s + MATTER_EPOCH_UNIX_S
         present = context.state in _PLUGGED_IN and view.session is not None
         supplied = present and context.supply in _SUPPLYING
@@ -151,7 +151,7 @@ class ChargingPlanner:
             kept = replace(kept, delay=None)
         self._explicit = self._at_once = False
         self._keep(replace(kept, holds=self.plan.holds))
-        self._act(mode_asks(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
+        self._act(mode_requests(mode, self.plan, self.delay, self._adjustment(), view.now_ns, now_s))
         return self._shown(context, view.now_ns) if supplied else UNPLANNED
 
     def _planned(self, kept: KeptPlan, context: PlanningContext, now_s: int, *, supplied: bool) -> KeptPlan:
@@ -219,12 +219,12 @@ class ChargingPlanner:
     def _act(self, wanted: dict[Any, LimitRequest]) -> None:
         """Ask for what is not asked for already, and for nothing else."""
         for source in MODE_SOURCES:
-            present, ask = self._charger.ask_of(source), wanted.get(source)
-            if ask is None:
+            present, request = self._charger.request_of(source), wanted.get(source)
+            if request is None:
                 if present is not None:
                     self._charger.withdraw(source)
-            elif present is None or not _same(present, ask):
-                self._charger.ask(ask)
+            elif present is None or not _same(present, request):
+                self._charger.request_limit(request)
 
     def _keep(self, kept: KeptPlan) -> None:
         self._kept = kept
@@ -244,7 +244,7 @@ class ChargingPlanner:
 
 
 def _same(present: LimitRequest, wanted: LimitRequest) -> bool:
-    """Return whether two asks differ by no more than the rounding of the clock."""
+    """Return whether two requests differ by no more than the rounding of the clock."""
     if present.until_ns is not None and wanted.until_ns is not None:
         if abs(present.until_ns - wanted.until_ns) >= SAME_END_NS:
             return False

@@ -119,9 +119,9 @@ class ChargePointAdapter:
             unix_s=box.clock.unix_s(),
         )
 
-    def ask(self, ask: LimitRequest) -> None:
+    def request_limit(self, request: LimitRequest) -> None:
         """Put a request of the planner, and have it sent."""
-        self._box.arbiter.put(ask)
+        self._box.arbiter.put(request)
         self._renew()
         self.refresh_soon()
 
@@ -131,9 +131,9 @@ class ChargePointAdapter:
         self._renew()
         self.refresh_soon()
 
-    def ask_of(self, source: LimitSource) -> LimitRequest | None:
-        """Return what `source` asks now."""
-        return self._box.arbiter.ask_of(source)
+    def request_of(self, source: LimitSource) -> LimitRequest | None:
+        """Return the request of `source`."""
+        return self._box.arbiter.request_of(source)
 
     def apply(self, settings: ChargingSettings) -> None:
         """Put `settings` in force at once, and have them stored."""

@@ -215,8 +215,8 @@ class Commands:
 
     def _held_up(self) -> frozenset[LimitSource]:
         """Return who lets a permitted charge wait."""
-        waiting = (ask for ask in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not ask.permitted)
-        return frozenset(ask.source for ask in waiting if ask.source in MODE_SOURCES)
+        waiting = (limit for limit in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not limit.permitted)
+        return frozenset(limit.source for limit in waiting if limit.source in MODE_SOURCES)
 
     async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> OwnerAnswer:
         """Carry out what the owner sets at once, and say whether it will outlast a power cut."""

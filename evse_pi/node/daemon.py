@@ -353,7 +353,7 @@ class Daemon:
         self._writing.set()
 
     async def _keep_lease(self) -> None:
-        """Send a demand every 2 s, when an ask runs out, and whenever something is asked.
+        """Send a demand every 2 s, when a request expires, and whenever something is asked.
 
         The first one waits for the sensors: the lease that this process had before a restart still runs, and a demand
         without readings would stop the vehicle that it lets charge.

@@ -13,7 +13,7 @@ WIRE = "one parameter for each field of a data sheet or specification"
 EXCEPTIONS = {
     "boards/build_safety.py:build_safety": "one device after the other in an order that matters for safety",
     "evse_pi/api/protocol.py:Command.__init__": "the columns of the table of commands",
-    "evse_pi/charging/modes.py:mode_asks": "a pure rule of six independent facts",
+    "evse_pi/charging/modes.py:mode_requests": "a pure rule of six independent facts",
     "evse_pi/cli/certificate.py:_facts": "the facts of one page",
     "evse_pi/cli/commission.py:command": "one parameter for each option",
     "evse_pi/cli/questions.py:questions": "a table of the questions of a setup",

@@ -127,7 +127,7 @@ class DeviceBench:
     # What can be seen.
 
     def ask(self, source: LimitSource) -> LimitRequest | None:
-        return self.charger.ask_of(source)
+        return self.charger.request_of(source)
 
     @property
     def asks(self) -> set[LimitSource]:
@@ -135,7 +135,7 @@ class DeviceBench:
 
     def in_s(self, source: LimitSource) -> int | None:
         """Return for how long an ask holds from now on."""
-        ask = self.charger.ask_of(source)
+        ask = self.charger.request_of(source)
         return None if ask is None or ask.until_ns is None else (ask.until_ns - self.charger.view().now_ns) // SECOND
 
     @property

@@ -108,7 +108,7 @@ class HandCharger:
     @property
     def asks(self) -> dict[LimitSource, LimitRequest]:
         """Every request by its source."""
-        found = {source: self.arbiter.ask_of(source) for source in LimitSource}
+        found = {source: self.arbiter.request_of(source) for source in LimitSource}
         return {source: request for source, request in found.items() if request is not None}
 
     def view(self) -> ChargePointView:
@@ -121,8 +121,8 @@ class HandCharger:
             unix_s=self.unix_s(),
         )
 
-    def ask(self, ask: LimitRequest) -> None:
-        self.arbiter.put(ask)
+    def request_limit(self, request: LimitRequest) -> None:
+        self.arbiter.put(request)
         self._again = True
 
     def resume_at_once(self) -> None:
@@ -132,8 +132,8 @@ class HandCharger:
         self.arbiter.withdraw(source)
         self._again = True
 
-    def ask_of(self, source: LimitSource) -> LimitRequest | None:
-        return self.arbiter.ask_of(source)
+    def request_of(self, source: LimitSource) -> LimitRequest | None:
+        return self.arbiter.request_of(source)
 
     def apply(self, settings: ChargingSettings) -> None:
         self.permission.apply(settings)

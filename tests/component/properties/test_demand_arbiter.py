@@ -18,7 +18,7 @@ asks = st.builds(
     permitted=st.booleans(),
     limit_ma=st.none() | st.integers(0, 80_000).map(Milliamps),
     until_ns=st.none() | st.integers(0, 100),
-    lapse=st.sampled_from(ExpiryPolicy),
+    on_expiry=st.sampled_from(ExpiryPolicy),
 )
 
 
@@ -39,7 +39,7 @@ def test_a_demand_is_the_least_of_all_living_asks_and_names_one_of_them(made: li
         book.put(ask)
     present = [LimitRequest(LimitSource.OWNER), *made]
     demand = book.compose(now_ns)
-    stops = any(ask.lapse is ExpiryPolicy.STOPPED for ask in lapsed(present, now_ns))
+    stops = any(ask.on_expiry is ExpiryPolicy.STOPPED for ask in lapsed(present, now_ns))
     allowed = all(ask.permitted for ask in living(present, now_ns)) and not stops
     assert demand.permitted == allowed
     if not allowed:

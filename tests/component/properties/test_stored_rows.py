@@ -150,7 +150,7 @@ def test_the_untouched_database_forbids_as_owner_and_controller_said(used: Path,
     assert not started.store.skipped
     assert started.box.owner.limit_ma == 10_000
     assert not started.box.demand().permitted
-    assert started.charger.ask_of(LimitSource.ENABLE_CHARGING).permitted is False  # type: ignore[union-attr]
+    assert started.charger.request_of(LimitSource.ENABLE_CHARGING).permitted is False  # type: ignore[union-attr]
 
 
 JSON = st.recursive(
@@ -196,7 +196,7 @@ def test_no_setting_ends_the_node_or_permits(used: Path, tmp_path: Path, data: s
     started = Started(tampered(used, tmp_path, statement, stored, name))
     if name == OWNER and not says_permitted(stored):
         assert not started.box.owner.permitted
-    ask = started.charger.ask_of(LimitSource.ENABLE_CHARGING)
+    ask = started.charger.request_of(LimitSource.ENABLE_CHARGING)
     assert ask is not None
     assert not ask.permitted or (name == CHARGING and grants(stored))
 
@@ -242,7 +242,7 @@ def test_no_record_of_controllers_ends_the_node_or_grants(used: Path, tmp_path: 
         value = data.draw(OCTETS | st.text(max_size=20) | st.integers(-5, 1 << 40) | st.floats(allow_nan=False))
     path = tampered(used, tmp_path, "UPDATE matter_values SET value = ? WHERE key = ?", value, key)
     started = Started(path)
-    ask = started.charger.ask_of(LimitSource.ENABLE_CHARGING)
+    ask = started.charger.request_of(LimitSource.ENABLE_CHARGING)
     assert ask is not None
     assert not ask.permitted
 

@@ -80,7 +80,7 @@ def test_a_request_sets_no_ceiling_once_its_time_is_over() -> None:
         (LimitSource.POWER_ADJUSTMENT, ExpiryPolicy.FORGOTTEN),
         (LimitSource.ENABLE_CHARGING, ExpiryPolicy.STOPPED),
     ):
-        point.arbiter.put(LimitRequest(source, limit_ma=Milliamps(8_000), until_ns=end_ns, lapse=policy))
+        point.arbiter.put(LimitRequest(source, limit_ma=Milliamps(8_000), until_ns=end_ns, on_expiry=policy))
     assert lowest_ceiling_ma(point.limits()) == 8_000
     clock.advance(3_600)
     assert lowest_ceiling_ma(point.limits()) == 32_000

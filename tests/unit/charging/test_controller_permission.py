@@ -94,7 +94,7 @@ async def test_of_two_commands_that_wait_the_later_holds_and_the_earlier_fails()
 async def test_while_the_owner_decides_settings_only_stay_stored() -> None:
     bench = Bench(replace(ENABLED, charging_until_s=UNIX_S - 1), commissioned=False)
     assert bench.permission.now == Permission(charging=True, commissioned=False)
-    assert bench.arbiter.ask_of(LimitSource.ENABLE_CHARGING) is None
+    assert bench.arbiter.request_of(LimitSource.ENABLE_CHARGING) is None
     bench.arbiter.put(LimitRequest(LimitSource.OWNER, permitted=False))
     assert not bench.permission.now.charging
     assert bench.writer.number == 0

@@ -46,11 +46,11 @@ def test_an_expired_limit_never_counts() -> None:
 
 
 def test_a_permission_that_lapses_stops_charging() -> None:
-    book = DemandArbiter([ask(OWNER), ask(ENABLE, 16_000, until_ns=10, lapse=ExpiryPolicy.STOPPED)])
+    book = DemandArbiter([ask(OWNER), ask(ENABLE, 16_000, until_ns=10, on_expiry=ExpiryPolicy.STOPPED)])
     assert book.compose(9).permitted
     late = book.compose(10)
     assert (late.permitted, late.limit_source) == (False, ENABLE)
-    book.put(ask(ENABLE, 16_000, until_ns=99, lapse=ExpiryPolicy.STOPPED))
+    book.put(ask(ENABLE, 16_000, until_ns=99, on_expiry=ExpiryPolicy.STOPPED))
     assert book.compose(10).permitted
 
 
@@ -66,7 +66,7 @@ def test_what_is_withdrawn_is_forgotten_and_the_owner_falls_back_to_plug_and_cha
     book.withdraw(USER)
     book.withdraw(OWNER)
     assert book.compose(0).permitted
-    assert book.ask_of(USER) is None
+    assert book.request_of(USER) is None
 
 
 @pytest.mark.parametrize("source", [source for source in LimitSource if source < OWNER])

@@ -147,7 +147,7 @@ async def test_the_box_is_asked_for_the_current_that_gives_the_power(power_mw: i
     bench.adjust(power_mw, 60)
     ask = bench.ask(ADJUSTMENT)
     assert ask is not None
-    assert (ask.permitted, ask.limit_ma, ask.lapse) == (True, limit_ma, ExpiryPolicy.STOPPED)
+    assert (ask.permitted, ask.limit_ma, ask.on_expiry) == (True, limit_ma, ExpiryPolicy.STOPPED)
     assert ask.until_ns == bench.charger.view().now_ns + 60 * SECOND
 
 

@@ -590,10 +590,10 @@ async def test_without_a_controller_the_owner_governs_and_the_cluster_asks_for_n
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
     assert set(evse.charger.asks) == {LimitSource.OWNER}
     assert evse.state.maximum_charge_current == 32_000
-    evse.charger.ask(LimitRequest(LimitSource.OWNER, permitted=False))
+    evse.charger.request_limit(LimitRequest(LimitSource.OWNER, permitted=False))
     evse.charger.spend(1)
     assert [evse.state.supply_state, evse.state.maximum_charge_current] == [SupplyState.DISABLED, 0]
-    evse.charger.ask(LimitRequest(LimitSource.OWNER))
+    evse.charger.request_limit(LimitRequest(LimitSource.OWNER))
     evse.charger.permission.commission(commissioned=True)
     evse.charger.spend(1)
     assert evse.state.supply_state == SupplyState.DISABLED, "a new controller has permitted nothing yet"

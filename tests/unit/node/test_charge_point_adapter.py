@@ -134,13 +134,13 @@ def test_old_readings_are_not_shown() -> None:
 
 async def test_an_ask_is_sent_and_told() -> None:
     bench = Bench()
-    bench.charger.ask(LimitRequest(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
-    bench.charger.ask(LimitRequest(LimitSource.USER_MAXIMUM, True))
+    bench.charger.request_limit(LimitRequest(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
+    bench.charger.request_limit(LimitRequest(LimitSource.USER_MAXIMUM, True))
     assert bench.renewals == 2
     await asyncio.sleep(0)
     assert len(bench.heard) == 1, "two asks at once are one change"
     bench.charger.withdraw(LimitSource.USER_MAXIMUM)
-    assert bench.charger.ask_of(LimitSource.USER_MAXIMUM) is None
+    assert bench.charger.request_of(LimitSource.USER_MAXIMUM) is None
 
 
 def held(settings: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:

@@ -276,7 +276,7 @@ class Waits:
         self.commissioned, self.ready, self.trouble, self.plan_notice = False, True, None, None
         self.identity_made_elsewhere = False
         for source in (LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT):
-            self.charger.ask(LimitRequest(source, permitted=False))
+            self.charger.request_limit(LimitRequest(source, permitted=False))
 
     def begin_charging(self) -> None:
         self.charger.withdraw(LimitSource.RANDOM_DELAY)
