@@ -11,15 +11,16 @@ import click
 
 from evse_pi.api.exits import MEANING
 from evse_pi.cli.main import SECTIONS, evse_pi
+from evse_pi.paths import SYSTEM_RUN, SYSTEM_SETTINGS, SYSTEM_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILES = {
-    "/etc/evse-pi/": "what the installer set, sealed, and the record of changes",
-    "/etc/evse-pi/boards/": "board files of an integrator",
-    "/var/lib/evse-pi/": "sessions, settings of the owner, recordings of faults",
-    "/run/evse-pi/": "sockets and the black box",
+    f"{SYSTEM_SETTINGS}/": "what the installer set, sealed, and the record of changes",
+    f"{SYSTEM_SETTINGS}/boards/": "board files of an integrator",
+    f"{SYSTEM_STATE}/": "sessions, settings of the owner, recordings of faults",
+    f"{SYSTEM_RUN}/": "sockets and the black box",
 }
 ENVIRONMENT = {
     "EVSE_PI_STATE_DIR": "folder of the box that is meant, as --state-dir",

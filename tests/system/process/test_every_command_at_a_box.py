@@ -84,6 +84,8 @@ ELSEWHERE = {
     "demo": "tests/system/process/test_demo.py",
     "calibrate": "its guide asks a person: tests/system/process/test_installer_box.py",
     "replay": "tests/system/process/test_diagnostics_box.py",
+    "provision": "tests/unit/cli/test_provision.py",
+    "update": "tests/unit/run/test_update.py",
 }
 
 

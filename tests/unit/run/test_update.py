@@ -261,6 +261,21 @@ def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box):
     assert box.current == OLD
 
 
+def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_last(box):
+    """It answers again with a vehicle that charges, and is left alone until that is over."""
+
+    def says(release, seconds):
+        if release == NEW and 50 <= seconds < 60:
+            return None
+        return status(contactor=OPEN._replace(close_ordered=release == NEW and 60 <= seconds < 100))
+
+    box.says = says
+    with pytest.raises(UnfinishedUpdateError, match="the node process does not answer"):
+        box.update()
+    assert box.commands[2] == "systemctl stop"
+    assert box.clock >= 100
+
+
 @pytest.mark.parametrize("step", range(4))
 def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_database(box, step):
     box.says = lambda release, _: status() if release == OLD else None
