@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evse_pi.device.equipment import Equipment
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
+    from evse_pi.device.equipment import Equipment
 
 MATTER_PORT = 5540
 FEATURES = ("pref", "soc", "pnc", "rfid", "v2x")
@@ -39,6 +38,9 @@ class MatterOptions:
 
 def equipment_of(board: BoardSpec, hardware: FieldHardware) -> Equipment:
     """Return what the box has: of the board, and of the devices that the installation left it."""
+    # Here alone: a command line that only checks its options must not load the device.
+    from evse_pi.device.equipment import Equipment
+
     meter = board.meter if hardware.meter is not None else None
     return Equipment(
         status_led=board.status_led is not None,
