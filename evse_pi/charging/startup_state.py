@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OWNER = "owner"
 CURSOR = "feed"
+DOUBT = "doubt"
 FORBIDDEN = LimitRequest(LimitSource.OWNER, permitted=False)
 """What holds where the owner's permission was stored and is lost or cannot be read: it may have been a stop."""
 ABSENT = LimitRequest(LimitSource.OWNER)
@@ -55,15 +56,22 @@ def owner_of(stored: Any) -> LimitRequest:
     )
 
 
+def doubt_of(stored: Any) -> str | None:
+    """Return why the owner's permission was taken back by no person, None where it was not. Raises: UnknownRecord."""
+    fields = Fields(stored)
+    return fields.text(DOUBT) if DOUBT in stored else None
+
+
 def cursor_of(stored: Any) -> TransitionCursor:
     """Return the stored place in the transitions. Raises: UnknownRecord."""
     fields = Fields(stored)
     return TransitionCursor(fields.optional_integer("boot_id", 0, (1 << 64) - 1), fields.integer("number"))
 
 
-def owner_row(request: LimitRequest) -> Row:
-    """Return the owner's request as a row."""
-    return setting_row(OWNER, {"permitted": request.permitted, "limit_ma": request.limit_ma})
+def owner_row(request: LimitRequest, doubt: str | None = None) -> Row:
+    """Return the owner's request as a row; `doubt` says why it forbids where no person forbade."""
+    told = {} if doubt is None else {DOUBT: doubt}
+    return setting_row(OWNER, {"permitted": request.permitted, "limit_ma": request.limit_ma, **told})
 
 
 def cursor_row(cursor: TransitionCursor) -> Row:

@@ -22,6 +22,7 @@ from evse_pi.api.status import STATUS, SelfTest
 from evse_pi.installation.exchange import sync_folder
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, SYSTEM_RELEASES, SYSTEM_RUN, SYSTEM_SETTINGS, SYSTEM_STATE
 from evse_pi.run.restart import RESTART_LATER, UNITS, WHY_NOT, charging
+from evse_pi.storage.forbid import forbid_charging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ NOT_RUNNING = 3
 HEALTHY_WITHIN_S = 180.0
 HEALTHY_FOR_S = 60.0
 POLL_S = 1.0
+TELL_EVERY_S = 60.0
+TAKEN_BACK = "an update was taken back, and the database from before it is in force"
+"""Why the copy forbids: since it was made, someone may have said stop to the release that was taken back."""
 SILENT_FOR_S = 30.0
 """A node that died sends no demand: its lease of 15 s ends, the vehicle has 6 s, then the contactor is open."""
 
@@ -158,7 +162,7 @@ def _judge(machine: Machine, former: str, copy: Path | None, tell: Callable[[str
     if trouble is None:
         return
     tell(f"{machine.current} is not healthy ({trouble}); {former} comes back")
-    go_back(machine, former, copy)
+    go_back(machine, former, copy, tell)
     raise UnfinishedUpdateError(f"{trouble}; {former} is in force again")
 
 
@@ -205,12 +209,13 @@ def back_up(state_dir: Path) -> Path | None:
     return copy
 
 
-def go_back(machine: Machine, former: str, copy: Path | None) -> None:
+def go_back(machine: Machine, former: str, copy: Path | None, tell: Callable[[str], None]) -> None:
     """Put the former release in force, and the database's copy where the new one had changed its form.
 
-    A mark keeps the refused release from coming in force by the package's script, which knows of no watch.
+    The copy permits no charge: it is older than what was said since, a stop among it. Hazard: H-18. A mark keeps the
+    refused release from coming in force by the package's script, which knows of no watch.
     """
-    wait_until_open(machine)
+    wait_until_open(machine, tell)
     mark = _mark(machine, machine.current)
     mark.touch()
     sync_folder(mark.parent)
@@ -223,13 +228,20 @@ def go_back(machine: Machine, former: str, copy: Path | None) -> None:
     database = machine.state_dir / DATABASE
     if copy is not None and _form(copy) != _form(database):
         _restore(database, copy)
+        tell(f"{TAKEN_BACK}; charging is forbidden until: evse-pi permit")
     machine.run(["systemctl", "start", *UNITS])
 
 
-def wait_until_open(machine: Machine) -> None:
-    """Return when no vehicle charges, or when the box has not answered for longer than a lease lasts."""
-    silent_since = machine.now()
+def wait_until_open(machine: Machine, tell: Callable[[str], None]) -> None:
+    """Return when no vehicle charges, or when the box has not answered for longer than a lease lasts.
+
+    A vehicle may charge for hours; every minute it is told what is waited for.
+    """
+    silent_since = tell_at = machine.now()
     while (now := machine.charging(machine.status())) is not False:
+        if machine.now() >= tell_at:
+            tell(f"{WHY_NOT[now]}; waiting until the contactor is open")
+            tell_at = machine.now() + TELL_EVERY_S
         if now:
             silent_since = machine.now()
         elif machine.now() - silent_since >= SILENT_FOR_S:
@@ -242,7 +254,7 @@ def _mark(machine: Machine, release: str) -> Path:
 
 
 def _restore(database: Path, copy: Path) -> None:
-    """Put a copy of `copy` in the database's place in one step; what was there stays beside it, with its log.
+    """Put a copy of `copy`, forbidding charging, in the database's place in one step; what was there stays beside it.
 
     First the log goes into the database, so that neither is ever without the other or beside a foreign one. What of
     it SQLite cannot take gets the name that belongs to the file beside. Source: sqlite.org/wal.html.
@@ -250,7 +262,10 @@ def _restore(database: Path, copy: Path) -> None:
     with suppress(sqlite3.Error), closing(sqlite3.connect(database, timeout=1.0)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     kept, fresh = database.with_name(f"{DATABASE}.after-update"), database.with_name(f"{DATABASE}.new")
+    for suffix in ("-journal", "-wal", "-shm"):
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
     shutil.copy2(copy, fresh)
+    forbid_charging(fresh, TAKEN_BACK)
     for suffix in ("", "-wal"):
         beside = kept.with_name(kept.name + suffix)
         beside.unlink(missing_ok=True)

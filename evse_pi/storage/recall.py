@@ -15,6 +15,7 @@ from evse_pi.charging.startup_state import (
     UNREADABLE,
     StartupState,
     cursor_of,
+    doubt_of,
     owner_of,
 )
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED
@@ -37,11 +38,14 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
         doubt = "the owner's permission cannot be read"
     elif owner is ABSENT and not first_start:
         doubt = "the owner's permission was lost with the database"
+    lost = doubt is not None
+    if not lost and not owner.permitted:
+        doubt = store.read_setting(OWNER, doubt_of, absent=None, unreadable=None)
     unknown = UNKNOWN_NUMBER if unix_s is None else unix_s
     newest, next_session = store.sessions(1), store.next_number("session", unknown)
     goes_on = newest and newest[0].session.ended_ns is None and newest[0].session.number == next_session - 1
     return StartupState(
-        owner=FORBIDDEN if doubt else owner,
+        owner=FORBIDDEN if lost else owner,
         cursor=store.read_setting(CURSOR, cursor_of, absent=NOTHING_CONSUMED, unreadable=NOTHING_CONSUMED),
         session=newest[0] if goes_on else None,
         open_faults=tuple(record for record in store.faults() if record.cleared_ns is None),

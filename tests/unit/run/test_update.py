@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +18,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.exits import Exit
 from evse_pi.api.status import Contactor, SelfTest
+from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.settings import NOTHING_SET, settings_row
+from evse_pi.charging.startup_state import owner_row
 from evse_pi.cli.update import command
+from evse_pi.core.installation_limits import Installation
+from evse_pi.core.states import LimitSource
 from evse_pi.run import update as module
-from evse_pi.run.update import HEALTHY_FOR_S, Machine, UnfinishedUpdateError, UpdateError, update, verify
+from evse_pi.run.update import HEALTHY_FOR_S, TAKEN_BACK, Machine, UnfinishedUpdateError, UpdateError, update, verify
+from evse_pi.storage.database import Store
+from evse_pi.storage.forbid import forbid_charging
+from evse_pi.storage.recall import load_startup_state
+from hal.units import Milliamps, Millivolts
+from tests.support.node_box import RATINGS, HandClock, HandWriter
 
 OLD, NEW = "releases/1.0.0", "releases/1.0.1"
 OPEN = Contactor(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
@@ -57,6 +69,7 @@ class Box:
     def write(self, form, row):
         with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
             database.execute("CREATE TABLE IF NOT EXISTS rows (text)")
+            database.execute("CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
             database.execute("INSERT INTO rows VALUES (?)", (row,))
             database.execute(f"PRAGMA user_version = {form}")
             database.commit()
@@ -251,14 +264,115 @@ def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box):
 
 def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box):
     def says(release, seconds):
-        charging = release == NEW and seconds < 100
+        charging = release == NEW and seconds < 400
         return status(matter=release == OLD, contactor=OPEN._replace(close_ordered=charging and seconds > 30))
 
     box.says = says
     with pytest.raises(UpdateError, match="Matter does not run"):
         box.update()
-    assert box.clock >= 100
+    assert box.clock >= 400
     assert box.current == OLD
+    assert box.told.count("a vehicle charges; waiting until the contactor is open") == 4  # from 180 s on, each minute
+
+
+LIMIT = LimitRequest(LimitSource.OWNER, limit_ma=Milliamps(10_000))
+SET = replace(NOTHING_SET.enabled(), user_maximum_ma=13_000)
+
+
+def in_real_form(box, *rows):
+    """Have the box's database be one that this release made, with `rows`."""
+    (box.state_dir / "evse.db").unlink()
+    store = Store(box.state_dir / "evse.db")
+    assert store.write(rows)
+    store.close()
+
+
+def started_on(box, *, commissioned=False):
+    """Return the charge point that the former release starts with, and its store."""
+    store, clock = Store(box.state_dir / "evse.db"), HandClock()
+    memory = replace(load_startup_state(store, clock.unix_s()), commissioned=commissioned)
+    house = Installation(Milliamps(20_000), 1, "DE", Millivolts(230_000))
+    return ChargePoint(clock, RATINGS, house, memory, HandWriter()), store
+
+
+def take_back_with_another_form(box):
+    """Update to a release that changes the database's form and lets a vehicle charge until its owner says stop."""
+
+    def says(release, seconds):
+        database = box.state_dir / "evse.db"
+        if release == OLD:
+            return status()
+        if seconds == 0:
+            with closing(sqlite3.connect(database)) as opened:
+                opened.execute("PRAGMA user_version = 99")
+        if seconds == 5_000:
+            with closing(sqlite3.connect(database)) as opened, opened:
+                stop = owner_row(replace(LIMIT, permitted=False))
+                opened.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (:name, :value)", stop.values)
+        return status(matter=False, contactor=OPEN._replace(close_ordered=30 < seconds < 5_000))
+
+    box.says = says
+    with pytest.raises(UnfinishedUpdateError, match="in force again"):
+        box.update()
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("commissioned", [False, True])
+@pytest.mark.parametrize("rows", [(owner_row(LIMIT), settings_row(SET)), (owner_row(LIMIT),), (settings_row(SET),), ()])
+def test_a_database_from_before_the_update_permits_nothing_until_a_person_does(box, rows, commissioned):
+    in_real_form(box, *rows)
+    take_back_with_another_form(box)
+    assert box.told[-1].endswith("charging is forbidden until: evse-pi permit")
+    point, store = started_on(box, commissioned=commissioned)
+    assert not store.trouble
+    assert (point.doubt, point.demand().permitted) == (TAKEN_BACK, False)
+    assert not point.permission.settings.charging(None)
+    point.commission(commissioned=commissioned)
+    assert not point.demand().permitted
+    if owner_row(LIMIT) in rows:
+        assert point.owner.limit_ma == LIMIT.limit_ma
+    if settings_row(SET) in rows:
+        assert point.permission.settings.user_maximum_ma == SET.user_maximum_ma
+    point.set_owner_permission(permitted=True, limit_ma=point.owner.limit_ma)
+    assert (point.doubt, point.demand().permitted) == (None, True)
+    assert store.write(point.event_recorder.write_queue.take(point.clock.monotonic_ns(), all_rows=True))
+    store.close()
+    again, store = started_on(box)
+    assert (again.doubt, again.demand().permitted) == (None, True)
+    store.close()
+
+
+@pytest.mark.hazard("H-18")
+def test_a_stop_that_was_stored_stays_a_stop_that_names_no_doubt(box):
+    in_real_form(box, owner_row(replace(LIMIT, permitted=False)))
+    point, store = started_on(box)
+    assert (point.doubt, point.demand().permitted) == (None, False)
+    store.close()
+
+
+@pytest.mark.hazard("H-18")
+def test_a_copy_that_cannot_be_made_to_forbid_is_not_put_in_place(box, left_in_the_log):
+    database, copy = left_in_the_log
+    with closing(sqlite3.connect(copy)) as opened, opened:
+        opened.execute("DROP TABLE setting")
+    with pytest.raises(sqlite3.Error):
+        module._restore(database, copy)
+    assert box.rows() == ["before", "by the new release", "in the log"]
+
+
+@pytest.mark.hazard("H-18")
+def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box):
+    in_real_form(box, owner_row(LIMIT), settings_row(SET))
+    forbid_charging(box.state_dir / "evse.db", TAKEN_BACK)
+    modes = (box.state_dir / "evse.db").read_bytes()[18:20]
+    assert modes == b"\1\1", "no log. Source: sqlite.org/fileformat.html, 1.3.3"
+    (box.state_dir / "evse.db").rename(box.state_dir / "moved")
+    for other in box.state_dir.glob("evse.db-*"):
+        other.unlink()
+    (box.state_dir / "moved").rename(box.state_dir / "evse.db")
+    point, store = started_on(box)
+    assert (point.doubt, point.demand().permitted) == (TAKEN_BACK, False)
+    store.close()
 
 
 def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_last(box):
