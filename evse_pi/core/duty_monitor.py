@@ -22,7 +22,8 @@ class DutyMonitor:
     """The error of the duty cycle, added up over `windows`, and how often its mean was too great for this vehicle.
 
     The first time the offer is lowered, so that the vehicle draws less than it may while the second judgement is made;
-    the second time is a fault, until the vehicle has gone: without one the pilot does not oscillate.
+    the second time is a fault, until the vehicle has gone: without one the pilot does not oscillate, so that neither
+    time nor a restart of the process can prove the generator right.
     Hazard: H-04, a vehicle follows the duty cycle that it gets and not the one that was meant.
     """
 
@@ -44,7 +45,7 @@ class DutyMonitor:
     @property
     def faults(self) -> frozenset[Fault]:
         """What is wrong with the generator."""
-        return frozenset((Fault.PILOT_GENERATOR,)) if self.verdicts >= VERDICTS_TO_FAIL else NO_FAULTS
+        return frozenset((Fault.PILOT_DUTY,)) if self.verdicts >= VERDICTS_TO_FAIL else NO_FAULTS
 
 
 UNJUDGED = DutyMonitor()

@@ -49,6 +49,7 @@ class Fault(IntEnum):
     WATCHDOG_DRIVE_FAILED = 35
     PILOT_SUPPLY = 36
     RCD_TRIPS_REPEATED = 37
+    PILOT_DUTY = 38
 
 
 class Severity(Enum):

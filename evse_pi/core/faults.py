@@ -130,6 +130,13 @@ FAULTS: dict[Fault, FaultRow] = {
         clear_delay_ns=10 * SECOND,
         retest=True,
     ),
+    Fault.PILOT_DUTY: FaultRow(
+        Severity.OPEN,
+        Clear.ON_UNPLUG,
+        FaultState.OTHER,
+        mrec="CX014",
+        retest=True,
+    ),
     Fault.PILOT_UNCERTAIN: FaultRow(
         Severity.OPEN,
         Clear.WHEN_GONE,

@@ -339,7 +339,7 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     if entered and phase is Phase.OFFERING and state.phase is Phase.STANDBY:
         waking = waking.offered(now_ns)
     closed = phase in CLOSED_PHASES
-    loaded = watch.loaded(now_ns)
+    loaded = watch.loaded(now_ns, settings.board)
     eased = watch.pilot.state is PilotState.B and not loaded
     contactor = watch.contactor.order(now_ns, closed=closed, loaded=loaded, eased=eased)
     if contactor is not watch.contactor:

@@ -209,12 +209,14 @@ class Monitors:
         """Return what the fixed or the plugged cable may carry, 0 where none is known."""
         return self.cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma
 
-    def loaded(self, now_ns: int) -> bool:
+    def loaded(self, now_ns: int, board: BoardRatings) -> bool:
         """Return whether contacts that open now break a current: by the meter, by the pilot where there is none.
+
+        What a node says of a meter that the board does not have counts for nothing.
 
         A vehicle that shows B has ended its current first. Source: IEC 61851-1 Table A.6 sequence 8.1.
         """
-        sample, pilot = self.lease.meter(now_ns), self.pilot
+        sample, pilot = self.lease.meter(now_ns) if board.meter_fitted else None, self.pilot
         if pilot.state is PilotState.B and pilot.doubted is None:
             return False
         if sample is not None:

@@ -16,6 +16,7 @@ FAULT_TITLES: Mapping[Fault, str] = {
     Fault.PILOT_OUT_OF_BAND: "the control pilot shows no state",
     Fault.PILOT_SUPPLY: "the control pilot's supply is not what it should be",
     Fault.PILOT_GENERATOR: "the control pilot does not show what is driven",
+    Fault.PILOT_DUTY: "the control pilot offers another current than it is told to",
     Fault.PILOT_UNCERTAIN: "the control pilot is too noisy",
     Fault.VENTILATION_REQUIRED: "the vehicle asks for ventilation",
     Fault.CONTACTOR_WELDED: "the contactor does not open",
@@ -62,6 +63,10 @@ FAULT_HINTS: Mapping[Fault, str] = {
     ),
     Fault.PILOT_GENERATOR: (
         "The pilot does not show what is driven: measure +12 V and -12 V of the board, check the PWM pin and overlay."
+    ),
+    Fault.PILOT_DUTY: (
+        "The pilot offers more or less current than it is told to: measure its duty cycle at the plug, check the "
+        "generator's switch and the PWM pin, then unplug."
     ),
     Fault.PILOT_UNCERTAIN: (
         "The pilot is too noisy to be read: check the pilot's ground, its shielding and the 12 V supplies."
@@ -151,6 +156,9 @@ FAULT_SEEN: Mapping[Fault, str] = {
     ),
     Fault.PILOT_GENERATOR: (
         "The box drove {driven} and read {plateaus}: generator, supply or the calibration of the converter is wrong."
+    ),
+    Fault.PILOT_DUTY: (
+        "The box drove {driven}, and twice the duty cycle of the pilot was off by more than two points over a second."
     ),
     Fault.PILOT_UNCERTAIN: "The samples of one plateau scattered over {spread}; 0.50 V are allowed.",
     Fault.VENTILATION_REQUIRED: "The vehicle showed state D: the pilot stood at {high}.",

@@ -14,7 +14,7 @@ import pytest
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, Reason
-from tests.support.ideal_box import FULL_BOARD, MS, TICK_NS, IdealBox, S, box_in, settings_for
+from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
 FULL = settings_for(FULL_BOARD)
 Disturbance = Callable[[IdealBox], None]
@@ -149,4 +149,17 @@ def test_openings_under_load_are_counted_by_the_current_and_not_by_a_pilot_that_
     box.vehicle = "B"
     box.run(4 * TICK_NS)
     assert not box.closed
+    assert box.state.watch.contactor.openings_under_load == before + 1
+
+
+@pytest.mark.hazard("H-15")
+def test_a_meter_that_the_board_does_not_have_tells_nothing_of_a_load():
+    box = box_in(EvseState.C2, settings_for(PLAIN_BOARD))
+    before = box.state.watch.contactor.openings_under_load
+    box.run(3 * S)
+    assert box.demand is not None
+    assert box.demand.meter is not None
+    assert max(box.demand.meter.current_ma) == 0
+    box.garbled = True
+    box.run_until(lambda b: not b.closed, S)
     assert box.state.watch.contactor.openings_under_load == before + 1
