@@ -21,6 +21,8 @@ from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.installation.files import ConfigError
+from evse_pi.installer.product import read_product
+from evse_pi.installer.provisioning import FOLDER
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
@@ -42,7 +44,6 @@ from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.node import machine_mark
 from evse_pi.node.event_triggers import EventTriggers
-from evse_pi.node.product import read_product
 from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SYSTEM_ZONE = Path("/etc/localtime")
-ATTESTATION_FOLDER = "attestation"
 RETRY_S = 10.0
 STOP_WITHIN_S = 2.0  # goodbyes to controllers; the service manager waits longer
 PASE_ITERATIONS = 1000  # the verifier is made at each start; the passcode has 27 random bits whatever it costs
@@ -115,7 +115,7 @@ class MatterDevice:
         self._equipment = equipment
         self._retry_s = retry_s
         self._key_values = key_values
-        self._credentials_folder = state_dir / ATTESTATION_FOLDER
+        self._credentials_folder = state_dir / FOLDER
         self._charger = charger
         self._entropy: Entropy = SystemEntropy()
         self._node: MatterNode | None = None

@@ -24,7 +24,12 @@ PRODUCT_ID_OID = "1.3.6.1.4.1.37244.2.2"
 
 
 class AttestationError(ValueError):
-    """A file of the credentials is missing or does not fit the others; the message names it."""
+    """The file `path` of the credentials is missing or does not fit the others: `problem` says how."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
 
 
 class CredentialProvider(Protocol):
@@ -62,7 +67,7 @@ class FileCredentials:
             declared = read_declaration(self._declaration)
             declared.check(vendor_id=vendor_id, product_id=product_id, device_type=device_type, dac=dac)
         except DeclarationError as error:
-            raise AttestationError(f"{folder / 'cd.der'}: {error}") from error
+            raise AttestationError(folder / "cd.der", str(error)) from error
         self.for_tests = declared.certification_type == DEVELOPMENT_AND_TEST
 
     def dac(self) -> bytes:
@@ -86,9 +91,9 @@ def _read(path: Path, longest: int) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise AttestationError(f"{path}: {error.strerror}") from error
+        raise AttestationError(path, str(error.strerror)) from error
     if not 0 < len(content) <= longest:
-        raise AttestationError(f"{path}: {len(content)} bytes, allowed are 1 to {longest}")
+        raise AttestationError(path, f"{len(content)} bytes, allowed are 1 to {longest}")
     return content
 
 
@@ -97,9 +102,9 @@ def _read_key(path: Path) -> OperationalKey:
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise AttestationError(f"{path}: not an unencrypted private key in PEM") from error
+        raise AttestationError(path, "not an unencrypted private key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise AttestationError(f"{path}: not a P-256 key")
+        raise AttestationError(path, "not a P-256 key")
     return OperationalKey(key)
 
 
@@ -109,9 +114,9 @@ def _check_chain(folder: Path, dac: bytes, pai: bytes, key: OperationalKey) -> t
     try:
         device.verify_directly_issued_by(intermediate)
     except (InvalidSignature, ValueError, TypeError) as error:
-        raise AttestationError(f"{folder / 'dac.der'}: not issued by the PAI") from error
+        raise AttestationError(folder / "dac.der", "not issued by the PAI") from error
     if key.public_key not in dac:
-        raise AttestationError(f"{folder / 'dac-key.pem'}: not the key of the DAC")
+        raise AttestationError(folder / "dac-key.pem", "not the key of the DAC")
     return device, intermediate
 
 
@@ -130,7 +135,7 @@ def _check_numbers(
     ):
         found = _subject_number(certificate, oid)
         if found != f"{wanted:04X}" and (required or found is not None):
-            raise AttestationError(f"{folder / name}: attribute {oid} is {found}, the device says {wanted:04X}")
+            raise AttestationError(folder / name, f"attribute {oid} is {found}, the device says {wanted:04X}")
     return vendor_id, product_id
 
 
@@ -140,7 +145,7 @@ def _parse(path: Path, content: bytes) -> Certificate:
     try:
         return load_der_x509_certificate(content)
     except ValueError as error:
-        raise AttestationError(f"{path}: not an X.509 certificate in DER") from error
+        raise AttestationError(path, "not an X.509 certificate in DER") from error
 
 
 def _subject_number(certificate: Certificate, oid: str) -> str | None:

@@ -14,12 +14,12 @@ from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
+from evse_pi.installer.product import read_product, software_number
 from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter import MatterDevice, local_zone
 from evse_pi.node.matter_options import MatterOptions, OptionError, check
-from evse_pi.node.product import read_product, software_number
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 
 if TYPE_CHECKING:
