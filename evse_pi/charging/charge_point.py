@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evse_pi.charging.controller_permission import ControllerPermission
-from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, DemandArbiter, LimitRequest
+from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.limits import judged_limits, requested_limits
@@ -21,6 +21,7 @@ from evse_pi.charging.metering import (
 )
 from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.charging.self_test import SelfTestView
+from evse_pi.charging.settings import DISABLED
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
@@ -61,10 +62,11 @@ class ChargePoint:
     ) -> None:
         self.clock = clock
         self.ratings = ratings
-        self.arbiter = DemandArbiter([memory.owner])
+        self.arbiter = DemandArbiter()
         self.permission = ControllerPermission(
             clock, self.arbiter, writer, memory.settings, commissioned=memory.commissioned
         )
+        self._owner, self._doubt = memory.owner, memory.doubt
         self.installation = installation
         self.requests = OneShotRequests()
         self.event_recorder = EventRecorder(clock, memory)
@@ -72,7 +74,6 @@ class ChargePoint:
         self.reading: MeterReading | None = None
         self.temperature: TemperatureSample | None = None
         self.identifying = False
-        self._doubt = memory.doubt
         self._self_test_ordered = False
         self.counter = EnergyCounter()
         self.meter_check = MeterCheck()
@@ -82,6 +83,9 @@ class ChargePoint:
             same_life = saved.kernel_boot_id == clock.kernel_boot_id
             at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
+        if memory.doubt is not None and memory.settings.charging_until_s != DISABLED:
+            self.permission.apply(memory.settings.disabled())
+        self._request_for_owner()
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in what the safety process says of itself."""
@@ -152,44 +156,60 @@ class ChargePoint:
 
     @property
     def owner(self) -> LimitRequest:
-        """What the owner asks."""
-        return self.arbiter.request_of(LimitSource.OWNER) or OWNER_DEFAULT
+        """What the owner has said last; where a controller is commissioned, its settings decide who may charge."""
+        return self._owner
 
     @property
     def doubt(self) -> str | None:
-        """Why charging is forbidden until a person permits it, None where what the owner wants is known."""
-        return None if self.owner.permitted else self._doubt
+        """Why charging is forbidden until a person permits it, None where that is known or charging is permitted."""
+        return None if self.permission.now.charging else self._doubt
 
     def set_owner(self, *, permitted: bool, limit_ma: Milliamps | None) -> bool:
         """Set what the owner permits and store it; return whether it changed. Raises: ValueError for a bad limit."""
         if permitted:
             self.arbiter.resume_at_once()
-        wanted = LimitRequest(LimitSource.OWNER, permitted, limit_ma)
-        if wanted == self.owner:
+        wanted, before = LimitRequest(LimitSource.OWNER, permitted, limit_ma), self._owner
+        if wanted == before:
             return False
-        self.arbiter.put(wanted)
-        self._doubt = None
+        self._owner = wanted
+        try:
+            self._request_for_owner()
+        except ValueError:
+            self._owner = before
+            raise
+        if permitted:
+            self._doubt = None
         self.event_recorder.write_queue.note(owner_row(wanted), said=True)
         return True
 
-    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
-        """Carry out what the owner says: where a controller is commissioned, by the settings that both change.
+    def set_owner_permission(self, *, permitted: bool | None, limit_ma: Milliamps | None) -> None:
+        """Carry out what the owner says, None of what stays: what owner and controller both decide is the settings.
 
-        A stop counts whatever is in force: what still waits for the disk is refused by it. Raises: ValueError for a bad
-        limit.
+        A stop counts whatever is in force: what still waits for the disk is refused by it, and it is stored twice, so
+        that it stays when the last controller goes, and under the next one. Raises: ValueError for a bad limit.
         """
-        commissioned = self.permission.commissioned
-        self.set_owner(permitted=permitted or commissioned, limit_ma=limit_ma)
-        if commissioned and not (permitted and self.permission.now.charging):
-            settings = self.permission.settings
-            self.permission.apply(settings.enabled() if permitted else settings.disabled())
+        self.set_owner(permitted=self._owner.permitted if permitted is None else permitted, limit_ma=limit_ma)
+        settings = self.permission.settings
+        if permitted is False:
+            self.permission.apply(settings.disabled())
+        elif permitted and self.permission.commissioned and not self.permission.now.charging:
+            self.permission.apply(settings.enabled())
 
     def commission(self, *, commissioned: bool) -> None:
-        """Let a controller decide from now on, or the owner; what the owner has forbidden stays forbidden."""
-        if commissioned and not self.owner.permitted:
-            self.permission.apply(self.permission.settings.disabled())
-            self.set_owner(permitted=True, limit_ma=self.owner.limit_ma)
-        self.permission.commission(commissioned=commissioned)
+        """Let a controller decide from now on, or the owner; what was forbidden stays forbidden.
+
+        A new controller finds the owner's stop in its settings. When the last one goes, the owner's permission counts
+        again only where the settings permit: what they forbid may be a stop.
+        """
+        permission = self.permission
+        comes, goes = commissioned and not permission.commissioned, permission.commissioned and not commissioned
+        if comes and not self._owner.permitted:
+            permission.apply(permission.settings.disabled())
+        forbids = goes and self._owner.permitted and not permission.now.charging
+        permission.commission(commissioned=commissioned)
+        if forbids:
+            self.doubt_permission("no controller decides any more, and the last settings did not permit it")
+        self._request_for_owner()
 
     def want_self_test(self) -> None:
         """Have the safety process test the box once its contactor is open; what it finds is kept."""
@@ -204,7 +224,8 @@ class ChargePoint:
         return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
 
     def doubt_permission(self, reason: str) -> None:
-        """Say why charging is forbidden until a person permits it."""
+        """Forbid charging until a person permits it; `reason` says why it is not known whether it was permitted."""
+        self.set_owner_permission(permitted=False, limit_ma=self._owner.limit_ma)
         self._doubt = reason
 
     def order(self, request: Request, clearance: Clearance | None = None) -> None:
@@ -224,6 +245,11 @@ class ChargePoint:
         if self.snapshot is None or not self.safety_online():
             return None, True
         return self._offered_mw(self.snapshot), True
+
+    def _request_for_owner(self) -> None:
+        """Put the owner's request: under a controller the settings permit or forbid in the owner's place."""
+        permitted = self._owner.permitted or self.permission.commissioned
+        self.arbiter.put(replace(self._owner, permitted=permitted))
 
     def _follow_self_test(self) -> None:
         """Order the wanted self-test when it is due, and keep its evidence once it is over."""

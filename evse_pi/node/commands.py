@@ -95,8 +95,8 @@ class NodeActions(Protocol):
     def owner_permits(self) -> bool:
         """Return whether charging is permitted as far as it is the owner's to say."""
 
-    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
-        """Carry out what the owner sets at once."""
+    def set_owner_permission(self, *, permitted: bool | None, limit_ma: Milliamps | None) -> None:
+        """Carry out what the owner sets at once; None keeps what is permitted."""
 
     def begin_charging(self) -> None:
         """Skip the random delay and the planned start at once."""
@@ -187,9 +187,8 @@ class Commands:
         return tuple(transition_event(record) for record in records)
 
     async def _set(self, request: SetOwner, _caller: Caller) -> OwnerAnswer:
-        permitted, limit_ma = request.permitted, request.limit_ma
-        if isinstance(permitted, Keep):
-            permitted = self._node.owner_permits
+        limit_ma = request.limit_ma
+        permitted = None if isinstance(request.permitted, Keep) else request.permitted
         if isinstance(limit_ma, Keep):
             limit_ma = self._box.owner.limit_ma
         elif limit_ma is not None:
@@ -218,11 +217,12 @@ class Commands:
         waiting = (limit for limit in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not limit.permitted)
         return frozenset(limit.source for limit in waiting if limit.source in MODE_SOURCES)
 
-    async def _set_owner_permission(self, permitted: bool, limit_ma: Milliamps | None) -> OwnerAnswer:
+    async def _set_owner_permission(self, permitted: bool | None, limit_ma: Milliamps | None) -> OwnerAnswer:
         """Carry out what the owner sets at once, and say whether it will outlast a power cut."""
         self._node.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
+        permits = self._node.owner_permits if permitted is None else permitted
         trouble = await self._node.flush()
-        return OwnerAnswer(permitted, limit_ma, trouble is None, trouble)
+        return OwnerAnswer(permits, limit_ma, trouble is None, trouble)
 
     async def _commission(self, request: Commission, _caller: Caller) -> CommissionAnswer:
         matter, action = self._node.matter, request.action
@@ -253,9 +253,8 @@ class Commands:
                 raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
             reset = await matter.reset_damaged()
             if reset:
-                self._box.set_owner(permitted=False, limit_ma=self._box.owner.limit_ma)
-                self._node.renew()
                 self._box.doubt_permission(f"the records of fabric {', '.join(map(str, reset))} were damaged")
+                self._node.renew()
                 await self._node.flush()
         damage = {} if matter is None else await matter.damage()
         aside = await self._storage.call(self._store.set_aside)

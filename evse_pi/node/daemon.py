@@ -106,8 +106,9 @@ async def serve(
         store = await storage.open(paths.state_dir / DATABASE)
         memory = await storage.recall(clock.unix_s())
         rated = ratings(board)
-        memory = memory if matter is not None else replace(memory, commissioned=False)
         box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory, storage)
+        if matter is None:
+            box.commission(commissioned=False)
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.kernel_boot_id))
         if matter is not None:
@@ -264,8 +265,8 @@ class Daemon:
         self._storage.put(self._box.event_recorder.write_queue.take(self._box.clock.monotonic_ns()))
         return await self._storage.written()
 
-    def set_owner_permission(self, *, permitted: bool, limit_ma: Milliamps | None) -> None:
-        """Carry out the owner's permission or stop at once. Raises: ValueError for a limit that cannot be."""
+    def set_owner_permission(self, *, permitted: bool | None, limit_ma: Milliamps | None) -> None:
+        """Carry out the owner's permission or stop at once, None keeps it. Raises: ValueError for a bad limit."""
         self._box.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
         if permitted and self.matter is not None:
             self.matter.skip_delay()

@@ -30,7 +30,7 @@ def marked_hazards(path: Path) -> dict[str, set[str]]:
         for mark in re.findall(r"hazard\('(H-\d\d)'\)", ast.unparse(node))
     }
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             marks = set(re.findall(r"hazard\('(H-\d\d)'\)", " ".join(ast.unparse(d) for d in node.decorator_list)))
             found[node.name] = marks | module_marks
     return found

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,14 @@ from evse_pi.api.texts.english import LIMITS, REASONS
 from evse_pi.api.troubles import MeterTroubleKind
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.controller_permission import NotStored
-from evse_pi.charging.demand_arbiter import LimitRequest
-from evse_pi.charging.settings import NOTHING_SET, SETTINGS, ChargingSettings, settings_of
-from evse_pi.charging.startup_state import StartupState
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
+from evse_pi.charging.settings import NOTHING_SET, SETTINGS, ChargingSettings, settings_of, settings_row
+from evse_pi.charging.startup_state import StartupState, owner_row
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
+from evse_pi.matter.storage import SqliteStore
 from evse_pi.node.status import NodeStatus, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
@@ -252,6 +255,120 @@ async def test_the_owner_s_stop_wins_over_a_permission_that_waits_for_the_disk(b
         await enabling
     assert not box.demand().permitted
     assert settings_of(writer.settings[SETTINGS]).charging_until_s == 0
+
+
+class Commissioned(Life):
+    """A box whose controller permits, on the real database."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with closing(SqliteStore(path)) as keys, keys.transaction() as transaction:
+            transaction.put("fabric/1/record", b"read by the Matter node alone")
+        self.store.write([settings_row(NOTHING_SET.enabled()), owner_row(OWNER_DEFAULT)])
+        self.start()
+
+    def start(self) -> None:
+        self.writer = HandWriter()
+        memory = load_startup_state(self.store, self.clock.unix_s())
+        self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory, self.writer)  # type: ignore[arg-type]
+
+    def restart(self, *, fabrics: bool = True) -> None:
+        """Write what is on its way and start on it; without `fabrics` the controllers have left the database."""
+        self.write()
+        self.store.write(self.writer.rows.values())
+        if not fabrics:
+            with closing(SqliteStore(self.path)) as keys, keys.transaction() as transaction:
+                transaction.delete("fabric/1/record")
+        self.start()
+
+    def tear(self) -> None:
+        with closing(sqlite3.connect(self.path)) as card, card:
+            card.execute("UPDATE setting SET value = '{' WHERE name = 'owner'")
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Commissioned:
+    return Commissioned(tmp_path / "evse.db")
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("how", ["the last fabric goes", "the power is cut before that is said", "it runs on without"])
+def test_the_owner_s_stop_outlasts_the_controllers(owned: Commissioned, how: str) -> None:
+    assert owned.box.demand().permitted
+    owned.box.set_owner_permission(permitted=False, limit_ma=None)
+    assert not owned.box.demand().permitted
+    if how == "the last fabric goes":
+        owned.box.commission(commissioned=False)
+    elif how == "it runs on without":
+        owned.restart()
+        owned.box.commission(commissioned=False)
+    assert not owned.box.permission.now.charging or how == "the power is cut before that is said"
+    owned.restart(fabrics=False)
+    assert not owned.box.demand().permitted
+    assert owned.box.demand().limit_source is LimitSource.OWNER
+    owned.box.set_owner_permission(permitted=True, limit_ma=None)
+    owned.restart(fabrics=False)
+    assert owned.box.demand().permitted
+
+
+@pytest.mark.hazard("H-18")
+def test_the_owner_s_stop_without_controllers_is_one_under_them(owned: Commissioned) -> None:
+    owned.box.commission(commissioned=False)
+    assert owned.box.demand().permitted, "the settings permit"
+    owned.box.set_owner_permission(permitted=False, limit_ma=None)
+    owned.restart()
+    assert owned.box.permission.commissioned
+    assert not owned.box.demand().permitted
+
+
+@pytest.mark.hazard("H-18")
+async def test_what_a_controller_permits_after_the_owner_s_stop_outlasts_a_restart(owned: Commissioned) -> None:
+    owned.box.set_owner_permission(permitted=False, limit_ma=None)
+    await owned.box.permission.apply_stored(lambda settings: settings.enabled())
+    assert owned.box.demand().permitted
+    owned.restart()
+    owned.box.commission(commissioned=True)
+    assert owned.box.demand().permitted
+    owned.box.commission(commissioned=False)
+    assert not owned.box.demand().permitted, "the owner has not taken the stop back"
+
+
+@pytest.mark.hazard("H-18")
+def test_when_the_last_controller_goes_what_it_forbade_is_forbidden_and_told(owned: Commissioned) -> None:
+    owned.box.permission.apply(NOTHING_SET.enabled().disabled())
+    owned.box.commission(commissioned=False)
+    assert not owned.box.demand().permitted
+    assert owned.box.doubt == "no controller decides any more, and the last settings did not permit it"
+    owned.restart(fabrics=False)
+    assert not owned.box.demand().permitted
+    owned.box.set_owner_permission(permitted=True, limit_ma=None)
+    assert (owned.box.demand().permitted, owned.box.doubt) == (True, None)
+
+
+@pytest.mark.hazard("H-18")
+def test_a_torn_owner_s_row_is_in_doubt_through_all_controllers_until_a_person_permits(owned: Commissioned) -> None:
+    owned.tear()
+    for commissioned in (True, True, False):
+        owned.start()
+        owned.box.commission(commissioned=commissioned)
+        assert not owned.box.demand().permitted
+        assert owned.box.doubt == "the owner's permission cannot be read"
+        owned.restart()
+    owned.box.set_owner_permission(permitted=False, limit_ma=None)
+    owned.box.set_owner_permission(permitted=None, limit_ma=Milliamps(10_000))
+    assert owned.box.doubt is not None
+    owned.box.set_owner_permission(permitted=True, limit_ma=None)
+    assert owned.box.doubt is None
+    owned.restart()
+    assert (owned.box.demand().permitted, owned.box.doubt) == (True, None)
+
+
+def test_another_limit_neither_stops_nor_permits(owned: Commissioned) -> None:
+    owned.box.set_owner_permission(permitted=None, limit_ma=Milliamps(10_000))
+    assert (owned.box.demand().permitted, owned.box.demand().offered_current_ma) == (True, 10_000)
+    owned.box.permission.apply(NOTHING_SET)
+    owned.box.set_owner_permission(permitted=None, limit_ma=Milliamps(9_000))
+    assert (owned.box.demand().permitted, owned.box.owner.permitted) == (False, True)
 
 
 def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:

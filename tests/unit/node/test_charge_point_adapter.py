@@ -216,9 +216,12 @@ async def test_what_the_owner_had_forbidden_stays_forbidden_under_a_controller(p
     owner = LimitRequest(LimitSource.OWNER, permitted_before, Milliamps(9_000))
     bench = Bench(owner=owner, settings=ChargingSettings(charging_until_s=None, maximum_ma=10_000))
     bench.charger.commission(commissioned=True)
-    assert (bench.box.owner.permitted, bench.box.owner.limit_ma) == (True, 9_000)
+    assert (bench.box.owner.permitted, bench.box.owner.limit_ma) == (permitted_before, 9_000), "as said"
     assert bench.charger.view().permission == Permission(charging=permitted_before)
     assert bench.box.demand().permitted is permitted_before
+    await bench.charger.apply_stored(lambda settings: settings.enabled())
+    assert bench.box.demand().permitted, "a controller may permit again"
+    assert bench.box.demand().offered_current_ma == 9_000
 
 
 async def test_a_view_is_told_after_all_have_reacted_to_the_one_before() -> None:

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections import deque
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,13 +22,15 @@ from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, Service
 from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
-from evse_pi.charging.demand_arbiter import LimitRequest
-from evse_pi.charging.startup_state import StartupState
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
+from evse_pi.charging.settings import NOTHING_SET, settings_row
+from evse_pi.charging.startup_state import StartupState, owner_row
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
+from evse_pi.matter.storage import SqliteStore
 from evse_pi.node.commands import Commands
 from evse_pi.node.daemon import Daemon, NodePaths, serve
 from evse_pi.node.field_devices import FieldDevices
@@ -558,6 +560,30 @@ async def test_a_full_disk_is_a_warning_and_the_box_goes_on(tmp_path: Path) -> N
 def _no_more_pages(connection: Any) -> None:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("permitted", [True, False])
+async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp_path: Path, permitted: bool) -> None:
+    store = Store(tmp_path / "evse.db")
+    settings = NOTHING_SET.enabled() if permitted else NOTHING_SET.enabled().disabled()
+    store.write([settings_row(settings), owner_row(OWNER_DEFAULT)])
+    store.close()
+    with closing(SqliteStore(tmp_path / "evse.db")) as keys, keys.transaction() as transaction:
+        transaction.put("fabric/1/record", b"read by the Matter node alone")
+    clock = LoopClock()
+    link, stopping = FakeLink(clock), asyncio.Event()
+    paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
+    serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, paths, clock, stopping))
+    while not link.sent:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert link.last.permitted is permitted
+    stopping.set()
+    await serving
+    store = Store(tmp_path / "evse.db")
+    assert store.setting("owner") == {"permitted": permitted, "limit_ma": None}
+    store.close()
+    link.close()
 
 
 async def test_a_node_that_ends_has_written_what_it_knew(tmp_path: Path) -> None:
