@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 ALL = every_command()
 WITHOUT_JSON = {"run": "it answers nothing: it is the box itself, and its log goes to stderr"}
-LOADS = {
-    "run": {"evse_pi.node", "evse_pi.device"},
-    "provision": set(HEAVY),
-    "update": {"cryptography", "sqlite3", "ssl"},
-}
+LOADS = {"run": {"evse_pi.node"}, "provision": set(HEAVY), "update": {"cryptography", "sqlite3", "ssl"}}
 """Heavy modules that a command needs even to refuse; certificates are judged by what reads them in the node."""
 
 
