@@ -66,6 +66,7 @@ class ChargePoint:
         self.permission = ControllerPermission(
             clock, self.arbiter, writer, memory.settings, commissioned=memory.commissioned
         )
+        self.permission.begin_no_earlier(memory.latest_unix_s)
         self._owner, self._doubt = memory.owner, memory.doubt
         self.installation = installation
         self.requests = OneShotRequests()

@@ -1,7 +1,9 @@
 """What controllers permit: the settings in force, and the requests that follow from them.
 
-What forbids holds at once, whether or not it can be stored. What permits or plans holds once it is stored: after a
-power cut the charge point goes on with what it was last answered for, and with nothing more.
+What forbids holds at once, whether or not it can be stored. What a controller's command permits or plans holds once it
+is stored: after a power cut the charge point goes on with what it was last answered for, and with nothing more. What a
+person permits at the charge point, and a written UserMaximumChargeCurrent, hold at once as well: the person is told
+where that is not stored, and after a power cut what was stored before holds again.
 """
 
 from __future__ import annotations
@@ -82,7 +84,14 @@ class ControllerPermission:
         self._stored = settings
         self._changes = 0
         self._test: WantedSelfTest | None = None
+        self._epoch_s: int | None = None
         self.advance()
+
+    def begin_no_earlier(self, unix_s: int | None) -> None:
+        """Take `unix_s`, None if there is none, as a time that has certainly passed, for as long as none is known."""
+        if unix_s is not None and self._epoch_s is None:
+            self._epoch_s = unix_s - self._clock.monotonic_ns() // SECOND
+            self.advance()
 
     @property
     def now(self) -> Permission:
@@ -90,7 +99,7 @@ class ControllerPermission:
         if not self.commissioned:
             owner = self._arbiter.request_of(LimitSource.OWNER)
             return Permission(owner is None or owner.permitted, commissioned=False)
-        settings, unix_s = self.settings, self._clock.unix_s()
+        settings, unix_s = self.settings, self._unix_s()
         return Permission(settings.charging(unix_s), settings.discharging(unix_s), diagnosing=self._test is not None)
 
     def apply(self, settings: ChargingSettings) -> None:
@@ -157,7 +166,8 @@ class ControllerPermission:
                     self._arbiter.withdraw(source)
                     self._tell()
             return
-        now_ns, unix_s = self._clock.monotonic_ns(), self._clock.unix_s()
+        now_ns, unix_s = self._clock.monotonic_ns(), self._unix_s()
+        self._epoch_s = None if unix_s is None else unix_s - now_ns // SECOND
         expired = self.settings.expired(unix_s)
         if expired != self.settings:
             self.settings = expired
@@ -166,6 +176,16 @@ class ControllerPermission:
         permitted = permission.charging and not permission.diagnosing
         for request in requests_of(expired, self.capacity_ma, now_ns, unix_s, permitted=permitted):
             self._request(request)
+
+    def _unix_s(self) -> int | None:
+        """Return the time; while it is unknown, counted on from when it was known last, or from the newest stored date.
+
+        Either is no later than the true time, so that an end that has come by it has come.
+        """
+        unix_s = self._clock.unix_s()
+        if unix_s is None and self._epoch_s is not None:
+            return self._epoch_s + self._clock.monotonic_ns() // SECOND
+        return unix_s
 
     def _put(self, settings: ChargingSettings) -> int:
         self._stored = settings

@@ -40,7 +40,7 @@ class ChargingSettings:
     targets: tuple[DaySchedule, ...] = ()
 
     def charging(self, unix_s: int | None) -> bool:
-        """Return whether charging is permitted; an end that no clock can tell has not come."""
+        """Return whether charging is permitted; None is no time to judge by, and no end has come."""
         return _permitted(self.charging_until_s, unix_s)
 
     def discharging(self, unix_s: int | None) -> bool:

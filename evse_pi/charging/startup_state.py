@@ -42,6 +42,8 @@ class StartupState:
     settings: ChargingSettings = NOTHING_SET
     commissioned: bool = False
     """Whether a controller decides who may charge, and not the owner."""
+    latest_unix_s: int | None = None
+    """The newest date in the history: it is no earlier now."""
     owner_stored: bool = True
     doubt: str | None = None
     """Why charging is forbidden until a person permits it, None where what the owner permits is known."""

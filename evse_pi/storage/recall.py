@@ -22,6 +22,8 @@ from evse_pi.charging.transition_cursor import NOTHING_CONSUMED
 from evse_pi.matter.storage import holds_fabric
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evse_pi.storage.database import Store
 
 
@@ -54,9 +56,23 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
         next_transition=store.next_number("transition", unknown),
         settings=store.read_setting(SETTINGS, settings_of, absent=NOTHING_SET, unreadable=NOTHING_SET),
         commissioned=_commissioned(store),
+        latest_unix_s=max(_newest_dates(store), default=None),
         owner_stored=owner is not ABSENT,
         doubt=doubt,
     )
+
+
+def _newest_dates(store: Store) -> Iterator[int]:
+    """Yield the newest dates of the history; what was written without a clock has none."""
+    for record in store.transitions():
+        if record.unix_s is not None:
+            yield record.unix_s
+            break
+    for saved in store.sessions():
+        dates = [date for date in (saved.session.started_unix_s, saved.session.ended_unix_s) if date is not None]
+        if dates:
+            yield max(dates)
+            break
 
 
 def _commissioned(store: Store) -> bool:

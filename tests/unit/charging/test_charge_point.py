@@ -27,7 +27,7 @@ from evse_pi.node.status import NodeStatus, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
-from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import NOTHING, RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -369,6 +369,44 @@ def test_another_limit_neither_stops_nor_permits(owned: Commissioned) -> None:
     owned.box.permission.apply(NOTHING_SET)
     owned.box.set_owner_permission(permitted=None, limit_ma=Milliamps(9_000))
     assert (owned.box.demand().permitted, owned.box.owner.permitted) == (False, True)
+
+
+def passing(box: ChargePoint, seconds: int) -> bool:
+    """Let time pass and return whether charging is permitted then."""
+    for _ in range(seconds):
+        box.clock.advance(1)  # type: ignore[attr-defined]
+        box.tick()
+    return box.demand().permitted
+
+
+@pytest.mark.hazard("H-18")
+def test_a_clock_that_becomes_unknown_takes_no_end_off_a_permission(owned: Commissioned) -> None:
+    owned.box.permission.apply(replace(NOTHING_SET.enabled(), charging_until_s=UNIX_S + 60))
+    assert passing(owned.box, 30)
+    owned.clock.unix = None
+    assert passing(owned.box, 29)
+    assert not passing(owned.box, 1)
+    assert settings_of(owned.writer.settings[SETTINGS]).charging_until_s == 0, "it is over for good"
+
+
+@pytest.mark.hazard("H-18")
+def test_an_end_that_the_newest_stored_date_has_passed_is_over_without_a_clock(owned: Commissioned) -> None:
+    owned.become("B")
+    owned.become("A", after_s=30)
+    owned.box.permission.apply(replace(NOTHING_SET.enabled(), charging_until_s=UNIX_S + 60))
+    owned.restart()
+    owned.store.write(owned.box.event_recorder.write_queue.take(owned.clock.now_ns, all_rows=True))
+    owned.power_cut(outage_s=5, knows_time=False)
+    assert owned.clock.unix_s() is None
+    assert passing(owned.box, 29), "the end has not come for certain"
+    assert not passing(owned.box, 1)
+    owned.become("B")
+    owned.store.write(owned.writer.rows.values())
+    owned.clock.unix = UNIX_S
+    owned.box.permission.apply(replace(NOTHING_SET.enabled(), charging_until_s=UNIX_S + 10))
+    owned.store.write(owned.writer.rows.values())
+    owned.power_cut(outage_s=5, knows_time=False)
+    assert not owned.box.demand().permitted, "the history goes further than the end"
 
 
 def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
