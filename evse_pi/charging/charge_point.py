@@ -180,7 +180,7 @@ class ChargePoint:
             raise
         if permitted:
             self._doubt = None
-        self.event_recorder.write_queue.note(owner_row(wanted), said=True)
+        self.event_recorder.write_queue.note(owner_row(wanted, self._doubt), said=True)
         return True
 
     def set_owner_permission(self, *, permitted: bool | None, limit_ma: Milliamps | None) -> None:
