@@ -21,7 +21,6 @@ from evse_pi.charging.metering import (
 )
 from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.charging.self_test import SelfTestView
-from evse_pi.charging.settings import DISABLED
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
@@ -84,8 +83,6 @@ class ChargePoint:
             same_life = saved.kernel_boot_id == clock.kernel_boot_id
             at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
-        if memory.doubt is not None and memory.settings.charging_until_s != DISABLED:
-            self.permission.apply(memory.settings.disabled())
         self._request_for_owner()
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
@@ -226,8 +223,9 @@ class ChargePoint:
 
     def doubt_permission(self, reason: str) -> None:
         """Forbid charging until a person permits it; `reason` says why it is not known whether it was permitted."""
-        self.set_owner_permission(permitted=False, limit_ma=self._owner.limit_ma)
         self._doubt = reason
+        self.set_owner_permission(permitted=False, limit_ma=self._owner.limit_ma)
+        self.event_recorder.write_queue.note(owner_row(self._owner, reason), said=True)
 
     def order(self, request: Request, clearance: Clearance | None = None) -> None:
         """Have the safety process carry out `request` once; `clearance` proves what only the installer may order."""

@@ -16,9 +16,9 @@ OPEN_MA = 1_000  # with open contacts flows what the box itself needs
 PATIENCE_NS = 10 * SECOND  # contactor and meter settle, and a reading is up to 2 s old
 UNCOUNTED_MWH = 3 * REGISTER_STEP_MWH
 """What the power must amount to before a register that has not moved is called frozen: a minute at 3.7 kW."""
-COUNTED_MW = BACKWARDS_MW
+COUNTED_MW = 50_000
 """Less than this need not move a register: a class B meter may count nothing below its starting current, 0.4 % of the
-reference current. Source: EN 50470-3, IEC 62053-21."""
+reference current, 14 W on three phases of 5 A. Source: EN 50470-3, IEC 62053-21."""
 IDLE_NS = 60 * SECOND  # so long without power after a verdict, and the next charge is judged again
 
 

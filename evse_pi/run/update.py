@@ -226,10 +226,12 @@ def go_back(machine: Machine, former: str, copy: Path | None, tell: Callable[[st
     fresh.replace(machine.base / "current")
     sync_folder(machine.base)
     database = machine.state_dir / DATABASE
-    if copy is not None and _form(copy) != _form(database):
-        _restore(database, copy)
-        tell(f"{TAKEN_BACK}; charging is forbidden until: evse-pi permit")
-    machine.run(["systemctl", "start", *UNITS])
+    try:
+        if copy is not None and _form(copy) != _form(database):
+            _restore(database, copy)
+            tell(f"{TAKEN_BACK}; charging is forbidden until: evse-pi permit")
+    finally:  # a database of a newer form is refused, and charging with it, but the box answers
+        machine.run(["systemctl", "start", *UNITS])
 
 
 def wait_until_open(machine: Machine, tell: Callable[[str], None]) -> None:

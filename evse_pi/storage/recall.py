@@ -43,6 +43,7 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
     lost = doubt is not None
     if not lost and not owner.permitted:
         doubt = store.read_setting(OWNER, doubt_of, absent=None, unreadable=None)
+    settings = store.read_setting(SETTINGS, settings_of, absent=NOTHING_SET, unreadable=NOTHING_SET)
     unknown = UNKNOWN_NUMBER if unix_s is None else unix_s
     newest, next_session = store.sessions(1), store.next_number("session", unknown)
     goes_on = newest and newest[0].session.ended_ns is None and newest[0].session.number == next_session - 1
@@ -54,10 +55,10 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
         next_session=next_session,
         next_fault=store.next_number("fault", unknown),
         next_transition=store.next_number("transition", unknown),
-        settings=store.read_setting(SETTINGS, settings_of, absent=NOTHING_SET, unreadable=NOTHING_SET),
+        settings=settings.disabled() if lost else settings,
         commissioned=_commissioned(store),
         latest_unix_s=max(_newest_dates(store), default=None),
-        owner_stored=owner is not ABSENT,
+        owner_stored=owner is not ABSENT and not lost,
         doubt=doubt,
     )
 

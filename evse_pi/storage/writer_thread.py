@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from evse_pi.charging.history_rows import VALUES, value_row
+from evse_pi.charging.settings import settings_row
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.storage.database import MAX_WAITING_ROWS, Store
 from evse_pi.storage.identity import IDENTITY_FILE, IdentityFile, is_identity
@@ -236,7 +237,12 @@ class WriterThread:
         except OSError:
             first_start = False
         memory = load_startup_state(self._store, unix_s, first_start=first_start)
-        if memory.owner_stored or self._store.write([owner_row(memory.owner)]):
+        known = [owner_row(memory.owner, memory.doubt)]
+        if (
+            memory.doubt is not None
+        ):  # what it forbids is kept with it, so that a permission given later outlives a start
+            known.append(settings_row(memory.settings))
+        if memory.owner_stored or self._store.write(known):
             self._keep_identity({})
         return memory
 

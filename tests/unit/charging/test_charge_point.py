@@ -341,6 +341,7 @@ def test_when_the_last_controller_goes_what_it_forbade_is_forbidden_and_told(own
     assert owned.box.doubt == "no controller decides any more, and the last settings did not permit it"
     owned.restart(fabrics=False)
     assert not owned.box.demand().permitted
+    assert owned.box.doubt == "no controller decides any more, and the last settings did not permit it"
     owned.box.set_owner_permission(permitted=True, limit_ma=None)
     assert (owned.box.demand().permitted, owned.box.doubt) == (True, None)
 

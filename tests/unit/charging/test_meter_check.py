@@ -100,6 +100,13 @@ def fed(
     return check
 
 
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize("power_mw", [60_000, 300_000, 480_000])
+def test_a_meter_that_froze_while_little_flowed_is_seen_within_the_hour(power_mw: int) -> None:
+    """A meter that froze whole tells 2 A while a vehicle draws 32 A: overcurrent would not be seen."""
+    assert not fed(MeterCheck(), 3_700, power_mw, closed=True).believed
+
+
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("power_mw", [5_000, 14_000])
 def test_what_a_meter_need_not_count_is_no_frozen_register(power_mw: int, closed: bool) -> None:

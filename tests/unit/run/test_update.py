@@ -360,6 +360,18 @@ def test_a_copy_that_cannot_be_made_to_forbid_is_not_put_in_place(box, left_in_t
     assert box.rows() == ["before", "by the new release", "in the log"]
 
 
+def test_the_box_is_started_again_where_its_database_cannot_be_put_back(box, monkeypatch):
+    def full(database, copy):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_restore", full)
+    monkeypatch.setattr(module, "_form", lambda path: path.name)
+    box.says = lambda release, seconds: status(matter=release == OLD)
+    with pytest.raises(UpdateError, match="No space left"):
+        box.update()
+    assert box.commands[-1] == "systemctl start"
+
+
 @pytest.mark.hazard("H-18")
 def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box):
     in_real_form(box, owner_row(LIMIT), settings_row(SET))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.charging.history_rows import Row, setting_row
+from evse_pi.charging.settings import NOTHING_SET, settings_row
 from evse_pi.charging.startup_state import OWNER
 from evse_pi.storage.database import Store
 from evse_pi.storage.identity import IDENTITY_FILE, IdentityFile
@@ -171,12 +172,35 @@ async def test_after_a_loss_nothing_is_permitted_until_a_person_permits(tmp_path
     lose(tmp_path, how)
     permitted, doubt = await started(tmp_path)
     assert (permitted, doubt) == (False, "the owner's permission was lost with the database")
-    permitted, _ = await started(tmp_path)
-    assert not permitted, "another start is no word of a person"
+    assert await started(tmp_path) == (permitted, doubt), "another start permits nothing, and tells why"
     store = Store(tmp_path / "evse.db")
     store.write([setting_row(OWNER, {"permitted": True, "limit_ma": None})])
     store.close()
     assert await started(tmp_path) == (True, None)
+
+
+@pytest.mark.hazard("H-18")
+@pytest.mark.parametrize("torn", [True, False], ids=["torn", "gone"])
+async def test_what_a_controller_permits_after_a_loss_outlives_the_next_start(tmp_path: Path, torn: bool) -> None:
+    await started(tmp_path)
+    store = Store(tmp_path / "evse.db")
+    store.write([settings_row(NOTHING_SET.enabled())])
+    with store._connection as connection:  # type: ignore[union-attr]
+        change = "UPDATE setting SET value = '{'" if torn else "DELETE FROM setting"
+        connection.execute(f"{change} WHERE name = 'owner'")
+    store.close()
+    storage = WriterThread()
+    await storage.open(tmp_path / "evse.db")
+    lost = await storage.recall(UNIX_S)
+    assert not lost.settings.charging(None)
+    assert await storage.write([settings_row(lost.settings.enabled())])
+    await storage.close()
+    storage = WriterThread()
+    await storage.open(tmp_path / "evse.db")
+    memory = await storage.recall(UNIX_S)
+    await storage.close()
+    assert memory.settings.charging(None)
+    assert (memory.owner.permitted, memory.doubt) == (False, lost.doubt)
 
 
 async def test_a_database_of_the_first_release_that_is_damaged_forbids_though_there_is_no_other_file(
