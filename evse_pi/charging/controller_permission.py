@@ -102,6 +102,11 @@ class ControllerPermission:
         settings, unix_s = self.settings, self._unix_s()
         return Permission(settings.charging(unix_s), settings.discharging(unix_s), diagnosing=self._test is not None)
 
+    @property
+    def in_force(self) -> ChargingSettings:
+        """The settings without what is over by now, which `advance` will store so."""
+        return self.settings.expired(self._unix_s()) if self.commissioned else self.settings
+
     def apply(self, settings: ChargingSettings) -> None:
         """Put `settings` in force at once, and have them stored."""
         self._changes += 1
@@ -168,7 +173,7 @@ class ControllerPermission:
             return
         now_ns, unix_s = self._clock.monotonic_ns(), self._unix_s()
         self._epoch_s = None if unix_s is None else unix_s - now_ns // SECOND
-        expired = self.settings.expired(unix_s)
+        expired = self.in_force
         if expired != self.settings:
             self.settings = expired
             self._put(expired)

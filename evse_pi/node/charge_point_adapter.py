@@ -114,7 +114,7 @@ class ChargePointAdapter:
             vehicle=self.vehicle,
             random_delay_s=USUAL_RANDOM_DELAY_S if installation is None else installation.random_delay_s,
             rated_discharge_ma=self.rated_discharge_ma,
-            settings=box.permission.settings,
+            settings=box.permission.in_force,
             permission=box.permission.now,
             unix_s=box.clock.unix_s(),
         )

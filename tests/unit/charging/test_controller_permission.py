@@ -116,3 +116,16 @@ def test_requests_are_told_when_they_change_and_not_otherwise() -> None:
     bench.permission.want_self_test()
     assert len(told) == 2, "nothing is offered meanwhile"
     assert not bench.permitted()
+
+
+@pytest.mark.hazard("H-10")
+def test_what_is_over_is_in_force_nowhere_though_no_tick_has_taken_it_back() -> None:
+    until = replace(ENABLED, charging_until_s=UNIX_S + 10, discharging_until_s=UNIX_S + 10, discharge_maximum_ma=9_000)
+    bench = Bench(until)
+    bench.clock.advance(9)
+    assert bench.permission.in_force == until
+    bench.clock.advance(1)
+    now, settings = bench.permission.now, bench.permission.in_force
+    assert (now.charging, now.discharging) == (False, False)
+    assert (settings.charging_until_s, settings.discharging_until_s, settings.discharge_maximum_ma) == (0, 0, 0)
+    assert bench.permission.settings == until, "only a tick stores it"
