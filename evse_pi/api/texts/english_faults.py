@@ -122,7 +122,7 @@ FAULT_HINTS: Mapping[Fault, str] = {
     Fault.OUTPUTS_PERSIST: (
         "The kernel would hold the contactor after a crash: set dtparam=strict_gpiod in config.txt and reboot."
     ),
-    Fault.INSTALLATION_INVALID: "The installation.toml of the installer is missing or not allowed; run: sudo evse-pi setup.",
+    Fault.INSTALLATION_INVALID: "installation.toml is missing or holds what is not allowed; run: sudo evse-pi setup.",
     Fault.PILOT_ADC_FAILED: "The pilot converter does not answer: check the SPI overlay, chip select and wiring.",
     Fault.PILOT_PWM_FAILED: "The pilot generator does not answer: check the PWM overlay and the pin.",
     Fault.CONTACTOR_DRIVE_FAILED: (
