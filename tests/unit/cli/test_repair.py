@@ -22,7 +22,7 @@ def test_every_damage_is_told_with_what_to_do() -> None:
         given_up=2,
         damaged_fabrics=(DamagedFabric(3, "stored value of 'fabric/3/acl' is damaged"),),
         matter_trouble="DamagedRecord",
-        forbidden="the owner's word was lost with the database",
+        forbidden="the owner's permission was lost with the database",
     )
     told = " ".join(" ".join(lines(answer, BOX)).split())
     for part in (
