@@ -30,6 +30,7 @@ from boards.spec import (
     TemperatureChip,
     TemperatureSpec,
     WatchdogSpec,
+    WeldOutputSpec,
 )
 from hal.gpio import Pull
 from hal.linear_scale import LinearScale
@@ -124,6 +125,7 @@ def read_spec(root: Section, name: str) -> BoardSpec:
         temperature=tuple(_finished(section, _temperature) for section in root.tables("temperature")),
         meter=_optional(root, "meter", _meter),
         pilot_supply=_optional(root, "pilot_supply", _pilot_supply),
+        weld_output=_optional(root, "weld_output", _weld_output),
     )
     board.finish()
     return spec
@@ -225,13 +227,27 @@ def _contactor(section: Section) -> ContactorSpec:
         mirror=_optional(section, "mirror", _input),
         economiser=_optional(section, "economiser", _economiser),
     )
-    why = UNSAFE_CONTACTOR_PINS.get(spec.pin)
-    if why and not reason:
-        section.problem("pin", f"= {spec.pin} is refused: {why}; choose another or give pin_reason")
+    _check_low_at_start(section, spec.pin, reason)
     return spec
 
 
-UNSAFE_CONTACTOR_PINS = {
+def _weld_output(section: Section) -> WeldOutputSpec:
+    reason = section.text("pin_reason", at_least=REASON_LENGTH, default="")
+    spec = WeldOutputSpec(
+        section.pin("pin"), section.flag("active_high", default=True), _optional(section, "readback", _input)
+    )
+    if spec.active_high:
+        _check_low_at_start(section, spec.pin, reason)
+    return spec
+
+
+def _check_low_at_start(section: Section, pin: int, reason: str) -> None:
+    why = HIGH_AT_START.get(pin)
+    if why and not reason:
+        section.problem("pin", f"= {pin} is refused: {why}; choose another or give pin_reason")
+
+
+HIGH_AT_START = {
     **dict.fromkeys(range(9), "the SoC pulls GPIO 0..8 up until the kernel runs"),
     2: "GPIO 2 is I2C data, with 1.8 kΩ to 3.3 V",
     3: "GPIO 3 is the I2C clock, with 1.8 kΩ to 3.3 V",

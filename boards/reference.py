@@ -201,6 +201,8 @@ TABLES = {
     "test": "The input that injects a test current.",
     "reset": "The input that resets its latch; without it the device resets by itself.",
     "voltage_sense": "Mains behind the contactor; active means live.",
+    "weld_output": "The relay that trips a switch ahead of the box while the contactor is welded.",
+    "readback": "The second contact of that relay; active means that the output is closed.",
     "proximity": "The proximity contact: a pull-up, read by a channel of the pilot's converter.",
     "lock": "The motor of the connector lock.",
     "feedback": "The contact at the bolt; active means locked.",

@@ -145,6 +145,8 @@ def _outputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:
     if spec.lock:
         yield "lock.lock_pin", spec.lock.lock_pin
         yield "lock.unlock_pin", spec.lock.unlock_pin
+    if spec.weld_output:
+        yield "weld_output.pin", spec.weld_output.pin
     if spec.status_led:
         yield "status_led.pin", spec.status_led.pin
 
@@ -154,6 +156,8 @@ def _inputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:
         yield "contactor.mirror.pin", spec.contactor.mirror.pin
     if not isinstance(spec.rcd, NotFitted):
         yield "rcd.trip.pin", spec.rcd.trip.pin
+    if spec.weld_output and spec.weld_output.readback:
+        yield "weld_output.readback.pin", spec.weld_output.readback.pin
     if spec.lock:
         yield "lock.feedback.pin", spec.lock.feedback.pin
     for key, line in (("voltage_sense", spec.voltage_sense), ("emergency_stop", spec.emergency_stop)):

@@ -163,6 +163,18 @@ class RcdSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WeldOutputSpec:
+    """The relay that trips a switch ahead of the box while the contactor is welded; `readback` is its second contact.
+
+    Source: the shunt release that national notes to IEC 61851-1 clause 8.1 demand, docs/boards/reference.md.
+    """
+
+    pin: int
+    active_high: bool
+    readback: InputPin | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProximitySpec:
     """The proximity input: a pull-up to `supply_mv`, read by a channel of the pilot's converter."""
 
@@ -225,6 +237,7 @@ class BoardSpec:
     temperature: tuple[TemperatureSpec, ...]
     meter: MeterSpec | None
     pilot_supply: PilotSupplySpec | HardwareWindow | None = None
+    weld_output: WeldOutputSpec | None = None
 
     @property
     def rated_current_ma(self) -> Milliamps:

@@ -18,7 +18,8 @@ class BoardRatings:
     `tethered_cable_ma` is the rating of the fixed cable; None means a socket, whose cable is read by proximity.
     `contactor_min_off_ns` keeps the contacts cool between two closes. `pilot_supply_mv` is how far from 0 V both rails
     of the pilot's generator must read, None where the board does not see them. `bench_only` is why the board must not
-    energise a vehicle, None where it may.
+    energise a vehicle, None where it may. `weld_output_fitted` says that a welded contactor can trip a switch ahead of
+    the box.
     """
 
     rated_current_ma: Milliamps
@@ -36,6 +37,7 @@ class BoardRatings:
     temperature_fitted: bool = False
     pilot_supply_mv: tuple[Millivolts, Millivolts] | None = None
     bench_only: str | None = None
+    weld_output_fitted: bool = False
 
     @property
     def proximity_fitted(self) -> bool:

@@ -71,6 +71,7 @@ def ratings(board: BoardSpec) -> BoardRatings:
         temperature_fitted=bool(board.temperature),
         pilot_supply_mv=supply.window_mv if isinstance(supply, PilotSupplySpec) else None,
         bench_only=board.bench_only,
+        weld_output_fitted=board.weld_output is not None,
     )
 
 

@@ -191,6 +191,19 @@ def test_a_wrong_supply_sense_is_refused_in_words(path, value, line):
     assert any(line in problem for problem in problems(change(path, value)))
 
 
+def test_a_weld_output_has_a_pin_that_is_low_at_the_start_and_a_readback_if_the_board_has_one():
+    changed = change("weld_output", {"pin": 19, "readback": {"pin": 4, "active_high": True, "pull": "up"}})
+    output = parse_board(changed, "mine", "mine.toml").weld_output
+    assert output is not None
+    assert output.readback is not None
+    assert (output.pin, output.active_high, output.readback.pin) == (19, True, 4)
+    for pin, line in (
+        (5, "weld_output.pin = 5 is refused: the SoC pulls GPIO 0..8 up"),
+        (17, "weld_output.pin = 17 is refused; GPIO 17 already is contactor.pin"),
+    ):
+        assert any(line in problem for problem in problems(change("weld_output", {"pin": pin})))
+
+
 def test_an_integrators_board_stands_beside_the_shipped_ones(tmp_path):
     (tmp_path / "mine.toml").write_text((SHIPPED / "reference.toml").read_text(encoding="utf-8"), encoding="utf-8")
     spec = load_board("mine", own=tmp_path)
