@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from evse_pi.sim.circuit import FULL_PPM
+from evse_pi.sim.coil_circuit import NOMINAL_MV, SwitchFault
 from evse_pi.sim.lock_model import LockFault  # noqa: TC001 - verbs' annotations are read at run time
 from evse_pi.sim.plant_settings import within
 from evse_pi.sim.rails import STILL
@@ -40,12 +41,18 @@ class FaultInjection:
         self.earth = True
         self.stop_pressed = False
         self.coil_broken = False
+        self.coil_mv = NOMINAL_MV
+        self.gate: SwitchFault | None = None
+        self.gate_hold_ms: int | None = None
+        self.coil_return: SwitchFault | None = None
+        self.latch_cut = False
         self.left_ns = 0
 
     def verbs(self) -> dict[str, Callable[..., None]]:
         """Return the verbs by name."""
         verbs: list[Callable[..., None]] = [
-            self.weld, self.dry, self.leave_voltage, self.break_coil, self.stick_mirror, self.stick_sense,
+            self.weld, self.dry, self.leave_voltage, self.break_coil, self.supply_coil, self.break_gate,
+            self.stretch_gate, self.break_return, self.cut_latch, self.stick_mirror, self.stick_sense,
             self.supply_pilot, self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
             self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc, self.drift_reference,
             self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
@@ -74,8 +81,30 @@ class FaultInjection:
         self.left_ns = ms * 1_000_000
 
     def break_coil(self, on: bool = True) -> None:
-        """Cut the coil's supply."""
+        """Break the winding of the coil."""
         self.coil_broken = on
+
+    def supply_coil(self, mv: int = NOMINAL_MV) -> None:
+        """Move the supply of the coil: 0 is lost, the contactor may let go below 18,000 and pulls in from 20,400."""
+        within("mv", mv, 0, 40_000)
+        self.coil_mv = mv
+
+    def break_gate(self, how: SwitchFault | None = None) -> None:
+        """Break the switch that the watchdog's pulses hold; without an argument it works again."""
+        self.gate = how
+
+    def stretch_gate(self, ms: int | None = None) -> None:
+        """Let the gate hold for so long after a pulse; without an argument as long as its parts make it."""
+        within("ms", ms or 1, 1, 10_000)
+        self.gate_hold_ms = ms
+
+    def break_return(self, how: SwitchFault | None = None) -> None:
+        """Break the switch at the coil's return; without an argument it works again."""
+        self.coil_return = how
+
+    def cut_latch(self, on: bool = True) -> None:
+        """Cut the residual current device's latch from the coil: it trips and takes nothing away."""
+        self.latch_cut = on
 
     def stick_mirror(self, closed: bool | None = None) -> None:
         """Let the mirror contact say closed or open for ever; without an argument it works again."""

@@ -20,6 +20,7 @@ from evse_pi.sim.circuit import (
     sagged,
     waveform,
 )
+from evse_pi.sim.coil_circuit import CoilCircuit, CoilState, SwitchFault
 from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
 from evse_pi.sim.fault_injection import FaultInjection
 from evse_pi.sim.lock_model import LockMotor
@@ -83,6 +84,7 @@ class Plant:
         self.wire = PilotWire(rng, settings.disturbance, settings.generator.clock_ppm, self.rails)
         self.vehicle = Vehicle(settings.vehicle, self.agenda, self.settle)
         self.contactor = PowerContactor(settings.contactor, settings.mains.phases, self.agenda, rng, self.settle)
+        self.coil = CoilCircuit()
         self.rcd = ResidualDevice(settings.rcd, self.agenda, self.settle)
         self.lock = LockMotor(settings.lock_travel_ns, self.agenda, self.settle)
         self.mains = Mains(settings.mains)
@@ -174,6 +176,8 @@ class Plant:
             return self.rails[0].tap(self.agenda.now_ns)
         if source is Analog.PILOT_NEGATIVE:
             return self.rails[1].tap(self.agenda.now_ns)
+        if source is Analog.COIL_NODE:
+            return self.coil.node_v(self.agenda.now_ns)
         if source is Analog.PROXIMITY:
             supply_v = self.settings.proximity_supply_mv / 1000
             return proximity_v(self._cable_ohm(), supply_v, self.settings.proximity_pull_up_ohm)
@@ -295,13 +299,21 @@ class Plant:
         self._was_driven = self._driven
 
     def _coil(self) -> Coil:
-        cut = self.rcd.cuts or (self.fault_injection.stop_pressed and self.settings.stop_cuts_coil) or not self._fed
-        if cut or self.fault_injection.coil_broken:
-            return Coil.OFF
-        if not self.drives[Drive.CONTACTOR]:
-            return Coil.OFF
-        full = self.drives[Drive.CONTACTOR_BOOST] or not self.settings.economiser
-        return Coil.FULL if full else Coil.HOLD
+        faults = self.fault_injection
+        stopped = faults.stop_pressed and self.settings.stop_cuts_coil
+        latched = self.rcd.cuts and not faults.latch_cut
+        self.coil.set(
+            self.agenda.now_ns,
+            CoilState(
+                0.0 if stopped else faults.coil_mv / 1000,
+                gate=_conducts(faults.gate, driven=self._fed),
+                returned=_conducts(faults.coil_return, driven=self.drives[Drive.CONTACTOR] and not latched),
+                whole=not faults.coil_broken,
+            ),
+        )
+        strength = self.coil.state.strength
+        boosted = self.drives[Drive.CONTACTOR_BOOST] or not self.settings.economiser
+        return Coil.HOLD if strength is Coil.FULL and not boosted else strength
 
     @property
     def _fed(self) -> bool:
@@ -313,7 +325,9 @@ class Plant:
         if dog is None:
             return
         was_fed = self._fed
-        self.agenda.after("watchdog.starve", dog.timeout_ns, self._starve)
+        stretched_ms = self.fault_injection.gate_hold_ms
+        hold_ns = dog.timeout_ns if stretched_ms is None else stretched_ms * MS
+        self.agenda.after("watchdog.starve", hold_ns, self._starve)
         if not was_fed:
             self.settle()
 
@@ -376,3 +390,8 @@ class Plant:
             self.hold_card,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs} | self.fault_injection.verbs()
+
+
+def _conducts(fault: SwitchFault | None, *, driven: bool) -> bool:
+    """Return whether a switch of the coil conducts."""
+    return driven if fault is None else fault is SwitchFault.SHORTED

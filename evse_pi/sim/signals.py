@@ -45,6 +45,7 @@ class Analog(StrEnum):
     PILOT_LOW = "pilot_low"  # behind a negative peak detector
     PILOT_POSITIVE = "pilot_positive"  # the rails of the pilot's generator, behind their dividers' capacitors
     PILOT_NEGATIVE = "pilot_negative"
+    COIL_NODE = "coil_node"  # between the contactor's coil and its return switch
     PROXIMITY = "proximity"
     LOAD_CURRENT = "load_current"
     MAINS_VOLTAGE = "mains_voltage"
