@@ -81,6 +81,11 @@ def load_board(name: str, own: Path = INTEGRATOR, shipped: Path = SHIPPED) -> Bo
     return read_board(files[name])
 
 
+def choose_board(choice: str) -> BoardSpec:
+    """Return the board of a file, where `choice` ends in .toml, else the one of that name. Raises: BoardError."""
+    return read_board(Path(choice)) if choice.endswith(".toml") else load_board(choice)
+
+
 def read_board(path: Path) -> BoardSpec:
     """Return the board of one file. Raises: BoardError with all problems at once."""
     try:
@@ -268,7 +273,13 @@ def _not_fitted(section: Section) -> NotFitted:
 def _watchdog(section: Section) -> WatchdogSpec | NotFitted:
     if section.has("not_fitted"):
         return _not_fitted(section)
-    return WatchdogSpec(section.pin("pin"), section.integer("timeout_ms", 30, 1_000))
+    return WatchdogSpec(
+        pin=section.pin("pin"),
+        hold_min_ms=section.integer("hold_min_ms", 30, 10_000),
+        hold_max_ms=section.integer("hold_max_ms", 30, 10_000),
+        arm_ms=section.integer("arm_ms", 1, 100),
+        bench_only=section.text("bench_only", at_least=REASON_LENGTH) if section.has("bench_only") else None,
+    )
 
 
 def _rcd(section: Section) -> RcdSpec | NotFitted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import NotFitted, PilotSupplySpec
+from boards.spec import OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec
 from hal.pi_models import HEADER_UART_PINS, MODELS
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PILOT_SPAN_MV = 13_000
 """The converter must see more than the ±12.6 V of a healthy generator, or a faulty one looks healthy."""
-OPEN_WITHIN_MS = 100
 REACTION_MS = 50
 """What the software may need from the vehicle's change to the line's change."""
 
@@ -32,6 +31,7 @@ def check(spec: BoardSpec) -> Iterator[str]:
     yield from _adc(spec)
     yield from _pilot_supply(spec)
     yield from _contactor(spec)
+    yield from _watchdog(spec)
     if spec.pilot_pwm.pin not in PWM_PINS:
         allowed = ", ".join(map(str, PWM_PINS))
         yield f"pilot_pwm.pin = {spec.pilot_pwm.pin} is refused; the PWM block reaches GPIO {allowed}"
@@ -100,6 +100,22 @@ def _contactor(spec: BoardSpec) -> Iterator[str]:
     boost = contactor.economiser
     if boost and boost.boost_ms < contactor.pull_in_ms:
         yield f"contactor.economiser.boost_ms = {boost.boost_ms} is refused; at least pull_in_ms {contactor.pull_in_ms}"
+
+
+def _watchdog(spec: BoardSpec) -> Iterator[str]:
+    gate = spec.watchdog
+    if isinstance(gate, NotFitted):
+        return
+    if gate.hold_min_ms > gate.hold_max_ms:
+        yield f"watchdog.hold_min_ms = {gate.hold_min_ms} is refused; at most hold_max_ms {gate.hold_max_ms}"
+    allowed = OPEN_WITHIN_MS - TICK_MS - spec.contactor.release_ms
+    slow = spec.contactor.release_ms > OPEN_WITHIN_MS - REACTION_MS  # which is told already
+    if gate.hold_max_ms > allowed and not gate.bench_only and not slow:
+        yield (
+            f"watchdog.hold_max_ms = {gate.hold_max_ms} is refused; at most {allowed} with contactor.release_ms "
+            f"{spec.contactor.release_ms}, so that a process that hangs opens within {OPEN_WITHIN_MS} ms; "
+            "a board for the bench alone gives watchdog.bench_only"
+        )
 
 
 def _pins(spec: BoardSpec) -> Iterator[str]:

@@ -40,6 +40,12 @@ class Parity(Enum):
 
 
 HEADER = "header"
+OPEN_WITHIN_MS = 100
+"""From the vehicle's change to parted contacts. Source: IEC 61851-1 Table A.6, sequences 3.1 and 8."""
+PULSE_MARGIN_MS = 5
+"""What a pulse must be ahead of the earliest moment at which the gate lets go. Source: docs/boards/reference.md."""
+TICK_MS = 10
+"""How often the safety process looks, and feeds the watchdog."""
 """The port of a meter at the header's UART, GPIO 14 and 15, whatever this model of Pi calls it."""
 UNSEEN_SUPPLY = "nothing sees the pilot's +12 V and -12 V: a sagging rail makes a plug without a vehicle look like one"
 
@@ -145,10 +151,18 @@ class ContactorSpec:
 
 @dataclass(frozen=True, slots=True)
 class WatchdogSpec:
-    """The circuit that lets go of the contactor when its input stops toggling for `timeout_ms`."""
+    """The gate in the coil's supply: it holds for `hold_min_ms` to `hold_max_ms` after each rising edge of its input.
+
+    `arm_ms` is the most that it takes from the first edge to a supplied coil. `bench_only` is why its hold may be
+    longer than what a process that hangs must open within; such a board charges no vehicle unattended.
+    Source: docs/boards/reference.md. Hazard: H-09.
+    """
 
     pin: int
-    timeout_ms: int
+    hold_min_ms: int
+    hold_max_ms: int
+    arm_ms: int
+    bench_only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +259,30 @@ class BoardSpec:
         return min(self.board_current_ma, self.contactor.rated_current_ma)
 
     @property
+    def open_within_ms(self) -> int:
+        """Return within what time the contacts part in every case, that of a process that hangs included.
+
+        Only a board for the bench may need more than the norm allows.
+        """
+        if isinstance(self.watchdog, NotFitted):
+            return OPEN_WITHIN_MS
+        return max(OPEN_WITHIN_MS, self.watchdog.hold_max_ms + self.contactor.release_ms + TICK_MS)
+
+    @property
+    def late_limit_ms(self) -> int:
+        """Return how late a pulse may be: later the gate may have let go, and a pulse would close it under load.
+
+        A board without such a gate has half of what the norm allows, which a tick this late has spent alone.
+        """
+        if isinstance(self.watchdog, NotFitted):
+            return OPEN_WITHIN_MS // 2
+        return self.watchdog.hold_min_ms - PULSE_MARGIN_MS
+
+    @property
     def bench_only(self) -> str | None:
         """Return why this board must not charge a vehicle unattended, None when it may."""
         if isinstance(self.watchdog, NotFitted):
             return self.watchdog.reason
+        if self.watchdog.bench_only:
+            return self.watchdog.bench_only
         return UNSEEN_SUPPLY if self.pilot_supply is None else None

@@ -168,8 +168,11 @@ class EmergencyStop(Protocol):
 class Watchdog(Protocol):
     """The external circuit that lets go of the contactor when pulses stop."""
 
+    def lower(self) -> None:
+        """Make the next pulse an edge that counts; a tick begins with it."""
+
     def pulse(self) -> None:
-        """Give one pulse; only a completed tick of the safety loop may call this."""
+        """Give the edge that counts; only a completed tick of the safety loop may call this."""
 
     def close(self) -> None:
         """Stop pulsing and release the line."""

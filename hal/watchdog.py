@@ -1,4 +1,4 @@
-"""The hardware watchdog: a charge pump that holds the contactor's supply only while its input toggles."""
+"""The hardware watchdog: a gate that holds the contactor's supply only while rising edges keep coming."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ if TYPE_CHECKING:
 
 
 class GpioWatchdog:
-    """Toggles one line per pulse; either constant level starves the pump.
+    """Gives one rising edge per tick; either constant level lets the gate go.
 
-    Hazard: H-09 hung process. One edge a pulse, so that a process that hangs between two edges cannot feed it.
+    Hazard: H-09 hung process. The line falls when a tick begins and rises when it is done, so that a process that hangs
+    anywhere between cannot feed the gate.
     """
 
     def __init__(self, line: OutputLine) -> None:
         self._line = line
-        self._level = False
+
+    def lower(self) -> None:
+        """Make the next pulse a rising edge."""
+        self._line.set(False)
 
     def pulse(self) -> None:
-        """Give one edge."""
-        self._level = not self._level
-        self._line.set(self._level)
+        """Give a rising edge, if `lower` came before."""
+        self._line.set(True)
 
     def close(self) -> None:
         """Hold the line low and release it."""

@@ -39,9 +39,10 @@ SAFETY_WATCHDOG_S = 1.0  # as in systemd/evse-pi-safety.service
 
 @dataclass(frozen=True, slots=True)
 class BoxLaunch:
-    """What is run, where, and in which environment."""
+    """What is run, where, and in which environment; `choice` is the board's name or file as the processes take it."""
 
     board: BoardSpec
+    choice: str
     paths: Paths
     installation: Path
     environment: Mapping[str, str]
@@ -74,7 +75,7 @@ def web_options(function: Decorated) -> Decorated:
 
 
 @click.command("run")
-@click.option("--board", help="Name of a board file; else the one that was set up, else the simulated one.")
+@click.option("--board", help="A board's name or its file (.toml); else the board that was set up, else the simulated.")
 @click.option(
     "--simulate", is_flag=True, help="Run this board on the simulated plant; implied by the board `simulated`."
 )
@@ -134,10 +135,10 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
 
     Raises: BoxError when the board is unknown, a folder cannot be made, or the simulator does not start.
     """
-    from boards.loader import BoardError, load_board
+    from boards.loader import BoardError, choose_board
 
     try:
-        board = load_board(name)
+        board = choose_board(name)
         paths.state_dir.mkdir(parents=True, exist_ok=True)
         paths.run_dir.mkdir(parents=True, exist_ok=True)
     except (BoardError, OSError) as error:
@@ -147,7 +148,7 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
         if simulate:
             environment = _simulator(board, paths, resources)
             arguments += (f"--simulator={paths.simulator_socket}",)
-        box = BoxLaunch(board, paths, _installation(board, paths, simulate=simulate), environment, arguments)
+        box = BoxLaunch(board, name, paths, _installation(board, paths, simulate=simulate), environment, arguments)
         supervisor = ProcessSupervisor(_services(box), paths.run_dir, _say)
         supervisor.run(on_ready=lambda: _ready(box))
 
@@ -172,7 +173,7 @@ def _welcome(box: BoxLaunch) -> None:
 
 
 def _services(box: BoxLaunch) -> list[SupervisedService]:
-    shared = ["--board", box.board.name, "--run-dir", str(box.paths.run_dir), "--installation", str(box.installation)]
+    shared = ["--board", box.choice, "--run-dir", str(box.paths.run_dir), "--installation", str(box.installation)]
     python = [sys.executable, "-m"]
     return [
         SupervisedService(
@@ -181,7 +182,7 @@ def _services(box: BoxLaunch) -> list[SupervisedService]:
             box.environment,
             SAFETY_RESTART_S,
             SAFETY_WATCHDOG_S,
-            afterwards=[*python, "evse_pi.safety.safe_off", "--board", box.board.name],
+            afterwards=[*python, "evse_pi.safety.safe_off", "--board", box.choice],
         ),
         SupervisedService(
             "node",

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hal.units import SECOND
+from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from hal.units import Milliamps, Millivolts
+
+OPEN_WITHIN_NS = 100 * MILLISECOND
+"""From the vehicle leaving C to the contacts apart. Source: IEC 61851-1 Table A.6 sequence 8.1."""
+LATE_TICK_NS = 50 * MILLISECOND
+"""A tick this late has spent half of that alone: the vehicle was not watched meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,8 @@ class BoardRatings:
     `contactor_min_off_ns` keeps the contacts cool between two closes. `pilot_supply_mv` is how far from 0 V both rails
     of the pilot's generator must read, None where the board does not see them. `bench_only` is why the board must not
     energise a vehicle, None where it may. `weld_output_fitted` says that a welded contactor can trip a switch ahead of
-    the box.
+    the box. `late_limit_ns` is how long after an edge of the watchdog its gate is certain
+    to hold still; `open_within_ns` is more than the norm allows on a board for the bench alone.
     """
 
     rated_current_ma: Milliamps
@@ -38,6 +44,13 @@ class BoardRatings:
     pilot_supply_mv: tuple[Millivolts, Millivolts] | None = None
     bench_only: str | None = None
     weld_output_fitted: bool = False
+    open_within_ns: int = OPEN_WITHIN_NS
+    late_limit_ns: int = LATE_TICK_NS
+
+    @property
+    def reaction_ns(self) -> int:
+        """What the process has from the vehicle's change to its order, before the contactor's release."""
+        return self.open_within_ns - self.contactor_release_ns
 
     @property
     def proximity_fitted(self) -> bool:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine_settings import MachineSettings
 
-OPEN_WITHIN_NS = 100 * MILLISECOND
-"""From the vehicle leaving C to the contacts apart. Source: IEC 61851-1 Table A.6 sequence 8.1."""
 STOP_GRACE_NS = 6 * SECOND
 """From the end of the offer to opening under load. Source: sequence 10.2."""
 CLOSE_AFTER_NS = 500 * MILLISECOND

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.api.diagnosis import Bin, Figures, Timing
-from evse_pi.core.machine import OPEN_WITHIN_NS
 
 if TYPE_CHECKING:
     from evse_pi.recorder.histogram import Histogram
@@ -14,12 +13,12 @@ if TYPE_CHECKING:
 
 def timing_view(contents: RingContents) -> Timing:
     """Return the histograms with their quantiles, and the budget."""
-    budget_ns = contents.header.budget_ns
+    budget_ns, within_ns = contents.header.budget_ns, contents.header.within_ns
     reaction = contents.histograms["reaction"]
     lateness = contents.histograms["lateness"]
     return Timing(
-        within_us=OPEN_WITHIN_NS // 1000,
-        release_us=(OPEN_WITHIN_NS - budget_ns) // 1000,
+        within_us=within_ns // 1000,
+        release_us=(within_ns - budget_ns) // 1000,
         budget_us=budget_ns // 1000,
         fits=reaction.quantile_ns(999) <= budget_ns,
         beyond_budget=sum(count for edge_ns, count in reaction.rows() if edge_ns > budget_ns),

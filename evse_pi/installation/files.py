@@ -72,6 +72,8 @@ def ratings(board: BoardSpec) -> BoardRatings:
         pilot_supply_mv=supply.window_mv if isinstance(supply, PilotSupplySpec) else None,
         bench_only=board.bench_only,
         weld_output_fitted=board.weld_output is not None,
+        open_within_ns=board.open_within_ms * MILLISECOND,
+        late_limit_ns=board.late_limit_ms * MILLISECOND,
     )
 
 

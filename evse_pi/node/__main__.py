@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boards.build_field import build_field
-from boards.loader import BoardError, load_board
+from boards.loader import BoardError, choose_board
 from evse_pi.charging.clock import SystemClock
 from evse_pi.core.records import decode_snapshot
 from evse_pi.installation.files import INSTALLATION, equipped
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         handler.addFilter(LogLimit())
     paths = NodePaths(arguments.state_dir, arguments.run_dir, arguments.installation)
     try:
-        board = load_board(arguments.board)
+        board = choose_board(arguments.board)
         paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o770)
         with ExitStack() as resources:

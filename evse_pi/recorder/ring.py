@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from evse_pi.core.board_ratings import OPEN_WITHIN_NS
 from evse_pi.recorder.frame import FRAME_BYTES, values_of
 from evse_pi.recorder.histogram import BINS, Histogram
 from hal.linear_scale import LinearScale
@@ -55,7 +56,7 @@ class RingError(ValueError):
 class RingHeader:
     """Who writes. `life` counts the starts since the memory was made, `unclean` those lives that ended without a word.
 
-    Units: instants in ns of CLOCK_MONOTONIC; `budget_ns` is what the norm leaves for a reaction.
+    Units: instants in ns of CLOCK_MONOTONIC; `budget_ns` is what is left of `within_ns` for a reaction.
     """
 
     life: int
@@ -66,12 +67,13 @@ class RingHeader:
     started_ns: int
     scale: LinearScale
     budget_ns: int
+    within_ns: int
 
     def pack(self) -> bytes:
         """Return the bytes at the front of a ring."""
         return HEADER.pack(
             MAGIC, VERSION, self.life, self.unclean, self.running, COUNTER_BYTES, self.safety_run_id, self.newest,
-            self.started_ns, self.scale.gain_uv_per_code, self.scale.offset_mv, self.budget_ns, 0,
+            self.started_ns, self.scale.gain_uv_per_code, self.scale.offset_mv, self.budget_ns, self.within_ns,
         )  # fmt: skip
 
 
@@ -100,13 +102,14 @@ def header_of(ring: bytes | memoryview) -> RingHeader:
     """Return who writes. Raises: RingError."""
     if len(ring) < RING_BYTES:
         raise RingError(f"{len(ring)} bytes: a ring has {RING_BYTES}")
-    magic, version, life, unclean, running, size, safety_run_id, newest, started_ns, gain, offset, budget, _ = (
+    magic, version, life, unclean, running, size, safety_run_id, newest, started_ns, gain, offset, budget, within = (
         HEADER.unpack_from(ring)
     )
     if (magic, version) != (MAGIC, VERSION) or size != COUNTER_BYTES:
         raise RingError(f"magic {magic!r} version {version}: {MAGIC!r} and {VERSION}")
     scale = LinearScale(gain, Millivolts(offset))
-    return RingHeader(life, unclean, bool(running), safety_run_id, newest, started_ns, scale, budget)
+    within_ns = within or OPEN_WITHIN_NS  # left out by a process of an earlier release, which may still run
+    return RingHeader(life, unclean, bool(running), safety_run_id, newest, started_ns, scale, budget, within_ns)
 
 
 def contents_of(ring: bytes | memoryview) -> RingContents:

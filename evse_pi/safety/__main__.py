@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boards.build_safety import build_safety
-from boards.loader import BoardError, load_board
+from boards.loader import BoardError, choose_board
 from evse_pi.clearance import ProvenDemands, kernel_boot_id
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import Installation
-from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.files import CALIBRATION_FILE, INSTALLATION, ConfigError, ratings, read_proven
 from evse_pi.installation.seal import KEY_FILE, SealError, read_key
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the safety process until it is asked to stop, and return its exit status."""
     arguments = _parse(argv)
     try:
-        board = load_board(arguments.board)
+        board = choose_board(arguments.board)
         if board.bench_only:
             _say(f"board {board.name} is for the bench only: {board.bench_only}")
         with ExitStack() as resources:
@@ -132,7 +131,7 @@ def _black_box(run_dir: Path, settings: LoopSettings, resources: ExitStack) -> B
         ring.write,
         safety_run_id=settings.safety_run_id,
         scale=settings.pilot_scale,
-        budget_ns=OPEN_WITHIN_NS - settings.machine.board.contactor_release_ns,
+        board=settings.machine.board,
         started_ns=time.monotonic_ns(),
     )
     resources.callback(black_box.end)

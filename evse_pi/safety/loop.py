@@ -13,7 +13,7 @@ from evse_pi.core.states import EvseState
 from evse_pi.core.status_light import lit
 from evse_pi.safety.actuators import Actuators
 from evse_pi.safety.input_reader import InputReader
-from evse_pi.safety.loop_timing import LATE_TICK_NS, Timing
+from evse_pi.safety.loop_timing import Timing
 from evse_pi.safety.publisher import Publisher
 from hal.errors import HalError
 from hal.units import MICROSECOND, MILLISECOND, SECOND
@@ -69,7 +69,7 @@ class SafetyLoop:
         black_box: BlackBoxWriter | None = None,
     ) -> None:
         self.due_ns = clock()
-        self.timing = Timing(settings.machine.board.contactor_release_ns)
+        self.timing = Timing(settings.machine.board)
         self._link = link
         self._clock = clock
         self._services = services
@@ -171,6 +171,7 @@ class SafetyLoop:
     def _tick(self, now_ns: int) -> None:
         alarms = self._alarms | self._judge_time(now_ns)
         self._actuators.prepare(now_ns)
+        self._lower_pulse()
         failures = self._actuators.failures
         if self._watchdog_failed:
             failures |= {Fault.WATCHDOG_DRIVE_FAILED}
@@ -195,7 +196,7 @@ class SafetyLoop:
         self.timing.lateness.add(late_ns)
         self._times_us = (late_ns // MICROSECOND, 0)
         self.due_ns += PERIOD_NS * (1 + max(0, late_ns) // PERIOD_NS)
-        missed = (late_ns > LATE_TICK_NS or self.timing.overdue(now_ns)) and not self._actuators.opened
+        missed = self.timing.overdue(now_ns, late_ns) and not self._actuators.opened
         trusted = self.timing.within_budget and not missed and not self._watchdog_expired(now_ns)
         return NO_FAULTS if trusted else frozenset((Fault.TIMING_BUDGET,))
 
@@ -204,7 +205,9 @@ class SafetyLoop:
 
         Late ticks and long ones add up, so what counts is the time since the last pulse. Hazard: H-15.
         """
-        return self._watchdog is not None and not self._actuators.opened and now_ns - self._fed_ns > LATE_TICK_NS
+        if self._watchdog is None or self._actuators.opened:
+            return False
+        return now_ns - self._fed_ns > self._machine.board.late_limit_ns
 
     def _listen(self) -> Demand | None:
         """Return the newest demand ever received; none any more when stopping."""
@@ -244,6 +247,14 @@ class SafetyLoop:
         if self._clock() >= self._heartbeat_ns:
             self._heartbeat_ns = self._clock() + HEARTBEAT_NS
             self._services.heartbeat()
+
+    def _lower_pulse(self) -> None:
+        """Let the watchdog's line fall, so that only the end of this tick can feed the gate. Hazard: H-09."""
+        if self._watchdog is not None:
+            try:
+                self._watchdog.lower()
+            except HalError:
+                self._watchdog_failed = True
 
     def _pulse(self) -> bool:
         """Keep the gate of the contactor's coil closed for one more tick; return whether that worked.

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.recorder.histogram import Histogram
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
+    from evse_pi.core.board_ratings import BoardRatings
     from hal.interfaces import PilotWindow
 
-LATE_TICK_NS = 50 * MILLISECOND
-"""A tick this late has spent half of the budget alone: the vehicle was not watched meanwhile."""
 WINDOWS_TO_LEAVE = 2
 TICK_COST_NS = 6 * MILLISECOND  # from a tick's beginning to its outputs: one window, and what goes round it
 GENERATION = 10_000  # ticks to a verdict, 100 s: a quantile of 99.9 % then stands on its ten worst
@@ -27,11 +25,12 @@ class Timing:
     windows show it, and this tick acts on it. Hazard: H-04.
     """
 
-    def __init__(self, contactor_release_ns: int) -> None:
+    def __init__(self, board: BoardRatings) -> None:
         self.lateness = Histogram()
         self.window = Histogram()
         self.reaction = Histogram()
-        self._budget_ns = OPEN_WITHIN_NS - contactor_release_ns
+        self._late_limit_ns = board.late_limit_ns
+        self._budget_ns = board.reaction_ns
         self._starts: deque[int] = deque(maxlen=WINDOWS_TO_LEAVE + 1)
         self._counted = 0
         self._exceeded = 0
@@ -42,11 +41,13 @@ class Timing:
         """Whether 99.9 % of the reactions of the last generation, and of the running one so far, were fast enough."""
         return not self._last_generation_failed and self._exceeded <= _MAY_EXCEED
 
-    def overdue(self, now_ns: int) -> bool:
+    def overdue(self, now_ns: int, late_ns: int) -> bool:
         """Return whether a vehicle that left since the last window but one would be let go of too late by now.
 
         Two ticks that are each late by little add up: the second is the one that would see it.
         """
+        if late_ns > self._late_limit_ns:
+            return True
         seen = len(self._starts) >= WINDOWS_TO_LEAVE
         return seen and now_ns + TICK_COST_NS - self._starts[-WINDOWS_TO_LEAVE] > self._budget_ns
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine import MachineState
     from evse_pi.core.machine_settings import MachineSettings
@@ -86,7 +87,7 @@ class BlackBoxWriter:
         *,
         safety_run_id: int,
         scale: LinearScale,
-        budget_ns: int,
+        board: BoardRatings,
         started_ns: int,
     ) -> None:
         """Begin a life after the one that left `former`; `write` replaces what begins at an offset, or OSError."""
@@ -104,7 +105,10 @@ class BlackBoxWriter:
             self._put(0, bytes(RING_BYTES))
         elif header.scale != scale:
             self._forget_windows()
-        self._header = RingHeader(self._life, unclean, True, safety_run_id, self._number, started_ns, scale, budget_ns)
+        self._header = RingHeader(
+            self._life, unclean, True, safety_run_id, self._number, started_ns, scale,
+            budget_ns=board.reaction_ns, within_ns=board.open_within_ns,
+        )  # fmt: skip
         self._put(0, self._header.pack())
 
     def note(

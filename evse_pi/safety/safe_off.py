@@ -52,12 +52,12 @@ def _hold_low(board: BoardSpec, root: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Switch off and return an exit status; what did not work is on stderr."""
-    from boards.loader import BoardError, load_board
+    from boards.loader import BoardError, choose_board
 
     parser = argparse.ArgumentParser(prog="evse_pi.safety.safe_off", description="Contactor off, pilot at -12 V.")
     parser.add_argument("--board", required=True, help="name of the board file")
     try:
-        board = load_board(parser.parse_args(argv).board)
+        board = choose_board(parser.parse_args(argv).board)
     except BoardError as error:
         return _complain([str(error)], os.EX_CONFIG)
     problems = switch_off(board)

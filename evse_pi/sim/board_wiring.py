@@ -19,7 +19,7 @@ from hal.pi_models import find_model
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
-    from boards.spec import BoardSpec, InputPin
+    from boards.spec import BoardSpec, InputPin, WatchdogSpec
     from hal.linear_scale import LinearScale
 
 REFERENCE_MV = 3_000
@@ -71,13 +71,17 @@ def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
         mains=MainsSettings(phases=spec.phases),
         rcd=RcdSettings(test=Injection.LEVEL if isinstance(rcd, NotFitted) or not rcd.test_hz else Injection.TOGGLE),
         economiser=spec.contactor.economiser is not None,
-        watchdog=None if isinstance(dog, NotFitted) else WatchdogSettings(dog.timeout_ms * MILLISECOND),
+        watchdog=None if isinstance(dog, NotFitted) else _gate(dog),
         lock_travel_ns=lock.drive_ms * MILLISECOND * 2 // 3 if lock else plant.lock_travel_ns,
         proximity_supply_mv=proximity.supply_mv if proximity else plant.proximity_supply_mv,
         proximity_pull_up_ohm=proximity.pull_up_ohms if proximity else plant.proximity_pull_up_ohm,
         temperatures={sensor.place: ROOM_C for sensor in spec.temperature} or plant.temperatures,
         seed=seed,
     )
+
+
+def _gate(watchdog: WatchdogSpec) -> WatchdogSettings:
+    return WatchdogSettings(watchdog.hold_min_ms * MILLISECOND, watchdog.hold_max_ms * MILLISECOND)
 
 
 def _spi(spec: BoardSpec) -> SpiWiring:

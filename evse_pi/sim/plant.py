@@ -39,9 +39,13 @@ MS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class WatchdogSettings:
-    """The external circuit that wants pulses while the contactor is closed."""
+    """The external circuit that wants rising edges while the contactor is closed.
 
-    timeout_ns: int = 100 * MS
+    Its hold after an edge is drawn once per plant between the two ends that its data sheets allow.
+    """
+
+    hold_min_ns: int = 100 * MS
+    hold_max_ns: int = 100 * MS
     trips_rcd: bool = False  # instead of only taking the coil, make a residual current event
 
 
@@ -74,6 +78,8 @@ class Plant:
 
     def __init__(self, settings: PlantSettings, now_ns: int = 0) -> None:
         rng = random.Random(settings.seed)
+        dog = settings.watchdog
+        self.gate_hold_ns = random.Random(settings.seed).randint(dog.hold_min_ns, dog.hold_max_ns) if dog else 0
         self.settings = settings
         self.history = History()
         self.agenda = Agenda(now_ns)
@@ -133,7 +139,8 @@ class Plant:
             return
         self.drives[line] = active
         if line is Drive.WATCHDOG:
-            self._feed_watchdog()
+            if active:
+                self._feed_watchdog()
             return
         if line is Drive.RCD_TEST:
             self.rcd.set_test(active)
@@ -326,7 +333,7 @@ class Plant:
             return
         was_fed = self._fed
         stretched_ms = self.fault_injection.gate_hold_ms
-        hold_ns = dog.timeout_ns if stretched_ms is None else stretched_ms * MS
+        hold_ns = self.gate_hold_ns if stretched_ms is None else stretched_ms * MS
         self.agenda.after("watchdog.starve", hold_ns, self._starve)
         if not was_fed:
             self.settle()

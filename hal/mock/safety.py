@@ -292,6 +292,10 @@ class MockWatchdog:
         self.pulses = 0
         self.last_ns: int | None = None
 
+    def lower(self) -> None:
+        """Note it."""
+        self.script.order("lower", None, lambda: None)
+
     def pulse(self) -> None:
         """Count one."""
         self.script.order("pulse", None, self._count)

@@ -130,7 +130,7 @@ class WholeDevice:
 
     def _boot_safety(self) -> None:
         self.safety_run_id += 1
-        self.publisher = Publisher(self, self.safety_run_id, Timing(self.machine.settings.board.contactor_release_ns))  # type: ignore[arg-type]
+        self.publisher = Publisher(self, self.safety_run_id, Timing(self.machine.settings.board))  # type: ignore[arg-type]
 
     node_run = invitation = 1  # what is sent in memory arrives at most once and in order
 

@@ -322,16 +322,18 @@ class SimulatedStatusLed:
 
 
 class SimulatedWatchdog:
-    """The charge pump at the relay driver: every pulse is an edge."""
+    """The line of the gate in the coil's supply."""
 
     def __init__(self, port: PlantPort) -> None:
         self._port = port
-        self._level = False
+
+    def lower(self) -> None:
+        """Let the line fall."""
+        self._port.drive(Drive.WATCHDOG, False)
 
     def pulse(self) -> None:
-        """Toggle the line."""
-        self._level = not self._level
-        self._port.drive(Drive.WATCHDOG, self._level)
+        """Let the line rise."""
+        self._port.drive(Drive.WATCHDOG, True)
 
     def close(self) -> None:
         """Leave the line where it is; without edges the gate opens."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from boards.build_safety import SafetyHardware
 from boards.spec import NotFitted, PilotSupplySpec
 from evse_pi.core.faults import NO_FAULTS
-from evse_pi.core.machine import OPEN_WITHIN_NS
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
 from evse_pi.recorder.ring import RING_BYTES
@@ -264,7 +263,7 @@ class VirtualBox:
                 self._write_black_box,
                 safety_run_id=self.boots,
                 scale=loop_settings.pilot_scale,
-                budget_ns=OPEN_WITHIN_NS - loop_settings.machine.board.contactor_release_ns,
+                board=loop_settings.machine.board,
                 started_ns=self.clock.now_ns,
             )
             if self.settings.records

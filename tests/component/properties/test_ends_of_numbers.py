@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from boards.loader import load_board
 from evse_pi.charging.demand_arbiter import DemandArbiter
 from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, decode_demand, decode_snapshot, encode_demand
+from evse_pi.installation.files import ratings
 from evse_pi.recorder.frame import FrameWriter, frame_of, values_of
 from evse_pi.recorder.ring import RING_BYTES, contents_of
 from evse_pi.safety.loop_timing import Timing
@@ -60,7 +62,7 @@ class Link:
 
 def test_snapshots_are_numbered_on_beyond_32_bits() -> None:
     link: Any = Link()
-    publisher = Publisher(link, LAST, Timing(25_000_000))
+    publisher = Publisher(link, LAST, Timing(ratings(load_board("simulated"))))
     box = IdealBox(settings_for(FULL_BOARD))
     for number in (1, LAST - 1, LAST, 0, 1):
         box.run(2 * S)
@@ -98,7 +100,9 @@ def test_the_black_box_goes_on_after_497_days_of_ticks() -> None:
     def write(at: int, content: bytes) -> None:
         ring[at : at + len(content)] = content
 
-    writer = BlackBoxWriter(bytes(ring), write, safety_run_id=1, scale=SCALE, budget_ns=75_000_000, started_ns=0)
+    writer = BlackBoxWriter(
+        bytes(ring), write, safety_run_id=1, scale=SCALE, board=settings_for(FULL_BOARD).board, started_ns=0
+    )
     writer._number = LAST - 3
     box = IdealBox(settings_for(FULL_BOARD))
     for _ in range(40):

@@ -81,7 +81,8 @@ def test_late_ticks_that_add_up_are_a_fault_where_they_cost_more_than_100_ms(
     release_ms: int, first_ms: int, second_ms: int
 ) -> None:
     late: list[int] = []
-    board = replace(BOARD, contactor=replace(BOARD.contactor, release_ms=release_ms))
+    gate = replace(BOARD.watchdog, hold_min_ms=55 - release_ms // 2, hold_max_ms=90 - release_ms)
+    board = replace(BOARD, contactor=replace(BOARD.contactor, release_ms=release_ms), watchdog=gate)
     world = charging_world(lambda _: late.pop(0) * MS if late else 0, board=board)
     world.wait(1_000 * MS)
     due_ns = world.loop.due_ns

@@ -213,6 +213,7 @@ def test_a_second_process_is_refused_and_named(emulated, board):
         ("gpio", "board.rcd.set_test(True)"),
         ("gpio", "board.lock.drive_lock()"),
         ("gpio", "board.emergency_stop.read_pressed()"),
+        ("gpio", "board.watchdog.lower()"),
         ("gpio", "board.watchdog.pulse()"),
     ],
 )

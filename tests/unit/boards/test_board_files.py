@@ -137,12 +137,32 @@ def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
         ("pilot_adc.speed_hz", 3_000_000, "mcp3208 allows 2000000"),
         ("proximity.channel", 0, "it already is pilot_adc.channel"),
         ("contactor.release_ms", 51, "at most 50, so that the contacts part within 100 ms"),
+        (
+            "watchdog.hold_max_ms",
+            66,
+            "at most 65 with contactor.release_ms 25, so that a process that hangs opens",
+        ),
+        ("watchdog.hold_min_ms", 66, "hold_min_ms = 66 is refused; at most hold_max_ms 58"),
         ("contactor.economiser", {"boost_pin": 5, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(path, value, line):
     (problem,) = problems(change(path, value))
     assert line in problem
+
+
+def test_a_longer_gate_is_for_the_bench_alone_and_says_so():
+    changed = change("watchdog.hold_max_ms", 4_000)
+    changed["watchdog"] |= {"hold_min_ms": 3_000, "bench_only": "its gate holds for seconds, on a bench without mains"}
+    board = parse_board(changed, "mine", "mine.toml")
+    assert "for seconds" in (board.bench_only or "")
+    assert (board.open_within_ms, board.late_limit_ms) == (4_000 + 25 + 10, 2_995)
+
+
+def test_the_shipped_boards_keep_to_the_norm(tmp_path):
+    """facts of the reference board: a one-shot of 42 to 58 ms, released 25 ms later, fed every 10 ms: 93 ms."""
+    board = load_board("reference", own=tmp_path)
+    assert (board.open_within_ms, board.late_limit_ms) == (100, 37)
 
 
 def test_a_channel_that_a_four_channel_converter_lacks_is_refused():

@@ -275,15 +275,14 @@ def test_a_broken_feedback_wire_reads_unlocked(gpio, clock):
     device.close()
 
 
-def test_each_watchdog_pulse_is_one_edge(gpio):
+def test_a_watchdog_pulse_is_one_rising_edge_where_the_line_was_lowered_before(gpio):
     device = GpioWatchdog(gpio.output(25, "watchdog"))
     pin = gpio.factory.pin(25)
     levels = []
-    for _ in range(4):
-        device.pulse()
+    for act in (device.lower, device.pulse, device.pulse, device.lower, device.lower, device.pulse):
+        act()
         levels.append(bool(pin.state))
-    assert levels == [True, False, True, False]
-    device.pulse()
+    assert levels == [False, True, True, False, False, True]
     device.close()
     assert not pin.states[-1].state
 

@@ -6,18 +6,20 @@ from array import array
 
 import pytest
 
+from boards.loader import load_board
+from evse_pi.installation.files import ratings
 from evse_pi.safety.loop_timing import GENERATION, Timing
 from hal.interfaces import PilotWindow
 
 MS = 1_000_000
-RELEASE_MS = 25
+BOARD = ratings(load_board("simulated"))  # its contactor releases in 25 ms
 
 
 class Ticks:
     """Feeds a Timing with ticks every 10 ms whose windows take 4 ms, plus what the test adds."""
 
     def __init__(self) -> None:
-        self.timing = Timing(RELEASE_MS * MS)
+        self.timing = Timing(BOARD)
         self.now_ns = 0
 
     def run(self, count: int, extra_ms: int = 0) -> None:

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from boards.loader import load_board
+from evse_pi.installation.files import ratings
 from evse_pi.recorder.ring import RING_BYTES, header_of
 from evse_pi.safety.recorder import BlackBoxWriter, RingMemory
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCALE = load_board("simulated").pilot_adc.scale
+BOARD = ratings(load_board("simulated"))
 
 
 def begin(former: bytes, write: Callable[[int, bytes], None]) -> BlackBoxWriter:
-    return BlackBoxWriter(former, write, safety_run_id=1, scale=SCALE, budget_ns=1, started_ns=2)
+    return BlackBoxWriter(former, write, safety_run_id=1, scale=SCALE, board=BOARD, started_ns=2)
 
 
 def test_a_life_that_did_not_end_is_counted_by_the_next(tmp_path: Path) -> None:

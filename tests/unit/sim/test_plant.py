@@ -98,7 +98,7 @@ def test_a_contactor_that_fails_to_close_shows_no_voltage(verb):
 
 
 def test_the_watchdog_gate_opens_the_coil_when_pulses_stop():
-    plant = Plant(replace(STIFF, watchdog=WatchdogSettings(timeout_ns=100 * MS)))
+    plant = Plant(replace(STIFF, watchdog=WatchdogSettings(hold_min_ns=100 * MS, hold_max_ns=100 * MS)))
     plant.drive(Drive.CONTACTOR, True, 0)
     plant.advance(SECOND)
     assert not plant.sense(Sense.MIRROR)
@@ -106,7 +106,7 @@ def test_the_watchdog_gate_opens_the_coil_when_pulses_stop():
         plant.drive(Drive.WATCHDOG, tick % 2 == 0, SECOND + tick * 10 * MS)
     assert plant.sense(Sense.MIRROR)
     plant.advance(10 * SECOND)
-    last_pulse_ns = SECOND + 199 * 10 * MS
+    last_pulse_ns = SECOND + 198 * 10 * MS  # its rising edge
     assert instants(plant, "poles")[-1] == (last_pulse_ns + 112 * MS, 0)
 
 
@@ -342,11 +342,16 @@ def test_time_never_goes_back():
 def test_settings_are_built_from_plain_data():
     settings = build(
         PlantSettings,
-        {"mains": {"phases": 1}, "watchdog": {"timeout_ns": 5}, "rcd": {"test": "toggle"}, "temperatures": {"a": 20}},
+        {
+            "mains": {"phases": 1},
+            "watchdog": {"hold_min_ns": 5, "hold_max_ns": 5},
+            "rcd": {"test": "toggle"},
+            "temperatures": {"a": 20},
+        },
     )
     assert settings.mains.phases == 1
     assert settings.rcd.test is Injection.TOGGLE
-    assert settings.watchdog == WatchdogSettings(5)
+    assert settings.watchdog == WatchdogSettings(5, 5)
     assert settings.temperatures == {"a": 20.0}
 
 
