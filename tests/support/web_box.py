@@ -18,6 +18,7 @@ from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import Pin
 from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
+from tests.support.long_gate import on_long_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ def web_box(folder: Path, *options: str, pin: bool = True) -> Iterator[WebBox]:
         folder.mkdir(parents=True, exist_ok=True)
         Pin(folder, SystemClock()).choose(PIN)
     port = free_port(socket.SOCK_STREAM)
-    command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(folder), "run", "--board", "simulated"]
+    command = [sys.executable, "-m", "evse_pi.cli", "--state-dir", str(folder), "run", *on_long_gate()]
     command += [f"--web-port={port}", f"--web-address={HOST}", *options]
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(command, stdout=log, stderr=log)

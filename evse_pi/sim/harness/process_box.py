@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.clearance import with_clearance
+from evse_pi.core.installation_limits import Purpose
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample, decode_snapshot, encode_demand
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
@@ -40,10 +42,17 @@ class ProcessBox:
     """Starts, feeds, watches and ends the processes of one box below `folder`."""
 
     def __init__(
-        self, folder: Path, cache: Path, board: BoardSpec, *, release: KernelRelease = KernelRelease.STRICT
+        self,
+        folder: Path,
+        cache: Path,
+        board: BoardSpec,
+        *,
+        release: KernelRelease = KernelRelease.STRICT,
+        board_file: Path | None = None,
     ) -> None:
         self.folder = folder
         self.board = board
+        self.board_choice = str(board_file or board.name)
         self.snapshots: list[Snapshot] = []
         self.permitted = True
         self.offered_ma = 32_000
@@ -52,7 +61,8 @@ class ProcessBox:
         self.safety: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.installation = folder / "installation.toml"
-        write_installation(self.installation, SIMULATED_INSTALLATION)
+        purpose = (Purpose.BENCH if board.bench_only else Purpose.VEHICLES).value
+        write_installation(self.installation, replace(SIMULATED_INSTALLATION, purpose=purpose))
         self.simulator = SimulatorProcess(folder / "sim", cache, simulator_settings(board, release=release), os.environ)
         with suppress(PermissionError):  # no load of the machine slows down the hardware that it stands for
             os.sched_setscheduler(self.simulator.process.pid, os.SCHED_FIFO, os.sched_param(60))
@@ -69,7 +79,7 @@ class ProcessBox:
 
     def start_safety(self, *arguments: str, **environment: str) -> None:
         """Start the safety process."""
-        command = [sys.executable, "-m", "evse_pi.safety", "--board", self.board.name, "--run-dir", str(self.folder)]
+        command = [sys.executable, "-m", "evse_pi.safety", "--board", self.board_choice, "--run-dir", str(self.folder)]
         command += ["--safety-state-dir", str(self.folder / "safety-state")]
         with (self.folder / "safety.log").open("ab") as log:
             self.safety = subprocess.Popen(
@@ -90,7 +100,7 @@ class ProcessBox:
     def run_safe_off(self) -> None:
         """Do what the service manager does after the safety process has ended."""
         subprocess.run(
-            [sys.executable, "-m", "evse_pi.safety.safe_off", "--board", self.board.name],
+            [sys.executable, "-m", "evse_pi.safety.safe_off", "--board", self.board_choice],
             env=self.simulator.environment,
             cwd=self.folder,
             check=True,

@@ -21,6 +21,7 @@ from evse_pi.api.client import BoxError, call
 from evse_pi.api.exits import Exit
 from evse_pi.paths import resolve_paths
 from evse_pi.sim.process import SimulatorClient
+from tests.support.long_gate import on_long_gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,9 +70,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paths]:
     folder = tmp_path_factory.mktemp("box")
     box = resolve_paths(folder)
     with (folder / "log").open("wb") as log:
-        child = subprocess.Popen(
-            [*EVSE_PI, "--state-dir", str(folder), "run", "--board", "simulated"], stderr=log, stdout=log
-        )
+        child = subprocess.Popen([*EVSE_PI, "--state-dir", str(folder), "run", *on_long_gate()], stderr=log, stdout=log)
         try:
             eventually(box, "NO_VEHICLE")
             yield box

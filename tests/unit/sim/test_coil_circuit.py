@@ -15,7 +15,7 @@ from evse_pi.sim.signals import Analog, Drive, Sense
 MS = 1_000_000
 SECOND = 1_000 * MS
 HOLD_NS = 50 * MS
-GATED = PlantSettings(contactor=ContactorSettings(bounce_ns=0), watchdog=WatchdogSettings(HOLD_NS))
+GATED = PlantSettings(contactor=ContactorSettings(bounce_ns=0), watchdog=WatchdogSettings(HOLD_NS, HOLD_NS))
 
 
 def fed(plant: Plant, from_ns: int, until_ns: int) -> None:
