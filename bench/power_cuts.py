@@ -20,7 +20,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.support.charging_day import ChargingDay
+from tests.support.charging_day.day import ChargingDay
 
 PORT = 5800
 ROUNDS_A_DAY = 25  # then the next box, with an empty card

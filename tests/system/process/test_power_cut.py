@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.charging_day import ChargingDay
+from tests.support.charging_day.day import ChargingDay
 from tests.support.promises import MS, Ledger, S, Watch, Wishes
 
 if TYPE_CHECKING:
