@@ -63,6 +63,7 @@ files: ## write the pages and schemas of board and installation files from their
 	$(PYTHON) -m boards.reference schema > boards/board.schema.json
 	$(PYTHON) -m evse_pi.installation.reference > docs/INSTALLATION_FILE.md
 	$(PYTHON) -m evse_pi.installation.reference schema > docs/installation.schema.json
+	$(PYTHON) -m evse_pi.installation.countries > docs/COUNTRIES.md
 
 docs: commands files walk ## write all pages that are made from code
 

@@ -18,6 +18,7 @@ from boards.spec import (
     LockSpec,
     MeterModel,
     MeterSpec,
+    NorthAmericaSpec,
     NotFitted,
     OutputPin,
     Parity,
@@ -26,6 +27,7 @@ from boards.spec import (
     PilotSupplySpec,
     ProximitySpec,
     RcdSpec,
+    ResidualCurrents,
     SupplyInput,
     TemperatureChip,
     TemperatureSpec,
@@ -131,6 +133,7 @@ def read_spec(root: Section, name: str) -> BoardSpec:
         meter=_optional(root, "meter", _meter),
         pilot_supply=_optional(root, "pilot_supply", _pilot_supply),
         weld_output=_optional(root, "weld_output", _weld_output),
+        north_america=_optional(root, "north_america", _north_america),
     )
     board.finish()
     return spec
@@ -249,7 +252,7 @@ def _weld_output(section: Section) -> WeldOutputSpec:
 def _check_low_at_start(section: Section, pin: int, reason: str) -> None:
     why = HIGH_AT_START.get(pin)
     if why and not reason:
-        section.problem("pin", f"= {pin} is refused: {why}; choose another or give pin_reason")
+        section.problem("pin", f"= {pin} is refused: {why}; must be one of {LOW_AT_START}, or give pin_reason")
 
 
 HIGH_AT_START = {
@@ -260,10 +263,15 @@ HIGH_AT_START = {
     15: "GPIO 15 is the UART, idle high",
 }
 """Source: BCM2835 ARM Peripherals, table of alternative functions (pull at reset); Raspberry Pi schematics."""
+LOW_AT_START = ", ".join(str(pin) for pin in range(28) if pin not in HIGH_AT_START)
 
 
 def _economiser(section: Section) -> EconomiserSpec:
-    return EconomiserSpec(section.pin("boost_pin"), section.integer("boost_ms", 20, 2_000))
+    """Return the second output, whose pin has no excuse: while the Pi starts, it alone can pull the contactor in."""
+    spec = EconomiserSpec(section.pin("boost_pin"), section.integer("boost_ms", 20, 2_000))
+    if why := HIGH_AT_START.get(spec.boost_pin):
+        section.problem("boost_pin", f"= {spec.boost_pin} is refused: {why}; must be one of {LOW_AT_START}")
+    return spec
 
 
 def _not_fitted(section: Section) -> NotFitted:
@@ -286,11 +294,34 @@ def _rcd(section: Section) -> RcdSpec | NotFitted:
     if section.has("not_fitted"):
         return _not_fitted(section)
     return RcdSpec(
+        detects=_required(section, "detects", _residual_currents),
         trip=_required(section, "trip", _input),
         test=_required(section, "test", _output),
         test_hz=section.integer("test_hz", 0, 1_000, default=0),
         reset=_optional(section, "reset", _output),
         reset_ms=section.integer("reset_ms", 1, 1_000, default=20),
+    )
+
+
+def _residual_currents(section: Section) -> ResidualCurrents:
+    """Return what a device sees; one that trips later than the norms below protects from nothing that they name.
+
+    Source: IEC 62955 (6 mA of smooth DC), IEC 61008-1 (30 mA AC).
+    """
+    return ResidualCurrents(
+        dc_ma=Milliamps(section.integer("dc_ma", 0, 6)),
+        ac_ma=Milliamps(section.integer("ac_ma", 0, 30)),
+        standard=section.text("standard", at_least=3),
+    )
+
+
+def _north_america(section: Section) -> NorthAmericaSpec:
+    """Return what a board for North America says of itself. Source: UL 2231, NEC article 625."""
+    return NorthAmericaSpec(
+        ccid_ma=Milliamps(section.integer("ccid_ma", 20, 20)),
+        ground_monitor=section.text("ground_monitor", at_least=REASON_LENGTH),
+        frequency_hz=section.integer("frequency_hz", 60, 60),
+        load_sense_poles=section.integer("load_sense_poles", 2, 2),
     )
 
 

@@ -181,7 +181,8 @@ HEAD = """# The keys of a board file
 Made from the loader by `make docs`; do not edit. `boards/board.schema.json` is the same for editors. A file is refused
 whole, with every problem named: a key that is not here, a value outside what is allowed, and what does not fit together
 (`boards.rules.check`): two devices at one pin or channel, a converter that does not see the pilot's rails, a contactor
-that opens too late. Pins are BCM numbers. A table that may be left out stands for a device that is not there."""
+that opens too late, a socket without a lock or above 63 A. Pins are BCM numbers. A table that may be left out stands
+for a device that is not there."""
 
 UNITS = {
     "_ma": "mA", "_mv": "mV", "_ms": "ms", "_hz": "Hz", "_ohms": "Ω", "gain_uv_per_code": "µV a code", "baud": "bit/s",
@@ -197,6 +198,7 @@ TABLES = {
     "economiser": "A second coil output that is driven only while the contactor pulls in.",
     "watchdog": "The circuit that opens the contactor when its input stops toggling.",
     "rcd": "The residual current device on the board.",
+    "detects": "The residual currents that it surely trips at, which decide what must stand upstream.",
     "trip": "Its output; active means tripped.",
     "test": "The input that injects a test current.",
     "reset": "The input that resets its latch; without it the device resets by itself.",
@@ -213,6 +215,7 @@ TABLES = {
     "pilot_supply": "The generator's two rails as the converter sees them.",
     "positive": "The +12 V rail.",
     "negative": "The −12 V rail.",
+    "north_america": "What a board for the United States and Canada must say; without it they are refused.",
 }
 
 MEANINGS = {
@@ -245,6 +248,9 @@ MEANINGS = {
     "arm_ms": "The most that it takes from the first rising edge to a supplied coil",
     "bench_only": "Why its hold may be longer than 90 ms less contactor.release_ms, on a board for the bench alone",
     "not_fitted": "Why the board has none; instead of the other keys",
+    "dc_ma": "Smooth direct current that trips it, 0 where it sees none",
+    "ac_ma": "Alternating current that trips it, 0 where it sees none",
+    "standard": "The norm that it was tested by",
     "test_hz": "Frequency of the test, 0 for a level",
     "reset_ms": "Length of the pulse that resets",
     "supply_mv": "Voltage that the pull-up leads to",
@@ -260,6 +266,10 @@ MEANINGS = {
     "baud": "Speed of the line",
     "parity": "Parity of the line",
     "window_mv": "Least and greatest distance from 0 V that a rail may read",
+    "ccid_ma": "What its device for persons trips at",
+    "ground_monitor": "The circuit that opens the contactor without the equipment's earth, at all times",
+    "frequency_hz": "Frequency of the supply",
+    "load_sense_poles": "Poles behind the contactor that are each seen live",
     "hardware_window": "The circuit that judges the rails without software; instead of the other keys",
 }
 

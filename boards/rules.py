@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec
+from boards.spec import OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec, RcdSpec
 from hal.pi_models import HEADER_UART_PINS, MODELS
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ PILOT_SPAN_MV = 13_000
 """The converter must see more than the ±12.6 V of a healthy generator, or a faulty one looks healthy."""
 REACTION_MS = 50
 """What the software may need from the vehicle's change to the line's change."""
+SOCKET_MA = 63_000
+"""The highest coded rating of a loose cable, and of a socket for it. Source: IEC 61851-1 Annex B, IEC 62196-2."""
 
 SPI_PINS = {0: (9, 10, 11), 1: (19, 20, 21)}
 SPI_SELECTS = {0: (8, 7), 1: (18, 17, 16)}
@@ -32,6 +34,8 @@ def check(spec: BoardSpec) -> Iterator[str]:
     yield from _pilot_supply(spec)
     yield from _contactor(spec)
     yield from _watchdog(spec)
+    yield from _socket(spec)
+    yield from _residual_current(spec)
     if spec.pilot_pwm.pin not in PWM_PINS:
         allowed = ", ".join(map(str, PWM_PINS))
         yield f"pilot_pwm.pin = {spec.pilot_pwm.pin} is refused; the PWM block reaches GPIO {allowed}"
@@ -115,6 +119,38 @@ def _watchdog(spec: BoardSpec) -> Iterator[str]:
             f"watchdog.hold_max_ms = {gate.hold_max_ms} is refused; at most {allowed} with contactor.release_ms "
             f"{spec.contactor.release_ms}, so that a process that hangs opens within {OPEN_WITHIN_MS} ms; "
             "a board for the bench alone gives watchdog.bench_only"
+        )
+
+
+def _socket(spec: BoardSpec) -> Iterator[str]:
+    """Yield what is wrong with a board that has a socket, which is one that reads the coding of a loose cable."""
+    if spec.proximity is None:
+        return
+    if spec.lock is None:
+        yield (
+            "lock is missing with a proximity contact: nothing holds the plug of a loose cable under load; must be "
+            "a table, or leave out proximity for a fixed cable"
+        )
+    if spec.rated_current_ma > SOCKET_MA:
+        yield (
+            f"board.rated_current_ma = {spec.rated_current_ma} is refused with a proximity contact; at most "
+            f"{SOCKET_MA}, the highest rating that a loose cable has, or leave out proximity for a fixed cable"
+        )
+
+
+def _residual_current(spec: BoardSpec) -> Iterator[str]:
+    """Yield what is wrong with what a residual current device is said to see."""
+    if not isinstance(spec.rcd, RcdSpec):
+        if spec.north_america:
+            yield "rcd.not_fitted is refused with north_america; its ccid_ma needs a device on the board"
+        return
+    sees = spec.rcd.detects
+    if not sees.dc_ma and not sees.ac_ma:
+        yield "rcd.detects.dc_ma, ac_ma = 0 are refused; one must be above 0, or say not_fitted in place of the device"
+    if spec.north_america and not 0 < sees.ac_ma <= spec.north_america.ccid_ma:
+        yield (
+            f"rcd.detects.ac_ma = {sees.ac_ma} is refused with north_america.ccid_ma = "
+            f"{spec.north_america.ccid_ma}; must be 1..{spec.north_america.ccid_ma}"
         )
 
 

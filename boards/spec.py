@@ -166,9 +166,35 @@ class WatchdogSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ResidualCurrents:
+    """What a residual current monitor surely trips at, 0 for a kind of current that it does not see, and by which norm.
+
+    What it sees decides which device must stand upstream of the box.
+    """
+
+    dc_ma: Milliamps
+    ac_ma: Milliamps
+    standard: str
+
+
+@dataclass(frozen=True, slots=True)
+class NorthAmericaSpec:
+    """What a board for North America says of itself: its device for persons, its earth and its supply.
+
+    `ground_monitor` names the circuit that opens the contactor when the equipment's earth is lost.
+    """
+
+    ccid_ma: Milliamps
+    ground_monitor: str
+    frequency_hz: int
+    load_sense_poles: int
+
+
+@dataclass(frozen=True, slots=True)
 class RcdSpec:
     """The residual current monitor. `test_hz` 0 is a level; `reset` None means that it resets by itself."""
 
+    detects: ResidualCurrents
     trip: InputPin
     test: OutputPin
     test_hz: int
@@ -252,6 +278,7 @@ class BoardSpec:
     meter: MeterSpec | None
     pilot_supply: PilotSupplySpec | HardwareWindow | None = None
     weld_output: WeldOutputSpec | None = None
+    north_america: NorthAmericaSpec | None = None
 
     @property
     def rated_current_ma(self) -> Milliamps:

@@ -31,7 +31,7 @@ def boards(_: click.Context, __: click.Parameter, typed: str) -> Items:
 
 
 def countries(_: click.Context, __: click.Parameter, typed: str) -> Items:
-    """Propose the countries whose rules are known; any other two letters are allowed too."""
+    """Propose the countries whose rules were looked for; every other code of ISO 3166-1 is allowed too."""
     from evse_pi.core.country import PROFILES
 
     return _items(((code, "") for code in sorted(PROFILES)), typed.upper())

@@ -13,6 +13,7 @@ from evse_pi.cli.quantities import AMPERES, VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from enum import Enum
 
     from click.shell_completion import CompletionItem
 
@@ -83,6 +84,10 @@ ENTRIES = {
     "voltage": "nominal_voltage_mv",
     "cable_rating": "tethered_cable_ma",
     "capacity": "circuit_capacity_ma",
+    "earthing": "earthing",
+    "open_pen": "open_pen",
+    "shutters": "shutters",
+    "shunt_release": "shunt_release",
     "rcd_type": "rcd_type",
     "rcd_retries": "rcd_reclosures",
     "random_delay": "random_delay_s",
@@ -100,28 +105,39 @@ KEYS = frozenset({"board", "cable", *ENTRIES})
 def questions() -> tuple[Question, ...]:
     """Return all questions about a house, in the order in which an electrician knows the answers."""
     from evse_pi.core.country import profile_of
-    from evse_pi.core.installation_limits import DETECTS_DC, Purpose, RcdType
+    from evse_pi.core.installation_limits import DETECTS_DC, Earthing, OpenPen, Purpose, RcdType
 
     def rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
         from boards.spec import NotFitted
 
-        if isinstance(board.rcd, NotFitted):
+        if isinstance(board.rcd, NotFitted) or not board.rcd.detects.dc_ma:
             return DETECTS_DC[1].value
         return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
 
-    kinds = click.Choice([kind.value for kind in RcdType if kind.value], case_sensitive=False)
-    purposes = click.Choice([purpose.value for purpose in Purpose], case_sensitive=False)
+    def earthing(known: dict[str, Any], _: BoardSpec) -> str:
+        kind = Earthing.TT if known.get("open_pen") == OpenPen.ELECTRODE.value else Earthing.TN
+        return str(kind.value)
+
+    kinds = _choice(RcdType)
     return (
         Question(
             "purpose",
             "Board for the bench only; type bench if no vehicle and no person meets its plug",
-            purposes,
+            _choice(Purpose),
             lambda *_: None,
             lambda _, board: board.bench_only is not None,
         ),
         Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
         Question("phases", "Phases of the circuit", PHASES, lambda _, board: board.phases),
         Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
+        Question(
+            "open_pen",
+            "Against a broken neutral and earth: an electrode, or an external device",
+            _choice(OpenPen),
+            lambda *_: None,
+            lambda known, _: profile_of(known["country"]).open_pen,
+        ),
+        Question("earthing", "Earthing of the supply", _choice(Earthing), earthing),
         Question("cable", "Socket, or fixed cable", CABLES, lambda _, board: SOCKET if board.proximity else TETHERED),
         Question(
             "cable_rating",
@@ -130,6 +146,13 @@ def questions() -> tuple[Question, ...]:
             lambda _, board: board.rated_current_ma,
             lambda known, _: known["cable"] == TETHERED,
         ),
+        Question(
+            "shutters",
+            "Socket with shutters, as this country demands",
+            YES_NO,
+            lambda *_: None,
+            lambda known, _: known["cable"] == SOCKET and profile_of(known["country"]).shutters,
+        ),
         Question("capacity", "The circuit carries", AMPERES, lambda *_: None),
         Question("rcd_type", "RCD upstream; a_rdc_dd: type A with 6 mA DC detection", kinds, rcd),
         Question(
@@ -137,7 +160,14 @@ def questions() -> tuple[Question, ...]:
             "Times the box may reset a residual current trip by itself",
             int,
             lambda *_: 0,
-            lambda known, _: profile_of(known["country"]).reclosing,
+            lambda known, _: profile_of(known["country"]).reclosures > 0,
+        ),
+        Question(
+            "shunt_release",
+            "A release upstream that trips on a welded contactor, as this country demands",
+            YES_NO,
+            lambda *_: None,
+            lambda known, _: profile_of(known["country"]).shunt_release,
         ),
         Question(
             "random_delay",
@@ -156,8 +186,8 @@ def questions() -> tuple[Question, ...]:
 
 def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     """Return why the answer to `key` cannot be, as far as the answers so far tell; None when it can."""
-    from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, InstallationError, Purpose, RcdType
-    from evse_pi.installation.files import check_house, ratings
+    from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, Purpose, RcdType
+    from evse_pi.installation.files import house_problems, ratings
 
     if known.get("cable") == SOCKET and board.proximity is None:
         return (
@@ -171,11 +201,14 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
         "meter_model": "none", "meter_port": "/dev/ttyAMA0" if _own_meter(known, board) else "",
         "purpose": Purpose.BENCH.value,
     }  # fmt: skip
-    try:
-        check_house(Installation(**{**unasked, **entries(known)}), ratings(board))
-    except InstallationError as error:
-        return f"{key}: {error.told(SHOWN.get(key, str))}" if error.entry == ENTRIES.get(key) else None
+    for error in house_problems(Installation(**{**unasked, **entries(known)}), ratings(board)):
+        if error.entry == ENTRIES.get(key):
+            return f"{key}: {error.told(SHOWN.get(key, str))}"
     return None
+
+
+def _choice(kinds: type[Enum]) -> click.Choice[str]:
+    return click.Choice([kind.value for kind in kinds if kind.value], case_sensitive=False)
 
 
 def whole_volts(millivolts: int) -> str:

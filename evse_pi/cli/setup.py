@@ -50,8 +50,11 @@ DRAFT = "setup.draft.json"
 @click.option("--country", type=COUNTRY, help="Two letters of ISO 3166-1; proposes what its rules say.")
 @click.option("--phases", type=PHASES, help="Phases of the circuit.")
 @click.option("--voltage", type=VOLTS, help="Supply voltage to neutral, with its unit: 230V.")
+@click.option("--open-pen", help="What protects where neutral and earth break: electrode or external_device.")
+@click.option("--earthing", help="Earthing of the supply: tn, tt or it.")
 @click.option("--cable", type=CABLES, help="A socket, or a fixed cable.")
 @click.option("--cable-rating", type=AMPERES, help="What the fixed cable carries, with its unit.")
+@click.option("--shutters/--no-shutters", default=None, help="Whether the socket has shutters.")
 @click.option("--capacity", type=AMPERES, help="What the circuit carries, with its unit: 32A.")
 @click.option(
     "--rcd-type",
@@ -59,6 +62,9 @@ DRAFT = "setup.draft.json"
     help="Residual current device in the distribution board: a, f, a_rdc_dd, b or none.",
 )
 @click.option("--rcd-retries", type=int, help="How often the box may reset a residual current trip by itself.")
+@click.option(
+    "--shunt-release/--no-shunt-release", default=None, help="Whether a release upstream trips on a welded contactor."
+)
 @click.option("--random-delay", type=int, help="Default of the random delay of starts, in seconds.")
 @click.option("--ventilated/--not-ventilated", default=None, help="Whether the room may serve vehicles in state D.")
 @click.option("--meter", shell_complete=meters, help="Model of the meter, board for the board's own, or none.")
@@ -223,15 +229,29 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
         ("board", f"{board.name}: {board.title}"),
         ("circuit capacity", exact_amps(installation.circuit_capacity_ma)),
         ("supply", f"{installation.phases} phase(s), {installation.nominal_voltage_mv // 1000} V"),
-        ("cable", cable),
-        ("country", installation.country),
+        ("earthing", _earthing(installation)),
+        ("cable", cable + (" (with shutters)" if installation.shutters and tethered_ma is None else "")),
+        ("country", _country(installation.country)),
         ("RCD upstream", installation.rcd_type or "not stated"),
         ("RCD retries", str(retries) if retries else "none; a person resets a trip"),
+        ("on a weld", "a release upstream trips" if installation.shunt_release else "the box tells it, nothing trips"),
         ("random delay", f"up to {installation.random_delay_s} s" if installation.random_delay_s else "none"),
         ("ventilation", "state D is served" if installation.ventilated else "state D is refused"),
         ("meter", meter),
         ("purpose", "a bench set-up; never connect a vehicle" if bench else "charges vehicles"),
     ]
+
+
+def _country(code: str) -> str:
+    from evse_pi.core.installation_rules import rules_known
+
+    return code if rules_known(code) else f"{code}; no rule of it is known here, its installer answers for them"
+
+
+def _earthing(installation: Installation) -> str:
+    open_pen = {"electrode": "an electrode", "external_device": "an external device"}.get(installation.open_pen)
+    broken = f"; {open_pen} for a broken neutral and earth" if open_pen else ""
+    return (installation.earthing.upper() or "not stated") + broken
 
 
 def _port(meter: MeterSpec) -> str:

@@ -24,7 +24,9 @@ class BoardRatings:
     `contactor_min_off_ns` keeps the contacts cool between two closes. `pilot_supply_mv` is how far from 0 V both rails
     of the pilot's generator must read, None where the board does not see them. `bench_only` is why the board must not
     energise a vehicle, None where it may. `weld_output_fitted` says that a welded contactor can trip a switch ahead of
-    the box. `late_limit_ns` is how long after an edge of the watchdog its gate is certain
+    the box. `rcd_dc_ma` and `rcd_ac_ma` are the smooth direct and the alternating residual current that its device
+    surely sees, None where it sees none. `north_american` says that it is made for a supply of 60 Hz with two live
+    poles and protects persons itself. `late_limit_ns` is how long after an edge of the watchdog its gate is certain
     to hold still; `open_within_ns` is more than the norm allows on a board for the bench alone.
     """
 
@@ -44,6 +46,9 @@ class BoardRatings:
     pilot_supply_mv: tuple[Millivolts, Millivolts] | None = None
     bench_only: str | None = None
     weld_output_fitted: bool = False
+    rcd_dc_ma: Milliamps | None = None
+    rcd_ac_ma: Milliamps | None = None
+    north_american: bool = False
     open_within_ns: int = OPEN_WITHIN_NS
     late_limit_ns: int = LATE_TICK_NS
 

@@ -1,16 +1,16 @@
-"""What the installer says of the house, checked against what the board can carry."""
+"""What the installer says of the house; `installation_rules` checks it against board and country."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evse_pi.core.country import MAXIMUM_RANDOM_DELAY_S, MAXIMUM_RECLOSURES, USUAL_RANDOM_DELAY_S, profile_of
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from evse_pi.core.board_ratings import BoardRatings
 
@@ -59,6 +59,23 @@ class RcdType(Enum):
     NONE = "none"  # where the box's own device protects persons
 
 
+class Earthing(Enum):
+    """How the supply is earthed. Source: IEC 60364-1 clause 312.2."""
+
+    UNSTATED = ""
+    TN = "tn"
+    TT = "tt"  # an electrode of the house's own
+    IT = "it"  # no earthed point: phases against each other, no neutral
+
+
+class OpenPen(Enum):
+    """What protects from a neutral that breaks ahead of the house. Source: BS 7671 regulation 722.411.4.1."""
+
+    UNSTATED = ""
+    ELECTRODE = "electrode"
+    EXTERNAL_DEVICE = "external_device"
+
+
 class Purpose(Enum):
     """What the box is set up for."""
 
@@ -79,6 +96,8 @@ class Installation:
     rating. `meter_model` names the meter that is fitted, "board" for the board's own; the other entries of the meter
     count only when a model is named. `random_delay_s` is the window of the start's random delay until
     a user chooses another. `purpose` must say that it is a bench set-up where the board is fit for nothing else.
+    `open_pen` is what protects from a broken combined neutral and earth. `shunt_release` says that a release upstream
+    opens the supply of a welded contactor, `shutters` that the socket's contacts are covered without a plug.
     """
 
     circuit_capacity_ma: Milliamps
@@ -96,62 +115,15 @@ class Installation:
     meter_baud: int = 9_600
     meter_parity: str = PARITIES[0]
     purpose: str = Purpose.VEHICLES.value
+    earthing: str = Earthing.UNSTATED.value
+    open_pen: str = OpenPen.UNSTATED.value
+    shunt_release: bool = False
+    shutters: bool = False
 
     @property
     def meter(self) -> tuple[str, str, int, int, str]:
         """Everything that is said of the meter."""
         return self.meter_model, self.meter_port, self.meter_unit, self.meter_baud, self.meter_parity
-
-
-_KEYS = {field.name: field for field in fields(Installation)}
-_KINDS = {
-    "country": str,
-    "ventilated": bool,
-    "rcd_type": str,
-    "meter_model": str,
-    "meter_port": str,
-    "meter_parity": str,
-    "purpose": str,
-}
-_REQUIRED = ("circuit_capacity_ma", "phases", "country")
-
-
-def parse_installation(values: Mapping[str, object], board: BoardRatings) -> Installation:
-    """Return the installation that `values` describe.
-
-    Raises: InstallationError for the first entry that is unknown, missing, of the wrong type or not allowed.
-    """
-    unknown = sorted(set(values) - set(_KEYS))
-    if unknown:
-        raise InstallationError(unknown[0], f"unknown key; allowed are {', '.join(_KEYS)}")
-    entries = {key: _entry(values, key, _KINDS.get(key, int)) for key in _KEYS if key in values or key in _REQUIRED}
-    installation = Installation(**entries)
-    check_installation(installation, board)
-    return installation
-
-
-def check_installation(installation: Installation, board: BoardRatings) -> None:
-    """Compare with the board's ratings and the country's rule. Raises: InstallationError for the first violation."""
-    country = installation.country
-    if len(country) != 2 or not (country.isascii() and country.isalpha() and country.isupper()):
-        raise InstallationError("country", f"{_quoted(country)} is not allowed; two capital letters of ISO 3166-1")
-    profile = profile_of(country)
-    _check_currents(installation, board)
-    _within("phases", installation.phases, 1, board.phases)
-    if installation.nominal_voltage_mv not in SUPPLY_VOLTAGES_MV:
-        allowed = ", ".join("{}" for _ in SUPPLY_VOLTAGES_MV)
-        raise InstallationError(
-            "nominal_voltage_mv",
-            f"{{}} is not allowed; one of {allowed}",
-            installation.nominal_voltage_mv,
-            *SUPPLY_VOLTAGES_MV,
-        )
-    reclosures = MAXIMUM_RECLOSURES if profile.reclosing else 0
-    _within("rcd_reclosures", installation.rcd_reclosures, 0, reclosures, f" in {country}")
-    _within("random_delay_s", installation.random_delay_s, 0, MAXIMUM_RANDOM_DELAY_S)
-    _check_rcd(installation, board, upstream=profile.upstream_rcd)
-    _check_meter(installation)
-    _check_purpose(installation, board)
 
 
 def fit_for_purpose(board: BoardRatings, installation: Installation) -> bool:
@@ -165,85 +137,3 @@ def fitted(board: BoardRatings, installation: Installation, *, board_meter: bool
     return replace(
         board, tethered_cable_ma=installation.tethered_cable_ma or board.tethered_cable_ma, meter_fitted=meter
     )
-
-
-def _check_currents(installation: Installation, board: BoardRatings) -> None:
-    rated_ma, cable_ma = board.rated_current_ma, installation.tethered_cable_ma
-    if cable_ma:
-        _within("tethered_cable_ma", cable_ma, MINIMUM_CAPACITY_MA, 80_000)
-    if cable_ma and cable_ma < rated_ma:
-        text = " with a fixed cable of {}"
-        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, cable_ma, text, cable_ma)
-    else:
-        text = " with a board of {}"
-        _within("circuit_capacity_ma", installation.circuit_capacity_ma, MINIMUM_CAPACITY_MA, rated_ma, text, rated_ma)
-
-
-def _check_rcd(installation: Installation, board: BoardRatings, *, upstream: bool) -> None:
-    kinds = [kind.value for kind in RcdType if kind is not RcdType.UNSTATED]
-    if installation.rcd_type not in ("", *kinds):
-        raise InstallationError(
-            "rcd_type", f"{_quoted(installation.rcd_type)} is not allowed; one of {', '.join(kinds)}"
-        )
-    kind = RcdType(installation.rcd_type)
-    if kind is RcdType.NONE and (upstream or not board.rcd_fitted):
-        raise InstallationError(
-            "rcd_type",
-            f"'none' is not allowed in {installation.country} on this board; one of {', '.join(kinds[:-1])}",
-        )
-    if kind not in (*DETECTS_DC, RcdType.UNSTATED) and not board.rcd_fitted:
-        raise InstallationError(
-            "rcd_type",
-            f"{kind.value!r} is not allowed with a board that detects no residual current; "
-            f"one of {', '.join(kind.value for kind in DETECTS_DC)}",
-        )
-
-
-def _check_purpose(installation: Installation, board: BoardRatings) -> None:
-    purposes = [purpose.value for purpose in Purpose]
-    if installation.purpose not in purposes:
-        raise InstallationError(
-            "purpose", f"{_quoted(installation.purpose)} is not allowed; one of {', '.join(purposes)}"
-        )
-    if not fit_for_purpose(board, installation):
-        reason = str(board.bench_only).replace("{", "{{").replace("}", "}}")
-        raise InstallationError(
-            "purpose",
-            f"{_quoted(installation.purpose)} is not allowed on a board for the bench only ({reason}); "
-            f"{Purpose.BENCH.value!r}, which says that no vehicle and no person meets its plug",
-        )
-
-
-def _check_meter(installation: Installation) -> None:
-    model, port = installation.meter_model, installation.meter_port
-    if model in (BOARD_METER, NO_METER):
-        if port:
-            raise InstallationError("meter_port", f"{_quoted(port)} is not allowed without a meter_model")
-        return
-    if not port.startswith("/dev/") or len(port) > MAX_PORT_LENGTH or not port.isprintable() or set(port) & {'"', "\\"}:
-        raise InstallationError("meter_port", f"{_quoted(port)} is not allowed; a device, such as /dev/ttyAMA0")
-    _within("meter_unit", installation.meter_unit, 1, 247)
-    _within("meter_baud", installation.meter_baud, 1_200, 115_200)
-    if installation.meter_parity not in PARITIES:
-        raise InstallationError("meter_parity", f"{_quoted(installation.meter_parity)} is not allowed; one of N, E, O")
-
-
-def _within(key: str, value: int, lowest: int, highest: int, where: str = "", *more: int) -> None:
-    """Check a range; `where` says why it is so narrow, with a `{}` for each of `more`. Raises: InstallationError."""
-    if not lowest <= value <= highest:
-        problem = f"{{}} is not allowed{where}; {{}} to {{}}"
-        raise InstallationError(key, problem, value, *more, lowest, highest, lowest=lowest, highest=highest)
-
-
-def _quoted(value: object) -> str:
-    """Return what the installer wrote as it may stand in a problem, whose braces are its own."""
-    return repr(value).replace("{", "{{").replace("}", "}}")
-
-
-def _entry(values: Mapping[str, object], key: str, kind: type) -> Any:
-    value = values.get(key)
-    if value is None:
-        raise InstallationError(key, f"missing; a value of type {kind.__name__} is required")
-    if type(value) is not kind:
-        raise InstallationError(key, f"{_quoted(value)} is not allowed; a value of type {kind.__name__}")
-    return value

@@ -13,13 +13,13 @@ from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.installation_limits import (
     BOARD_METER,
     NO_METER,
+    Earthing,
     Installation,
     InstallationError,
     RcdType,
-    check_installation,
     fitted,
-    parse_installation,
 )
+from evse_pi.core.installation_rules import problems, read_entries
 from evse_pi.core.machine_settings import MachineSettings
 from evse_pi.installation.seal import SealError, check_seal, read_key, sealed
 from evse_pi.paths import INSTALLATION_NAME, SYSTEM_SETTINGS
@@ -27,7 +27,7 @@ from hal.linear_scale import LinearScale
 from hal.units import MILLISECOND, Milliamps, Millivolts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from boards.spec import BoardSpec
@@ -36,7 +36,11 @@ INSTALLATION = SYSTEM_SETTINGS / INSTALLATION_NAME
 INSTALLATION_MODE = 0o644  # every user may read what the installer decided, only root may change it
 CALIBRATION_FILE = "calibration.toml"
 SIMULATED_INSTALLATION = Installation(
-    circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE", rcd_type=RcdType.B.value
+    circuit_capacity_ma=Milliamps(32_000),
+    phases=3,
+    country="DE",
+    rcd_type=RcdType.B.value,
+    earthing=Earthing.TN.value,
 )
 """What stands in for the installer of a simulated box."""
 MAX_CORRECTION_MV = 1_500
@@ -55,6 +59,7 @@ class ConfigError(ValueError):
 def ratings(board: BoardSpec) -> BoardRatings:
     """Return what the state machine must know of `board`; one without a proximity contact has a fixed cable."""
     contactor, supply = board.contactor, board.pilot_supply
+    sees = None if isinstance(board.rcd, NotFitted) else board.rcd.detects
     return BoardRatings(
         rated_current_ma=board.rated_current_ma,
         phases=board.phases,
@@ -74,6 +79,9 @@ def ratings(board: BoardSpec) -> BoardRatings:
         weld_output_fitted=board.weld_output is not None,
         open_within_ns=board.open_within_ms * MILLISECOND,
         late_limit_ns=board.late_limit_ms * MILLISECOND,
+        rcd_dc_ma=(sees.dc_ma or None) if sees else None,
+        rcd_ac_ma=(sees.ac_ma or None) if sees else None,
+        north_american=board.north_america is not None,
     )
 
 
@@ -110,16 +118,22 @@ def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
 def check_house(installation: Installation, board: BoardRatings) -> None:
     """Find out whether an installation may be used: all that core checks, and that nothing is left unsaid.
 
-    Raises: InstallationError.
+    Raises: InstallationError for the first problem.
     """
-    check_installation(installation, board)
+    for problem in house_problems(installation, board):
+        raise problem
+
+
+def house_problems(installation: Installation, board: BoardRatings) -> Iterator[InstallationError]:
+    """Yield everything that keeps an installation from being used, as `check_house`."""
+    yield from problems(installation, board)
     if not installation.rcd_type:
         kinds = ", ".join(kind.value for kind in RcdType if kind is not RcdType.UNSTATED)
-        raise InstallationError("rcd_type", f"missing; what is fitted in the distribution board, one of {kinds}")
+        yield InstallationError("rcd_type", f"missing; what is fitted in the distribution board, one of {kinds}")
     models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
     if installation.meter_model not in models:
         problem = f"{installation.meter_model!r} is not allowed; one of {', '.join(models)}"
-        raise InstallationError("meter_model", problem.replace("{", "{{").replace("}", "}}"))
+        yield InstallationError("meter_model", problem.replace("{", "{{").replace("}", "}}"))
 
 
 def equipped(board: BoardSpec, path: Path) -> BoardSpec:
@@ -209,11 +223,11 @@ def _table(path: Path, content: bytes) -> Mapping[str, object]:
 
 
 def _installation(path: Path, content: bytes, board: BoardRatings) -> Installation:
-    try:
-        installation = parse_installation(_table(path, content), board)
-        check_house(installation, board)
-    except InstallationError as error:
-        raise ConfigError([f"{path}: {problem}" for problem in str(error).splitlines()]) from error
+    installation, found = read_entries(_table(path, content))
+    if installation is not None:
+        found = list(house_problems(installation, board))
+    if found or installation is None:
+        raise ConfigError([f"{path}: {problem}" for problem in found])
     return installation
 
 

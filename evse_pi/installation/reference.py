@@ -13,11 +13,28 @@ from typing import Any
 
 from boards.spec import MeterModel
 from evse_pi.core.board_ratings import BoardRatings
-from evse_pi.core.installation_limits import Installation, InstallationError, Purpose, RcdType, parse_installation
+from evse_pi.core.installation_limits import (
+    Earthing,
+    Installation,
+    InstallationError,
+    Purpose,
+    RcdType,
+)
+from evse_pi.core.installation_rules import parse_installation
 from evse_pi.installation.files import check_house
 from hal.units import MILLISECOND, Milliamps
 
-WIDEST_BOARD = BoardRatings(Milliamps(80_000), 3, 30 * MILLISECOND, 30 * MILLISECOND, rcd_fitted=True)
+WIDEST_BOARD = BoardRatings(
+    Milliamps(80_000),
+    3,
+    30 * MILLISECOND,
+    30 * MILLISECOND,
+    rcd_fitted=True,
+    rcd_dc_ma=Milliamps(6),
+    rcd_ac_ma=Milliamps(20),
+    north_american=True,
+    weld_output_fitted=True,
+)
 """What the narrowest limits of a board are not; a real board narrows them further."""
 RIGHT = Installation(
     circuit_capacity_ma=Milliamps(6_000),
@@ -26,6 +43,7 @@ RIGHT = Installation(
     rcd_type=RcdType.B.value,
     meter_model=MeterModel.SDM630.value,
     meter_port="/dev/ttyAMA0",
+    earthing=Earthing.TT.value,
 )
 WRONG: dict[type, Any] = {int: -1, str: "?"}
 
@@ -73,7 +91,7 @@ def schema() -> dict[str, Any]:
 
 REQUIRED = (*(each.name for each in fields(Installation) if each.default is MISSING), "rcd_type")
 """A house needs its residual current device stated: `evse_pi.installation.files.check_house`."""
-CHOICES = ("rcd_type", "meter_model", "meter_parity", "purpose")
+CHOICES = ("rcd_type", "meter_model", "meter_parity", "purpose", "earthing", "open_pen")
 
 
 def page() -> str:
@@ -92,7 +110,7 @@ Made from the loader by `make docs`; do not edit. `evse-pi setup` writes the fil
 seals it: a file that was changed by hand is refused. [Its JSON schema](installation.schema.json) is made with it.
 Currents are in mA, voltages in mV, times in s. What is allowed is that of a board for 80 A and three phases that
 detects residual current, in a country where a trip may be reset without a person; a smaller board, a fixed cable and
-another country allow less, and the refusal says what.
+another country allow less or ask for more ([its rules](COUNTRIES.md)), and the refusal says what.
 
 | key | meaning | allowed | without it |
 |---|---|---|---|"""
@@ -113,6 +131,10 @@ MEANINGS = {
     "meter_baud": "Speed of its line in bit/s; only with a model",
     "meter_parity": "Parity of its line; only with a model",
     "purpose": f"`{Purpose.BENCH.value}` for a set-up in a laboratory, where a plug that becomes live meets no person",
+    "earthing": "How the supply is earthed; `it` only where houses have such a supply, `tt` with an electrode",
+    "open_pen": "What protects where a combined neutral and earth breaks; demanded in GB",
+    "shunt_release": "Whether a release upstream opens the supply of a welded contactor; demanded in IT and NL",
+    "shutters": "Whether shutters cover the contacts of the socket; demanded of a socket in FR and GB",
 }
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("evse-pi setup --name 'Jo Bloggs'", (ENTER, "de", ENTER, CTRL_D)),
     (
         "evse-pi setup --name 'Jo Bloggs'",
-        (ENTER, ENTER, ENTER, ENTER, ENTER, "20", "40A", "20A", ENTER, ENTER, ENTER, ENTER, ENTER),
+        (ENTER, ENTER, ENTER, ENTER, ENTER, ENTER, "20", "40A", "20A", ENTER, ENTER, ENTER, ENTER),
     ),
     ("echo 480213 | evse-pi setup --yes --set-pin-stdin --name 'Jo Bloggs' | grep PIN", ()),
     (RUN, ()),

@@ -74,7 +74,7 @@ def test_every_converter_of_the_family_sees_both_plateaus(tmp_path, chip):
 
 
 def test_the_economiser_pulls_in_hard_then_holds_and_lets_go(tmp_path):
-    path, running = variant(tmp_path, contactor__economiser="{ boost_pin = 5, boost_ms = 100 }")
+    path, running = variant(tmp_path, contactor__economiser="{ boost_pin = 19, boost_ms = 100 }")
     tend = "lambda: [board.watchdog.lower(), board.watchdog.pulse(), board.contactor.maintain(time.monotonic_ns())]"
     with running as emulated, console(emulated, str(path)) as board:
         board.ask(f"[board.watchdog.lower(), board.watchdog.pulse(), board.contactor.close(), for_ms(50, {tend})]")

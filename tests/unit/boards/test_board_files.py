@@ -112,6 +112,21 @@ def test_a_contactor_pin_that_is_high_at_boot_needs_a_reason(pin):
     assert parse_board(changed, "mine", "mine.toml").contactor.pin == pin
 
 
+@pytest.mark.hazard("H-08")
+@pytest.mark.parametrize("pin", [0, 2, 3, 5, 6, 14, 15])
+def test_a_boost_pin_that_is_high_at_boot_has_no_excuse(pin):
+    """Pulls at reset: BCM2835 ARM Peripherals, table 6-31, GPIO 0 to 8 high, 9 to 27 low; the UART idles high."""
+    changed = change("contactor.economiser", {"boost_pin": pin, "boost_ms": 100})
+    del changed["temperature"]
+    del changed["meter"]
+    changed["contactor"]["pin_reason"] = "the board inverts it and has a boot interlock"
+    (problem,) = problems(changed)
+    assert f"contactor.economiser.boost_pin = {pin} is refused: " in problem
+    assert "must be one of 9, 10, 11, 12, 13, 16, 17, 18, 19, 20" in problem
+    changed["contactor"]["economiser"]["boost_pin"] = 19
+    assert parse_board(changed, "mine", "mine.toml").contactor.economiser is not None
+
+
 @pytest.mark.parametrize(
     ("path", "pin", "owner"),
     [
@@ -143,7 +158,7 @@ def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
             "at most 65 with contactor.release_ms 25, so that a process that hangs opens",
         ),
         ("watchdog.hold_min_ms", 66, "hold_min_ms = 66 is refused; at most hold_max_ms 58"),
-        ("contactor.economiser", {"boost_pin": 5, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
+        ("contactor.economiser", {"boost_pin": 19, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(path, value, line):
@@ -179,6 +194,83 @@ def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused():
     assert "one of them must show a welded contactor" in problem
     changed["contactor"]["mirror"] = table()["contactor"]["mirror"]
     assert parse_board(changed, "mine", "mine.toml").voltage_sense is None
+
+
+@pytest.mark.hazard("H-13")
+def test_a_socket_without_a_lock_is_refused_and_a_fixed_cable_needs_none():
+    changed = change("lock", ...)
+    (problem,) = problems(changed)
+    assert "/etc/mine.toml: lock is missing with a proximity contact" in problem
+    assert "must be a table, or leave out proximity for a fixed cable" in problem
+    del changed["proximity"]
+    assert parse_board(changed, "mine", "mine.toml").lock is None
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize("rated_ma", [63_000, 63_001, 80_000])
+def test_a_socket_carries_what_a_loose_cable_may(rated_ma):
+    """The coding of a cable ends at 63 A (IEC 61851-1 Annex B); SAE J1772's 80 A are for a fixed cable."""
+    changed = change("board.rated_current_ma", rated_ma)
+    changed["contactor"]["rated_current_ma"] = 80_000
+    if rated_ma > 63_000:
+        (problem,) = problems(changed)
+        assert f"board.rated_current_ma = {rated_ma} is refused with a proximity contact; at most 63000" in problem
+        del changed["proximity"], changed["lock"]
+    assert parse_board(changed, "mine", "mine.toml").rated_current_ma == rated_ma
+
+
+@pytest.mark.hazard("H-05")
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("rcd.detects", ..., "rcd.detects is missing; must be a table"),
+        ("rcd.detects.dc_ma", 30, "rcd.detects.dc_ma = 30 is refused; must be an integer 0..6"),
+        ("rcd.detects.ac_ma", 300, "rcd.detects.ac_ma = 300 is refused; must be an integer 0..30"),
+        ("rcd.detects.standard", ..., "rcd.detects.standard is missing"),
+        ("rcd.detects", {"dc_ma": 0, "ac_ma": 0, "standard": "IEC 62955"}, "one must be above 0, or say not_fitted"),
+    ],
+)
+def test_a_board_says_which_residual_currents_it_sees(path, value, line):
+    assert any(line in problem for problem in problems(change(path, value)))
+
+
+NORTH_AMERICA = {
+    "ccid_ma": 20,
+    "ground_monitor": "a comparator opens the coil's supply without an earth",
+    "frequency_hz": 60,
+    "load_sense_poles": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("ccid_ma", 30, "north_america.ccid_ma = 30 is refused; must be an integer 20..20"),
+        ("frequency_hz", 50, "north_america.frequency_hz = 50 is refused; must be an integer 60..60"),
+        ("load_sense_poles", 1, "north_america.load_sense_poles = 1 is refused; must be an integer 2..2"),
+        ("ground_monitor", True, "north_america.ground_monitor = True is refused; must be a text"),
+        ("ground_monitor", ..., "north_america.ground_monitor is missing"),
+    ],
+)
+def test_a_board_for_north_america_says_all_of_it(key, value, line):
+    """Source: UL 2231 as quoted by OpenEVSE (20 mA, earth watched at all times); the supply is 120/240 V at 60 Hz."""
+    changed = change("north_america", dict(NORTH_AMERICA))
+    changed["rcd"]["detects"]["ac_ma"] = 20
+    assert parse_board(changed, "mine", "mine.toml").north_america is not None
+    if value is ...:
+        del changed["north_america"][key]
+    else:
+        changed["north_america"][key] = value
+    assert any(line in problem for problem in problems(changed))
+
+
+def test_a_board_for_north_america_has_a_device_that_trips_at_20_ma():
+    changed = change("north_america", NORTH_AMERICA)
+    (problem,) = problems(changed)
+    assert "rcd.detects.ac_ma = 30 is refused with north_america.ccid_ma = 20; must be 1..20" in problem
+    changed["rcd"] = {"not_fitted": "an external device is used here"}
+    (problem,) = problems(changed)
+    assert "rcd.not_fitted is refused with north_america" in problem
 
 
 def test_a_board_that_does_not_see_its_pilots_rails_is_for_the_bench():

@@ -48,12 +48,13 @@ def box(tmp_path: Path) -> Path:
 
 
 def test_a_scripted_setup_writes_everything_and_says_it(tmp_path: Path) -> None:
-    more = "--phases 1 --cable tethered --cable-rating 20A --rcd-type b --rcd-retries 2 --ventilated --meter sdm120"
+    more = "--phases 1 --cable tethered --cable-rating 20A --rcd-type b --ventilated --earthing tt --meter sdm120"
     done = set_up(tmp_path, *more.split(), "--meter-port", "/dev/ttyUSB0")
     assert done.returncode == 0, done.stderr
     now = installation(tmp_path)
     assert (now.circuit_capacity_ma, now.phases, now.tethered_cable_ma, now.rcd_type) == (20_000, 1, 20_000, "b")
-    assert (now.rcd_reclosures, now.ventilated, now.meter_model, now.meter_port) == (2, True, "sdm120", "/dev/ttyUSB0")
+    assert (now.rcd_reclosures, now.ventilated, now.meter_model, now.meter_port) == (0, True, "sdm120", "/dev/ttyUSB0")
+    assert (now.earthing, now.shunt_release, now.shutters) == ("tt", False, False)
     assert "fixed cable, 20.0 A" in done.stdout
     assert narrow(done.stdout)
     assert "\x1b" not in done.stdout
@@ -61,13 +62,18 @@ def test_a_scripted_setup_writes_everything_and_says_it(tmp_path: Path) -> None:
 
 
 def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
-    done = evse_pi(tmp_path, "setup", "--yes", "--country", "GB", "--capacity", "32A", "--json")
+    more = ("--open-pen", "electrode", "--shutters")
+    done = evse_pi(tmp_path, "setup", "--yes", "--country", "GB", "--capacity", "32A", *more, "--json")
     facts = json.loads(done.stdout)
     assert (facts["random_delay_s"], facts["rcd_reclosures"], facts["nominal_voltage_mv"]) == (600, 0, 230_000)
-    facts = json.loads(
-        evse_pi(tmp_path / "us", "setup", "--yes", "--country", "US", "--capacity", "24A", "--json").stdout
-    )
-    assert (facts["rcd_type"], facts["nominal_voltage_mv"]) == ("none", 240_000)
+    assert (facts["open_pen"], facts["earthing"], facts["shutters"]) == ("electrode", "tt", True)
+
+
+def test_a_country_whose_rules_nobody_looked_for_is_left_to_its_installer(tmp_path: Path) -> None:
+    done = evse_pi(tmp_path, "setup", "--yes", "--country", "IE", "--capacity", "16A")
+    assert done.returncode == 0, done.stderr
+    assert "IE; no rule of it is known here, its installer answers for them" in " ".join(done.stdout.split())
+    assert installation(tmp_path).rcd_reclosures == 0
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,26 @@ def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
             "voltage: 110 V is not allowed; one of 120 V, 230 V, 240 V",
         ),
         (("--country", "DE", "--capacity", "16A", "--rcd-type", "ac"), 1, "rcd_type: 'ac'"),
-        (("--country", "FR", "--capacity", "16A", "--rcd-retries", "1"), 1, "not allowed in FR"),
+        (("--country", "DE", "--capacity", "16A", "--rcd-retries", "1"), 1, "1 is not allowed in DE; 0 to 0"),
+        (("--country", "UK", "--capacity", "16A"), 1, "country: 'UK' is not allowed (the United Kingdom is 'GB')"),
+        (("--country", "XX", "--capacity", "16A"), 1, "country: 'XX' is not allowed; two capital letters"),
+        (("--country", "US", "--capacity", "16A"), 1, "ccid_ma = 20, ground_monitor, frequency_hz = 60"),
+        (("--country", "GB", "--capacity", "16A"), 2, "--open-pen is missing"),
+        (
+            ("--country", "GB", "--capacity", "16A", "--open-pen", "electrode", "--earthing", "tn"),
+            1,
+            "earthing: 'tn' is not allowed with open_pen 'electrode'; one of tt",
+        ),
+        (("--country", "GB", "--capacity", "16A", "--open-pen", "none"), 1, "open_pen: 'none' is not allowed"),
+        (("--country", "FR", "--capacity", "16A"), 2, "--shutters is missing"),
+        (("--country", "FR", "--capacity", "16A", "--no-shutters"), 1, "shutters: false is not allowed with a socket"),
+        (("--country", "NL", "--capacity", "16A", "--no-shunt-release"), 1, "NL"),
+        (("--country", "DE", "--capacity", "16A", "--earthing", "it"), 1, "earthing: 'it' is not allowed in DE"),
+        (
+            ("--country", "DE", "--capacity", "25A", "--phases", "1"),
+            1,
+            "capacity: 25.0 A is not allowed with one phase in DE, which may carry 20.0 A; 6.0 A to 20.0 A",
+        ),
         (("--country", "DE", "--capacity", "16A", "--meter", "sdm999", "--meter-port", "/dev/x"), 1, "sdm999"),
         (("--country", "DE", "--capacity", "16A", "--cable-rating", "20A"), 1, "not allowed with a socket"),
         (("--country", "DE", "--capacity", "16A", "--board", "wallbux"), 1, "board 'wallbux' is unknown"),
@@ -120,7 +145,7 @@ def test_a_setup_that_was_broken_off_goes_on_where_it_was(tmp_path: Path) -> Non
     first = evse_pi(tmp_path, "setup", told="simulated\nAT\n1\n")  # and there the line broke
     assert first.returncode == 1
     assert not (tmp_path / "installation.toml").exists()
-    second = evse_pi(tmp_path, "setup", told="\n\n\n\n\n16A\n\n\n\n\n\n")
+    second = evse_pi(tmp_path, "setup", told="\n\n\n\n\n\n16A\n\n\n\n\n")
     assert second.returncode == 0, second.stderr
     now = installation(tmp_path)
     assert (now.country, now.phases, now.circuit_capacity_ma) == ("AT", 1, 16_000)
@@ -133,11 +158,11 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         "country": "Germany\nde\n",
         "phases": "4\n3\n",
         "voltage": "110V\n230V\n",
+        "earthing": "it\ntt\n",
         "cable": "rope\ntethered\n",
         "cable_rating": "5A\n20A\n",
         "capacity": "16\n32A\n16A\n",
         "rcd_type": "none\nB\n",
-        "rcd_retries": "5\n1\n",
         "random_delay": "1801\n0\n",
         "ventilated": "perhaps\nno\n",
         "meter": "sdm999\nsdm120\n",
@@ -159,7 +184,7 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         "'16': a number with its unit is required",
         "capacity: 32.0 A is not allowed with a fixed cable of 20.0 A; 6.0 A to 20.0 A",
         "rcd_type: 'none' is not allowed in DE",
-        "rcd_retries: 5 is not allowed in DE; 0 to 4",
+        "earthing: 'it' is not allowed in DE; one of tn, tt",
         "random_delay: 1801 is not allowed; 0 to 1800",
         "'perhaps': yes or no",
         "meter: 'sdm999' is not allowed; one of board, none",

@@ -36,7 +36,7 @@ def refused(path: Path, text: str) -> str:
 
 def test_written_installation_reads_back_equal(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
-    installation = Installation(Milliamps(20_000), 3, "AT", ventilated=True, rcd_reclosures=2, rcd_type="a")
+    installation = Installation(Milliamps(20_000), 3, "AT", ventilated=True, rcd_type="a", earthing="tt")
     for each in (installation, SIMULATED_INSTALLATION):
         write_installation(path, each)
         assert read_installation(path, BOARD) == each
@@ -52,14 +52,14 @@ def test_installation_is_for_everybody_to_read_and_for_its_owner_to_write(tmp_pa
 @pytest.mark.parametrize(
     ("change", "telling"),
     [
-        ("circuit_capacity_ma = 40_000", ["circuit_capacity_ma", "40000", "32000"]),
+        ("circuit_capacity_ma = 40_000", ["circuit_capacity_ma", "40000", "20000"]),
         ("circuit_capacity_ma = 5_999", ["circuit_capacity_ma", "5999", "6000"]),
         ("circuit_capacity_ma = 16.0", ["circuit_capacity_ma", "16.0", "int"]),
         ('circuit_capacity_ma = "16 A"', ["circuit_capacity_ma", "16 A", "int"]),
         ("phases = 4", ["phases", "4", "3"]),
         ("phases = true", ["phases", "True", "int"]),
         ('country = "Germany"', ["country", "Germany", "two capital letters"]),
-        ("rcd_reclosures = 5", ["rcd_reclosures", "5", "4"]),
+        ("rcd_reclosures = 1", ["rcd_reclosures", "1", "0 to 0"]),
         ('rcd_type = ""', ["rcd_type", "missing", "a, f, a_rdc_dd, b, none"]),
         ('rcd_type = "ac"', ["rcd_type", "'ac'", "a, f, a_rdc_dd, b, none"]),
         ('purpose = "test"', ["purpose", "'test'", "vehicles, bench"]),
@@ -92,9 +92,13 @@ def test_a_board_for_the_bench_is_refused_until_the_file_says_bench(tmp_path: Pa
 
 @pytest.mark.hazard("H-17")
 def test_every_problem_of_the_file_is_told_at_once(tmp_path: Path) -> None:
-    message = refused(tmp_path / "installation.toml", 'phases = 9\ncountry = "de"\nvoltage = 3\n')
+    message = refused(tmp_path / "installation.toml", "phases = true\nvoltage = 3\n").splitlines()
     for key in ("circuit_capacity_ma", "phases", "country", "voltage"):
-        assert key in message
+        assert any(f"installation.toml: {key}: " in line for line in message)
+    wrong = 'circuit_capacity_ma = 1\nphases = 9\ncountry = "de"\nrcd_reclosures = 1\nearthing = "pen"\n'
+    message = refused(tmp_path / "installation.toml", wrong).splitlines()
+    for key in ("circuit_capacity_ma", "phases", "country", "rcd_reclosures", "rcd_type", "earthing"):
+        assert any(f"installation.toml: {key}: " in line for line in message)
 
 
 @pytest.mark.hazard("H-17")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evse_pi.core.installation_limits import Installation, InstallationError, parse_installation
+from evse_pi.core.installation_limits import Installation, InstallationError
+from evse_pi.core.installation_rules import parse_installation
 from evse_pi.installation import reference
 from evse_pi.installation.files import check_house
 
@@ -53,8 +54,12 @@ def test_the_loader_has_the_limits_of_the_schema(key: str, schema: dict[str, int
 @pytest.mark.parametrize("key", reference.CHOICES)
 def test_the_loader_takes_every_choice_of_the_schema(key: str) -> None:
     for value in SCHEMA["properties"][key]["enum"]:
-        port = {"meter_port": ""} if value in ("board", "none") and key == "meter_model" else {}
-        assert accepts(**{key: value, **port})
+        more: dict[str, object] = {}
+        if key == "meter_model" and value in ("board", "none"):
+            more = {"meter_port": ""}
+        elif value == "it":  # where there is such a supply
+            more = {"country": "NO", "rcd_reclosures": 0}
+        assert accepts(**{key: value, **more})
     assert not accepts(**{key: "another"})
 
 

@@ -115,6 +115,9 @@ def test_every_entry_survives_writing(tmp_path: Path) -> None:
         circuit_capacity_ma=Milliamps(16_000),
         phases=1,
         country="GB",
+        earthing="tt",
+        open_pen="electrode",
+        shutters=True,
         ventilated=True,
         tethered_cable_ma=Milliamps(20_000),
         rcd_type="a",
@@ -177,10 +180,10 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path, changes: dict[str, ob
 
 
 def test_a_board_without_residual_current_detection_needs_it_upstream(tmp_path: Path) -> None:
-    blind = replace(ratings(BOARD), rcd_fitted=False)
+    blind = replace(ratings(BOARD), rcd_fitted=False, rcd_dc_ma=None)
     path = tmp_path / "installation.toml"
     write_installation(path, replace(SIMULATED_INSTALLATION, rcd_type="a"))
-    with pytest.raises(ConfigError, match="detects no residual current; one of a_rdc_dd, b"):
+    with pytest.raises(ConfigError, match="must see 6 mA DC for it and sees none; one of a_rdc_dd, b"):
         read_installation(path, blind)
     write_installation(path, replace(SIMULATED_INSTALLATION, rcd_type="b"))
     assert read_installation(path, blind).rcd_type == "b"
@@ -189,9 +192,11 @@ def test_a_board_without_residual_current_detection_needs_it_upstream(tmp_path: 
 def test_the_box_may_be_the_only_protection_where_the_country_has_it_so(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
     write_installation(path, replace(SIMULATED_INSTALLATION, country="US", rcd_type="none"))
-    assert read_installation(path, ratings(BOARD)).rcd_type == "none"
-    with pytest.raises(ConfigError, match="rcd_type: 'none' is not allowed in US on this board"):
-        read_installation(path, replace(ratings(BOARD), rcd_fitted=False))
+    there = replace(ratings(BOARD), north_american=True, rcd_ac_ma=20)
+    assert read_installation(path, there).rcd_type == "none"
+    for less in ({"rcd_fitted": False}, {"rcd_ac_ma": 30}, {"rcd_ac_ma": None}):
+        with pytest.raises(ConfigError, match="rcd_type: 'none' is not allowed in US with this board"):
+            read_installation(path, replace(there, **less))
 
 
 def test_a_measured_scale_is_used_and_one_that_cannot_be_is_refused(file: Path) -> None:
