@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from hal.errors import DeviceNotFound, HalError, kind_of
+from hal.gpiozero_parts import part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +29,9 @@ class OutputLine:
         self._gpio = gpio
         self._name = f"{name} (GPIO {pin})"
         with gpio.translating(self._name):
-            from gpiozero import OutputDevice
-
-            self._device = OutputDevice(pin, active_high=active_high, initial_value=False, pin_factory=gpio.factory)
+            self._device = part("output_devices").OutputDevice(
+                pin, active_high=active_high, initial_value=False, pin_factory=gpio.factory
+            )
 
     def set(self, active: bool) -> None:
         """Drive the line active or not."""
@@ -54,9 +55,9 @@ class SquareWaveLine:
         self._gpio = gpio
         self._name = f"{name} (GPIO {pin})"
         with gpio.translating(self._name):
-            from gpiozero import PWMOutputDevice
-
-            self._device = PWMOutputDevice(pin, frequency=frequency_hz, initial_value=0, pin_factory=gpio.factory)
+            self._device = part("output_devices").PWMOutputDevice(
+                pin, frequency=frequency_hz, initial_value=0, pin_factory=gpio.factory
+            )
 
     def set(self, active: bool) -> None:
         """Oscillate, or stay low."""
@@ -81,9 +82,7 @@ class InputLine:
         # gpiozero takes a pulled-up input as active low and refuses to be told otherwise.
         self._vendor_active_high = active_high if pull is Pull.NONE else pull is Pull.DOWN
         with gpio.translating(self._name):
-            from gpiozero import DigitalInputDevice
-
-            self._device = DigitalInputDevice(
+            self._device = part("input_devices").DigitalInputDevice(
                 pin,
                 pull_up=None if pull is Pull.NONE else pull is Pull.UP,
                 active_state=active_high if pull is Pull.NONE else None,
@@ -133,11 +132,10 @@ class Gpio:
     """
 
     def __init__(self, chip: int | None = None, *, factory: Any = None) -> None:
-        from gpiozero.exc import GPIOZeroError, PinUnknownPi
-
+        exc = part("exc")
         # gpiozero answers a call on a closed line with AttributeError.
-        self.vendor_errors: tuple[type[Exception], ...] = (GPIOZeroError, OSError, AttributeError)
-        self._no_pi = PinUnknownPi
+        self.vendor_errors: tuple[type[Exception], ...] = (exc.GPIOZeroError, OSError, AttributeError)
+        self._no_pi = exc.PinUnknownPi
         if factory is None:
             from hal.gpiod_pins import VENDOR_ERRORS, GpiodFactory
 

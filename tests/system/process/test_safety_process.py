@@ -315,7 +315,7 @@ def test_safety_process_loads_nothing_that_could_wait_or_grow(tmp_path: Path) ->
     assert not foreign
 
 
-def test_safety_process_stays_below_26_megabytes(charging: ProcessBox) -> None:
+def test_safety_process_stays_below_25_megabytes(charging: ProcessBox) -> None:
     status = Path(f"/proc/{charging.safety.pid}/status").read_text()
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
-    assert resident_kb <= 26_000
+    assert resident_kb <= 25_000
