@@ -32,7 +32,7 @@ from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.channel.transport import UdpTransport
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from evse_pi.node.matter import MatterDevice
+from evse_pi.node.matter_device import MatterDevice
 from evse_pi.node.matter_options import MatterOptions
 from evse_pi.storage.writer_thread import WriterThread
 from tests.support.matter_authority import Authority

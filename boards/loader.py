@@ -10,9 +10,9 @@ from boards.rules import check
 from boards.section import Section
 from boards.spec import (
     BoardSpec,
+    ContactorFailSafe,
     ContactorSpec,
     EconomiserSpec,
-    FailSafe,
     HardwareWindow,
     InputPin,
     LockSpec,
@@ -153,11 +153,11 @@ def _optional(root: Section, key: str, read: Callable[[Section], T]) -> T | None
     return _required(root, key, read) if root.has(key) else None
 
 
-def _fail_safe(section: Section) -> FailSafe:
+def _fail_safe(section: Section) -> ContactorFailSafe:
     def note(key: str) -> str:
         return section.text(key, at_least=REASON_LENGTH)
 
-    return FailSafe(note("boot"), note("process_dies"), note("process_hangs"), note("power_lost"))
+    return ContactorFailSafe(note("boot"), note("process_dies"), note("process_hangs"), note("power_lost"))
 
 
 def _input(section: Section) -> InputPin:

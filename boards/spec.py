@@ -75,7 +75,7 @@ class OutputPin:
 
 
 @dataclass(frozen=True, slots=True)
-class FailSafe:
+class ContactorFailSafe:
     """What holds the contactor open when the software cannot, one text per case."""
 
     boot: str
@@ -263,7 +263,7 @@ class BoardSpec:
     title: str
     phases: int
     board_current_ma: Milliamps
-    fail_safe: FailSafe
+    fail_safe: ContactorFailSafe
     pilot_adc: PilotAdcSpec
     pilot_pwm: PilotPwmSpec
     contactor: ContactorSpec

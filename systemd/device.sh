@@ -53,7 +53,7 @@ board() {
 # check_machine: say everything that keeps this machine from being a box, before anything is changed.
 check_machine() {
   local failed='' lines
-  lines=$(cd -- "$root" && as_owner python3 -m boards.boot_settings show --root "$machine" --board "$(board)") || failed=yes
+  lines=$(cd -- "$root" && as_owner python3 -m boards.boot_lines show --root "$machine" --board "$(board)") || failed=yes
   for file in config.txt cmdline.txt; do
     [ -f "$firmware/$file" ] || { printf 'evse-pi: %s is missing; is this a Raspberry Pi?\n' "$firmware/$file" >&2; failed=yes; }
   done

@@ -1,7 +1,8 @@
 """Records of the contract as plain JSON values and back, by their type annotations alone.
 
 A record is a NamedTuple: creating the class costs 0.4 ms where a frozen dataclass costs 1.5 ms, and a command that asks
-once pays that for every record at each start. An enumeration travels by its name, a set as a sorted list.
+once pays that for every record at each start. For the same reason modules of records do not postpone their annotations:
+each would be compiled once more, as a text. An enumeration travels by its name, a set as a sorted list.
 """
 
 from __future__ import annotations
@@ -69,11 +70,10 @@ def from_plain(kind: Any, plain: Any, unknown: Unknown, where: str = "") -> Any:
 
 def fields_of(record: Any) -> Mapping[str, Any]:
     """Return the fields of a record with their types."""
-    return {
-        name: hint
-        for name, hint in typing.get_type_hints(record, include_extras=True).items()
-        if name in record._fields
-    }
+    fields: dict[str, Any] = record.__annotations__
+    if any(isinstance(hint, typing.ForwardRef) for hint in fields.values()):
+        return typing.get_type_hints(record, include_extras=True)
+    return fields
 
 
 def is_record(kind: Any) -> bool:

@@ -1,7 +1,5 @@
 """What the technician asks of the hardware: the pilot's waveform, wear, timing."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 
@@ -67,7 +65,7 @@ class ReleaseTrend(NamedTuple):
     promised_us: int | None
 
 
-class Counters(NamedTuple):
+class WearCounters(NamedTuple):
     """What wears out, and how often the processes had to start; `safety_unclean_ends` were kills, hangs and errors."""
 
     contactor_cycles: int
@@ -86,7 +84,7 @@ class Bin(NamedTuple):
     number: int
 
 
-class Figures(NamedTuple):
+class HistogramFigures(NamedTuple):
     """A histogram with its quantiles."""
 
     number: int
@@ -97,7 +95,7 @@ class Figures(NamedTuple):
     bins: tuple[Bin, ...]
 
 
-class Timing(NamedTuple):
+class ReactionTiming(NamedTuple):
     """How fast this very box is, and what the standard leaves it.
 
     `budget_us` is what is left for reacting of the 100 ms of IEC 61851-1 Table A.6 sequence 8.1 once the contactor's
@@ -110,14 +108,16 @@ class Timing(NamedTuple):
     fits: bool
     beyond_budget: int
     ticks: int
-    lateness: Figures
-    window: Figures
-    reaction: Figures
+    lateness: HistogramFigures
+    window: HistogramFigures
+    reaction: HistogramFigures
 
 
 SCOPE: Command[Nothing, Scope] = Command("scope", Nothing, Scope, "The newest window of the pilot.")
-COUNTERS: Command[Nothing, Counters] = Command("counters", Nothing, Counters, "What wears out.")
-TIMING: Command[Nothing, Timing] = Command("timing", Nothing, Timing, "Histograms of lateness, window and reaction.")
+COUNTERS: Command[Nothing, WearCounters] = Command("counters", Nothing, WearCounters, "What wears out.")
+TIMING: Command[Nothing, ReactionTiming] = Command(
+    "timing", Nothing, ReactionTiming, "Histograms of lateness, window and reaction."
+)
 RECORDINGS: Command[Nothing, tuple[str, ...]] = Command(
     "recordings", Nothing, tuple[str, ...], "The names of the recordings of faults, the oldest first."
 )

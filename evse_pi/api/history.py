@@ -1,15 +1,24 @@
-"""What happened at the box: faults and changes of state."""
+"""What happened at the box: sessions, faults and changes of state."""
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from evse_pi.api.protocol import Command
 from evse_pi.api.readings import Readings
-from evse_pi.api.session import Page
+from evse_pi.api.refusal import Allowed
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.core.fault_kinds import Fault
 from evse_pi.core.states import EvseState, Reason
 from hal.units import Milliamps
+
+MAX_PAGE = 1_000
+MAX_NUMBER = 1 << 62
+
+
+class PageRequest(NamedTuple):
+    """Which of many: at most `limit`, the newest first, those before number `before` where it is given."""
+
+    limit: Annotated[int, Allowed(1, MAX_PAGE)] = 50
+    before: Annotated[int, Allowed(1, MAX_NUMBER)] | None = None
 
 
 class FaultEvent(NamedTuple):
@@ -44,9 +53,15 @@ class TransitionEvent(NamedTuple):
     reason: Reason
 
 
-FAULTS: Command[Page, tuple[FaultEvent, ...]] = Command(
-    "faults", Page, tuple[FaultEvent, ...], "The faults of the past, the newest first."
+SESSIONS: Command[PageRequest, tuple[SessionSummary, ...]] = Command(
+    "sessions", PageRequest, tuple[SessionSummary, ...], "The sessions, the newest first."
 )
-TRANSITIONS: Command[Page, tuple[TransitionEvent, ...]] = Command(
-    "transitions", Page, tuple[TransitionEvent, ...], "The changes of state, contactor and faults, the newest first."
+FAULTS: Command[PageRequest, tuple[FaultEvent, ...]] = Command(
+    "faults", PageRequest, tuple[FaultEvent, ...], "The faults of the past, the newest first."
+)
+TRANSITIONS: Command[PageRequest, tuple[TransitionEvent, ...]] = Command(
+    "transitions",
+    PageRequest,
+    tuple[TransitionEvent, ...],
+    "The changes of state, contactor and faults, the newest first.",
 )

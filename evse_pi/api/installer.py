@@ -1,7 +1,5 @@
 """What the installer's service does for those who are not root and know the installer PIN."""
 
-from __future__ import annotations
-
 from typing import Annotated, NamedTuple
 
 from evse_pi.api.protocol import Command

@@ -1,7 +1,5 @@
 """What may be ordered: the owner's permission and limit, one-time orders to the safety process."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Annotated, NamedTuple
 

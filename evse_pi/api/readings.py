@@ -1,7 +1,5 @@
 """What the box read at one tick."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from evse_pi.core.states import LimitSource, PilotMode, PilotState

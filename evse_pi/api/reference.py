@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from evse_pi.api import API_VERSION, diagnosis, history, installer, matter, orders, repair, session, status, why
+from evse_pi.api import API_VERSION, commissioning, diagnosis, history, installer, orders, repair, status, why
 from evse_pi.api.codec import fields_of, is_record
 from evse_pi.api.protocol import MAX_REQUEST_BYTES, Command
 from evse_pi.api.refusal import Allowed, AtFault, Secret
 from evse_pi.paths import INSTALLER_SOCKET
 
-MODULES = (status, session, history, why, diagnosis, orders, matter, repair, installer)
+MODULES = (status, history, why, diagnosis, orders, commissioning, repair, installer)
 SOCKETS = {
-    "Commands of the box": (status, session, history, why, diagnosis, orders, matter, repair),
+    "Commands of the box": (status, history, why, diagnosis, orders, commissioning, repair),
     "Commands of the installer's service": (installer,),
 }
 UNITS = {

@@ -3,8 +3,6 @@
 The field comes with its value and what is allowed, so that a command can say it in its own words and units.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 

@@ -1,7 +1,5 @@
 """What can be asked about damage: what was set aside or left out, and the fabrics whose records cannot be read."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.api.admission import Admission
-    from evse_pi.api.service import Call, Caller, Service
+    from evse_pi.api.service import Caller, ParsedRequest, Service
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Server:
                 await _send(writer, refusal_line(refusal))
 
 
-async def _answer(call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+async def _answer(call: ParsedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Answer one request; return whether the connection goes on. Raises: Refusal."""
     if call.offer.command.streams:
         await _stream(call.begin(), reader, writer)
@@ -121,7 +121,7 @@ async def _answer(call: Call, reader: asyncio.StreamReader, writer: asyncio.Stre
     return True
 
 
-async def answered(call: Call) -> Any:
+async def answered(call: ParsedRequest) -> Any:
     """Return what the command answers. Raises: Refusal, also when it does not answer in time or fails."""
     name = call.offer.command.name
     try:

@@ -20,7 +20,7 @@ class Caller(NamedTuple):
     installer: bool
 
 
-class Peer(NamedTuple):
+class PeerProcess(NamedTuple):
     """The process at the other end of a connection. Source: unix(7), SO_PEERCRED."""
 
     pid: int
@@ -28,17 +28,17 @@ class Peer(NamedTuple):
     gid: int
 
 
-class Offer(NamedTuple):
+class CommandHandler(NamedTuple):
     """A command with the function that answers it, given the request and who asks."""
 
     command: Command[Any, Any]
     answer: Callable[[Any, Caller], Any]
 
 
-class Call(NamedTuple):
+class ParsedRequest(NamedTuple):
     """A request that was understood."""
 
-    offer: Offer
+    offer: CommandHandler
     request: Any
     caller: Caller
 
@@ -50,10 +50,10 @@ class Call(NamedTuple):
 class Service:
     """The commands that are answered at one socket."""
 
-    def __init__(self, *offers: Offer) -> None:
-        self.offers: Mapping[str, Offer] = {offer.command.name: offer for offer in offers}
+    def __init__(self, *offers: CommandHandler) -> None:
+        self.offers: Mapping[str, CommandHandler] = {offer.command.name: offer for offer in offers}
 
-    def understand(self, line: bytes, caller: Caller) -> Call:
+    def understand(self, line: bytes, caller: Caller) -> ParsedRequest:
         """Return the call that a line is. Raises: Refusal."""
         name, fields = read_request(line)
         if name not in self.offers:
@@ -69,4 +69,4 @@ class Service:
             raise Refusal(
                 str(mismatch), AtFault(mismatch.field, mismatch.value, mismatch.bounds or Allowed())
             ) from mismatch
-        return Call(self.offers[name], request, caller)
+        return ParsedRequest(self.offers[name], request, caller)

@@ -4,22 +4,20 @@ Units stand in the names; `in_s` and `age_ms` are from now, `unix_s` is of the c
 known. What only the safety process knows is None while it is silent.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 
 from evse_pi.api import API_VERSION
-from evse_pi.api.matter import MatterDeviceStatus
+from evse_pi.api.matter_status import MatterDeviceStatus
 from evse_pi.api.protocol import Command, Nothing
 from evse_pi.api.readings import NO_READINGS, Readings
-from evse_pi.api.session import SessionSummary
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.core.fault_kinds import Check, Clear, Fault, Severity
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
 
 
-class SelfTest(Enum):
+class SelfTestStatus(Enum):
     """How the last self-test stands."""
 
     RUNNING = "running"
@@ -27,7 +25,7 @@ class SelfTest(Enum):
     NOT_PASSED = "not passed"
 
 
-class Evidence(NamedTuple):
+class SelfTestEvidence(NamedTuple):
     """What the self-test measured and the band that it must lie in, in the unit of its check."""
 
     check: Check
@@ -47,12 +45,12 @@ class Safety(NamedTuple):
     connected: bool
     age_ms: int | None
     safety_run_id: int | None = None
-    self_test: SelfTest | None = None
+    self_test: SelfTestStatus | None = None
     ticks: int | None = None
     lateness_p999_ns: int | None = None
     lateness_max_ns: int | None = None
     reaction_p999_ns: int | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[SelfTestEvidence, ...] = ()
     transitions_lost: int | None = None
 
 
@@ -74,7 +72,7 @@ class Pilot(NamedTuple):
     negative_mv: Millivolts | None = None
 
 
-class Contactor(NamedTuple):
+class ContactorStatus(NamedTuple):
     """The contactor: what is ordered, what its mirror contact says, and whether its load side is live; None unfitted.
 
     `openings_under_load` are those while the vehicle still asked for power.
@@ -95,7 +93,7 @@ class Wait(NamedTuple):
     in_s: int | None
 
 
-class Limit(NamedTuple):
+class LimitStatus(NamedTuple):
     """One limit with its owner and its end. `limit_ma` None is no limit of its own.
 
     `judged` says that the safety process judges it, `counts` is false once its time is over, and `wins` marks the one
@@ -125,7 +123,7 @@ class ActiveFault(NamedTuple):
     readings: Readings = NO_READINGS
 
 
-class Meter(NamedTuple):
+class MeterStatus(NamedTuple):
     """Power and what the meter shows, per phase with L1 first; all but the first three None without a reading.
 
     `estimated` says that the power follows from the offer; `registers_replaced` counts exchanged meters.
@@ -158,7 +156,7 @@ class Board(NamedTuple):
     title: str
 
 
-class Device(NamedTuple):
+class DeviceStatus(NamedTuple):
     """A slow device of the node: meter or thermometer; `trouble` says what is wrong with it."""
 
     device: str
@@ -220,16 +218,16 @@ class Status(NamedTuple):
     unix_s: int | None
     safety: Safety
     pilot: Pilot | None
-    contactor: Contactor | None
+    contactor: ContactorStatus | None
     offered_current_ma: Milliamps | None
     permitted: bool | None
     cable_ma: Milliamps | None
     locked: bool | None
     reason: Wait | None
-    limit: Limit | None
-    limits: tuple[Limit, ...]
+    limit: LimitStatus | None
+    limits: tuple[LimitStatus, ...]
     faults: tuple[ActiveFault, ...]
-    meter: Meter
+    meter: MeterStatus
     session: SessionSummary | None
     temperature_centi_celsius: CentiCelsius | None
     owner: Owner
@@ -239,7 +237,7 @@ class Status(NamedTuple):
     matter: MatterDeviceStatus | None = None
     matter_absence: str | None = None
     web: WebPage | None = None
-    devices: tuple[Device, ...] = ()
+    devices: tuple[DeviceStatus, ...] = ()
     notices: tuple[Notice, ...] = ()
     safety_refusal: str | None = None
     api: int = API_VERSION
@@ -249,6 +247,6 @@ STATUS: Command[Nothing, Status] = Command("status", Nothing, Status, "Everythin
 WATCH: Command[Nothing, Status] = Command(
     "watch", Nothing, Status, "The status, again with every change, at least every second.", streams=True
 )
-LIMITS: Command[Nothing, tuple[Limit, ...]] = Command(
-    "limits", Nothing, tuple[Limit, ...], "Every limit with its owner and its end."
+LIMITS: Command[Nothing, tuple[LimitStatus, ...]] = Command(
+    "limits", Nothing, tuple[LimitStatus, ...], "Every limit with its owner and its end."
 )

@@ -1,7 +1,5 @@
 """What is wrong with the meter or the clock, as records; `evse_pi.api.texts.trouble_texts` puts them into words."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple

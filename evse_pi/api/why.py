@@ -1,12 +1,10 @@
 """Why the box does what it does, and what to do."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 
 from evse_pi.api.protocol import Command, Nothing
-from evse_pi.api.status import Limit
+from evse_pi.api.status import LimitStatus
 
 
 class Verdict(Enum):
@@ -48,7 +46,7 @@ class Why(NamedTuple):
     verdict: Verdict
     paragraph: str
     findings: tuple[Finding, ...]
-    limits: tuple[Limit, ...]
+    limits: tuple[LimitStatus, ...]
 
 
 WHY: Command[Nothing, Why] = Command("why", Nothing, Why, "Why the box does what it does, and what to do.")

@@ -6,11 +6,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evse_pi.charging.acting_limits import judged_limits, requested_limits
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
 from evse_pi.charging.history_rows import setting_row
-from evse_pi.charging.limits import judged_limits, requested_limits
 from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import (
     EnergyCounter,
@@ -29,9 +29,9 @@ from evse_pi.core.states import EvseState, LimitSource, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
+    from evse_pi.charging.acting_limits import ActingLimit
     from evse_pi.charging.clock import Clock
     from evse_pi.charging.controller_permission import RowWriter
-    from evse_pi.charging.limits import ActingLimit
     from evse_pi.charging.startup_state import StartupState
     from evse_pi.clearance import Clearance
     from evse_pi.core.board_ratings import BoardRatings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.session import SavedSession, Session
-from evse_pi.charging.stored_fields import LONGEST_NS, Fields, UnknownRecord, member_of, parsed
+from evse_pi.charging.stored_fields import LONGEST_NS, StoredFields, UnknownRecord, member_of, parsed
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, Reason
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
@@ -134,7 +134,7 @@ def session_row(saved: SavedSession) -> Row:
 
 def session_of(row: Mapping[str, Any]) -> SavedSession:
     """Return the session that `row` stands for. Raises: UnknownRecord."""
-    fields = Fields(dict(row))
+    fields = StoredFields(dict(row))
     session = Session(
         number=fields.integer("number", 1),
         started_ns=fields.instant_ns("started_ns"),
@@ -180,7 +180,7 @@ def fault_row(record: FaultRecord) -> Row:
 
 def fault_of(row: Mapping[str, Any]) -> FaultRecord:
     """Return the fault that `row` stands for; readings that cannot be read are None. Raises: UnknownRecord."""
-    fields = Fields(dict(row))
+    fields = StoredFields(dict(row))
     current_ma = fields.optional_integer("current_ma", *_INT32)
     return FaultRecord(
         number=fields.integer("number", 1),
@@ -227,7 +227,7 @@ def transition_row(number: int, change: Transition, unix_s: int | None, kernel_b
 
 def transition_of(row: Mapping[str, Any]) -> TransitionRecord:
     """Return the transition that `row` stands for. Raises: UnknownRecord."""
-    fields = Fields(dict(row))
+    fields = StoredFields(dict(row))
     return TransitionRecord(
         number=fields.integer("number", 1),
         at_ns=fields.instant_ns("at_ns"),

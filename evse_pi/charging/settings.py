@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.history_rows import setting_row
-from evse_pi.charging.stored_fields import LATEST_UNIX_S, Fields, UnknownRecord
+from evse_pi.charging.stored_fields import LATEST_UNIX_S, StoredFields, UnknownRecord
 from evse_pi.charging.targets import DAYS, MAX_SCHEDULES, MAX_TARGETS_PER_DAY, MINUTES_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
@@ -112,7 +112,7 @@ def settings_row(settings: ChargingSettings) -> Row:
 
 def settings_of(stored: Any) -> ChargingSettings:
     """Return what is stored. Raises: UnknownRecord."""
-    fields = Fields(stored)
+    fields = StoredFields(stored)
     schedules = fields.items("targets")
     if len(schedules) > MAX_SCHEDULES:
         raise UnknownRecord(f"targets: {len(schedules)} schedules, at most {MAX_SCHEDULES}")
@@ -124,19 +124,19 @@ def settings_of(stored: Any) -> ChargingSettings:
         discharge_maximum_ma=fields.integer("discharge_maximum_ma"),
         user_maximum_ma=fields.optional_integer("user_maximum_ma"),
         window_s=fields.optional_integer("window_s", 0, LONGEST_WINDOW_S),
-        targets=tuple(schedule_of(Fields(each)) for each in schedules),
+        targets=tuple(schedule_of(StoredFields(each)) for each in schedules),
     )
 
 
-def schedule_of(fields: Fields) -> DaySchedule:
+def schedule_of(fields: StoredFields) -> DaySchedule:
     """Return the stored targets of some days. Raises: UnknownRecord."""
     targets = fields.items("targets")
     if len(targets) > MAX_TARGETS_PER_DAY:
         raise UnknownRecord(f"targets: {len(targets)} a day, at most {MAX_TARGETS_PER_DAY}")
-    return DaySchedule(fields.integer("days", 1, DAYS), tuple(target_of(Fields(each)) for each in targets))
+    return DaySchedule(fields.integer("days", 1, DAYS), tuple(target_of(StoredFields(each)) for each in targets))
 
 
-def target_of(fields: Fields) -> Target:
+def target_of(fields: StoredFields) -> Target:
     """Return a stored target. Raises: UnknownRecord."""
     energy_mwh = fields.optional_integer("added_energy_mwh")
     return Target(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.settings import NOTHING_SET, ChargingSettings
-from evse_pi.charging.stored_fields import Fields
+from evse_pi.charging.stored_fields import StoredFields
 from evse_pi.charging.transition_cursor import NOTHING_CONSUMED, TransitionCursor
 from evse_pi.core.duty import MAX_OFFER_MA
 from evse_pi.core.states import LimitSource
@@ -51,7 +51,7 @@ class StartupState:
 
 def owner_of(stored: Any) -> LimitRequest:
     """Return what the owner permits, as stored. Raises: UnknownRecord."""
-    fields = Fields(stored)
+    fields = StoredFields(stored)
     limit_ma = fields.optional_integer("limit_ma", 0, MAX_OFFER_MA)
     return LimitRequest(
         LimitSource.OWNER, fields.boolean("permitted"), None if limit_ma is None else Milliamps(limit_ma)
@@ -60,13 +60,13 @@ def owner_of(stored: Any) -> LimitRequest:
 
 def doubt_of(stored: Any) -> str | None:
     """Return why the owner's permission was taken back by no person, None where it was not. Raises: UnknownRecord."""
-    fields = Fields(stored)
+    fields = StoredFields(stored)
     return fields.text(DOUBT) if DOUBT in stored else None
 
 
 def cursor_of(stored: Any) -> TransitionCursor:
     """Return the stored place in the transitions. Raises: UnknownRecord."""
-    fields = Fields(stored)
+    fields = StoredFields(stored)
     return TransitionCursor(fields.optional_integer("boot_id", 0, (1 << 64) - 1), fields.integer("number"))
 
 

@@ -32,7 +32,7 @@ def parsed(record: str | bytes) -> Any:
         raise UnknownRecord(f"no JSON: {error}") from error
 
 
-class Fields:
+class StoredFields:
     """The fields of one stored record. Every method raises UnknownRecord for a value of another type or range."""
 
     def __init__(self, record: Any) -> None:
@@ -88,11 +88,11 @@ class Fields:
             raise UnknownRecord(f"{name}: {_brief(value)} is no list")
         return value
 
-    def record(self, name: str) -> Fields:
+    def record(self, name: str) -> StoredFields:
         """Return a record within this one."""
-        return Fields(self.raw(name))
+        return StoredFields(self.raw(name))
 
-    def optional_record(self, name: str) -> Fields | None:
+    def optional_record(self, name: str) -> StoredFields | None:
         """Return a record within this one, or None."""
         return None if self.raw(name) is None else self.record(name)
 

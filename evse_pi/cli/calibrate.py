@@ -14,17 +14,17 @@ from evse_pi.api.orders import PERMIT, STOP
 from evse_pi.api.status import STATUS, WATCH
 from evse_pi.cli.installer_commands import installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
-from evse_pi.cli.quantities import VOLTS
+from evse_pi.cli.quantity_types import VOLTS
 from evse_pi.core.fault_kinds import Check
 from evse_pi.core.states import PilotMode
-from evse_pi.installer.client import installer_client_of
+from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evse_pi.api.status import Pilot
     from evse_pi.installer.calibration import Point
-    from evse_pi.installer.client import InstallerClient
+    from evse_pi.installer.installer_client import InstallerClient
     from evse_pi.paths import Paths
 
 DRAFT = "calibration.draft.json"

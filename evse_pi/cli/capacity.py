@@ -10,12 +10,12 @@ from evse_pi.api.client import BoxError, ask
 from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.installer_commands import installer_options, show
 from evse_pi.cli.options import chosen, json_option, path_options
-from evse_pi.cli.quantities import AMPERES
-from evse_pi.installer.client import installer_client_of
+from evse_pi.cli.quantity_types import AMPERES
+from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
     from evse_pi.installer.box_settings import ChangeRefused
-    from evse_pi.installer.client import InstallerClient
+    from evse_pi.installer.installer_client import InstallerClient
 
 
 @click.group("capacity", invoke_without_command=True)

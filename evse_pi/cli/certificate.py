@@ -11,24 +11,24 @@ import click
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.codec import to_plain
 from evse_pi.api.exits import Exit
-from evse_pi.api.status import STATUS, SelfTest
+from evse_pi.api.status import STATUS, SelfTestStatus
 from evse_pi.api.texts.quantities import exact_amps, volts
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.installer_commands import self_tested, wait_until
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.setup import rows_of, values_of
 from evse_pi.core.states import PilotState
-from evse_pi.installer.client import installer_client_of
+from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from boards.spec import BoardSpec
-    from evse_pi.api.status import Evidence, Pilot, Status
+    from evse_pi.api.status import Pilot, SelfTestEvidence, Status
     from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.audit import AuditLog
-    from evse_pi.installer.client import InstallerClient
     from evse_pi.installer.commissioning_report import ReportPage
+    from evse_pi.installer.installer_client import InstallerClient
     from evse_pi.paths import Paths
 
 KEPT_CHANGES = 5  # the page is one page
@@ -75,7 +75,7 @@ def command(*, box: Paths, out: str | None, as_json: bool) -> None:
 def _settled(installer: InstallerClient) -> Status:
     """Return the status after a self-test of this very moment, once the pilot shows what is plugged in again."""
     tested = self_tested(installer.paths.control_socket)
-    if tested.safety.self_test is not SelfTest.PASSED or tested.faults:
+    if tested.safety.self_test is not SelfTestStatus.PASSED or tested.faults:
         return tested
     return wait_until(
         installer.paths.control_socket,
@@ -111,7 +111,7 @@ def _out(path: str | None) -> str | None:
 def _problems(board: BoardSpec, now: Status, trail: AuditLog, seal: str) -> list[str]:
     """Return everything that keeps the box from going into service."""
     problems = [f"fault {each.fault.name}" for each in now.faults]
-    if now.safety.self_test is not SelfTest.PASSED:
+    if now.safety.self_test is not SelfTestStatus.PASSED:
         problems.append(f"self-test {'not known' if now.safety.self_test is None else now.safety.self_test.value}")
     if not trail.intact:
         problems.append("record of changes broken")
@@ -177,7 +177,7 @@ def _facts(
     }
 
 
-def _evidence_row(evidence: Evidence) -> tuple[str, str]:
+def _evidence_row(evidence: SelfTestEvidence) -> tuple[str, str]:
     from evse_pi.api.texts import english as words
 
     unit = words.CHECKS[evidence.check][1]

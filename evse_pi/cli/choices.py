@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.api.client import BoxError, ask
-from evse_pi.api.matter import COMMISSION
+from evse_pi.api.commissioning import COMMISSION
 from evse_pi.cli.options import named
 
 if TYPE_CHECKING:

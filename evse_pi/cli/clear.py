@@ -14,7 +14,7 @@ from evse_pi.api.orders import CLEAR, ClearFaults, Role
 from evse_pi.api.status import STATUS
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
-from evse_pi.installer.client import installer_client_of
+from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
     from evse_pi.api.status import ActiveFault

@@ -13,7 +13,7 @@ import click
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.codec import to_plain
-from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
+from evse_pi.api.commissioning import COMMISSION, Commission, CommissionAction
 from evse_pi.api.texts import english as words
 from evse_pi.cli.choices import controllers
 from evse_pi.cli.options import json_option, of_a_box
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.api.matter import Codes, CommissionAnswer
+    from evse_pi.api.commissioning import Codes, CommissionAnswer
     from evse_pi.paths import Paths
 
 COMES_UP_WITHIN_S = 60.0

@@ -12,7 +12,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.api.diagnosis import Counters
+    from evse_pi.api.diagnosis import WearCounters
     from evse_pi.paths import Paths
 
 NAMES = {
@@ -34,7 +34,7 @@ def command(*, box: Paths, as_json: bool) -> None:
     show(counters, lines(counters), as_json=as_json)
 
 
-def lines(counters: Counters) -> list[str]:
+def lines(counters: WearCounters) -> list[str]:
     """Return one line a counter, and the trend of the release time."""
     text = []
     for name, meaning in NAMES.items():

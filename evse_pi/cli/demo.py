@@ -20,8 +20,8 @@ import click
 
 from evse_pi.api.client import BoxError, BoxNotRunning, ask, stream
 from evse_pi.api.codec import to_plain
+from evse_pi.api.history import SESSIONS, PageRequest
 from evse_pi.api.orders import SET, SetOwner
-from evse_pi.api.session import SESSIONS, Page
 from evse_pi.api.status import STATUS, WATCH
 from evse_pi.api.texts.quantities import energy
 from evse_pi.cli.options import json_option
@@ -174,7 +174,7 @@ def _in_log(box: Paths, *, as_json: bool) -> None:
     )
     watcher.start()
     _play(box, lambda told: tell("scene", told, f"-- {told}"))
-    session = ask(box.control_socket, SESSIONS, Page(1))[0]
+    session = ask(box.control_socket, SESSIONS, PageRequest(1))[0]
     told = f"-- charged {energy(session.energy_mwh)} in {session.charging_s} s"
     tell("session", session, told)
 

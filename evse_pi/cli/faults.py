@@ -8,8 +8,7 @@ import click
 
 from evse_pi.api.client import ask
 from evse_pi.api.diagnosis import RECORDINGS
-from evse_pi.api.history import FAULTS
-from evse_pi.api.session import Page
+from evse_pi.api.history import FAULTS, PageRequest
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import moment, row, show
 
@@ -27,7 +26,8 @@ def command(*, box: Paths, as_json: bool, limit: int) -> None:
     address = box.control_socket
     recordings = {name.split("-")[0]: name for name in ask(address, RECORDINGS)}
     faults = tuple(
-        each._replace(recording=recordings.get(f"{each.number:06}")) for each in ask(address, FAULTS, Page(limit))
+        each._replace(recording=recordings.get(f"{each.number:06}"))
+        for each in ask(address, FAULTS, PageRequest(limit))
     )
     show(faults, lines(faults), as_json=as_json)
 

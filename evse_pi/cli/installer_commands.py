@@ -41,18 +41,18 @@ def show(facts: Any, pairs: Iterable[tuple[str, str]], *, as_json: bool) -> None
 
 def self_tested(address: Path) -> Status:
     """Return the status right after a self-test that was ordered for it. Raises: BoxError."""
-    from evse_pi.api.status import SelfTest
+    from evse_pi.api.status import SelfTestStatus
 
     ask(address, SELF_TEST)
     wait_until(
         address,
-        lambda now: now.safety.self_test is SelfTest.RUNNING,
+        lambda now: now.safety.self_test is SelfTestStatus.RUNNING,
         SELF_TEST_WITHIN_S,
         "the self-test does not start",
     )
     return wait_until(
         address,
-        lambda now: now.safety.self_test is not SelfTest.RUNNING and now.pilot is not None,
+        lambda now: now.safety.self_test is not SelfTestStatus.RUNNING and now.pilot is not None,
         SELF_TEST_WITHIN_S,
         "the self-test does not end",
     )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.api.client import ask
-from evse_pi.api.history import TRANSITIONS
-from evse_pi.api.session import Page
+from evse_pi.api.history import TRANSITIONS, PageRequest
 from evse_pi.api.texts.quantities import amps
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import fitting, moment, show
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @of_a_box
 def command(*, box: Paths, as_json: bool, limit: int) -> None:
     """Show the last changes of state, contactor and faults, the newest last."""
-    changes = ask(box.control_socket, TRANSITIONS, Page(limit))[::-1]
+    changes = ask(box.control_socket, TRANSITIONS, PageRequest(limit))[::-1]
     show(changes, lines(changes), as_json=as_json)
 
 

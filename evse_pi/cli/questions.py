@@ -9,7 +9,7 @@ import click
 
 from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import countries
-from evse_pi.cli.quantities import AMPERES, VOLTS
+from evse_pi.cli.quantity_types import AMPERES, VOLTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS
 from evse_pi.cli.commission import invite
 from evse_pi.cli.options import chosen, path_options
-from evse_pi.installer.client import SIMULATED, installer_client_of
+from evse_pi.installer.installer_client import SIMULATED, installer_client_of
 from evse_pi.paths import SYSTEM_SAFETY_STATE, SYSTEM_STATE
 from evse_pi.run.process_supervisor import ProcessSupervisor, SupervisedService
 

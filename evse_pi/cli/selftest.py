@@ -11,7 +11,7 @@ import click
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.exits import Exit
 from evse_pi.api.orders import SELF_TEST
-from evse_pi.api.status import STATUS, NoticeKind, SelfTest
+from evse_pi.api.status import STATUS, NoticeKind, SelfTestStatus
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from evse_pi.api.status import ActiveFault, Evidence, Status
+    from evse_pi.api.status import ActiveFault, SelfTestEvidence, Status
     from evse_pi.paths import Paths
 
 WITHIN_S = 20.0
@@ -37,7 +37,7 @@ def command(*, box: Paths, as_json: bool, last: bool) -> None:
     safety = status.safety
     if not safety.connected:
         raise BoxError("the safety process does not answer; ask: evse-pi why")
-    passed = safety.self_test is SelfTest.PASSED
+    passed = safety.self_test is SelfTestStatus.PASSED
     faults = () if passed else status.faults
     boot = [notice.text for notice in status.notices if notice.kind is NoticeKind.BOOT]
     answer = {"passed": passed, "evidence": safety.evidence, "faults": [each.fault for each in faults], "boot": boot}
@@ -47,7 +47,7 @@ def command(*, box: Paths, as_json: bool, last: bool) -> None:
 
 
 def lines(
-    passed: bool, evidence: tuple[Evidence, ...], faults: tuple[ActiveFault, ...], boot: Sequence[str] = ()
+    passed: bool, evidence: tuple[SelfTestEvidence, ...], faults: tuple[ActiveFault, ...], boot: Sequence[str] = ()
 ) -> list[str]:
     """Return one line of evidence each, what the firmware was not told, and the verdict."""
     from evse_pi.api.texts.self_test_texts import evidence_text
@@ -73,7 +73,7 @@ def _run(address: Path) -> Status:
     deadline = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline:
         status = ask(address, STATUS)
-        if status.safety.self_test not in (None, SelfTest.RUNNING) and _newest(status) > newest:
+        if status.safety.self_test not in (None, SelfTestStatus.RUNNING) and _newest(status) > newest:
             return status
         time.sleep(POLL_S)
     raise BoxError(f"the self-test did not end within {WITHIN_S:.0f} s; ask: evse-pi why")

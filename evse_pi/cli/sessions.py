@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evse_pi.api.client import ask
-from evse_pi.api.session import MAX_PAGE, SESSIONS, Page, SessionSummary
+from evse_pi.api.history import MAX_PAGE, SESSIONS, PageRequest
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.api.texts.quantities import energy, hours
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import moment, show
@@ -36,7 +37,7 @@ def command(*, box: Paths, as_json: bool, as_csv: bool, limit: int | None) -> No
     sessions: list[SessionSummary] = []
     while len(sessions) < limit:
         before = sessions[-1].number if sessions else None
-        page = ask(address, SESSIONS, Page(min(MAX_PAGE, limit - len(sessions)), before))
+        page = ask(address, SESSIONS, PageRequest(min(MAX_PAGE, limit - len(sessions)), before))
         if not page:
             break
         sessions += page

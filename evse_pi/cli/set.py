@@ -10,7 +10,7 @@ from evse_pi.api.client import BoxRefused, ask
 from evse_pi.api.orders import SET, SetOwner
 from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.options import json_option, of_a_box
-from evse_pi.cli.quantities import LIMIT
+from evse_pi.cli.quantity_types import LIMIT
 from evse_pi.cli.text_layout import show
 from hal.units import Milliamps
 

@@ -14,7 +14,7 @@ from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import boards, meters, purposes, rcd_types, serial_ports
 from evse_pi.cli.installer_commands import installer_options, show
 from evse_pi.cli.options import chosen
-from evse_pi.cli.quantities import AMPERES, VOLTS
+from evse_pi.cli.quantity_types import AMPERES, VOLTS
 from evse_pi.cli.questions import (
     CABLES,
     COUNTRY,
@@ -29,7 +29,7 @@ from evse_pi.cli.questions import (
     written,
 )
 from evse_pi.cli.text_layout import paragraph
-from evse_pi.installer.client import SIMULATED, installer_client_of, load
+from evse_pi.installer.installer_client import SIMULATED, installer_client_of, load
 from evse_pi.paths import SYSTEM_STATE
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from boards.spec import BoardSpec, MeterSpec
     from evse_pi.core.installation_limits import Installation
-    from evse_pi.installer.client import InstallerClient
+    from evse_pi.installer.installer_client import InstallerClient
 
 DRAFT = "setup.draft.json"
 

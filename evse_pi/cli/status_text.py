@@ -9,7 +9,7 @@ from evse_pi.cli import text_layout
 from evse_pi.core.states import LimitSource, PilotMode, Reason
 
 if TYPE_CHECKING:
-    from evse_pi.api.status import Limit, Meter, Status
+    from evse_pi.api.status import LimitStatus, MeterStatus, Status
 
 MODES = {PilotMode.HIGH: "+12 V steady", PilotMode.LOW: "-12 V steady"}
 
@@ -62,7 +62,7 @@ def why(status: Status) -> str:
     return f"{wait.text}, {wait.in_s} s left" if wait.in_s else wait.text
 
 
-def limit_line(limit: Limit) -> str:
+def limit_line(limit: LimitStatus) -> str:
     """Return one limit with its owner and its end."""
     value = "no limit" if limit.limit_ma is None else amps(limit.limit_ma)
     mark = " <- this one" if limit.wins else ""
@@ -71,7 +71,7 @@ def limit_line(limit: Limit) -> str:
     return f"{value:<9}{limit.text}{forbids}{ends}{mark}"
 
 
-def _is_known(limit: Limit) -> bool:
+def _is_known(limit: LimitStatus) -> bool:
     """Return false for the cable's while none is plugged in, or its coding has not been read yet."""
     return limit.source is not LimitSource.CABLE or bool(limit.limit_ma)
 
@@ -115,7 +115,7 @@ def _position(*, closed: bool) -> str:
     return "closed" if closed else "open"
 
 
-def _power(meter: Meter) -> str:
+def _power(meter: MeterStatus) -> str:
     return "power unknown" if meter.power_mw is None else power(meter.power_mw)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
 import time
@@ -27,6 +26,8 @@ def width() -> int:
     """Return how many columns there are: those of a terminal, at most 80; 80 in a pipe, so that a file looks alike."""
     if not sys.stdout.isatty():
         return WIDTH
+    import shutil
+
     return max(min(shutil.get_terminal_size((WIDTH, 24)).columns, WIDTH), NARROWEST)
 
 

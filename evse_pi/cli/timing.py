@@ -13,7 +13,7 @@ from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
 if TYPE_CHECKING:
-    from evse_pi.api.diagnosis import Figures, Timing
+    from evse_pi.api.diagnosis import HistogramFigures, ReactionTiming
     from evse_pi.paths import Paths
 
 TITLES = {
@@ -33,7 +33,7 @@ def command(*, box: Paths, as_json: bool) -> None:
     show(timing, lines(timing), as_json=as_json)
 
 
-def lines(timing: Timing) -> list[str]:
+def lines(timing: ReactionTiming) -> list[str]:
     """Return the budget and a histogram each."""
     within, release, budget = (us / 1000 for us in (timing.within_us, timing.release_us, timing.budget_us))
     verdict = "it fits" if timing.fits else "IT DOES NOT FIT: the box refuses to energise"
@@ -47,7 +47,7 @@ def lines(timing: Timing) -> list[str]:
     return text
 
 
-def _histogram(figures: Figures) -> list[str]:
+def _histogram(figures: HistogramFigures) -> list[str]:
     quantiles = (
         ("p50", figures.p50_us), ("p99", figures.p99_us), ("p99.9", figures.p999_us), ("max", figures.max_us)
     )  # fmt: skip

@@ -13,8 +13,8 @@ from hal.units import Milliamps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evse_pi.charging.acting_limits import ActingLimit
     from evse_pi.charging.demand_arbiter import LimitRequest
-    from evse_pi.charging.limits import ActingLimit
     from evse_pi.charging.self_test import SelfTestView
     from evse_pi.charging.session import Session
     from evse_pi.charging.settings import ChargingSettings

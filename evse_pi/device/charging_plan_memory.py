@@ -14,7 +14,7 @@ from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.settings import LONGEST_WINDOW_S, target_of
-from evse_pi.charging.stored_fields import HIGHEST_NUMBER, Fields, UnknownRecord, parsed
+from evse_pi.charging.stored_fields import HIGHEST_NUMBER, StoredFields, UnknownRecord, parsed
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
 
@@ -89,13 +89,13 @@ def recalled(store: KeyValueStore) -> KeptPlan | None:
     """Return what was stored, None where nothing is, and `UNREADABLE` where it cannot be read."""
     record = store.get(KEY)
     try:
-        return None if record is None else _decoded(Fields(parsed(record)))
+        return None if record is None else _decoded(StoredFields(parsed(record)))
     except UnknownRecord as error:
         log.warning("the stored charging plan cannot be read and is dropped: %s", error)
         return UNREADABLE
 
 
-def _decoded(fields: Fields) -> KeptPlan:
+def _decoded(fields: StoredFields) -> KeptPlan:
     progress, delay = fields.optional_record("pursuit"), fields.optional_record("delay")
     return KeptPlan(
         fields.text("machine_boot"),
@@ -107,7 +107,7 @@ def _decoded(fields: Fields) -> KeptPlan:
     )
 
 
-def _progress(fields: Fields) -> TargetProgress:
+def _progress(fields: StoredFields) -> TargetProgress:
     due_s = fields.optional_unix_s("due_s")
     if due_s is None:
         raise UnknownRecord("due_s: missing")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.limits import lowest_ceiling_ma
+from evse_pi.charging.acting_limits import lowest_ceiling_ma
 from evse_pi.charging.modes import Adjustment, ChargeMode, adjusted_current_ma
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
@@ -20,7 +20,7 @@ from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -181,12 +181,12 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         """Charge with another power for a while; a further request takes the place of the one before."""
         view = self._charger.view()
         if request.cause in _REFUSALS[self._opt_out()]:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"cause {request.cause.name}: the user has opted out of it")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"cause {request.cause.name}: the user has opted out of it")
         if not self._adjustable(view):
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "power cannot be adjusted now")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "power cannot be adjusted now")
         if not any(one.holds(request.power, request.duration) for one in ranges(view, self._minimum_ma)):
             reason = f"power {request.power} mW for {request.duration} s is outside PowerAdjustmentCapability"
-            raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, reason)
         before, until_ns = self.internal.active, view.now_ns + request.duration * SECOND
         session = view.session
         if before is None:
@@ -201,7 +201,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
     def cancel_power_adjust_request(self) -> None:
         """End the adjustment before its time."""
         if self.internal.active is None:
-            raise MatterStatus(Status.INVALID_IN_STATE, "no power adjustment is active")
+            raise MatterStatus(StatusCode.INVALID_IN_STATE, "no power adjustment is active")
         self._end(_Cause.kCancelled, self._charger.view())
 
     # The box and the user.

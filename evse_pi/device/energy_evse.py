@@ -25,7 +25,7 @@ from evse_pi.device.reported_state import NOTHING_REPORTED, encode, recall_repor
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.device.energy_evse_rules import EvseEvent, Projection
     from evse_pi.device.planner import Planner
-    from evse_pi.device.reported_state import Figures, ReportedState
+    from evse_pi.device.reported_state import ReportedState, SessionTotals
     from evse_pi.matter.identity.accessor import Accessor
 
 SESSION_REPORT_NS = 20 * SECOND  # a few reports a minute, and only while energy flows
@@ -161,7 +161,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         try:
             await self._charger.apply_stored(change)
         except NotStored as error:
-            raise MatterStatus(Status.FAILURE, str(error)) from error
+            raise MatterStatus(StatusCode.FAILURE, str(error)) from error
         before_showing()
         self.follow(self._charger.view())
 
@@ -177,7 +177,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         figures = self._figures()
         return None if figures is None else figures.energy_mwh
 
-    def _figures(self) -> Figures | None:
+    def _figures(self) -> SessionTotals | None:
         """Return the figures of the present session or the last one, as far as SessionID speaks of it."""
         if self.internal.shown.session_id is None:
             return None

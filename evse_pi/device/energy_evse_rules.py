@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.acting_limits import lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, SafetyReport, decide_status
-from evse_pi.charging.limits import lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA
 from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
 from evse_pi.device.matter_time import unix_until_s
-from evse_pi.device.reported_state import Figures, ReportedState, Transfer
+from evse_pi.device.reported_state import ReportedState, SessionTotals, Transfer
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ def advance(shown: PublishedState, reported: ReportedState, view: ChargePointVie
     )
 
 
-def figures_of(view: ChargePointView) -> Figures | None:
+def figures_of(view: ChargePointView) -> SessionTotals | None:
     """Return the figures of the present session, else of the last one, None where none is known."""
     session = view.session or view.last_session
-    return None if session is None else Figures(session.duration_ns(view.now_ns) // SECOND, session.energy_mwh)
+    return None if session is None else SessionTotals(session.duration_ns(view.now_ns) // SECOND, session.energy_mwh)
 
 
 def _seen(reported: ReportedState, view: ChargePointView) -> int | None:
@@ -225,9 +225,9 @@ def check_supply(status: EvseStatus) -> None:
     Raises: MatterStatus FAILURE.
     """
     if status.supply is SupplyState.DISABLED_ERROR:
-        raise MatterStatus(Status.FAILURE, f"a fault is present: {status.fault.name}")
+        raise MatterStatus(StatusCode.FAILURE, f"a fault is present: {status.fault.name}")
     if status.supply is SupplyState.DISABLED_DIAGNOSTICS:
-        raise MatterStatus(Status.FAILURE, "the self-test runs")
+        raise MatterStatus(StatusCode.FAILURE, "the self-test runs")
 
 
 def check_diagnostics(status: EvseStatus) -> None:
@@ -236,7 +236,7 @@ def check_diagnostics(status: EvseStatus) -> None:
     Raises: MatterStatus FAILURE.
     """
     if status.supply is not SupplyState.DISABLED:
-        raise MatterStatus(Status.FAILURE, f"SupplyState is {status.supply.name}, not DISABLED")
+        raise MatterStatus(StatusCode.FAILURE, f"SupplyState is {status.supply.name}, not DISABLED")
 
 
 def charging_enabled(
@@ -245,7 +245,7 @@ def charging_enabled(
     """Return the settings after EnableCharging. Raises: MatterStatus CONSTRAINT_ERROR."""
     if minimum_ma > maximum_ma:
         reason = f"MinimumChargeCurrent {minimum_ma} above MaximumChargeCurrent {maximum_ma}"
-        raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, reason)
     if until == 0:
         minimum_ma = maximum_ma = 0
     if until is None and maximum_ma == 0:
@@ -269,10 +269,10 @@ def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:
     for schedule in request.chargingTargetSchedules:
         days, targets = schedule.dayOfWeekForSequence, schedule.chargingTargets
         if days & seen:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"days 0x{days & seen:02X} stand in two schedules")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"days 0x{days & seen:02X} stand in two schedules")
         if len(targets) > MAX_TARGETS_PER_DAY:
             raise MatterStatus(
-                Status.RESOURCE_EXHAUSTED, f"{len(targets)} targets: at most {MAX_TARGETS_PER_DAY} a day"
+                StatusCode.RESOURCE_EXHAUSTED, f"{len(targets)} targets: at most {MAX_TARGETS_PER_DAY} a day"
             )
         seen |= days
         schedules.append(DaySchedule(days, tuple(_target(target, soc=soc) for target in targets)))
@@ -282,9 +282,9 @@ def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:
 def _target(target: Any, *, soc: bool) -> Target:
     if not soc and target.targetSoC not in (None, FULL_PERCENT):
         reason = f"TargetSoC {target.targetSoC}: without the vehicle's state of charge only {FULL_PERCENT} is allowed"
-        raise MatterStatus(Status.CONSTRAINT_ERROR, reason)
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, reason)
     if target.targetSoC is None and (soc or target.addedEnergy is None):
-        raise MatterStatus(Status.FAILURE, "a target needs a TargetSoC" + ("" if soc else " or an AddedEnergy"))
+        raise MatterStatus(StatusCode.FAILURE, "a target needs a TargetSoC" + ("" if soc else " or an AddedEnergy"))
     return Target(target.targetTimeMinutesPastMidnight, target.targetSoC, target.addedEnergy)
 
 

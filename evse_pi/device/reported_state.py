@@ -10,7 +10,7 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from evse_pi.charging.stored_fields import Fields, UnknownRecord, parsed
+from evse_pi.charging.stored_fields import StoredFields, UnknownRecord, parsed
 from evse_pi.core.states import FaultState
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SessionTotals:
     """Duration and energy of a session at its last boundary. Units: s, mWh."""
 
     duration_s: int
@@ -53,7 +53,7 @@ class ReportedState:
     transfer: Transfer | None = None
     latest: int = 0
     fault: FaultState = FaultState.NO_ERROR
-    figures: Figures | None = None
+    figures: SessionTotals | None = None
 
     def after(self, session: int | None, transfer: Transfer | None, fault: FaultState) -> ReportedState:
         """Return what they know after the events that lead to this."""
@@ -85,7 +85,7 @@ def recall_reported(store: KeyValueStore, endpoint: int) -> ReportedState:
 
 def decode(record: bytes) -> ReportedState:
     """Return what `record` holds. Raises: UnknownRecord when it is no record of this kind."""
-    fields = Fields(parsed(record))
+    fields = StoredFields(parsed(record))
     transfer, figures = fields.optional_record("transfer"), fields.optional_record("figures")
     fault = fields.integer("fault")
     if fault not in set(FaultState):
@@ -99,9 +99,9 @@ def decode(record: bytes) -> ReportedState:
     )
 
 
-def _transfer(fields: Fields) -> Transfer:
+def _transfer(fields: StoredFields) -> Transfer:
     return Transfer(fields.integer("energy_mwh"), fields.boolean("suspended"), fields.optional_instant_ns("lapses_ns"))
 
 
-def _figures(fields: Fields) -> Figures:
-    return Figures(fields.integer("duration_s", 0, LONGEST_S), fields.integer("energy_mwh"))
+def _figures(fields: StoredFields) -> SessionTotals:
+    return SessionTotals(fields.integer("duration_s", 0, LONGEST_S), fields.integer("energy_mwh"))

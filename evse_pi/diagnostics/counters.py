@@ -123,9 +123,9 @@ def _release(stored: Any) -> Release | None:
     return None
 
 
-def view(counters: Counters, promised_ms: int | None) -> api.Counters:
+def view(counters: Counters, promised_ms: int | None) -> api.WearCounters:
     """Return the counters for people and scripts; `promised_ms` is the release time that the board file states."""
-    return api.Counters(
+    return api.WearCounters(
         contactor_cycles=counters.contactor_cycles,
         openings_under_load=counters.openings_under_load,
         release=_trend(counters.releases, promised_ms),

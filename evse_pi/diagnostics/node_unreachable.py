@@ -10,7 +10,7 @@ from evse_pi.api.texts.quantities import amps, sentence
 from evse_pi.api.why import Finding, FindingKind, Verdict, Why
 from evse_pi.core.faults import FAULTS
 from evse_pi.core.recurrence import ways_out
-from evse_pi.diagnostics.readings import readings
+from evse_pi.diagnostics.tick_readings import readings
 from hal.units import SECOND
 
 if TYPE_CHECKING:

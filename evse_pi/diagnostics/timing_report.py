@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.diagnosis import Bin, Figures, Timing
+from evse_pi.api.diagnosis import Bin, HistogramFigures, ReactionTiming
 
 if TYPE_CHECKING:
     from evse_pi.recorder.histogram import Histogram
     from evse_pi.recorder.ring import RingContents
 
 
-def timing_view(contents: RingContents) -> Timing:
+def timing_view(contents: RingContents) -> ReactionTiming:
     """Return the histograms with their quantiles, and the budget."""
     budget_ns, within_ns = contents.header.budget_ns, contents.header.within_ns
     reaction = contents.histograms["reaction"]
     lateness = contents.histograms["lateness"]
-    return Timing(
+    return ReactionTiming(
         within_us=within_ns // 1000,
         release_us=(within_ns - budget_ns) // 1000,
         budget_us=budget_ns // 1000,
@@ -29,8 +29,8 @@ def timing_view(contents: RingContents) -> Timing:
     )
 
 
-def _figures(histogram: Histogram) -> Figures:
-    return Figures(
+def _figures(histogram: Histogram) -> HistogramFigures:
+    return HistogramFigures(
         number=histogram.total,
         p50_us=histogram.quantile_ns(500) // 1000,
         p99_us=histogram.quantile_ns(990) // 1000,

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.installation.exchange import exchange, sync_folder
+from evse_pi.installation.folder_exchange import exchange, sync_folder
 from evse_pi.installer.product import PRODUCT_FILE, read_product
 from evse_pi.matter.identity.attestation import FileCredentials
 

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from boards.boot_settings import problems
+from boards.boot_lines import problems
 from evse_pi.api.status import Notice, NoticeKind
 from evse_pi.clearance import kernel_boot_id
 from evse_pi.installation.files import write_atomically

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.api import API_VERSION
-from evse_pi.api.history import FAULTS, TRANSITIONS
-from evse_pi.api.matter import COMMISSION, CommissionAction, CommissionAnswer
+from evse_pi.api.commissioning import COMMISSION, CommissionAction, CommissionAnswer
+from evse_pi.api.history import FAULTS, SESSIONS, TRANSITIONS
 from evse_pi.api.orders import (
     CLEAR,
     PERMIT,
@@ -30,31 +30,30 @@ from evse_pi.api.orders import (
 )
 from evse_pi.api.refusal import AtFault, Refusal, check_range
 from evse_pi.api.repair import REPAIR, DamagedFabric, LeftOut, RepairAction, RepairAnswer, SetAside
-from evse_pi.api.service import Offer
-from evse_pi.api.session import SESSIONS
+from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import LIMITS, STATUS, WATCH
 from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request
-from evse_pi.node.status import fault_event, limits, session_summary, status, transition_event
+from evse_pi.node.box_status import fault_event, limits, session_summary, status, transition_event
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from evse_pi.api.history import FaultEvent, TransitionEvent
-    from evse_pi.api.matter import Commission
+    from evse_pi.api.commissioning import Commission
+    from evse_pi.api.history import FaultEvent, PageRequest, TransitionEvent
     from evse_pi.api.orders import ClearFaults, SetOwner
     from evse_pi.api.protocol import Nothing
     from evse_pi.api.repair import Repair
     from evse_pi.api.service import Caller
-    from evse_pi.api.session import Page, SessionSummary
-    from evse_pi.api.status import Limit, Status
+    from evse_pi.api.session_summary import SessionSummary
+    from evse_pi.api.status import LimitStatus, Status
     from evse_pi.charging.charge_point import ChargePoint
     from evse_pi.core.states import LimitSource
-    from evse_pi.node.matter import MatterDevice
-    from evse_pi.node.status import NodeStatus
+    from evse_pi.node.box_status import NodeStatus
+    from evse_pi.node.matter_device import MatterDevice
     from evse_pi.storage.database import Store
     from evse_pi.storage.writer_thread import WriterThread
 
@@ -124,26 +123,26 @@ class Commands:
         self._node = node
 
     @property
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[CommandHandler, ...]:
         """The commands with what answers them."""
         return (
-            Offer(STATUS, self._status),
-            Offer(WATCH, self._watch),
-            Offer(LIMITS, self._limits),
-            Offer(SESSIONS, self._sessions),
-            Offer(FAULTS, self._faults),
-            Offer(TRANSITIONS, self._transitions),
-            Offer(SET, self._set),
-            Offer(PERMIT, self._permit),
-            Offer(STOP, self._stop),
-            Offer(START, self._start),
-            Offer(CLEAR, self._clear),
-            Offer(REPAIR, self._repair),
-            Offer(SELF_TEST, self._self_test),
-            Offer(WAKE, self._wake),
-            Offer(COMMISSION, self._commission),
-            Offer(RELOAD, self._reload_installation),
-            Offer(VERSION, self._version),
+            CommandHandler(STATUS, self._status),
+            CommandHandler(WATCH, self._watch),
+            CommandHandler(LIMITS, self._limits),
+            CommandHandler(SESSIONS, self._sessions),
+            CommandHandler(FAULTS, self._faults),
+            CommandHandler(TRANSITIONS, self._transitions),
+            CommandHandler(SET, self._set),
+            CommandHandler(PERMIT, self._permit),
+            CommandHandler(STOP, self._stop),
+            CommandHandler(START, self._start),
+            CommandHandler(CLEAR, self._clear),
+            CommandHandler(REPAIR, self._repair),
+            CommandHandler(SELF_TEST, self._self_test),
+            CommandHandler(WAKE, self._wake),
+            CommandHandler(COMMISSION, self._commission),
+            CommandHandler(RELOAD, self._reload_installation),
+            CommandHandler(VERSION, self._version),
         )
 
     def view(self) -> Status:
@@ -162,10 +161,10 @@ class Commands:
                 async with asyncio.timeout(WATCH_AT_LEAST_S - WATCH_AT_MOST_S):
                     await changed.wait()
 
-    async def _limits(self, _request: Nothing, _caller: Caller) -> tuple[Limit, ...]:
+    async def _limits(self, _request: Nothing, _caller: Caller) -> tuple[LimitStatus, ...]:
         return limits(self._box)
 
-    async def _sessions(self, request: Page, _caller: Caller) -> tuple[SessionSummary, ...]:
+    async def _sessions(self, request: PageRequest, _caller: Caller) -> tuple[SessionSummary, ...]:
         limit, before = request
         now_ns = self._box.clock.monotonic_ns()
         saved = await self._storage.call(self._store.sessions, limit, before)
@@ -175,14 +174,14 @@ class Commands:
             summaries[present.number] = session_summary(present, now_ns)
         return tuple(summaries[number] for number in sorted(summaries, reverse=True)[:limit])
 
-    async def _faults(self, request: Page, _caller: Caller) -> tuple[FaultEvent, ...]:
+    async def _faults(self, request: PageRequest, _caller: Caller) -> tuple[FaultEvent, ...]:
         limit, before = request
         saved = await self._storage.call(self._store.faults, limit, before)
         records = {record.number: record for record in saved}
         records |= {record.number: record for record in self._box.event_recorder.faults}
         return tuple(fault_event(records[number]) for number in sorted(records, reverse=True)[:limit])
 
-    async def _transitions(self, request: Page, _caller: Caller) -> tuple[TransitionEvent, ...]:
+    async def _transitions(self, request: PageRequest, _caller: Caller) -> tuple[TransitionEvent, ...]:
         records = await self._storage.call(self._store.transitions, *request)
         return tuple(transition_event(record) for record in records)
 

@@ -24,12 +24,12 @@ from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
 from evse_pi.installation.service_manager import ServiceManager
 from evse_pi.node.boot_check import boot_notices
+from evse_pi.node.box_status import NodeStatus
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
-from evse_pi.node.diagnosis import COUNTERS, Diagnosis
+from evse_pi.node.diagnosis_commands import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import equipment_of
-from evse_pi.node.status import NodeStatus
 from evse_pi.node_run import NodeRun
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
     from boards.build_field import FieldHardware
     from boards.spec import BoardSpec
-    from evse_pi.api.status import Device
+    from evse_pi.api.status import DeviceStatus
     from evse_pi.charging.clock import Clock
     from evse_pi.core.records import Snapshot
     from evse_pi.device.equipment import Equipment
-    from evse_pi.node.matter import MatterDevice
+    from evse_pi.node.matter_device import MatterDevice
     from evse_pi.node.matter_options import MatterOptions
     from evse_pi.node.web import WebServer
     from evse_pi.node.web_options import WebOptions
@@ -203,7 +203,7 @@ class Daemon:
         if options is None:
             self._matter_refused = True
             return
-        module = await asyncio.to_thread(import_module, "evse_pi.node.matter")  # it takes seconds on a small Pi
+        module = await asyncio.to_thread(import_module, "evse_pi.node.matter_device")  # it takes seconds on a small Pi
         self.matter = module.MatterDevice(
             options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
         )
@@ -312,7 +312,7 @@ class Daemon:
             safety_refusal=_refusal(self._paths.run_dir),
         )
 
-    def _notices(self, devices: tuple[Device, ...]) -> tuple[Notice, ...]:
+    def _notices(self, devices: tuple[DeviceStatus, ...]) -> tuple[Notice, ...]:
         """Return what people must know and what stops no charge."""
         matter = self.matter
         matter_trouble = self._matter_trouble and words.MATTER_DOES_NOT_RUN.format(trouble=self._matter_trouble)

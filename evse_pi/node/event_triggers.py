@@ -18,7 +18,7 @@ from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Fault, worst
 from evse_pi.core.states import FaultState, MatterState, SupplyState
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, VehicleData
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
@@ -139,9 +139,11 @@ class EventTriggers:
         except TimeoutError as error:
             faults = ",".join(sorted(fault.name for fault in self._charger.view().faults))
             log.warning("%s is not settled: state=%s faults=%s", code.name, self._evse.state.state, faults)
-            raise MatterStatus(Status.FAILURE, f"{code.name}: the box did not settle in {self._settle_s} s") from error
+            raise MatterStatus(
+                StatusCode.FAILURE, f"{code.name}: the box did not settle in {self._settle_s} s"
+            ) from error
         except (BoxError, ValueError) as error:
-            raise MatterStatus(Status.FAILURE, f"{code.name}: {error}") from error
+            raise MatterStatus(StatusCode.FAILURE, f"{code.name}: {error}") from error
         return True
 
     # The car.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from evse_pi.api.status import Device as DeviceStatus
+from evse_pi.api.status import DeviceStatus
 from evse_pi.core.records import TemperatureSample
 from hal.errors import HalError
 from hal.units import MILLISECOND, SECOND

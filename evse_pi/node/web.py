@@ -16,14 +16,14 @@ from evse_pi.api.client import BoxError, BoxRefused, ask_async
 from evse_pi.api.installer import CHECK_PIN, ByPin
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.server import answered
-from evse_pi.api.service import Call, Caller
+from evse_pi.api.service import Caller, ParsedRequest
 from evse_pi.api.status import WebPage
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
 from evse_pi.paths import INSTALLER_SOCKET
-from evse_pi.web.admission import PinSessions
 from evse_pi.web.application import Application
 from evse_pi.web.http_server import HttpServer, listen
+from evse_pi.web.page_admission import PinSessions
 from hal.units import SECOND
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ class BoxAnswers:
     async def ask(self, command: Command[Asked, Answered], request: Asked | None = None) -> Answered:
         """Return the answer to a command. Raises: Refusal in the box's own words."""
         offer = self._service.offers[command.name]
-        found: Answered = await answered(Call(offer, command.request() if request is None else request, BROWSER))
+        found: Answered = await answered(
+            ParsedRequest(offer, command.request() if request is None else request, BROWSER)
+        )
         return found
 
     async def changed(self) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from boards import boot_settings
+from boards import boot_lines
 from evse_pi.installation.board_choice import DEFAULT_BOARD, ENVIRONMENT, chosen_board
 
 
 def main(environment: Path = ENVIRONMENT, root: Path = Path("/")) -> int:
     """Write them and return an exit status; what is wrong is on stderr."""
     board = chosen_board(environment) or DEFAULT_BOARD
-    return boot_settings.main(["write", "--root", str(root), "--board", board])
+    return boot_lines.main(["write", "--root", str(root), "--board", board])
 
 
 if __name__ == "__main__":

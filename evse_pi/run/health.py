@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODULES = (
-    "evse_pi.safety.__main__", "evse_pi.node.__main__", "evse_pi.node.matter", "evse_pi.node.web",
-    "evse_pi.installer.service", "boards.build_safety", "boards.build_field", "hal.gpiod_pins",
+    "evse_pi.safety.__main__", "evse_pi.node.__main__", "evse_pi.node.matter_device", "evse_pi.node.web",
+    "evse_pi.installer.installer_service", "boards.build_safety", "boards.build_field", "hal.gpiod_pins",
     "spidev", "gpiod", "gpiozero", "serial", "smbus2",
 )  # fmt: skip
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
-from evse_pi.api.status import STATUS, SelfTest
-from evse_pi.installation.exchange import sync_folder
+from evse_pi.api.status import STATUS, SelfTestStatus
+from evse_pi.installation.folder_exchange import sync_folder
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, SYSTEM_RELEASES, SYSTEM_RUN, SYSTEM_SETTINGS, SYSTEM_STATE
 from evse_pi.run.restart import RESTART_LATER, UNITS, WHY_NOT, charging
 from evse_pi.storage.forbid import forbid_charging
@@ -187,7 +187,7 @@ def trouble_of(status: Status | None, *, matter: bool, settled: bool) -> str | N
         return "the node process does not answer"
     if not status.safety.connected:
         return "the safety process does not answer"
-    accepted = (SelfTest.PASSED, SelfTest.RUNNING) if settled else (SelfTest.PASSED,)
+    accepted = (SelfTestStatus.PASSED, SelfTestStatus.RUNNING) if settled else (SelfTestStatus.PASSED,)
     if status.safety.self_test not in accepted:
         return "the self-test has not passed"
     if matter and (status.matter is None or not status.matter.running):

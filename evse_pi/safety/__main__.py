@@ -25,8 +25,8 @@ from evse_pi.installation.service_manager import ServiceManager
 from evse_pi.link import FOLDER_MODE, LinkError, uid_of
 from evse_pi.paths import NODE_SOCKET, REFUSAL_FILE, RING_FILE, SAFETY_SOCKET, SYSTEM_RUN, SYSTEM_SAFETY_STATE
 from evse_pi.safety.fault_memory import FaultMemory
-from evse_pi.safety.interfaces import Installed
 from evse_pi.safety.loop import LoopSettings, SafetyLoop
+from evse_pi.safety.loop_interfaces import Installed
 from evse_pi.safety.node_link import NodeLink
 from evse_pi.safety.process_services import SystemServices, sleep_until
 from evse_pi.safety.realtime import prefer_this_process, shrink_thread_stacks

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from boards.spec import PilotSupplySpec
     from evse_pi.core.io_records import PilotReading
     from evse_pi.core.records import Demand
-    from evse_pi.safety.loop_timing import Timing
+    from evse_pi.safety.loop_timing import LoopTiming
     from hal.interfaces import PilotWindow
     from hal.linear_scale import LinearScale
 
@@ -41,7 +41,7 @@ class InputReader:
         self,
         hardware: SafetyHardware,
         pilot_scale: LinearScale,
-        timing: Timing,
+        timing: LoopTiming,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._hardware = hardware

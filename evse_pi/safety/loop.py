@@ -13,7 +13,7 @@ from evse_pi.core.states import EvseState
 from evse_pi.core.status_light import lit
 from evse_pi.safety.actuators import Actuators
 from evse_pi.safety.input_reader import InputReader
-from evse_pi.safety.loop_timing import Timing
+from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.safety.publisher import Publisher
 from hal.errors import HalError
 from hal.units import MICROSECOND, MILLISECOND, SECOND
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import Demand
-    from evse_pi.safety.interfaces import DemandLink, Installed, ProcessServices
+    from evse_pi.safety.loop_interfaces import DemandLink, Installed, ProcessServices
     from evse_pi.safety.recorder import BlackBoxWriter
     from hal.linear_scale import LinearScale
 
@@ -69,7 +69,7 @@ class SafetyLoop:
         black_box: BlackBoxWriter | None = None,
     ) -> None:
         self.due_ns = clock()
-        self.timing = Timing(settings.machine.board)
+        self.timing = LoopTiming(settings.machine.board)
         self._link = link
         self._clock = clock
         self._services = services

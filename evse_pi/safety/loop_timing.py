@@ -18,7 +18,7 @@ GENERATION = 10_000  # ticks to a verdict, 100 s: a quantile of 99.9 % then stan
 _MAY_EXCEED = GENERATION // 1000
 
 
-class Timing:
+class LoopTiming:
     """Counts lateness, window and reaction, and judges every tick's worst case against the norm.
 
     The reaction of a tick is that of a vehicle which left C just after the second last window had begun: the last two

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
     from evse_pi.installation.service_manager import ServiceManager
     from evse_pi.safety.fault_memory import FaultMemory
-    from evse_pi.safety.interfaces import Installed
+    from evse_pi.safety.loop_interfaces import Installed
 
 
 def sleep_until(instant_ns: int) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.io_records import Inputs, PilotReading
     from evse_pi.core.machine import MachineState
-    from evse_pi.safety.interfaces import DemandLink
-    from evse_pi.safety.loop_timing import Timing
+    from evse_pi.safety.loop_interfaces import DemandLink
+    from evse_pi.safety.loop_timing import LoopTiming
     from hal.linear_scale import LinearScale
 
 REPEAT_NS = SECOND
@@ -25,7 +25,7 @@ NUMBERS = 1 << 32  # wire form: 32 bits, of which nothing depends on the order
 class Publisher:
     """Composes snapshots and sends those that tell something new."""
 
-    def __init__(self, link: DemandLink, safety_run_id: int, timing: Timing) -> None:
+    def __init__(self, link: DemandLink, safety_run_id: int, timing: LoopTiming) -> None:
         self._link = link
         self._safety_run_id = safety_run_id
         self._timing = timing

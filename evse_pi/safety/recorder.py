@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from evse_pi.core.io_records import Inputs
     from evse_pi.core.machine import MachineState
     from evse_pi.core.machine_settings import MachineSettings
-    from evse_pi.safety.loop_timing import Timing
+    from evse_pi.safety.loop_timing import LoopTiming
     from hal.interfaces import PilotWindow
     from hal.linear_scale import LinearScale
 
@@ -138,7 +138,7 @@ class BlackBoxWriter:
         self._number = number
         self._put(_NEWEST_AT, _NEWEST.pack(number))
 
-    def note_timing(self, timing: Timing, scale: LinearScale) -> None:
+    def note_timing(self, timing: LoopTiming, scale: LinearScale) -> None:
         """Copy one histogram, each in its turn, and the scale by which codes become voltages from here on."""
         if scale is not self._scale:
             self._scale = scale

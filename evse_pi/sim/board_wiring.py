@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.boot_settings import boot_lines
+from boards.boot_lines import boot_lines
 from boards.spec import HEADER, NotFitted, PilotSupplySpec
 from evse_pi.sim.contactor_model import ContactorSettings
 from evse_pi.sim.devices.gpio import KernelRelease, LinePull, LineWiring

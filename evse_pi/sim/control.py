@@ -13,7 +13,7 @@ from evse_pi.api.protocol import answer_line, read_request, refusal_line
 from evse_pi.api.refusal import Refusal
 from evse_pi.sim.devices.gpio import KernelRelease  # noqa: TC001 - requests' annotations are read at run time
 from evse_pi.sim.devices.modbus import MeterFault  # noqa: TC001
-from evse_pi.sim.devices.server import Trouble
+from evse_pi.sim.devices.shim_server import Trouble
 from evse_pi.sim.plant_settings import invoke
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from evse_pi.sim.devices.i2c import Chip, EmulatedAds1115, EmulatedThermometer, 
 from evse_pi.sim.devices.modbus import ModbusMeter
 from evse_pi.sim.devices.pwm import PwmChip
 from evse_pi.sim.devices.serial import SerialPort
-from evse_pi.sim.devices.server import DeviceServer
+from evse_pi.sim.devices.shim_server import DeviceServer
 from evse_pi.sim.devices.spi import EmulatedMcp3xxx, SpiBus
 from evse_pi.sim.devices.tree import MODELS, plant_tree, show_release
 from evse_pi.sim.plant import Plant

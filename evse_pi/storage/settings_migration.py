@@ -13,7 +13,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.stored_fields import LATEST_UNIX_S, Fields, UnknownRecord, parsed
+from evse_pi.charging.stored_fields import LATEST_UNIX_S, StoredFields, UnknownRecord, parsed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,7 +83,7 @@ def _record(connection: sqlite3.Connection) -> Any:
     try:
         found = parsed(rows[0][0]) if rows and isinstance(rows[0][0], bytes) else None
         if found is not None:
-            fields = Fields(found)
+            fields = StoredFields(found)
             grant = fields.record("grant")
             for name in ("charging_until", "discharging_until"):
                 grant.optional_integer(name, 0, LATEST_UNIX_S - MATTER_EPOCH_UNIX_S)

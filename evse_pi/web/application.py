@@ -11,19 +11,17 @@ from urllib.parse import parse_qs
 
 from microdot import Microdot, Request, Response
 
+from evse_pi.api.commissioning import COMMISSION, Commission, CommissionAction
 from evse_pi.api.diagnosis import SCOPE
-from evse_pi.api.history import FAULTS
-from evse_pi.api.matter import COMMISSION, Commission, CommissionAction
+from evse_pi.api.history import FAULTS, SESSIONS, PageRequest
 from evse_pi.api.orders import PERMIT, SELF_TEST, SET, START, STOP, SetOwner
 from evse_pi.api.refusal import Refusal
-from evse_pi.api.session import SESSIONS
-from evse_pi.api.session import Page as Some
 from evse_pi.api.status import STATUS
 from evse_pi.api.texts.quantities import current_refused
 from evse_pi.api.why import WHY
 from evse_pi.web import layout
-from evse_pi.web.admission import SESSION_COOKIE, SESSION_NS, PinSession, PinSessions, is_own_name
 from evse_pi.web.event_stream import EventStreams
+from evse_pi.web.page_admission import SESSION_COOKIE, SESSION_NS, PinSession, PinSessions, is_own_name
 from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 from hal.units import Milliamps
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from evse_pi.api.protocol import Command, Nothing
-    from evse_pi.api.session import SessionSummary
+    from evse_pi.api.session_summary import SessionSummary
     from evse_pi.web.answers import Answers
     from evse_pi.web.layout import Page
 
@@ -177,10 +175,10 @@ class Application:
             return scope_page.no_scope_page(str(refusal))
 
     async def _history(self, _session: PinSession | None) -> Page:
-        return history_page.sessions_page(await self._answers.ask(SESSIONS, Some(history_page.SESSIONS_SHOWN)))
+        return history_page.sessions_page(await self._answers.ask(SESSIONS, PageRequest(history_page.SESSIONS_SHOWN)))
 
     async def _faults(self, _session: PinSession | None) -> Page:
-        return history_page.faults_page(await self._answers.ask(FAULTS, Some(history_page.FAULTS_SHOWN)))
+        return history_page.faults_page(await self._answers.ask(FAULTS, PageRequest(history_page.FAULTS_SHOWN)))
 
     async def _self_test(self, session: PinSession | None) -> Page:
         return protected_pages.self_test_page(await self._answers.ask(STATUS), session)
@@ -218,7 +216,7 @@ class Application:
         sessions: tuple[SessionSummary, ...] = ()
         while True:
             before = sessions[-1].number if sessions else None
-            page = await self._answers.ask(SESSIONS, Some(history_page.CSV_PAGE, before))
+            page = await self._answers.ask(SESSIONS, PageRequest(history_page.CSV_PAGE, before))
             if not page:
                 return sessions
             sessions += page

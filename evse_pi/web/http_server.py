@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from microdot import Request, Response
 from microdot.microdot import NoCaseDict
 
-from evse_pi.web.admission import HEADERS
 from evse_pi.web.http_parser import MAX_HEAD_BYTES, BadRequest, RawRequest, read_request
+from evse_pi.web.page_admission import HEADERS
 
 if TYPE_CHECKING:
     from microdot import Microdot

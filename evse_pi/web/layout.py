@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
-    from evse_pi.web.admission import PinSession
+    from evse_pi.web.page_admission import PinSession
 
 NAVIGATION = (
     ("/", "Status"),

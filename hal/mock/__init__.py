@@ -20,11 +20,10 @@ from hal.mock.safety import (
     MockVoltageSense,
     MockWatchdog,
 )
-from hal.mock.script import Call, Clock, FaultKind, FaultPlan, MockClock, Script
+from hal.mock.script import Call, FaultKind, FaultPlan, MockClock, Script, ScriptClock
 
 __all__ = [
     "Call",
-    "Clock",
     "FaultKind",
     "FaultPlan",
     "MockAnalogInput",
@@ -43,4 +42,5 @@ __all__ = [
     "MockVoltageSense",
     "MockWatchdog",
     "Script",
+    "ScriptClock",
 ]

@@ -55,7 +55,7 @@ class Call:
     value: object = None
 
 
-class Clock(Protocol):
+class ScriptClock(Protocol):
     """Time of a test."""
 
     now_ns: int
@@ -80,7 +80,7 @@ class MockClock:
 class Script:
     """What a mock keeps: its history and its planned faults."""
 
-    clock: Clock
+    clock: ScriptClock
     faults: list[FaultPlan] = field(default_factory=list)
     history: list[Call] = field(default_factory=list)
     _calls: dict[str, int] = field(default_factory=dict)

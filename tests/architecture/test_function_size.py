@@ -26,7 +26,7 @@ EXCEPTIONS = {
     "evse_pi/matter/identity/test_credentials.py:_certificate": WIRE,
     "evse_pi/matter/node.py:MatterNode.__init__": PARTS,
     "evse_pi/node/daemon.py:serve": PARTS,
-    "evse_pi/node/matter.py:MatterDevice.__init__": PARTS,
+    "evse_pi/node/matter_device.py:MatterDevice.__init__": PARTS,
     "evse_pi/safety/loop.py:SafetyLoop.__init__": PARTS,
     "evse_pi/safety/publisher.py:Publisher._compose": "one line for each field of a snapshot",
     "evse_pi/safety/recorder.py:BlackBoxWriter.__init__": PARTS,

@@ -14,7 +14,7 @@ CONTRACTS = (
     "charging/charge_point", "charging/demand_arbiter", "charging/event_recorder", "charging/one_shot_requests",
     "charging/schedule", "charging/session", "charging/startup_state", "charging/targets",
     "charging/transition_cursor", "charging/write_queue",
-    "charging/settings", "charging/limits", "charging/evse_status", "charging/controller_permission",
+    "charging/settings", "charging/acting_limits", "charging/evse_status", "charging/controller_permission",
     "charging/meter_check", "device/charge_point_view",
     "storage/database", "storage/identity", "storage/key_value", "storage/writer_thread",
 )  # fmt: skip

@@ -17,7 +17,7 @@ import pytest
 from evse_pi.api.protocol import Command
 from evse_pi.api.reference import SOCKETS
 from evse_pi.api.server import Server
-from evse_pi.api.service import Offer, Service
+from evse_pi.api.service import CommandHandler, Service
 from tests.support.other_user import PEOPLE, PERSON, STRANGER, as_user, open_folder
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def served(folder: Path) -> Iterator[Path]:
     async def stream(_request: Any, _caller: Any) -> Any:
         yield {}
 
-    offers = [Offer(each, stream if each.streams else answer) for each in commands(CONTROL).values()]
+    offers = [CommandHandler(each, stream if each.streams else answer) for each in commands(CONTROL).values()]
     path, loop = folder / "control.sock", asyncio.new_event_loop()
     server = Server(path, Service(*offers))
     thread = threading.Thread(target=loop.run_forever)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.modes import ChargeMode
     from evse_pi.core.states import LimitSource
-    from evse_pi.matter.wire.status_code import Status
+    from evse_pi.matter.wire.status_code import StatusCode
 
 ZONE = ZoneInfo("Europe/Berlin")
 WEDNESDAY_EVENING = "2026-01-07T18:00"
@@ -88,22 +88,22 @@ class DeviceBench:
 
     # What controllers and users do.
 
-    def enable(self, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> Status:
+    def enable(self, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> StatusCode:
         request = EnergyEvse.Commands.EnableCharging(None, minimum_ma, maximum_ma)
         return EvseBench.status(lambda: self.evse.enable_charging(request))
 
-    def targets(self, *targets: tuple[str, int | None, int | None], days: int = 0x7F) -> Status:
+    def targets(self, *targets: tuple[str, int | None, int | None], days: int = 0x7F) -> StatusCode:
         structs = EnergyEvse.Structs
         made = [structs.ChargingTargetStruct(minutes(at), percent, energy) for at, percent, energy in targets]
         request = EnergyEvse.Commands.SetTargets([structs.ChargingTargetScheduleStruct(days, made)])
         return EvseBench.status(lambda: self.evse.set_targets(request))
 
-    def adjust(self, power_mw: int, duration_s: int = 600, cause: int = 0) -> Status:
+    def adjust(self, power_mw: int, duration_s: int = 600, cause: int = 0) -> StatusCode:
         enum = DeviceEnergyManagement.Enums.AdjustmentCauseEnum
         request = DeviceEnergyManagement.Commands.PowerAdjustRequest(power_mw, duration_s, enum(cause))
         return EvseBench.status(lambda: self.management.callback(self.management.power_adjust_request)(request))
 
-    def cancel(self) -> Status:
+    def cancel(self) -> StatusCode:
         return EvseBench.status(self.management.callback(self.management.cancel_power_adjust_request))
 
     def choose(self, mode: ChargeMode) -> None:

@@ -11,10 +11,10 @@ from evse_pi.api.texts.trouble_texts import clock_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.wall_clock import WallClockWatch
-from evse_pi.diagnostics.why import why
+from evse_pi.diagnostics.explanation import why
 from evse_pi.installation.files import ratings
-from evse_pi.node.diagnosis import Diagnosis
-from evse_pi.node.status import NodeStatus, status
+from evse_pi.node.box_status import NodeStatus, status
+from evse_pi.node.diagnosis_commands import Diagnosis
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings

@@ -7,9 +7,9 @@ import inspect
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.acting_limits import ActingLimit, requested_limits
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
-from evse_pi.charging.limits import ActingLimit, requested_limits
 from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.session import Session
 from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
@@ -20,7 +20,7 @@ from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import SECOND, Milliamps, Millivolts
 from tests.support.model_bench import attached, model_node
 from tests.support.node_box import HandWriter
@@ -268,14 +268,14 @@ class EvseBench:
         self.heard.clear()
         return found
 
-    def enable(self, until: int | None = None, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> Status:
+    def enable(self, until: int | None = None, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> StatusCode:
         request = EnergyEvse.Commands.EnableCharging(until, minimum_ma, maximum_ma)
         return self.status(lambda: self.server.enable_charging(request))
 
-    def disable(self) -> Status:
+    def disable(self) -> StatusCode:
         return self.status(self.server.disable)
 
-    def targets(self, *schedules: tuple[int, Iterable[tuple[int, int | None, int | None]]]) -> Status:
+    def targets(self, *schedules: tuple[int, Iterable[tuple[int, int | None, int | None]]]) -> StatusCode:
         structs = EnergyEvse.Structs
         made = [
             structs.ChargingTargetScheduleStruct(days, [structs.ChargingTargetStruct(*target) for target in targets])
@@ -284,7 +284,7 @@ class EvseBench:
         return self.status(lambda: self.server.set_targets(EnergyEvse.Commands.SetTargets(made)))
 
     @staticmethod
-    def status(action: Callable[[], Any]) -> Status:
+    def status(action: Callable[[], Any]) -> StatusCode:
         """Return how an action ends; a command that waits for its store finds one here that has stored at once."""
         try:
             answer = action()
@@ -295,4 +295,4 @@ class EvseBench:
             return refusal.status
         except StopIteration:
             pass
-        return Status.SUCCESS
+        return StatusCode.SUCCESS

@@ -12,7 +12,7 @@ from evse_pi.matter.model.event_log import EventLog
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.matter_authority import CountingEntropy, FixedWallClock
 
 ROOT = DeviceType(0x0016, 3)
@@ -72,7 +72,7 @@ class Charger(ClusterServer):
     def enable_charging(self, request: Any) -> None:
         self.state.supply_state = 1
         if request.minimumChargeCurrent > request.maximumChargeCurrent:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "minimum above maximum")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "minimum above maximum")
         self.events.ev_connected.emit(sessionID=7)
 
     def get_targets(self) -> Any:

@@ -21,7 +21,7 @@ from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from evse_pi.safety.loop_timing import Timing
+from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.safety.publisher import Publisher
 from evse_pi.storage.database import Store
 from evse_pi.storage.key_value import QueuedStore
@@ -130,7 +130,7 @@ class WholeDevice:
 
     def _boot_safety(self) -> None:
         self.safety_run_id += 1
-        self.publisher = Publisher(self, self.safety_run_id, Timing(self.machine.settings.board))  # type: ignore[arg-type]
+        self.publisher = Publisher(self, self.safety_run_id, LoopTiming(self.machine.settings.board))  # type: ignore[arg-type]
 
     node_run = invitation = 1  # what is sent in memory arrives at most once and in order
 

@@ -8,10 +8,10 @@ from evse_pi.api.texts import english as words
 from evse_pi.api.texts.quantities import volts
 
 if TYPE_CHECKING:
-    from evse_pi.api.status import Evidence
+    from evse_pi.api.status import SelfTestEvidence
 
 
-def evidence_text(evidence: Evidence) -> str:
+def evidence_text(evidence: SelfTestEvidence) -> str:
     """Return one piece of evidence: what was measured and what is allowed, with their unit."""
     name, unit = words.CHECKS[evidence.check]
 

@@ -17,7 +17,7 @@ from evse_pi.matter.identity.acl import (
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import AccessControl
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.ownership import Ownership
@@ -72,7 +72,7 @@ class AccessControlServer(ClusterServer):
         """Replace the writer's list."""
         accessor = self.accessor
         if accessor is None:
-            raise MatterStatus(Status.UNSUPPORTED_WRITE, "an access control list has no owner but a fabric")
+            raise MatterStatus(StatusCode.UNSUPPORTED_WRITE, "an access control list has no owner but a fabric")
         parsed = [_to_entry(entry) for entry in entries]
         self._ownership.access_control.replace(accessor.fabric_index, parsed, accessor)
 

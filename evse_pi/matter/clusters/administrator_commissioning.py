@@ -16,7 +16,7 @@ from evse_pi.matter.clusters.commissioning_window import (
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
 from evse_pi.matter.wire.chip_objects import AdministratorCommissioning
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor
@@ -85,11 +85,11 @@ class AdministratorCommissioningServer(ClusterServer):
         accessor = self.accessor
         fabric = self._ownership.fabrics.get(accessor.fabric_index) if accessor else None
         if fabric is None:
-            raise MatterStatus(Status.UNSUPPORTED_ACCESS, "only an administrator with a fabric opens a window")
+            raise MatterStatus(StatusCode.UNSUPPORTED_ACCESS, "only an administrator with a fabric opens a window")
         if self._window.current is not None or self._ownership.failsafe.is_armed:
             raise _refused(_Status.kBusy, "a window is open or the fail-safe is armed")
         if not MIN_TIMEOUT_S <= request.commissioningTimeout <= MAX_TIMEOUT_S:
-            raise MatterStatus(Status.INVALID_COMMAND, f"timeout: allowed is {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S} s")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, f"timeout: allowed is {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S} s")
         if request.discriminator > MAX_DISCRIMINATOR:
             raise _refused(_Status.kPAKEParameterError, f"discriminator: allowed is 0 to {MAX_DISCRIMINATOR}")
         try:
@@ -115,4 +115,4 @@ class AdministratorCommissioningServer(ClusterServer):
 
 
 def _refused(status: int, reason: str) -> MatterStatus:
-    return MatterStatus(Status.FAILURE, reason, cluster_status=int(status))
+    return MatterStatus(StatusCode.FAILURE, reason, cluster_status=int(status))

@@ -14,7 +14,7 @@ from evse_pi.matter.wire.chip_objects import GeneralCommissioning
 if TYPE_CHECKING:
     from evse_pi.matter.clusters.commissioning_window import CommissioningWindow
     from evse_pi.matter.identity.failsafe import FailSafe
-    from evse_pi.matter.model.request import Request
+    from evse_pi.matter.model.request import PeerRequest
 
 FAILSAFE_EXPIRY_S = 60
 _Error = GeneralCommissioning.Enums.CommissioningErrorEnum
@@ -94,7 +94,7 @@ class GeneralCommissioningServer(ClusterServer):
     def _reset_breadcrumb(self) -> None:
         self.state.breadcrumb = 0
 
-    def _requester(self) -> Request:
+    def _requester(self) -> PeerRequest:
         if self.request is None:
             raise RuntimeError("commissioning is done by peers only")
         return self.request

@@ -13,7 +13,7 @@ from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.model.transaction import independent
 from evse_pi.matter.wire.chip_objects import GeneralDiagnostics
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.environment import WallClock
@@ -103,15 +103,15 @@ class GeneralDiagnosticsServer(ClusterServer, enable=("BootReason",)):
         """Make happen what a code stands for, if the requester has the key."""
         key = self._enable_key
         if len(request.enableKey) != ENABLE_KEY_BYTES:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"a key has {ENABLE_KEY_BYTES} bytes")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"a key has {ENABLE_KEY_BYTES} bytes")
         if key is None or not hmac.compare_digest(key, request.enableKey):
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "the enable key is not the one configured")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "the enable key is not the one configured")
         with independent():
             for handler in self._triggers:
                 known = handler(request.eventTrigger)
                 if await known if inspect.isawaitable(known) else known:
                     return
-        raise MatterStatus(Status.INVALID_COMMAND, f"trigger 0x{request.eventTrigger:016X} is unknown")
+        raise MatterStatus(StatusCode.INVALID_COMMAND, f"trigger 0x{request.eventTrigger:016X} is unknown")
 
     def time_snapshot(self) -> Any:
         """Return uptime and time of day of one moment."""

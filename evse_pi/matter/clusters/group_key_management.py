@@ -8,7 +8,7 @@ from evse_pi.matter.identity.group_keys import MAX_KEY_SETS_PER_FABRIC, EpochKey
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import GroupKeyManagement
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.ownership import Ownership
@@ -61,10 +61,12 @@ class GroupKeyManagementServer(ClusterServer):
         """Replace the writer's mappings; a group has one key set, and that is not the identity protection key."""
         own = self._fabric_index()
         if len(entries) > MAX_GROUP_KEY_MAPPINGS:
-            raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"{len(entries)} mappings, at most {MAX_GROUP_KEY_MAPPINGS}")
+            raise MatterStatus(
+                StatusCode.RESOURCE_EXHAUSTED, f"{len(entries)} mappings, at most {MAX_GROUP_KEY_MAPPINGS}"
+            )
         groups = [entry.groupId for entry in entries]
         if len(set(groups)) != len(groups):
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "a group is mapped twice")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "a group is mapped twice")
         others = (entry for entry in self.state.group_key_map if entry.fabricIndex != own)
         self.state.group_key_map = (*others, *entries)
 
@@ -72,7 +74,7 @@ class GroupKeyManagementServer(ClusterServer):
         """Add or replace a key set."""
         wanted = request.groupKeySet
         if wanted.groupKeySecurityPolicy == _Policy.kCacheAndSync:
-            raise MatterStatus(Status.INVALID_COMMAND, "cache-and-sync is not supported")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, "cache-and-sync is not supported")
         key_set = GroupKeySet(wanted.groupKeySetID, int(wanted.groupKeySecurityPolicy), _epoch_keys(wanted))
         self._keys.write(self._fabric_index(), key_set)
 
@@ -80,7 +82,7 @@ class GroupKeyManagementServer(ClusterServer):
         """Return a key set without its keys."""
         found = self._keys.read(self._fabric_index(), request.groupKeySetID)
         if found is None:
-            raise MatterStatus(Status.NOT_FOUND, f"group key set {request.groupKeySetID} does not exist")
+            raise MatterStatus(StatusCode.NOT_FOUND, f"group key set {request.groupKeySetID} does not exist")
         starts = [epoch.start_us for epoch in found.epoch_keys] + [None, None]
         return _Answers.KeySetReadResponse(
             _KeySet(
@@ -120,5 +122,7 @@ def _epoch_keys(wanted: Any) -> tuple[EpochKey, ...]:
     pairs = [(getattr(wanted, f"epochKey{index}"), getattr(wanted, f"epochStartTime{index}")) for index in range(3)]
     given = [key is not None for key, _ in pairs]
     if given != sorted(given, reverse=True) or any((key is None) != (start is None) for key, start in pairs):
-        raise MatterStatus(Status.INVALID_COMMAND, "epoch keys are given from the first on, each with its start time")
+        raise MatterStatus(
+            StatusCode.INVALID_COMMAND, "epoch keys are given from the first on, each with its start time"
+        )
     return tuple(EpochKey(key, start) for key, start in pairs if key is not None)

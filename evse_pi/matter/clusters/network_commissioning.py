@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import NetworkCommissioning
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,5 +54,5 @@ class NetworkCommissioningServer(ClusterServer, features=("ET",)):
     def write_interface_enabled(self, enabled: bool) -> None:
         """Refuse to switch off what the request came over."""
         if not enabled:
-            raise MatterStatus(Status.INVALID_ACTION, "the node has no other way to be reached")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "the node has no other way to be reached")
         self.state.interface_enabled = True

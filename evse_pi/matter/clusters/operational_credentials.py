@@ -12,7 +12,7 @@ from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import OperationalCredentials
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.identity.ownership import Ownership
-    from evse_pi.matter.model.request import Request
+    from evse_pi.matter.model.request import PeerRequest
 
 NONCE_BYTES = 32
 MAX_LABEL_BYTES = 32
@@ -205,7 +205,7 @@ class OperationalCredentialsServer(ClusterServer):
         index = self._requester().accessor.fabric_index
         fabric = self._ownership.fabrics.get(index)
         if fabric is None:
-            raise MatterStatus(Status.INVALID_COMMAND, f"there is no fabric {index}")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, f"there is no fabric {index}")
         self._verification.update(
             fabric, statement=request.VIDVerificationStatement, vvsc=request.vvsc, vendor_id=request.vendorID
         )
@@ -217,7 +217,7 @@ class OperationalCredentialsServer(ClusterServer):
         """Prove with the node's operational key that it is in a fabric with this root and vendor."""
         fabric = self._ownership.fabrics.get(request.fabricIndex)
         if fabric is None:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"there is no fabric {request.fabricIndex}")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"there is no fabric {request.fabricIndex}")
         challenge = self._requester().session.attestation_challenge
         statement = self._verification.of(fabric.index).statement
         signature = fabric.operational_key.sign(data_to_sign(fabric, request.clientChallenge, challenge, statement))
@@ -240,7 +240,7 @@ class OperationalCredentialsServer(ClusterServer):
 
     def _attest(self, elements: bytes) -> bytes:
         if len(elements) > MAX_ELEMENTS_BYTES:
-            raise MatterStatus(Status.FAILURE, f"elements of {len(elements)} bytes, at most {MAX_ELEMENTS_BYTES}")
+            raise MatterStatus(StatusCode.FAILURE, f"elements of {len(elements)} bytes, at most {MAX_ELEMENTS_BYTES}")
         return self._credentials.sign(elements + self._requester().session.attestation_challenge)
 
     def _epoch_s(self) -> int:
@@ -250,7 +250,7 @@ class OperationalCredentialsServer(ClusterServer):
     def _fabrics_changed(self, _fabric: Fabric) -> None:
         self.changed("nocs", "fabrics", "commissioned_fabrics", "trusted_root_certificates")
 
-    def _requester(self) -> Request:
+    def _requester(self) -> PeerRequest:
         if self.request is None:
             raise RuntimeError("credentials are changed by peers only")
         return self.request
@@ -258,7 +258,7 @@ class OperationalCredentialsServer(ClusterServer):
 
 def _check_nonce(nonce: bytes) -> None:
     if len(nonce) != NONCE_BYTES:
-        raise MatterStatus(Status.INVALID_COMMAND, f"nonce of {len(nonce)} bytes, it has {NONCE_BYTES}")
+        raise MatterStatus(StatusCode.INVALID_COMMAND, f"nonce of {len(nonce)} bytes, it has {NONCE_BYTES}")
 
 
 def _noc_response(status: NocStatus, fabric_index: int | None, text: str | None = None) -> Any:

@@ -9,7 +9,7 @@ from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, WallClock
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
 from evse_pi.matter.wire.chip_objects import TimeSynchronization
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ class TimeSynchronizationServer(ClusterServer, enable=("TimeSource",)):
     def set_utc_time(self, request: Any) -> None:
         """Take the time, unless a better one is known."""
         if self._clock.system_is_trusted or request.granularity < self.read_granularity(None):
-            raise MatterStatus(Status.FAILURE, "a better time is known", cluster_status=_TIME_NOT_ACCEPTED)
+            raise MatterStatus(StatusCode.FAILURE, "a better time is known", cluster_status=_TIME_NOT_ACCEPTED)
         self.internal.granularity = min(request.granularity, _Granularity.kSecondsGranularity)
         self._clock.tell(request.UTCTime + _EPOCH_US)
         self.changed("utc_time", "granularity", "time_source")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.fabric import Fabric
@@ -54,11 +54,13 @@ class VendorVerification:
         CONSTRAINT_ERROR for a statement of a wrong length.
         """
         if statement is None and vvsc is None and vendor_id is None:
-            raise MatterStatus(Status.INVALID_COMMAND, "no field is given")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, "no field is given")
         if statement is not None and len(statement) not in (0, STATEMENT_BYTES):
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"statement: allowed are 0 and {STATEMENT_BYTES} bytes")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"statement: allowed are 0 and {STATEMENT_BYTES} bytes")
         if vvsc and fabric.icac:
-            raise MatterStatus(Status.INVALID_COMMAND, "the fabric has an ICAC, a signer's certificate has no place")
+            raise MatterStatus(
+                StatusCode.INVALID_COMMAND, "the fabric has an ICAC, a signer's certificate has no place"
+            )
         record = self.of(fabric.index)
         record = record if statement is None else replace(record, statement=statement)
         record = record if vvsc is None else replace(record, vvsc=vvsc)

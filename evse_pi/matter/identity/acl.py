@@ -10,7 +10,7 @@ from evse_pi.matter.identity import node_id
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ class AccessControl:
         """
         if len(entries) > MAX_ENTRIES_PER_FABRIC:
             raise MatterStatus(
-                Status.RESOURCE_EXHAUSTED, f"{len(entries)} ACL entries, at most {MAX_ENTRIES_PER_FABRIC}"
+                StatusCode.RESOURCE_EXHAUSTED, f"{len(entries)} ACL entries, at most {MAX_ENTRIES_PER_FABRIC}"
             )
         new = tuple(_normalised(entry, fabric_index) for entry in entries)
         old = self.entries(fabric_index)
@@ -156,7 +156,7 @@ def _normalised(entry: AclEntry, fabric_index: int) -> AclEntry:
     _check_subjects(entry)
     targets = entry.targets or ()
     if len(targets) > MAX_TARGETS_PER_ENTRY:
-        raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"{len(targets)} targets, at most {MAX_TARGETS_PER_ENTRY}")
+        raise MatterStatus(StatusCode.RESOURCE_EXHAUSTED, f"{len(targets)} targets, at most {MAX_TARGETS_PER_ENTRY}")
     for target in targets:
         _check_target(target)
     return AclEntry(
@@ -167,33 +167,35 @@ def _normalised(entry: AclEntry, fabric_index: int) -> AclEntry:
 def _check_subjects(entry: AclEntry) -> None:
     subjects = entry.subjects or ()
     if len(subjects) > MAX_SUBJECTS_PER_ENTRY:
-        raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"{len(subjects)} subjects, at most {MAX_SUBJECTS_PER_ENTRY}")
+        raise MatterStatus(StatusCode.RESOURCE_EXHAUSTED, f"{len(subjects)} subjects, at most {MAX_SUBJECTS_PER_ENTRY}")
     if entry.privilege not in Privilege.__members__.values():
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"privilege {entry.privilege} is unknown")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"privilege {entry.privilege} is unknown")
     match entry.auth_mode:
         case AuthMode.CASE:
             valid = all(node_id.is_operational(one) or node_id.is_case_authenticated_tag(one) for one in subjects)
         case AuthMode.GROUP:
             if entry.privilege is Privilege.ADMINISTER:
-                raise MatterStatus(Status.CONSTRAINT_ERROR, "a group cannot administer")
+                raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "a group cannot administer")
             valid = all(node_id.is_group_id(one) for one in subjects)
         case _:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, f"auth mode {entry.auth_mode} must be CASE or Group")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"auth mode {entry.auth_mode} must be CASE or Group")
     if not valid:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"a subject does not fit auth mode {entry.auth_mode}")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"a subject does not fit auth mode {entry.auth_mode}")
 
 
 def _check_target(target: AclTarget) -> None:
     if target == AclTarget():
-        raise MatterStatus(Status.CONSTRAINT_ERROR, "target names neither cluster nor endpoint nor device type")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "target names neither cluster nor endpoint nor device type")
     if target.endpoint is not None and target.device_type is not None:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, "target names both endpoint and device type")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "target names both endpoint and device type")
     if target.cluster is not None and not _is_cluster_id(target.cluster):
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"target cluster 0x{target.cluster:X} is no cluster id")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"target cluster 0x{target.cluster:X} is no cluster id")
     if target.endpoint is not None and not 0 <= target.endpoint <= 0xFFFE:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"target endpoint {target.endpoint} is no endpoint number")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"target endpoint {target.endpoint} is no endpoint number")
     if target.device_type is not None and not 0 <= target.device_type & 0xFFFF <= 0xBFFF:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"target device type 0x{target.device_type:X} is no device type id")
+        raise MatterStatus(
+            StatusCode.CONSTRAINT_ERROR, f"target device type 0x{target.device_type:X} is no device type id"
+        )
 
 
 def _is_cluster_id(cluster: int) -> bool:

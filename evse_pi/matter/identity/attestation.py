@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from evse_pi.matter.identity.declaration import DEVELOPMENT_AND_TEST, DeclarationError, read_declaration
+from evse_pi.matter.identity.certification_declaration import DEVELOPMENT_AND_TEST, DeclarationError, read_declaration
 from evse_pi.matter.identity.signing import OperationalKey
 
 if TYPE_CHECKING:

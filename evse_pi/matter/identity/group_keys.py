@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.matter.storage import decoding
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ class GroupKeyStore:
         sets = self._of_fabric(fabric_index)
         if key_set.set_id not in sets and len(sets) >= MAX_KEY_SETS_PER_FABRIC:
             raise MatterStatus(
-                Status.RESOURCE_EXHAUSTED, f"fabric has {MAX_KEY_SETS_PER_FABRIC} group key sets already"
+                StatusCode.RESOURCE_EXHAUSTED, f"fabric has {MAX_KEY_SETS_PER_FABRIC} group key sets already"
             )
         self._save(fabric_index, {**sets, key_set.set_id: key_set})
         for listener in self.on_written:
@@ -99,10 +99,10 @@ class GroupKeyStore:
         Raises: MatterStatus INVALID_COMMAND for the identity protection key, NOT_FOUND for an unknown set.
         """
         if set_id == IDENTITY_PROTECTION_KEY_SET:
-            raise MatterStatus(Status.INVALID_COMMAND, "the identity protection key set cannot be removed")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, "the identity protection key set cannot be removed")
         sets = self._of_fabric(fabric_index)
         if set_id not in sets:
-            raise MatterStatus(Status.NOT_FOUND, f"group key set {set_id} does not exist")
+            raise MatterStatus(StatusCode.NOT_FOUND, f"group key set {set_id} does not exist")
         self._save(fabric_index, {kept: key_set for kept, key_set in sets.items() if kept != set_id})
 
     def forget(self, fabric_index: int) -> None:
@@ -128,14 +128,14 @@ def _key(fabric_index: int) -> str:
 
 def _validate(key_set: GroupKeySet) -> None:
     if not 1 <= len(key_set.epoch_keys) <= MAX_EPOCH_KEYS:
-        raise MatterStatus(Status.INVALID_COMMAND, f"a group key set has 1 to {MAX_EPOCH_KEYS} epoch keys")
+        raise MatterStatus(StatusCode.INVALID_COMMAND, f"a group key set has 1 to {MAX_EPOCH_KEYS} epoch keys")
     starts = [epoch.start_us for epoch in key_set.epoch_keys]
     if any(len(epoch.key) != EPOCH_KEY_BYTES for epoch in key_set.epoch_keys):
-        raise MatterStatus(Status.CONSTRAINT_ERROR, f"an epoch key has {EPOCH_KEY_BYTES} bytes")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, f"an epoch key has {EPOCH_KEY_BYTES} bytes")
     if starts[0] == 0 and key_set.set_id != IDENTITY_PROTECTION_KEY_SET:
-        raise MatterStatus(Status.INVALID_COMMAND, "the first epoch start time must not be 0")
+        raise MatterStatus(StatusCode.INVALID_COMMAND, "the first epoch start time must not be 0")
     if any(earlier >= later for earlier, later in pairwise(starts)):
-        raise MatterStatus(Status.INVALID_COMMAND, f"epoch start times {starts} must ascend")
+        raise MatterStatus(StatusCode.INVALID_COMMAND, f"epoch start times {starts} must ascend")
 
 
 def _encode(sets: dict[int, GroupKeySet]) -> bytes:

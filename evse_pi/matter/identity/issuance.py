@@ -13,7 +13,7 @@ from evse_pi.matter.identity.certificate import CertificateError, MatterCertific
 from evse_pi.matter.identity.fabric import NodeCredentials
 from evse_pi.matter.identity.group_keys import EPOCH_KEY_BYTES
 from evse_pi.matter.identity.signing import OperationalKey
-from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.environment import Entropy, WallClock
@@ -71,7 +71,7 @@ class Issuance:
         """
         context = self._context(accessor)
         if for_update and accessor.auth_mode is not AuthMode.CASE:
-            raise MatterStatus(Status.INVALID_COMMAND, "a NOC is updated over CASE only")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, "a NOC is updated over CASE only")
         _check_no_noc_yet(context)
         context.pending_key = OperationalKey.generate(self._entropy)
         context.pending_key_is_for_update = for_update
@@ -84,11 +84,11 @@ class Issuance:
         """
         context = self._context(accessor)
         if context.pending_root is not None or context.added_fabric is not None:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "a root certificate was added already")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "a root certificate was added already")
         try:
             verify_root(MatterCertificate.decode(root_certificate))
         except (DecodeError, CertificateError) as error:
-            raise MatterStatus(Status.INVALID_COMMAND, str(error)) from error
+            raise MatterStatus(StatusCode.INVALID_COMMAND, str(error)) from error
         context.pending_root = root_certificate
 
     def add_noc(
@@ -107,7 +107,7 @@ class Issuance:
         """
         context = self._context(accessor)
         if len(ipk) != EPOCH_KEY_BYTES:
-            raise MatterStatus(Status.INVALID_COMMAND, f"IPK of {len(ipk)} bytes, must be {EPOCH_KEY_BYTES}")
+            raise MatterStatus(StatusCode.INVALID_COMMAND, f"IPK of {len(ipk)} bytes, must be {EPOCH_KEY_BYTES}")
         _check_no_noc_yet(context)
         key = _pending_key(context, for_update=False)
         if context.pending_root is None:
@@ -130,7 +130,7 @@ class Issuance:
         context = self._context(accessor)
         _check_no_noc_yet(context)
         if context.pending_root is not None:
-            raise MatterStatus(Status.CONSTRAINT_ERROR, "a root certificate was added, which is for a new fabric")
+            raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "a root certificate was added, which is for a new fabric")
         key = _pending_key(context, for_update=True)
         fabric = self._fabrics.get(accessor.fabric_index)
         if fabric is None:
@@ -145,7 +145,7 @@ class Issuance:
     def _context(self, accessor: Accessor) -> FailSafeContext:
         context = self._failsafe.context
         if context is None or not self._failsafe.is_armed_for(accessor.fabric_index):
-            raise MatterStatus(Status.FAILSAFE_REQUIRED, "the fail-safe is not armed by this peer")
+            raise MatterStatus(StatusCode.FAILSAFE_REQUIRED, "the fail-safe is not armed by this peer")
         return context
 
     def _verified(self, noc: bytes, icac: bytes | None, root: bytes, key: OperationalKey) -> MatterCertificate:
@@ -175,12 +175,12 @@ class Issuance:
 
 def _check_no_noc_yet(context: FailSafeContext) -> None:
     if context.added_fabric is not None or context.updated_fabric is not None:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, "a NOC was accepted already under this fail-safe")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "a NOC was accepted already under this fail-safe")
 
 
 def _pending_key(context: FailSafeContext, *, for_update: bool) -> OperationalKey:
     if context.pending_key is None:
         raise NocRefused(NocStatus.MISSING_CSR, "no certificate was requested under this fail-safe")
     if context.pending_key_is_for_update != for_update:
-        raise MatterStatus(Status.CONSTRAINT_ERROR, "the certificate was requested for the other command")
+        raise MatterStatus(StatusCode.CONSTRAINT_ERROR, "the certificate was requested for the other command")
     return context.pending_key

@@ -26,9 +26,9 @@ from evse_pi.matter.interaction.messages import (
 from evse_pi.matter.interaction.report import ReportRefused, attribute_reports, event_reports, pack, send_report
 from evse_pi.matter.interaction.subscribe import SubscriptionTable
 from evse_pi.matter.interaction.write import WriteAction, WriteLocks
-from evse_pi.matter.model.request import Request
+from evse_pi.matter.model.request import PeerRequest
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.channel.stack import MessageStack
@@ -66,10 +66,10 @@ class InteractionHandler:
             await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(refusal.status))
         except DecodeError as error:
             log.debug("malformed session=%s: %s", exchange.session, error)
-            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.INVALID_ACTION))
+            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(StatusCode.INVALID_ACTION))
         except Exception:
             log.exception("interaction failed session=%s opcode=0x%02X", exchange.session, message.opcode)
-            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.FAILURE))
+            await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(StatusCode.FAILURE))
 
     async def _serve(self, exchange: Exchange, message: Message) -> None:
         match message.opcode:
@@ -86,9 +86,9 @@ class InteractionHandler:
             case InteractionOpcode.STATUS_RESPONSE:
                 log.debug("stray status session=%s", exchange.session)
             case InteractionOpcode.REPORT_DATA:
-                raise MatterStatus(Status.INVALID_SUBSCRIPTION, "this node subscribes to nothing")
+                raise MatterStatus(StatusCode.INVALID_SUBSCRIPTION, "this node subscribes to nothing")
             case _:
-                raise MatterStatus(Status.INVALID_ACTION, f"opcode 0x{message.opcode:02X}")
+                raise MatterStatus(StatusCode.INVALID_ACTION, f"opcode 0x{message.opcode:02X}")
 
     async def _read(self, exchange: Exchange, request: ReadRequest) -> None:
         accessor = exchange.accessor
@@ -99,14 +99,14 @@ class InteractionHandler:
             await send_report(exchange, payloads, confirmed=False)
 
     async def _write(self, exchange: Exchange, message: Message, *, timed: bool) -> None:
-        request = Request(exchange.accessor, exchange.session)
+        request = PeerRequest(exchange.accessor, exchange.session)
         action = WriteAction(self._node, request, self._locks, timed=timed)
         try:
             while True:
                 write = decode_write(message.payload)
                 _check_timed(promised=write.timed, timed=timed)
                 if write.more and write.suppress_response:
-                    raise MatterStatus(Status.INVALID_ACTION, "a chunked write wants its responses")
+                    raise MatterStatus(StatusCode.INVALID_ACTION, "a chunked write wants its responses")
                 answers = await self._stored(action, write)
                 if not write.suppress_response:
                     await exchange.send(InteractionOpcode.WRITE_RESPONSE, encode_write_response(answers))
@@ -114,7 +114,7 @@ class InteractionHandler:
                     break
                 message = await exchange.receive()
                 if message.opcode != InteractionOpcode.WRITE_REQUEST:
-                    raise MatterStatus(Status.INVALID_ACTION, "the rest of the write is missing")
+                    raise MatterStatus(StatusCode.INVALID_ACTION, "the rest of the write is missing")
         finally:
             action.close()
         _after(request)
@@ -134,14 +134,14 @@ class InteractionHandler:
     async def _invoke(self, exchange: Exchange, message: Message, *, timed: bool) -> None:
         invocation = decode_invoke(message.payload)
         _check_timed(promised=invocation.timed, timed=timed)
-        request = Request(exchange.accessor, exchange.session)
+        request = PeerRequest(exchange.accessor, exchange.session)
         response = await invoke(self._node, invocation, request, timed=timed)
         try:
             if not invocation.suppress_response:
                 payload = encode_invoke_response(response)
                 if len(payload) > MAX_PAYLOAD_BYTES:
                     (command,) = invocation.commands
-                    too_long = MatterStatus(Status.RESOURCE_EXHAUSTED, "the response fits no message")
+                    too_long = MatterStatus(StatusCode.RESOURCE_EXHAUSTED, "the response fits no message")
                     payload = encode_invoke_response(command_status(command.path, too_long, command.reference))
                 await exchange.send(InteractionOpcode.INVOKE_RESPONSE, payload)
         finally:
@@ -151,12 +151,12 @@ class InteractionHandler:
         timeout_ms = decode_timed(message.payload)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_ms / 1000
-        await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(Status.SUCCESS))
+        await exchange.send(InteractionOpcode.STATUS_RESPONSE, encode_status(StatusCode.SUCCESS))
         action = await exchange.receive(min(timeout_ms / 1000 + LATE_ACTION_S, RESPONSE_TIMEOUT_S))
         if action.opcode not in (InteractionOpcode.WRITE_REQUEST, InteractionOpcode.INVOKE_REQUEST):
-            raise MatterStatus(Status.INVALID_ACTION, "a timed request is followed by a write or an invoke")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "a timed request is followed by a write or an invoke")
         if loop.time() > deadline:
-            raise MatterStatus(Status.TIMEOUT, f"the action came more than {timeout_ms} ms after the timed request")
+            raise MatterStatus(StatusCode.TIMEOUT, f"the action came more than {timeout_ms} ms after the timed request")
         if action.opcode == InteractionOpcode.WRITE_REQUEST:
             await self._write(exchange, action, timed=True)
         else:
@@ -165,10 +165,10 @@ class InteractionHandler:
 
 def _check_timed(*, promised: bool, timed: bool) -> None:
     if promised != timed:
-        raise MatterStatus(Status.TIMED_REQUEST_MISMATCH, f"timedRequest={promised}, preceded by one: {timed}")
+        raise MatterStatus(StatusCode.TIMED_REQUEST_MISMATCH, f"timedRequest={promised}, preceded by one: {timed}")
 
 
-def _after(request: Request) -> None:
+def _after(request: PeerRequest) -> None:
     """Do what had to wait for the answer."""
     for action in request.after_response:
         action()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,4 +25,4 @@ async def keeping(store: KeyValueStore) -> AsyncIterator[None]:
     yield
     changed = store.revision
     if changed != before and not await store.settled(changed):
-        raise MatterStatus(Status.FAILURE, NOT_STORED)
+        raise MatterStatus(StatusCode.FAILURE, NOT_STORED)

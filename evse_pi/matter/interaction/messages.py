@@ -15,7 +15,7 @@ from chip.tlv.tlvlist import TLVList
 
 from evse_pi.matter.model.schema_guard import member
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, StatusCode
 
 INTERACTION_MODEL_REVISION = 12
 _REVISION = {0xFF: uint(INTERACTION_MODEL_REVISION)}
@@ -175,7 +175,7 @@ def decode_status(payload: bytes) -> int:
     return tlv.decode_fields(payload, "StatusResponse").unsigned(0, bits=8)
 
 
-def encode_status(status: Status) -> bytes:
+def encode_status(status: StatusCode) -> bytes:
     """Return a StatusResponse."""
     return tlv.encode({0: uint(status), **_REVISION})
 
@@ -303,7 +303,7 @@ def _decode_attribute_path(element: Any) -> Path:
     operation = ListOperation.REPLACE
     if 5 in fields:
         if fields.members[5] is not None:
-            raise MatterStatus(Status.INVALID_ACTION, "single list entries cannot be addressed")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "single list entries cannot be addressed")
         operation = ListOperation.APPEND
     return Path(
         _optional(fields, 2, 16),
@@ -359,7 +359,7 @@ def _command_path(path: Path, command: int | None) -> TLVList:
 
 def _status_block(refusal: MatterStatus | None) -> dict[int, Any]:
     if refusal is None:
-        return {0: uint(Status.SUCCESS)}
+        return {0: uint(StatusCode.SUCCESS)}
     block = {0: uint(refusal.status)}
     if refusal.cluster_status is not None:
         block[1] = uint(refusal.cluster_status)

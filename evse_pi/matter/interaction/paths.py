@@ -16,7 +16,7 @@ from evse_pi.matter.model.cluster import (
     ClusterEvent,
 )
 from evse_pi.matter.model.endpoint import ROOT_ENDPOINT, Node
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,48 +46,48 @@ class PathTarget(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
-class Purpose(Generic[E]):
+class PathPurpose(Generic[E]):
     """What an interaction looks for and what it needs to be allowed."""
 
     table: Callable[[Cluster], Mapping[int, E]]
     privilege: Callable[[E], Privilege | None]
-    unknown: Status
-    unavailable: Status
+    unknown: StatusCode
+    unavailable: StatusCode
 
 
-READ: Purpose[ClusterAttribute] = Purpose(
+READ: PathPurpose[ClusterAttribute] = PathPurpose(
     lambda cluster: cluster.attributes,
     lambda attribute: attribute.access.read,
-    Status.UNSUPPORTED_ATTRIBUTE,
-    Status.UNSUPPORTED_READ,
+    StatusCode.UNSUPPORTED_ATTRIBUTE,
+    StatusCode.UNSUPPORTED_READ,
 )
-WRITE: Purpose[ClusterAttribute] = Purpose(
+WRITE: PathPurpose[ClusterAttribute] = PathPurpose(
     lambda cluster: cluster.attributes,
     lambda attribute: attribute.access.write,
-    Status.UNSUPPORTED_ATTRIBUTE,
-    Status.UNSUPPORTED_WRITE,
+    StatusCode.UNSUPPORTED_ATTRIBUTE,
+    StatusCode.UNSUPPORTED_WRITE,
 )
-INVOKE: Purpose[ClusterCommand] = Purpose(
+INVOKE: PathPurpose[ClusterCommand] = PathPurpose(
     lambda cluster: cluster.commands,
     lambda command: command.access.write,
-    Status.UNSUPPORTED_COMMAND,
-    Status.UNSUPPORTED_COMMAND,
+    StatusCode.UNSUPPORTED_COMMAND,
+    StatusCode.UNSUPPORTED_COMMAND,
 )
-EVENTS: Purpose[ClusterEvent] = Purpose(
+EVENTS: PathPurpose[ClusterEvent] = PathPurpose(
     lambda cluster: cluster.events,
     lambda event: event.access.read,
-    Status.UNSUPPORTED_EVENT,
-    Status.UNSUPPORTED_EVENT,
+    StatusCode.UNSUPPORTED_EVENT,
+    StatusCode.UNSUPPORTED_EVENT,
 )
 
 
 def check_read_path(path: Path) -> None:
     """Raise INVALID_ACTION for a path with all clusters but one attribute, unless every cluster has it."""
     if path.cluster is None and path.element is not None and not _FIRST_GLOBAL <= path.element <= _LAST_GLOBAL:
-        raise MatterStatus(Status.INVALID_ACTION, "a wildcard cluster needs a wildcard or global attribute")
+        raise MatterStatus(StatusCode.INVALID_ACTION, "a wildcard cluster needs a wildcard or global attribute")
 
 
-def expand(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> list[PathTarget[E]]:
+def expand(node: Node, purpose: PathPurpose[E], path: Path, accessor: Accessor) -> list[PathTarget[E]]:
     """Return everything that `path` means to `accessor`.
 
     Raises: MatterStatus for a path without wildcards that means nothing; a wildcard is silent about what it skips.
@@ -130,7 +130,7 @@ def selects(path: Path, server: ClusterServer, element: ClusterAttribute) -> boo
     return not skipped
 
 
-def _candidates(node: Node, purpose: Purpose[E], path: Path) -> Iterator[PathTarget[E]]:
+def _candidates(node: Node, purpose: PathPurpose[E], path: Path) -> Iterator[PathTarget[E]]:
     for endpoint in _chosen(node.endpoints, path.endpoint):
         for server in _chosen(endpoint.servers, path.cluster):
             for element in _chosen(purpose.table(server.cluster), path.element):
@@ -148,13 +148,13 @@ def _chosen(table: Mapping[int, V], key: int | None) -> Iterator[V]:
         yield table[key]
 
 
-def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -> PathTarget[E]:
+def _concrete(node: Node, purpose: PathPurpose[E], path: Path, accessor: Accessor) -> PathTarget[E]:
     endpoint = node.endpoints.get(path.endpoint or 0)
     if endpoint is None:
-        raise MatterStatus(Status.UNSUPPORTED_ENDPOINT, f"endpoint {path.endpoint}")
+        raise MatterStatus(StatusCode.UNSUPPORTED_ENDPOINT, f"endpoint {path.endpoint}")
     server = endpoint.servers.get(path.cluster or 0)
     if server is None:
-        raise MatterStatus(Status.UNSUPPORTED_CLUSTER, f"cluster 0x{path.cluster:X} on endpoint {path.endpoint}")
+        raise MatterStatus(StatusCode.UNSUPPORTED_CLUSTER, f"cluster 0x{path.cluster:X} on endpoint {path.endpoint}")
     element = purpose.table(server.cluster).get(path.element or 0)
     if element is None:
         raise MatterStatus(purpose.unknown, f"{server.name} 0x{path.element:X}")
@@ -162,5 +162,5 @@ def _concrete(node: Node, purpose: Purpose[E], path: Path, accessor: Accessor) -
     if privilege is None:
         raise MatterStatus(purpose.unavailable, f"{server.name}.{element.name}")
     if not node.permits(accessor, privilege, endpoint.id, server.cluster.id):
-        raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{server.name}.{element.name} needs {privilege.name}")
+        raise MatterStatus(StatusCode.UNSUPPORTED_ACCESS, f"{server.name}.{element.name} needs {privilege.name}")
     return PathTarget(server, element)

@@ -24,7 +24,7 @@ from evse_pi.matter.interaction.paths import EVENTS, READ, PathTarget, check_rea
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG, attribute_element, encoded_attribute
 from evse_pi.matter.model.schema_guard import member
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,7 +71,7 @@ class ReportMemory:
         units = -(-sum(map(len, payloads)) // MEMORY_UNIT_BYTES) if len(payloads) > 1 else 0
         holder = self._holder(session)
         if not self._shares.take(holder, units):
-            raise MatterStatus(Status.RESOURCE_EXHAUSTED, "reports that this peer has not taken yet fill its share")
+            raise MatterStatus(StatusCode.RESOURCE_EXHAUSTED, "reports that this peer has not taken yet fill its share")
         try:
             yield
         finally:
@@ -97,14 +97,14 @@ def attribute_reports(node: Node, request: ReadRequest, accessor: Accessor) -> t
         for target in targets:
             reports += _unless_known(target, request, accessor)
             if len(reports) > MAX_REPORTS:
-                raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"more than {MAX_REPORTS} reports")
+                raise MatterStatus(StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_REPORTS} reports")
     return reports, valid
 
 
 def _check_count(request: ReadRequest) -> None:
     count = len(request.attributes) + len(request.events)
     if count > MAX_PATHS:
-        raise MatterStatus(Status.PATHS_EXHAUSTED, f"{count} paths, at most {MAX_PATHS}")
+        raise MatterStatus(StatusCode.PATHS_EXHAUSTED, f"{count} paths, at most {MAX_PATHS}")
 
 
 def _unless_known(target: PathTarget[ClusterAttribute], request: ReadRequest, accessor: Accessor) -> list[bytes]:
@@ -138,7 +138,9 @@ def _entry_by_entry(target: PathTarget[ClusterAttribute], path: tuple[int, int, 
         blocks += [attribute_report(append, version, member(ATTRIBUTE_DATA_TAG, element)) for element in elements]
         if max(map(len, blocks)) <= _BUDGET:
             return blocks
-    too_long = MatterStatus(Status.RESOURCE_EXHAUSTED, f"{target.server.name}.{target.element.name} fits no message")
+    too_long = MatterStatus(
+        StatusCode.RESOURCE_EXHAUSTED, f"{target.server.name}.{target.element.name} fits no message"
+    )
     return [attribute_refusal(target.path, too_long)]
 
 
@@ -213,7 +215,7 @@ async def _confirmation(exchange: Exchange) -> None:
     status = (
         decode_status(message.payload)
         if message.opcode == InteractionOpcode.STATUS_RESPONSE
-        else int(Status.INVALID_ACTION)
+        else int(StatusCode.INVALID_ACTION)
     )
-    if status != Status.SUCCESS:
+    if status != StatusCode.SUCCESS:
         raise ReportRefused(status)

@@ -21,7 +21,7 @@ from evse_pi.matter.interaction.report import (
     target_report,
 )
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL
-from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, Status
+from evse_pi.matter.wire.status_code import DecodeError, MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ class Subscription:
         self._next_event = self._node.event_log.next_number
         events, any_event = event_reports(self._node, read.events, self.accessor, read.event_min)
         if not any_attribute and not any_event:
-            raise MatterStatus(Status.INVALID_ACTION, "no path of the subscription means anything")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "no path of the subscription means anything")
         self._dirty.clear()
         self._urgent = False
         self._last_sent = self._now()
@@ -240,11 +240,11 @@ class SubscriptionTable:
         if not request.keep_subscriptions:
             self._drop(lambda found: found == owner)
         if request.min_interval_s > request.max_interval_s:
-            raise MatterStatus(Status.INVALID_ACTION, "the least interval is above the greatest")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "the least interval is above the greatest")
         holder = self._stack.holder(exchange.session)
         if not self._shares.take(holder):
             raise MatterStatus(
-                Status.RESOURCE_EXHAUSTED,
+                StatusCode.RESOURCE_EXHAUSTED,
                 f"at most {MAX_PER_PEER} subscriptions of a peer, {MAX_PER_GROUP} of those like it on its fabric",
             )
         subscription = Subscription(

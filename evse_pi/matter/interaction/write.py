@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.interaction.messages import AttributeData, ListOperation, Path, WriteRequest
 from evse_pi.matter.interaction.paths import WRITE, PathTarget, expand
 from evse_pi.matter.model.operations import own_entries, write_value
-from evse_pi.matter.model.request import Request, serving
+from evse_pi.matter.model.request import PeerRequest, serving
 from evse_pi.matter.model.transaction import transaction
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.matter.model.cluster import ClusterAttribute
-    from evse_pi.matter.model.codec import Codec
     from evse_pi.matter.model.endpoint import Node
+    from evse_pi.matter.model.value_codec import Codec
 
 MAX_LIST_ENTRIES = 512  # of one write; an access control list of 8 entries is the longest list that is written here
 
@@ -41,7 +41,7 @@ class _PendingList:
         """
         self.entries += entries
         if len(self.entries) > MAX_LIST_ENTRIES:
-            raise MatterStatus(Status.RESOURCE_EXHAUSTED, f"more than {MAX_LIST_ENTRIES} entries")
+            raise MatterStatus(StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_LIST_ENTRIES} entries")
 
 
 class WriteLocks:
@@ -56,7 +56,7 @@ class WriteLocks:
         Raises: MatterStatus BUSY when another peer has it.
         """
         if self._owners.setdefault(location, owner) is not owner:
-            raise MatterStatus(Status.BUSY, "the list is being written by another peer")
+            raise MatterStatus(StatusCode.BUSY, "the list is being written by another peer")
 
     def release(self, owner: object) -> None:
         """Free everything that `owner` holds."""
@@ -66,7 +66,7 @@ class WriteLocks:
 class WriteAction:
     """One write interaction from its first message to its last."""
 
-    def __init__(self, node: Node, request: Request, locks: WriteLocks, *, timed: bool) -> None:
+    def __init__(self, node: Node, request: PeerRequest, locks: WriteLocks, *, timed: bool) -> None:
         self._node = node
         self._request = request
         self._locks = locks
@@ -81,7 +81,7 @@ class WriteAction:
         if self._pending is not None:
             self._pending.answers.clear()
         if any(item.path.is_wildcard for item in message.writes):
-            raise MatterStatus(Status.INVALID_ACTION, "a write needs paths without wildcards")
+            raise MatterStatus(StatusCode.INVALID_ACTION, "a write needs paths without wildcards")
         for item in message.writes:
             self._item(item)
         if not message.more:
@@ -109,7 +109,7 @@ class WriteAction:
         target = self._check(item)
         if target.element.list_codec is None:
             if item.path.operation is ListOperation.APPEND:
-                raise MatterStatus(Status.INVALID_DATA_TYPE, f"{target.element.name} is no list")
+                raise MatterStatus(StatusCode.INVALID_DATA_TYPE, f"{target.element.name} is no list")
             value = target.element.codec.from_tlv(item.data)
             self._guarded(lambda: self._apply(target, value))
             return
@@ -122,15 +122,15 @@ class WriteAction:
         attribute, server = target.element, target.server
         if attribute.fabric_scoped and self._request.accessor.fabric_index == 0:
             raise MatterStatus(
-                Status.UNSUPPORTED_ACCESS, f"{attribute.name} is fabric-scoped, the writer has no fabric"
+                StatusCode.UNSUPPORTED_ACCESS, f"{attribute.name} is fabric-scoped, the writer has no fabric"
             )
         if attribute.access.timed and not self._timed:
-            raise MatterStatus(Status.NEEDS_TIMED_INTERACTION, attribute.name)
+            raise MatterStatus(StatusCode.NEEDS_TIMED_INTERACTION, attribute.name)
         cluster = (server.endpoint.id, server.cluster.id)
         if item.data_version is not None:
             expected = self._versions.setdefault(cluster, server.data_version)
             if item.data_version != expected:
-                raise MatterStatus(Status.DATA_VERSION_MISMATCH, f"{server.name} is at {expected}")
+                raise MatterStatus(StatusCode.DATA_VERSION_MISMATCH, f"{server.name} is at {expected}")
         return target
 
     def _extend(self, target: PathTarget[ClusterAttribute], location: Location, item: AttributeData) -> None:
@@ -156,7 +156,7 @@ class WriteAction:
         if item.path.operation is ListOperation.APPEND:
             return [entry.from_tlv(item.data)]
         if not isinstance(item.data, list):
-            raise MatterStatus(Status.INVALID_DATA_TYPE, f"{attribute.name}: not a list")
+            raise MatterStatus(StatusCode.INVALID_DATA_TYPE, f"{attribute.name}: not a list")
         return [entry.from_tlv(element) for element in item.data]
 
     def _finish_list(self) -> None:
@@ -185,4 +185,4 @@ class WriteAction:
         except MatterStatus:
             raise
         except Exception as error:
-            raise MatterStatus(Status.FAILURE, f"{type(error).__name__}: {error}") from error
+            raise MatterStatus(StatusCode.FAILURE, f"{type(error).__name__}: {error}") from error

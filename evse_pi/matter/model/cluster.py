@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.model.codec import Codec, CodecFactory, ListCodec, NullableCodec, StructCodec
 from evse_pi.matter.model.conformance import Conformance, Presence
 from evse_pi.matter.model.declaration import (
     UNSET,
@@ -20,6 +19,7 @@ from evse_pi.matter.model.declaration import (
     invoke_access,
     snake_case,
 )
+from evse_pi.matter.model.value_codec import Codec, CodecFactory, ListCodec, NullableCodec, StructCodec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

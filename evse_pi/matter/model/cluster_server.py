@@ -33,7 +33,7 @@ from evse_pi.matter.model.cluster import (
 )
 from evse_pi.matter.model.event_source import Change, Events
 from evse_pi.matter.model.operations import ATTRIBUTE_DATA_TAG
-from evse_pi.matter.model.peer import Peer
+from evse_pi.matter.model.peer import PeerServer
 from evse_pi.matter.model.quieter import Quieter
 from evse_pi.matter.model.schema_guard import SchemaGuard, member
 from evse_pi.matter.model.state import State, state_class
@@ -146,12 +146,12 @@ class ClusterServer:
         """Return the node this server is part of."""
         return self.endpoint.node
 
-    def peer(self, server: type[ClusterServer], endpoint: EndpointInterface | None = None) -> Peer:
+    def peer(self, server: type[ClusterServer], endpoint: EndpointInterface | None = None) -> PeerServer:
         """Return another server, limited to what the present requester may do with it."""
-        return Peer((endpoint or self.endpoint).server(server))
+        return PeerServer((endpoint or self.endpoint).server(server))
 
     @property
-    def request(self) -> request.Request | None:
+    def request(self) -> request.PeerRequest | None:
         """Return the request being served, or None when the node acts by itself."""
         return request.current_request()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evse_pi.matter.model.cluster import Cluster, ClusterCommand, Composition
 from evse_pi.matter.model.cluster import alter as altered_schema
 from evse_pi.matter.model.declaration import ClusterSchema, snake_case
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ def check_handlers(cls: type[ServerInterface], extension: type) -> None:
 
 def _unsupported(command: ClusterCommand) -> Any:
     def method(_server: object, _request: object = None) -> object:
-        raise MatterStatus(Status.UNSUPPORTED_COMMAND, command.name)
+        raise MatterStatus(StatusCode.UNSUPPORTED_COMMAND, command.name)
 
     method.__name__ = command.key
     method.__doc__ = f"Serve {command.name}."

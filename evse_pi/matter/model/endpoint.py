@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from evse_pi.matter.model.observable import Observable
-from evse_pi.matter.model.peer import Peer
+from evse_pi.matter.model.peer import PeerServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,9 +77,9 @@ class Endpoint:
             raise LookupError(f"endpoint {self.id} has no {kind.cluster.name} server that supports what is asked for")
         return found  # type: ignore[return-value]
 
-    def peer(self, kind: type[ServerInterface]) -> Peer:
+    def peer(self, kind: type[ServerInterface]) -> PeerServer:
         """Return the server that supports `kind`, limited to what the present requester may do with it."""
-        return Peer(self.server(kind))
+        return PeerServer(self.server(kind))
 
     async def open(self, node: Node, descriptor: Callable[[], ClusterServer]) -> None:
         """Attach and initialise all servers in their start order; if one fails, those before it are closed again."""

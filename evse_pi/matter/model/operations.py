@@ -6,9 +6,9 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.matter.model.codec import StructCodec
 from evse_pi.matter.model.derivation import handler_name
 from evse_pi.matter.model.schema_guard import member
+from evse_pi.matter.model.value_codec import StructCodec
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.operations import invoke_handler, write_value
 from evse_pi.matter.model.request import acting_accessor
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.acl import Privilege
     from evse_pi.matter.model.tree_interface import ServerInterface
 
 
-class Peer:
+class PeerServer:
     """The state, events and commands of another server.
 
     Raises: MatterStatus UNSUPPORTED_ACCESS from everything the present requester may not do.
@@ -30,7 +30,7 @@ class Peer:
         """Return what a command, named in Python's way, answers to a request of `fields`."""
         found = next((row for row in self.cluster.commands.values() if row.key == command), None)
         if found is None:
-            raise MatterStatus(Status.UNSUPPORTED_COMMAND, f"{self.cluster.name}.{command}")
+            raise MatterStatus(StatusCode.UNSUPPORTED_COMMAND, f"{self.cluster.name}.{command}")
         _require(self._server, found.access.write)
         return await invoke_handler(self._server, found, found.request.cast(fields))
 
@@ -52,7 +52,7 @@ class _GuardedState:
             self._server.assign(attribute, value)
             return
         if attribute.access.write is None:
-            raise MatterStatus(Status.UNSUPPORTED_WRITE, f"{self._server.name}.{attribute.name}")
+            raise MatterStatus(StatusCode.UNSUPPORTED_WRITE, f"{self._server.name}.{attribute.name}")
         _require(self._server, attribute.access.write)
         write_value(self._server, attribute, attribute.codec.cast(value))
 
@@ -63,4 +63,4 @@ def _require(server: ServerInterface, privilege: Privilege | None) -> None:
         return
     if privilege is None or not server.node.permits(accessor, privilege, server.endpoint.id, server.cluster.id):
         wanted = "no privilege" if privilege is None else privilege.name
-        raise MatterStatus(Status.UNSUPPORTED_ACCESS, f"{server.name} on endpoint {server.endpoint.id}: {wanted}")
+        raise MatterStatus(StatusCode.UNSUPPORTED_ACCESS, f"{server.name} on endpoint {server.endpoint.id}: {wanted}")

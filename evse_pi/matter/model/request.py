@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Request:
+class PeerRequest:
     """One read, write or command of a peer while it is served."""
 
     accessor: Accessor
@@ -40,11 +40,11 @@ class _Elevation:
         self.active = True
 
 
-_REQUEST: ContextVar[Request | None] = ContextVar("matter_request", default=None)
+_REQUEST: ContextVar[PeerRequest | None] = ContextVar("matter_request", default=None)
 _ELEVATION: ContextVar[_Elevation | None] = ContextVar("matter_elevation", default=None)
 
 
-def current_request() -> Request | None:
+def current_request() -> PeerRequest | None:
     """Return the request that the running code serves; None means the node acts by itself."""
     request = _REQUEST.get()
     return request if request is not None and request.is_served else None
@@ -60,7 +60,7 @@ def acting_accessor() -> Accessor | None:
 
 
 @contextmanager
-def serving(request: Request) -> Iterator[Request]:
+def serving(request: PeerRequest) -> Iterator[PeerRequest]:
     """Run the block on behalf of `request`."""
     token = _REQUEST.set(request)
     request.is_served = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chip.tlv import TLVWriter
 
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.model.cluster import Cluster, ClusterAttribute, ClusterCommand, ClusterEvent
@@ -80,9 +80,9 @@ class SchemaGuard:
         try:
             return command.request.from_tlv({} if element is None else element)
         except MatterStatus as refusal:
-            if refusal.status is not Status.INVALID_DATA_TYPE:
+            if refusal.status is not StatusCode.INVALID_DATA_TYPE:
                 raise
-            raise MatterStatus(Status.INVALID_COMMAND, refusal.reason) from refusal
+            raise MatterStatus(StatusCode.INVALID_COMMAND, refusal.reason) from refusal
 
     def response(self, command: ClusterCommand, value: Any) -> Any:
         """Return the TLV element of a command's response.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Status(IntEnum):
+class StatusCode(IntEnum):
     """Outcome of one path of an interaction. Source: Matter core 8.10.1."""
 
     SUCCESS = 0x00
@@ -46,7 +46,7 @@ class Status(IntEnum):
 class MatterStatus(Exception):  # noqa: N818 (an answer, not always an error)
     """The answer to a path that was refused, raised anywhere and encoded only in `interaction`."""
 
-    def __init__(self, status: Status, reason: str = "", *, cluster_status: int | None = None) -> None:
+    def __init__(self, status: StatusCode, reason: str = "", *, cluster_status: int | None = None) -> None:
         super().__init__(f"{status.name}: {reason}" if reason else status.name)
         self.status = status
         self.reason = reason

@@ -62,7 +62,7 @@ class ShimSession(Protocol):
         """Notice that the last holder closed the file or died."""
 
 
-class Device(Protocol):
+class EmulatedDevice(Protocol):
     """Something with one or more nodes."""
 
     name: str

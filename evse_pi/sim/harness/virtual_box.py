@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from evse_pi.core.faults import Fault
     from evse_pi.core.installation_limits import Installation
     from evse_pi.core.states import EvseState
-    from evse_pi.safety.interfaces import Installed, ProcessServices
+    from evse_pi.safety.loop_interfaces import Installed, ProcessServices
 
 SERVICE_WATCHDOG_NS = SECOND
 RESTART_NS = SECOND

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from evse_pi.api.session import SessionSummary
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.api.texts.fault_texts import happened
 from evse_pi.api.texts.quantities import energy, hours, sentence
 from evse_pi.web.layout import Page, moment, note, section, table

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evse_pi.api.matter import Window
-from evse_pi.api.status import SelfTest
+from evse_pi.api.matter_status import Window
+from evse_pi.api.status import SelfTestStatus
 from evse_pi.api.texts.quantities import exact_amps, sentence
 from evse_pi.api.texts.self_test_texts import evidence_text
 from evse_pi.web.layout import Page, button, definitions, form, note, pin_link, section
 from evse_pi.web.markup import Markup, element
 
 if TYPE_CHECKING:
-    from evse_pi.api.matter import Codes, MatterDeviceStatus
+    from evse_pi.api.commissioning import Codes
+    from evse_pi.api.matter_status import MatterDeviceStatus
     from evse_pi.api.status import Status
-    from evse_pi.web.admission import PinSession
+    from evse_pi.web.page_admission import PinSession
 
-KINDS = {SelfTest.PASSED: "charging", SelfTest.RUNNING: "waiting", SelfTest.NOT_PASSED: "fault"}
+KINDS = {SelfTestStatus.PASSED: "charging", SelfTestStatus.RUNNING: "waiting", SelfTestStatus.NOT_PASSED: "fault"}
 WINDOWS = {
     None: "closed",
     Window.BASIC: "open for the codes of this box",

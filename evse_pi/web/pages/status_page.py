@@ -12,7 +12,7 @@ from evse_pi.web.layout import Page, definitions, section, table
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
-    from evse_pi.api.status import Limit, Meter, Status
+    from evse_pi.api.status import LimitStatus, MeterStatus, Status
     from evse_pi.api.why import Finding, Why
 
 
@@ -74,11 +74,11 @@ def _figures(status: Status) -> list[tuple[str, str | Markup]]:
     return figures
 
 
-def _power(meter: Meter) -> str:
+def _power(meter: MeterStatus) -> str:
     return power(meter.power_mw) + (" (estimated)" if meter.estimated else ", stale" if meter.stale else "")
 
 
-def _drawn(meter: Meter) -> str | None:
+def _drawn(meter: MeterStatus) -> str | None:
     if not meter.current_ma:
         return None
     return " / ".join(amps(each) for each in meter.current_ma) + (", stale" if meter.stale else "")
@@ -102,12 +102,12 @@ def _finding(finding: Finding) -> Markup:
     )
 
 
-def _limit(limit: Limit) -> tuple[Markup | str, ...]:
+def _limit(limit: LimitStatus) -> tuple[Markup | str, ...]:
     owner = joined(sentence(limit.text), " ", element("span", "decides", class_="tag") if limit.wins else None)
     return owner, _value(limit), _end(limit)
 
 
-def _value(limit: Limit) -> str:
+def _value(limit: LimitStatus) -> str:
     if not limit.permitted:
         return "no charging"
     if limit.source is LimitSource.CABLE and not limit.limit_ma:
@@ -115,7 +115,7 @@ def _value(limit: Limit) -> str:
     return "no limit" if limit.limit_ma is None else amps(limit.limit_ma)
 
 
-def _end(limit: Limit) -> str:
+def _end(limit: LimitStatus) -> str:
     if not limit.counts:
         return "over"
     return "no end" if limit.in_s is None else f"in {hours(limit.in_s)}"

@@ -15,7 +15,7 @@ from evse_pi.core.records import Request, decode_demand, decode_snapshot, encode
 from evse_pi.installation.files import ratings
 from evse_pi.recorder.frame import FrameWriter, frame_of, values_of
 from evse_pi.recorder.ring import RING_BYTES, contents_of
-from evse_pi.safety.loop_timing import Timing
+from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.safety.publisher import Publisher
 from evse_pi.safety.recorder import BlackBoxWriter
 from hal.linear_scale import LinearScale
@@ -62,7 +62,7 @@ class Link:
 
 def test_snapshots_are_numbered_on_beyond_32_bits() -> None:
     link: Any = Link()
-    publisher = Publisher(link, LAST, Timing(ratings(load_board("simulated"))))
+    publisher = Publisher(link, LAST, LoopTiming(ratings(load_board("simulated"))))
     box = IdealBox(settings_for(FULL_BOARD))
     for number in (1, LAST - 1, LAST, 0, 1):
         box.run(2 * S)

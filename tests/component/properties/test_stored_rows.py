@@ -34,12 +34,12 @@ from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.device.charging_plan_memory import KEY as PLAN_KEY
 from evse_pi.device.charging_plan_memory import KeptPlan
 from evse_pi.device.charging_plan_memory import encode as encode_plan
-from evse_pi.device.reported_state import Figures, ReportedState, Transfer, encode, record_key
+from evse_pi.device.reported_state import ReportedState, SessionTotals, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore, SqliteStore
+from evse_pi.node.box_status import NodeStatus, fault_event, status
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from evse_pi.node.diagnosis import COUNTERS, Diagnosis
-from evse_pi.node.status import NodeStatus, fault_event, status
+from evse_pi.node.diagnosis_commands import COUNTERS, Diagnosis
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring, RingFile
 from evse_pi.storage.database import Store
@@ -57,7 +57,7 @@ PLAN = KeptPlan(
     progress=TargetProgress(1, UNIX_S + 3_600, TARGET, 0),
     delay=RandomDelay(DelayCause.POWER_RETURN, 1_100 * SECOND),
 )
-KEPT = ReportedState(1, Transfer(5), 1, figures=Figures(4, 5))
+KEPT = ReportedState(1, Transfer(5), 1, figures=SessionTotals(4, 5))
 SET = ChargingSettings(charging_until_s=0, window_s=600, targets=(DaySchedule(127, (TARGET,)),))
 COUNTED = {"boot_id": 7, "contactor_cycles": 12, "releases": [[UNIX_S, 20_000], [None, 21_000]]}
 SETTINGS = {

@@ -22,7 +22,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import PilotMode
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.checked_box import CABLES
 from tests.support.evse_bench import EvseBench
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, settings_for
@@ -129,15 +129,15 @@ class World(RuleBasedStateMachine):
         self.calm = self.calm or duration_ms >= 2_000
         self.check()
 
-    def call(self, action: Any) -> Status:
+    def call(self, action: Any) -> StatusCode:
         """Give an order to a cluster and look at once at what became of it."""
 
-        async def give() -> Status:
+        async def give() -> StatusCode:
             status = EvseBench.status(action)
             await asyncio.sleep(0)
             return status
 
-        status: Status = self.run(give())
+        status: StatusCode = self.run(give())
         self.check()
         return status
 
@@ -213,12 +213,12 @@ class World(RuleBasedStateMachine):
         diagnosing = evse.state.supply_state == DIAGNOSTICS
         status = self.call(lambda: evse.enable_charging(EnergyEvse.Commands.EnableCharging(until, low, high)))
         if low > high:
-            assert status is Status.CONSTRAINT_ERROR
+            assert status is StatusCode.CONSTRAINT_ERROR
         elif faulty or diagnosing:
-            assert status is Status.FAILURE
+            assert status is StatusCode.FAILURE
         else:
-            assert status is Status.SUCCESS
-        if status is not Status.SUCCESS:
+            assert status is StatusCode.SUCCESS
+        if status is not StatusCode.SUCCESS:
             assert self.device.box.permission.settings == before, "a refused command changes nothing"
 
     @rule(until_s=st.sampled_from([3, 8]))
@@ -238,7 +238,7 @@ class World(RuleBasedStateMachine):
     def start_diagnostics(self) -> None:
         disabled = self.device.evse.state.supply_state == DISABLED
         status = self.call(self.device.evse.start_diagnostics)
-        assert (status is Status.SUCCESS) == disabled
+        assert (status is StatusCode.SUCCESS) == disabled
 
     @rule(days=st.sampled_from([1, 0x7F]), minutes=st.integers(0, 1439), energy=st.sampled_from([0, 5_000_000]))
     @precondition(lambda self: self.device.node_up)
@@ -246,12 +246,12 @@ class World(RuleBasedStateMachine):
         structs = EnergyEvse.Structs
         target = structs.ChargingTargetStruct(minutes, None, energy)
         request = EnergyEvse.Commands.SetTargets([structs.ChargingTargetScheduleStruct(days, [target])])
-        assert self.call(lambda: self.device.evse.set_targets(request)) is Status.SUCCESS
+        assert self.call(lambda: self.device.evse.set_targets(request)) is StatusCode.SUCCESS
 
     @rule()
     @precondition(lambda self: self.device.node_up)
     def clear_targets(self) -> None:
-        assert self.call(self.device.evse.clear_targets) is Status.SUCCESS
+        assert self.call(self.device.evse.clear_targets) is StatusCode.SUCCESS
 
     @rule(user_ma=st.sampled_from(CURRENTS), window_s=st.sampled_from([0, 1, 10, 600]))
     @precondition(lambda self: self.device.node_up)

@@ -24,7 +24,7 @@ from evse_pi.core.pilot_monitor import PilotMonitor
 from evse_pi.core.states import EvseState, PilotMode, PilotState
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
 from evse_pi.safety.input_reader import InputReader
-from evse_pi.safety.loop_timing import Timing
+from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.sim.board_wiring import plant_of
 from evse_pi.sim.circuit import CORNERS
 from evse_pi.sim.harness.simulated_drivers import PlantPort, SimulatedContactor, SimulatedPilotAdc, SimulatedPilotPwm
@@ -215,7 +215,7 @@ def seen_of(corner: str, duty_ppm: int, positive_mv: int, negative_mv: int, sour
         SimulatedPilotAdc(port, REFERENCE.pilot_adc.scale, random.Random(1), supply),
         supply,
     )
-    input_reader = InputReader(hardware, REFERENCE.pilot_adc.scale, Timing(ratings(REFERENCE)))
+    input_reader = InputReader(hardware, REFERENCE.pilot_adc.scale, LoopTiming(ratings(REFERENCE)))
     plant.apply("fit_resistors", {"b_ohm": resistors.b_ohm, "c_ohm": resistors.c_ohm, "d_ohm": resistors.d_ohm}, 0)
     rails = {"positive_mv": positive_mv, "negative_mv": negative_mv, "source_ohm": source_ohm}
     plant.apply("supply_pilot", rails, 0)

@@ -13,7 +13,7 @@ import pytest
 
 from evse_pi.api.client import BoxNotRunning, ask
 from evse_pi.api.diagnosis import SCOPE, TIMING
-from evse_pi.api.status import STATUS, SelfTest
+from evse_pi.api.status import STATUS, SelfTestStatus
 from evse_pi.cli.installer_commands import self_tested
 from evse_pi.core.states import EvseState, PilotState
 from evse_pi.paths import resolve_paths
@@ -59,7 +59,7 @@ def test_the_contactor_is_open_by_every_sense_that_the_board_has(box: Status) ->
 
 def test_the_self_test_passes_with_every_measurement_in_its_band(socket: Path) -> None:
     after = self_tested(socket)
-    assert after.safety.self_test is SelfTest.PASSED
+    assert after.safety.self_test is SelfTestStatus.PASSED
     assert after.safety.evidence
     assert not [each for each in after.safety.evidence if not each.passed]
 

@@ -23,7 +23,7 @@ cp -a /etc "$1/etc" && mount --bind "$1/etc" /etc && mkdir -p /etc/evse-pi
 export EVSE_PI_STATE_DIR=/var/lib/evse-pi EVSE_PI_RUN_DIR="$1/run"
 "$2" -m evse_pi.cli setup --yes --board simulated --country DE --capacity 20A > /dev/null
 echo 480213 | "$2" -m evse_pi.cli setup --yes --set-pin-stdin > /dev/null
-exec systemd-socket-activate --accept --inetd --listen="$1/installer.sock" "$2" -m evse_pi.installer.service
+exec systemd-socket-activate --accept --inetd --listen="$1/installer.sock" "$2" -m evse_pi.installer.installer_service
 """
 
 

@@ -75,7 +75,7 @@ def left(done):
 
 
 def write_boot_settings(machine):
-    command = [sys.executable, "-m", "boards.boot_settings", "write", "--root", machine.pi, "--board", "reference"]
+    command = [sys.executable, "-m", "boards.boot_lines", "write", "--root", machine.pi, "--board", "reference"]
     subprocess.run(command, check=True, cwd=ROOT)
 
 

@@ -184,7 +184,7 @@ def test_an_upgrade_keeps_the_former_release_and_disturbs_no_process_of_it(machi
         $python -I -c '
 import evse_pi, sys
 open("/go").read()
-import evse_pi.node.matter, evse_pi.safety.safe_off
+import evse_pi.node.matter_device, evse_pi.safety.safe_off
 print("still", evse_pi.__file__)' &
         dpkg --install {deb[NEW]}
         echo > /go; wait

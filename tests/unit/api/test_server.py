@@ -14,7 +14,7 @@ from evse_pi.api.protocol import MAX_REQUEST_BYTES, Command
 from evse_pi.api.refusal import Allowed, Refusal
 from evse_pi.api.refusal import refuse as refuse_value
 from evse_pi.api.server import INSTALLERS_ROOM, MAX_PER_USER, Server
-from evse_pi.api.service import Caller, Offer, Peer, Service
+from evse_pi.api.service import Caller, CommandHandler, PeerProcess, Service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,8 +54,8 @@ async def flood(request: Unit, caller: Caller) -> AsyncIterator[Any]:
         yield "x" * 10_000
 
 
-def offered(name: str, request: Any, answer: Any, **more: bool) -> Offer:
-    return Offer(Command(name, request, Any, "", **more), answer)
+def offered(name: str, request: Any, answer: Any, **more: bool) -> CommandHandler:
+    return CommandHandler(Command(name, request, Any, "", **more), answer)
 
 
 SERVICE = Service(
@@ -190,7 +190,7 @@ async def test_users_who_open_all_they_can_leave_room_for_an_installer(tmp_path:
     """The sixteen connections that there are, whatever users of the group open; `users` stands for the kernel."""
     users = iter([1001] * 8 + [1002] * 8 + [0] * (INSTALLERS_ROOM + 1))
 
-    def admitted(_peer: Peer) -> Caller:
+    def admitted(_peer: PeerProcess) -> Caller:
         uid = next(users)
         return Caller(uid, installer=uid == 0)
 
@@ -223,12 +223,12 @@ async def test_the_user_of_the_process_counts_as_installer_and_admission_says_ot
     async def who(request: Unit, caller: Caller) -> None:
         seen.append(caller.installer)
 
-    def strangers(peer: Peer) -> Caller:
+    def strangers(peer: PeerProcess) -> Caller:
         if peer.uid != os.geteuid():
             raise Refusal("not you")
         return Caller(peer.uid, installer=False)
 
-    def nobody(peer: Peer) -> Caller:
+    def nobody(peer: PeerProcess) -> Caller:
         raise Refusal(f"uid {peer.uid}: not let in")
 
     service = Service(offered("who", Unit, who), offered("secret", Unit, who, installer=True))

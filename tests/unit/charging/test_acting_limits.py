@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from evse_pi.api.status import Board
+from evse_pi.charging.acting_limits import ActingLimit, lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
-from evse_pi.charging.limits import ActingLimit, lowest_ceiling_ma, offerable_ma
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION
+from evse_pi.node.box_status import NodeStatus, status
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
-from evse_pi.node.status import NodeStatus, status
 from hal.units import SECOND, Milliamps
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 

@@ -23,7 +23,7 @@ from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
 from evse_pi.matter.storage import SqliteStore
-from evse_pi.node.status import NodeStatus, status
+from evse_pi.node.box_status import NodeStatus, status
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts

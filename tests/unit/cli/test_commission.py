@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evse_pi.api.matter import Codes, CommissionAnswer, Fabric, Window
+from evse_pi.api.commissioning import Codes, CommissionAnswer
+from evse_pi.api.matter_status import FabricSummary, Window
 from evse_pi.cli.commission import code_lines, lines
 
 FRESH = CommissionAnswer(
@@ -25,7 +26,7 @@ def test_a_fresh_box_says_that_its_owner_rules_and_that_its_credentials_prove_no
 
 
 def test_controllers_are_listed_by_the_number_that_removes_them() -> None:
-    fabric = Fabric(3, "", 0x1349, "1", "2")
+    fabric = FabricSummary(3, "", 0x1349, "1", "2")
     told = lines(FRESH._replace(window=None, commissioned=True, fabrics=(fabric,), test_credentials=False))
     assert told[0].split() == ["3", "vendor", "0x1349", "fabric", "1", "node", "2"]
     assert "evse-pi commission --open" in told[1]

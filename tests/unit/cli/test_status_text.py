@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from evse_pi.api.orders import StartAnswer
-from evse_pi.api.session import SessionSummary
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.api.status import (
     ActiveFault,
     Board,
-    Contactor,
-    Limit,
-    Meter,
+    ContactorStatus,
+    LimitStatus,
+    MeterStatus,
     Notice,
     NoticeKind,
     Owner,
@@ -30,9 +30,11 @@ from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, R
 from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
 
 
-def a_limit(source: LimitSource, limit_ma: int | None, **more: Any) -> Limit:
+def a_limit(source: LimitSource, limit_ma: int | None, **more: Any) -> LimitStatus:
     told = {"judged": source < LimitSource.OWNER, "permitted": True, "wins": False, **more}
-    return Limit(source=source, limit_ma=None if limit_ma is None else Milliamps(limit_ma), text=LIMITS[source], **told)
+    return LimitStatus(
+        source=source, limit_ma=None if limit_ma is None else Milliamps(limit_ma), text=LIMITS[source], **told
+    )
 
 
 CHARGING = Status(
@@ -42,7 +44,7 @@ CHARGING = Status(
         PilotState.C, EvseState.C2, Millivolts(6_000), Millivolts(-12_020), PilotMode.PWM, DutyPpm(266_666), 7_312,
         Millivolts(0),
     ),
-    contactor=Contactor(True, True, None, 1, 0),
+    contactor=ContactorStatus(True, True, None, 1, 0),
     offered_current_ma=Milliamps(15_999),
     permitted=True,
     cable_ma=Milliamps(32_000),
@@ -55,7 +57,7 @@ CHARGING = Status(
         a_limit(LimitSource.SCHEDULE, None, permitted=False),
     ),
     faults=(),
-    meter=Meter(
+    meter=MeterStatus(
         fitted=True,
         power_mw=Milliwatts(11_040_000),
         estimated=False,
@@ -114,7 +116,7 @@ def test_a_silent_safety_process_is_said_and_nothing_is_made_up() -> None:
 
 
 def test_what_is_estimated_stale_or_unknown_is_marked() -> None:
-    estimated = CHARGING._replace(meter=Meter(False, Milliwatts(1_000_000), True))
+    estimated = CHARGING._replace(meter=MeterStatus(False, Milliwatts(1_000_000), True))
     assert any("estimated, there is no meter" in text for text in lines(estimated))
     stale = CHARGING._replace(meter=CHARGING.meter._replace(power_mw=None, stale=True))
     assert any("power unknown" in text for text in lines(stale))

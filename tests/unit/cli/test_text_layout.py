@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evse_pi.api.matter import CommissionAnswer, Fabric
+from evse_pi.api.commissioning import CommissionAnswer
+from evse_pi.api.matter_status import FabricSummary
 from evse_pi.cli import commission
 from evse_pi.cli.text_layout import fitting, paragraph, readable, row, show
 
@@ -23,8 +24,8 @@ def test_a_label_that_commands_a_terminal_is_shown_as_it_is_written(
 
 
 def test_the_label_of_a_controller_is_escaped_in_the_list_of_controllers() -> None:
-    fields = dict.fromkeys(Fabric._fields, 1)
-    fabric = Fabric(**{**fields, "label": "home\x1b[2J"})  # type: ignore[arg-type]
+    fields = dict.fromkeys(FabricSummary._fields, 1)
+    fabric = FabricSummary(**{**fields, "label": "home\x1b[2J"})  # type: ignore[arg-type]
     answer = CommissionAnswer(True, None, True, None, (fabric,), 5540, False)
     told = commission.lines(answer)
     assert any("home\\x1b[2J" in line for line in told)

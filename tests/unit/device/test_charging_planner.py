@@ -11,7 +11,7 @@ from evse_pi.charging.random_delay import DelayCause
 from evse_pi.charging.schedule import PlanStatus
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.device_bench import KWH, DeviceBench
 
 SCHEDULE, DELAY = LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY
@@ -23,8 +23,8 @@ async def planned(**given: object) -> DeviceBench:
     """Return a box in time-of-use mode: 19.9 kWh by 7 at 32 A on three phases, which takes an hour."""
     bench = await DeviceBench(**given).start()
     bench.choose(ChargeMode.TIME_OF_USE)
-    assert bench.targets(("07:00", None, 19_872_000)) is Status.SUCCESS
-    assert bench.enable() is Status.SUCCESS
+    assert bench.targets(("07:00", None, 19_872_000)) is StatusCode.SUCCESS
+    assert bench.enable() is StatusCode.SUCCESS
     return bench
 
 
@@ -94,9 +94,9 @@ async def test_without_a_surplus_the_start_in_solar_mode_is_unknown() -> None:
     bench.charger.pilot(PilotState.B)
     assert bench.next_charge == (None, END, 19_872_000, None)
     bench.spend(60)
-    assert bench.adjust(11_040_000) is Status.SUCCESS
+    assert bench.adjust(11_040_000) is StatusCode.SUCCESS
     assert bench.next_charge == ("2026-01-07T18:01:00", END, 19_872_000, None)
-    assert bench.cancel() is Status.SUCCESS
+    assert bench.cancel() is StatusCode.SUCCESS
     assert bench.next_charge == (None, END, 19_872_000, None)
     assert bench.ask(SCHEDULE) is None
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.demand_arbiter import ExpiryPolicy
-from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.device.device_energy_management import LONGEST_S, SHORTEST_S, DeviceEnergyManagementServer
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from hal.units import SECOND, Milliamps
 from tests.support.device_bench import KWH, DeviceBench
 
@@ -66,7 +66,7 @@ async def test_outside_solar_mode_nothing_is_offered_and_everything_refused(mode
     bench = await solar()
     bench.choose(mode)
     assert bench.management.state.power_adjustment_capability is None
-    assert bench.adjust(LEAST_MW) is Status.CONSTRAINT_ERROR
+    assert bench.adjust(LEAST_MW) is StatusCode.CONSTRAINT_ERROR
     assert bench.ask(ADJUSTMENT) is None
 
 
@@ -83,7 +83,7 @@ async def test_where_the_box_cannot_charge_nothing_is_offered(why: str) -> None:
         bench.charger.become(safety_online=False)
     bench.spend(1)
     assert bench.management.state.power_adjustment_capability is None
-    assert bench.adjust(LEAST_MW) is Status.CONSTRAINT_ERROR
+    assert bench.adjust(LEAST_MW) is StatusCode.CONSTRAINT_ERROR
     expected = {"faulty": State.kFault, "silent": State.kOffline}.get(why, State.kOnline)
     assert bench.management.state.esa_state == expected
 
@@ -98,23 +98,23 @@ async def test_in_solar_mode_the_box_waits_until_somebody_offers_power() -> None
 @pytest.mark.parametrize(
     ("power_mw", "duration_s", "status"),
     [
-        (LEAST_MW, SHORTEST_S, Status.SUCCESS),
-        (MOST_MW, LONGEST_S, Status.SUCCESS),
-        (0, 60, Status.SUCCESS),
-        (MOST_MW + 1, SHORTEST_S, Status.CONSTRAINT_ERROR),
-        (LEAST_MW - 1, 60, Status.CONSTRAINT_ERROR),
-        (1, 60, Status.CONSTRAINT_ERROR),
-        (-1, 60, Status.CONSTRAINT_ERROR),
-        (LEAST_MW, SHORTEST_S - 1, Status.CONSTRAINT_ERROR),
-        (LEAST_MW, LONGEST_S + 1, Status.CONSTRAINT_ERROR),
-        (0, LONGEST_S + 1, Status.CONSTRAINT_ERROR),
+        (LEAST_MW, SHORTEST_S, StatusCode.SUCCESS),
+        (MOST_MW, LONGEST_S, StatusCode.SUCCESS),
+        (0, 60, StatusCode.SUCCESS),
+        (MOST_MW + 1, SHORTEST_S, StatusCode.CONSTRAINT_ERROR),
+        (LEAST_MW - 1, 60, StatusCode.CONSTRAINT_ERROR),
+        (1, 60, StatusCode.CONSTRAINT_ERROR),
+        (-1, 60, StatusCode.CONSTRAINT_ERROR),
+        (LEAST_MW, SHORTEST_S - 1, StatusCode.CONSTRAINT_ERROR),
+        (LEAST_MW, LONGEST_S + 1, StatusCode.CONSTRAINT_ERROR),
+        (0, LONGEST_S + 1, StatusCode.CONSTRAINT_ERROR),
     ],
 )
-async def test_every_status_of_a_request(power_mw: int, duration_s: int, status: Status) -> None:
+async def test_every_status_of_a_request(power_mw: int, duration_s: int, status: StatusCode) -> None:
     bench = await solar()
     assert bench.adjust(power_mw, duration_s) is status
-    assert [name for name, _ in bench.heard] == (["power_adjust_start"] if status is Status.SUCCESS else [])
-    active = State.kPowerAdjustActive if status is Status.SUCCESS else State.kOnline
+    assert [name for name, _ in bench.heard] == (["power_adjust_start"] if status is StatusCode.SUCCESS else [])
+    active = State.kPowerAdjustActive if status is StatusCode.SUCCESS else State.kOnline
     assert bench.management.state.esa_state == active
 
 
@@ -122,9 +122,9 @@ async def test_nobody_may_ask_for_less_than_the_minimum_that_a_controller_named(
     bench = await solar()
     bench.enable(10_000, 32_000)
     assert bench.management.state.abs_min_power == 6_900_000
-    assert bench.adjust(6_899_999) is Status.CONSTRAINT_ERROR
-    assert bench.adjust(6_900_000) is Status.SUCCESS
-    assert bench.adjust(0) is Status.SUCCESS, "a pause is no current at all"
+    assert bench.adjust(6_899_999) is StatusCode.CONSTRAINT_ERROR
+    assert bench.adjust(6_900_000) is StatusCode.SUCCESS
+    assert bench.adjust(0) is StatusCode.SUCCESS, "a pause is no current at all"
     bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
     assert (bench.management.state.abs_min_power, bench.management.state.abs_max_power) == (5_520_000, 5_520_000)
     bench.charger.become(limits=(ActingLimit(LimitSource.BOARD, Milliamps(32_000)),))
@@ -138,7 +138,7 @@ async def test_what_the_user_opted_out_of_is_refused(opt_out: Any, cause: int) -
     bench = await solar()
     bench.allowed.select(opt_out)
     refused = opt_out == OptOut.kOptOut or opt_out == (OptOut.kLocalOptOut, OptOut.kGridOptOut)[cause]
-    assert bench.adjust(LEAST_MW, cause=cause) is (Status.CONSTRAINT_ERROR if refused else Status.SUCCESS)
+    assert bench.adjust(LEAST_MW, cause=cause) is (StatusCode.CONSTRAINT_ERROR if refused else StatusCode.SUCCESS)
 
 
 @pytest.mark.parametrize(("power_mw", "limit_ma"), [(LEAST_MW, 6_000), (MOST_MW, 32_000), (11_040_000, 16_000)])
@@ -191,12 +191,12 @@ async def test_an_adjustment_ends_by_itself_with_its_energy() -> None:
 
 async def test_cancel_ends_it_and_without_one_there_is_nothing_to_cancel() -> None:
     bench = await solar()
-    assert bench.cancel() is Status.INVALID_IN_STATE
+    assert bench.cancel() is StatusCode.INVALID_IN_STATE
     bench.adjust(LEAST_MW)
     bench.spend(7)
-    assert bench.cancel() is Status.SUCCESS
+    assert bench.cancel() is StatusCode.SUCCESS
     assert ended(bench) == (Cause.kCancelled, 7, 0)
-    assert bench.cancel() is Status.INVALID_IN_STATE
+    assert bench.cancel() is StatusCode.INVALID_IN_STATE
 
 
 async def test_every_other_end_has_its_cause() -> None:

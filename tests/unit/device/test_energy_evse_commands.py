@@ -16,7 +16,7 @@ from evse_pi.charging.settings import SETTINGS, settings_of
 from evse_pi.core.faults import FAULTS, Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.evse_bench import NOW_S, EvseBench
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ DISABLED, CHARGING, DISCHARGING, BOTH = (
     Supply.ENABLED,
 )
 TESTING = Supply.DISABLED_DIAGNOSTICS
-OK, REFUSED, WRONG = Status.SUCCESS, Status.FAILURE, Status.CONSTRAINT_ERROR
-COMMANDS: dict[str, Callable[[EvseBench], Status]] = {
+OK, REFUSED, WRONG = StatusCode.SUCCESS, StatusCode.FAILURE, StatusCode.CONSTRAINT_ERROR
+COMMANDS: dict[str, Callable[[EvseBench], StatusCode]] = {
     "disable": lambda bench: bench.disable(),
     "enable": lambda bench: bench.enable(NOW_S + 600, 6_000, 16_000),
     "enable for good": lambda bench: bench.enable(None, 6_000, 16_000),
@@ -46,7 +46,7 @@ COMMANDS: dict[str, Callable[[EvseBench], Status]] = {
     "clear targets": lambda bench: bench.status(bench.server.clear_targets),
 }
 # Command: its answer and SupplyState after it, from each SupplyState before it (a fault apart).
-OUTCOMES: dict[str, dict[Supply, tuple[Status, Supply]]] = {
+OUTCOMES: dict[str, dict[Supply, tuple[StatusCode, Supply]]] = {
     "disable": {
         DISABLED: (OK, DISABLED),
         CHARGING: (OK, DISABLED),
@@ -96,7 +96,7 @@ OUTCOMES["enable for good"] = OUTCOMES["enable"]
 OUTCOMES["enable until 0"] = OUTCOMES["enable until the past"]
 OUTCOMES["get targets"] = OUTCOMES["clear targets"] = OUTCOMES["set targets"]
 # With a fault: the answer, and whether what was permitted is still permitted when the fault is gone.
-FAULTY: dict[str, tuple[Status, bool]] = {
+FAULTY: dict[str, tuple[StatusCode, bool]] = {
     "disable": (REFUSED, False),
     "enable": (REFUSED, True),
     "enable for good": (REFUSED, True),
@@ -125,7 +125,7 @@ BY_FAULT_STATE = {FAULTS[fault].fault_state: fault for fault in reversed(FAULTS)
 TESTED = SelfTestView(ordered=False, running=True, passed=False)
 
 
-def discharge(bench: EvseBench, until: int | None) -> Status:
+def discharge(bench: EvseBench, until: int | None) -> StatusCode:
     request = EnergyEvse.Commands.EnableDischarging(until, 10_000)
     return bench.status(lambda: bench.server.enable_discharging(request))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.demand_arbiter import LimitRequest
-from evse_pi.charging.limits import ActingLimit
 from evse_pi.charging.self_test import SelfTestView
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -17,7 +17,7 @@ from evse_pi.device.charge_point_view import VehicleData
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from hal.units import Milliamps, MilliwattHours
 from tests.support.evse_bench import NOW_S, EvseBench, HandCharger, HandWallClock
 from tests.support.node_box import HandWriter
@@ -122,7 +122,7 @@ async def test_who_ended_a_transfer_follows_from_the_offer(
 ) -> None:
     evse = await charging()
     if disabled:
-        assert evse.disable() is Status.SUCCESS
+        assert evse.disable() is StatusCode.SUCCESS
         assert evse.state.state == MatterState.PLUGGED_IN_CHARGING, "the vehicle is given time to stop"
     evse.charger.pilot(pilot, offered_ma=offered_ma)
     assert evse.heard[0][0] == "energy_transfer_stopped"
@@ -188,7 +188,7 @@ async def test_a_transfer_ends_in_a_fault_when_vehicle_or_permission_go(ends: st
         assert evse.names == ["energy_transfer_stopped", "ev_not_detected"]
         return
     if ends == "disabled":
-        assert evse.disable() is Status.FAILURE
+        assert evse.disable() is StatusCode.FAILURE
     else:
         evse.clock.now_s = NOW_S + 30
         evse.charger.spend(30)
@@ -360,7 +360,7 @@ async def test_the_user_maximum_is_the_capacity_until_somebody_sets_it() -> None
 async def test_enabling_for_good_without_a_current_permits_and_leaves_every_other_limit() -> None:
     evse = await bench()
     evse.server.write_user_maximum_charge_current(11_000)
-    assert evse.enable(None, 0, 0) is Status.SUCCESS
+    assert evse.enable(None, 0, 0) is StatusCode.SUCCESS
     shown = evse.state
     assert (shown.supply_state, shown.minimum_charge_current) == (SupplyState.CHARGING_ENABLED, 0)
     assert shown.maximum_charge_current == 11_000, "the user's"
@@ -368,7 +368,7 @@ async def test_enabling_for_good_without_a_current_permits_and_leaves_every_othe
 
 async def test_enabling_until_an_end_without_a_current_is_a_pause() -> None:
     evse = await bench()
-    assert evse.enable(NOW_S + 100, 0, 0) is Status.SUCCESS
+    assert evse.enable(NOW_S + 100, 0, 0) is StatusCode.SUCCESS
     assert (evse.state.supply_state, evse.state.maximum_charge_current) == (SupplyState.CHARGING_ENABLED, 0)
 
 
@@ -519,10 +519,10 @@ async def test_a_record_of_what_peers_know_that_cannot_be_read_ends_no_permissio
 async def test_a_command_that_cannot_be_stored_fails_and_changes_nothing() -> None:
     evse = await bench()
     evse.charger.writer.trouble = "disk is full"
-    assert evse.enable() is Status.FAILURE
+    assert evse.enable() is StatusCode.FAILURE
     assert evse.state.supply_state == SupplyState.DISABLED
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].permitted is False
-    assert evse.targets((1, [(1, None, 1)])) is Status.FAILURE
+    assert evse.targets((1, [(1, None, 1)])) is StatusCode.FAILURE
     assert evse.server.get_targets().chargingTargetSchedules == []
 
 
@@ -668,26 +668,26 @@ async def test_diagnostics_that_never_begin_are_given_up() -> None:
 @pytest.mark.parametrize(
     ("features", "schedules", "status"),
     [
-        ((), [(1, [(1_440, None, 1)])], Status.CONSTRAINT_ERROR),
-        ((), [(1, [(0, 101, None)])], Status.CONSTRAINT_ERROR),
-        ((), [(1, [(0, 80, None)])], Status.CONSTRAINT_ERROR),
-        ((), [(1, [(0, 100, None)])], Status.SUCCESS),
-        ((), [(1, [(0, None, -1)])], Status.CONSTRAINT_ERROR),
-        ((), [(0, [(0, None, 1)])], Status.CONSTRAINT_ERROR),
-        ((), [(0x80, [(0, None, 1)])], Status.CONSTRAINT_ERROR),
-        ((), [(3, [(0, None, 1)]), (2, [(0, None, 1)])], Status.CONSTRAINT_ERROR),
-        ((), [(1, [(minute, None, 1) for minute in range(10)])], Status.SUCCESS),
-        ((), [(1, [(minute, None, 1) for minute in range(11)])], Status.RESOURCE_EXHAUSTED),
-        ((), [(1 << day, [(0, None, 1)]) for day in range(7)], Status.SUCCESS),
-        ((), [(1, [(0, None, None)])], Status.FAILURE),
-        ((), [(1, [])], Status.SUCCESS),
-        (("SOC",), [(1, [(0, 80, None)])], Status.SUCCESS),
-        (("SOC",), [(1, [(0, None, 1)])], Status.FAILURE),
-        (("SOC",), [(1, [(0, 101, None)])], Status.CONSTRAINT_ERROR),
+        ((), [(1, [(1_440, None, 1)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(1, [(0, 101, None)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(1, [(0, 80, None)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(1, [(0, 100, None)])], StatusCode.SUCCESS),
+        ((), [(1, [(0, None, -1)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(0, [(0, None, 1)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(0x80, [(0, None, 1)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(3, [(0, None, 1)]), (2, [(0, None, 1)])], StatusCode.CONSTRAINT_ERROR),
+        ((), [(1, [(minute, None, 1) for minute in range(10)])], StatusCode.SUCCESS),
+        ((), [(1, [(minute, None, 1) for minute in range(11)])], StatusCode.RESOURCE_EXHAUSTED),
+        ((), [(1 << day, [(0, None, 1)]) for day in range(7)], StatusCode.SUCCESS),
+        ((), [(1, [(0, None, None)])], StatusCode.FAILURE),
+        ((), [(1, [])], StatusCode.SUCCESS),
+        (("SOC",), [(1, [(0, 80, None)])], StatusCode.SUCCESS),
+        (("SOC",), [(1, [(0, None, 1)])], StatusCode.FAILURE),
+        (("SOC",), [(1, [(0, 101, None)])], StatusCode.CONSTRAINT_ERROR),
     ],
 )
 async def test_targets_that_cannot_be_are_refused_by_the_rule_they_break(
-    features: tuple[str, ...], schedules: list[Any], status: Status
+    features: tuple[str, ...], schedules: list[Any], status: StatusCode
 ) -> None:
     evse = await bench(features=features)
     codec = next(command for command in evse.server.cluster.commands.values() if command.key == "set_targets").request
@@ -701,7 +701,7 @@ async def test_targets_that_cannot_be_are_refused_by_the_rule_they_break(
         await evse.server.set_targets(codec.cast(EnergyEvse.Commands.SetTargets(made)))
 
     assert evse.status(ask) is status
-    assert bool(evse.server.get_targets().chargingTargetSchedules) is (status is Status.SUCCESS)
+    assert bool(evse.server.get_targets().chargingTargetSchedules) is (status is StatusCode.SUCCESS)
 
 
 async def test_new_targets_replace_the_days_they_name_and_no_others() -> None:
@@ -775,5 +775,5 @@ def test_features_that_are_provisional_are_off_unless_asked_for() -> None:
 
 async def test_without_a_clock_time_is_taken_as_unknown() -> None:
     evse = await bench(clock=HandWallClock(None))
-    assert evse.enable(5) is Status.SUCCESS
+    assert evse.enable(5) is StatusCode.SUCCESS
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED

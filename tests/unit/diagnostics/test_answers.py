@@ -27,7 +27,7 @@ from evse_pi.diagnostics.image import HEIGHT, WIDTH, picture
 from evse_pi.diagnostics.node_unreachable import explain_without_node
 from evse_pi.diagnostics.scope import scope_view
 from evse_pi.diagnostics.timing_report import timing_view
-from evse_pi.node.status import fault_event
+from evse_pi.node.box_status import fault_event
 from evse_pi.recorder.reader import Ring, RingFile
 from tests.support.diagnosed_box import DiagnosedBox
 from tests.support.node_box import IDLE

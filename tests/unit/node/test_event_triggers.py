@@ -16,7 +16,7 @@ from evse_pi.charging.settings import NOTHING_SET
 from evse_pi.core.states import SupplyState
 from evse_pi.matter.model.event_source import Change
 from evse_pi.matter.model.observable import Observable
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from evse_pi.node.event_triggers import Code, EventTriggers, code_of
 from evse_pi.node.simulator_control import SimulatorControl
 
@@ -138,14 +138,14 @@ async def test_a_trigger_that_cannot_be_done_fails_and_says_why(
     one, _ = triggers(simulator, settle_s=0.05)
     with pytest.raises(MatterStatus, match=words) as caught:
         await one.handle(code)
-    assert caught.value.status is Status.FAILURE
+    assert caught.value.status is StatusCode.FAILURE
 
 
 async def test_without_its_simulator_a_trigger_fails(tmp_path: Path) -> None:
     one, _ = triggers(SimulatorControl(tmp_path / "nowhere"))
     with pytest.raises(MatterStatus, match=r"PLUGGED_IN: .*No such file") as caught:
         await one.handle(PLUG_IN)
-    assert caught.value.status is Status.FAILURE
+    assert caught.value.status is StatusCode.FAILURE
 
 
 async def test_the_self_test_is_slow_in_a_certification_run_alone(listening: Any) -> None:

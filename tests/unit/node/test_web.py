@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evse_pi.api.history import PageRequest
 from evse_pi.api.protocol import Command
 from evse_pi.api.refusal import Refusal
-from evse_pi.api.service import Caller, Offer, Service
-from evse_pi.api.session import Page
+from evse_pi.api.service import Caller, CommandHandler, Service
 from evse_pi.api.status import WebPage
 from evse_pi.installer.pin import FIRST_DELAY_S, FREE_FAILURES, Pin
 from evse_pi.node.commands import ChangeNotifier
@@ -114,16 +114,16 @@ async def test_an_installed_box_has_its_service_compare(tmp_path: Path, answer: 
 
 
 async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: HandClock) -> None:
-    async def tell(request: Page, caller: Caller) -> tuple[bool, Page]:
+    async def tell(request: PageRequest, caller: Caller) -> tuple[bool, PageRequest]:
         if request.limit > 50:
             raise Refusal("limit: too much")
         return caller.installer, request
 
-    command: Command[Page, tuple[bool, Page]] = Command("tell", Page, Any, "")
-    answers = BoxAnswers(Service(Offer(command, tell)), ChangeNotifier(), tmp_path, clock)
-    assert await answers.ask(command, Page(before=1)) == (False, Page(before=1))
+    command: Command[PageRequest, tuple[bool, PageRequest]] = Command("tell", PageRequest, Any, "")
+    answers = BoxAnswers(Service(CommandHandler(command, tell)), ChangeNotifier(), tmp_path, clock)
+    assert await answers.ask(command, PageRequest(before=1)) == (False, PageRequest(before=1))
     with pytest.raises(Refusal, match="too much"):
-        await answers.ask(command, Page(100))
+        await answers.ask(command, PageRequest(100))
     assert answers.pin_set is False
 
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from evse_pi.api.client import BoxNotRunning
-from evse_pi.api.status import Contactor
+from evse_pi.api.status import ContactorStatus
 from evse_pi.run import restart
 
-OPEN = Contactor(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
+OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.exits import Exit
-from evse_pi.api.status import Contactor, SelfTest
+from evse_pi.api.status import ContactorStatus, SelfTestStatus
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.settings import NOTHING_SET, settings_row
@@ -34,10 +34,10 @@ from hal.units import Milliamps, Millivolts
 from tests.support.node_box import RATINGS, HandClock, HandWriter
 
 OLD, NEW = "releases/1.0.0", "releases/1.0.1"
-OPEN = Contactor(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
+OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
 
 
-def status(*, contactor=OPEN, connected=True, self_test=SelfTest.PASSED, matter=True):
+def status(*, contactor=OPEN, connected=True, self_test=SelfTestStatus.PASSED, matter=True):
     return SimpleNamespace(
         contactor=contactor,
         safety=SimpleNamespace(connected=connected, self_test=self_test),
@@ -203,7 +203,7 @@ def test_a_release_that_was_taken_back_bears_a_mark_and_is_refused_from_then_on(
     [
         (lambda seconds: None if seconds < 500 else status(), "the node process does not answer"),
         (lambda seconds: status(connected=False), "the safety process does not answer"),
-        (lambda seconds: status(self_test=SelfTest.NOT_PASSED), "the self-test has not passed"),
+        (lambda seconds: status(self_test=SelfTestStatus.NOT_PASSED), "the self-test has not passed"),
         (lambda seconds: status(matter=False), "Matter does not run"),
         (lambda seconds: status() if seconds < 50 else None, "the node process does not answer"),
         (lambda seconds: status(connected=int(seconds) % 40 != 39), "the safety process does not answer"),
@@ -219,7 +219,9 @@ def test_a_release_that_is_not_healthy_is_taken_back(box, sick, told):
 
 
 def test_a_self_test_on_request_in_that_minute_is_no_illness(box):
-    box.says = lambda _, seconds: status(self_test=SelfTest.RUNNING if int(seconds) in (30, 31) else SelfTest.PASSED)
+    box.says = lambda _, seconds: status(
+        self_test=SelfTestStatus.RUNNING if int(seconds) in (30, 31) else SelfTestStatus.PASSED
+    )
     box.update()
     assert box.current == NEW
 

@@ -13,7 +13,7 @@ from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.installation.files import ratings
 from evse_pi.safety.input_reader import MAX_REPEATS, InputReader
-from evse_pi.safety.loop_timing import Timing
+from evse_pi.safety.loop_timing import LoopTiming
 from hal.errors import BusTimeout
 from hal.interfaces import PilotWindow
 from hal.linear_scale import LinearScale
@@ -36,7 +36,7 @@ class Device:
 def looking_at(codes: list[int]) -> tuple[InputReader, Device]:
     converter = Device(PilotWindow(array("H", codes), 0, 4_000_000))
     hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=converter)  # type: ignore[arg-type]
-    return InputReader(hardware, SCALE, Timing(ratings(load_board("simulated")))), converter
+    return InputReader(hardware, SCALE, LoopTiming(ratings(load_board("simulated")))), converter
 
 
 def failures(input_reader: InputReader) -> frozenset[Fault]:
@@ -105,7 +105,7 @@ def test_a_disturbed_transfer_is_tried_once_more_if_that_makes_no_tick_late(
 ) -> None:
     device = Disturbed(failures_in_a_row, lasting_ms * 1_000_000)
     hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=device)  # type: ignore[arg-type]
-    reader = InputReader(hardware, SCALE, Timing(ratings(load_board("simulated"))), lambda: device.now_ns)
+    reader = InputReader(hardware, SCALE, LoopTiming(ratings(load_board("simulated"))), lambda: device.now_ns)
     assert (Fault.PILOT_ADC_FAILED in failures(reader)) is failed
     assert device.reads == reads
 

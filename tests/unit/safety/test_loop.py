@@ -20,7 +20,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
 from evse_pi.recorder.frame import frame_of
 from evse_pi.recorder.recording import recording_of
 from evse_pi.recorder.ring import contents_of
-from evse_pi.safety.interfaces import Installed
+from evse_pi.safety.loop_interfaces import Installed
 from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import QuietServices, VirtualBox, VirtualBoxSettings
 from evse_pi.sim.signals import Drive

@@ -8,7 +8,7 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.installation.files import ratings
-from evse_pi.safety.loop_timing import GENERATION, Timing
+from evse_pi.safety.loop_timing import GENERATION, LoopTiming
 from hal.interfaces import PilotWindow
 
 MS = 1_000_000
@@ -19,7 +19,7 @@ class Ticks:
     """Feeds a Timing with ticks every 10 ms whose windows take 4 ms, plus what the test adds."""
 
     def __init__(self) -> None:
-        self.timing = Timing(BOARD)
+        self.timing = LoopTiming(BOARD)
         self.now_ns = 0
 
     def run(self, count: int, extra_ms: int = 0) -> None:

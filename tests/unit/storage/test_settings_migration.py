@@ -19,7 +19,7 @@ from evse_pi.charging.settings import SETTINGS, ChargingSettings, settings_of
 from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.states import FaultState, LimitSource
 from evse_pi.device.charging_plan_memory import held_back, recalled
-from evse_pi.device.reported_state import Figures, ReportedState, Transfer, decode
+from evse_pi.device.reported_state import ReportedState, SessionTotals, Transfer, decode
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
@@ -123,7 +123,7 @@ def test_what_a_controller_had_set_is_taken_over_into_one_copy(tmp_path: Path) -
     assert found == MIGRATED
     assert set(values) == {"energy-evse/1", "fabric/1/record", "state/1/00000099/0027", "state/1/00000099/0040"}
     assert decode(values["energy-evse/1"]) == ReportedState(
-        session=1, transfer=Transfer(0), latest=1, fault=FaultState.NO_ERROR, figures=Figures(60, 3_000)
+        session=1, transfer=Transfer(0), latest=1, fault=FaultState.NO_ERROR, figures=SessionTotals(60, 3_000)
     )
     assert migrated(tmp_path / "evse.db") == (found, values), "a second start changes nothing"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.api.session import MAX_PAGE, SESSIONS, Page, SessionSummary
-from evse_pi.web.admission import PinSessions
+from evse_pi.api.history import MAX_PAGE, SESSIONS, PageRequest
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.web.application import Application
+from evse_pi.web.page_admission import PinSessions
 from hal.units import MilliwattHours
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Answers:
 
     async def ask(self, command: Command[Any, Any], request: Any = None) -> Any:
         assert command is SESSIONS
-        assert isinstance(request, Page)
+        assert isinstance(request, PageRequest)
         assert request.limit <= MAX_PAGE
         newest = STORED if request.before is None else request.before - 1
         return tuple(

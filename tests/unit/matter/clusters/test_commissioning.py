@@ -15,7 +15,7 @@ from evse_pi.matter.identity.issuance import NocStatus
 from evse_pi.matter.identity.signing import is_valid_signature
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import (
     ADMIN_NODE_ID,
@@ -99,7 +99,7 @@ async def test_what_is_not_completed_in_time_is_taken_back() -> None:
         session = await controller.pase(PASSCODE)
         await add_fabric(controller, session, Authority())
         mapping = {1: uint(5), 2: uint(0x1A3)}
-        assert (await controller.write(session, ((0, 0x3F, 0), [mapping])))[0][1] == Status.SUCCESS
+        assert (await controller.write(session, ((0, 0x3F, 0), [mapping])))[0][1] == StatusCode.SUCCESS
         await asyncio.sleep(61)
         ownership = device.node.ownership
         assert not list(ownership.fabrics)
@@ -176,7 +176,9 @@ async def test_two_do_not_hold_the_fail_safe() -> None:
         await add_fabric(other, pase, OTHER)
         complete = await controller.invoke(session, 0, GENERAL, 4)
         assert complete.fields[0] == INVALID_AUTHENTICATION
-        assert (await controller.invoke(session, 0, CREDENTIALS, 4, {0: bytes(32)})).status == Status.FAILSAFE_REQUIRED
+        assert (
+            await controller.invoke(session, 0, CREDENTIALS, 4, {0: bytes(32)})
+        ).status == StatusCode.FAILSAFE_REQUIRED
 
 
 @virtual_time
@@ -184,7 +186,7 @@ async def test_commissioning_is_completed_over_case_only() -> None:
     async with Bench() as device:
         controller = await device.controller()
         session = await controller.pase(PASSCODE)
-        assert (await controller.invoke(session, 0, GENERAL, 4)).status == Status.UNSUPPORTED_ACCESS
+        assert (await controller.invoke(session, 0, GENERAL, 4)).status == StatusCode.UNSUPPORTED_ACCESS
         await add_fabric(controller, session, Authority())
         assert (await controller.invoke(session, 0, GENERAL, 4)).fields[0] == INVALID_AUTHENTICATION
         case = await controller.case(Member.of(Authority(), ADMIN_NODE_ID, controller.entropy), NODE_ID)
@@ -203,7 +205,7 @@ async def test_the_regulatory_place_is_checked_and_kept() -> None:
         report = await controller.read(session, (0, GENERAL, 0), (0, GENERAL, 2), (0, BASIC, 6))
         assert list(report.attributes.values()) == [7, 1, "DE"]
         wrong = await controller.invoke(session, 0, GENERAL, 2, {0: uint(9), 1: "DE", 2: uint(7)})
-        assert wrong.status == Status.CONSTRAINT_ERROR
+        assert wrong.status == StatusCode.CONSTRAINT_ERROR
 
 
 @virtual_time
@@ -224,9 +226,9 @@ async def test_attestation_is_signed_over_the_sessions_challenge() -> None:
         assert is_valid_signature(public, answer.fields[0] + session.attestation_challenge, answer.fields[1])
         assert not is_valid_signature(public, answer.fields[0] + bytes(16), answer.fields[1])
         for command, fields, status in (
-            (0, {0: bytes(31)}, Status.INVALID_COMMAND),
-            (4, {0: bytes(33)}, Status.INVALID_COMMAND),
-            (2, {0: uint(3)}, Status.CONSTRAINT_ERROR),
+            (0, {0: bytes(31)}, StatusCode.INVALID_COMMAND),
+            (4, {0: bytes(33)}, StatusCode.INVALID_COMMAND),
+            (2, {0: uint(3)}, StatusCode.CONSTRAINT_ERROR),
         ):
             assert (await controller.invoke(session, 0, CREDENTIALS, command, fields)).status == status
 
@@ -243,25 +245,25 @@ async def test_add_noc_refuses_what_is_out_of_order_or_wrong() -> None:
         async def add(**changes: Any) -> Any:
             given = {**fields, **{int(key[1:]): value for key, value in changes.items()}}
             answer = await controller.invoke(session, 0, CREDENTIALS, 6, given)
-            return answer.fields[0] if answer.command else Status(answer.status)
+            return answer.fields[0] if answer.command else StatusCode(answer.status)
 
         assert await add() == NocStatus.MISSING_CSR
         key = await requested_key(controller, session)
         assert await add() == NocStatus.INVALID_NOC
         assert (
             await controller.invoke(session, 0, CREDENTIALS, 11, {0: b"no certificate"})
-        ).status == Status.INVALID_COMMAND
-        assert (await controller.invoke(session, 0, CREDENTIALS, 11, {0: authority.root})).status == Status.SUCCESS
+        ).status == StatusCode.INVALID_COMMAND
+        assert (await controller.invoke(session, 0, CREDENTIALS, 11, {0: authority.root})).status == StatusCode.SUCCESS
         roots = await controller.read(session, (0, CREDENTIALS, 4))
         assert roots.attributes[0, CREDENTIALS, 4] == [authority.root]
         again = await controller.invoke(session, 0, CREDENTIALS, 11, {0: authority.root})
-        assert again.status == Status.CONSTRAINT_ERROR
+        assert again.status == StatusCode.CONSTRAINT_ERROR
         assert await add() == NocStatus.INVALID_PUBLIC_KEY
         good = authority.issue(NODE_ID, key)
         assert await add(_0=good, _3=uint(0)) == NocStatus.INVALID_ADMIN_SUBJECT
-        assert await add(_0=good, _2=bytes(15)) == Status.INVALID_COMMAND
+        assert await add(_0=good, _2=bytes(15)) == StatusCode.INVALID_COMMAND
         assert await add(_0=good) == NocStatus.OK
-        assert await add(_0=good) == Status.CONSTRAINT_ERROR
+        assert await add(_0=good) == StatusCode.CONSTRAINT_ERROR
 
 
 @virtual_time
@@ -269,7 +271,7 @@ async def test_an_administrator_lets_another_one_in() -> None:
     async with Bench() as device:
         controller, session = await device.commission()
         opened = await controller.invoke(session, 0, WINDOW, 0, open_window(), timed_ms=1000)
-        assert opened.status == Status.SUCCESS
+        assert opened.status == StatusCode.SUCCESS
         state = (await controller.read(session, (0, WINDOW, None))).attributes
         assert [state[0, WINDOW, number] for number in range(3)] == [1, 1, 0xFFF1]
         assert device.discovery.window is not None
@@ -283,15 +285,15 @@ async def test_an_administrator_lets_another_one_in() -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "cluster_status"),
     [
-        (open_window(179), Status.INVALID_COMMAND, None),
-        (open_window(901), Status.INVALID_COMMAND, None),
-        (open_window(verifier=bytes(96)), Status.FAILURE, 3),
-        (open_window(verifier=bytes(97)), Status.FAILURE, 3),
-        (open_window(iterations=999), Status.FAILURE, 3),
-        (open_window(iterations=100_001), Status.FAILURE, 3),
-        (open_window(salt=bytes(15)), Status.FAILURE, 3),
-        (open_window(salt=bytes(33)), Status.FAILURE, 3),
-        (open_window(discriminator=4096), Status.FAILURE, 3),
+        (open_window(179), StatusCode.INVALID_COMMAND, None),
+        (open_window(901), StatusCode.INVALID_COMMAND, None),
+        (open_window(verifier=bytes(96)), StatusCode.FAILURE, 3),
+        (open_window(verifier=bytes(97)), StatusCode.FAILURE, 3),
+        (open_window(iterations=999), StatusCode.FAILURE, 3),
+        (open_window(iterations=100_001), StatusCode.FAILURE, 3),
+        (open_window(salt=bytes(15)), StatusCode.FAILURE, 3),
+        (open_window(salt=bytes(33)), StatusCode.FAILURE, 3),
+        (open_window(discriminator=4096), StatusCode.FAILURE, 3),
     ],
 )
 def test_a_window_is_not_opened_with_bad_parameters(fields: Any, status: int, cluster_status: int | None) -> None:
@@ -315,18 +317,18 @@ async def test_windows_are_timed_exclusive_and_can_be_revoked() -> None:
             answer = await controller.invoke(session, 0, WINDOW, command, fields, timed_ms=timed_ms)
             return answer.status, answer.cluster_status
 
-        assert await call(0, open_window(), None) == (Status.NEEDS_TIMED_INTERACTION, None)
-        assert await call(2) == (Status.FAILURE, 4)
-        assert await call(0, open_window(180)) == (Status.SUCCESS, None)
-        assert await call(0, open_window()) == (Status.FAILURE, 2)
-        assert await call(2) == (Status.SUCCESS, None)
+        assert await call(0, open_window(), None) == (StatusCode.NEEDS_TIMED_INTERACTION, None)
+        assert await call(2) == (StatusCode.FAILURE, 4)
+        assert await call(0, open_window(180)) == (StatusCode.SUCCESS, None)
+        assert await call(0, open_window()) == (StatusCode.FAILURE, 2)
+        assert await call(2) == (StatusCode.SUCCESS, None)
         assert device.discovery.window is None
-        assert await call(0, open_window(180)) == (Status.SUCCESS, None)
+        assert await call(0, open_window(180)) == (StatusCode.SUCCESS, None)
         await asyncio.sleep(181)
         assert device.discovery.window is None
         armed = await controller.invoke(session, 0, GENERAL, 0, {0: uint(60), 1: uint(1)})
         assert armed.fields[0] == OK
-        assert await call(0, open_window()) == (Status.FAILURE, 2)
+        assert await call(0, open_window()) == (StatusCode.FAILURE, 2)
 
 
 @virtual_time
@@ -338,7 +340,7 @@ async def test_revoking_takes_back_what_was_begun_behind_the_window() -> None:
         pase = await other.pase(PASSCODE)
         await add_fabric(other, pase, OTHER)
         revoked = await controller.invoke(session, 0, WINDOW, 2, timed_ms=1000)
-        assert revoked.status == Status.SUCCESS
+        assert revoked.status == StatusCode.SUCCESS
         assert [fabric.index for fabric in device.node.ownership.fabrics] == [1]
         assert not device.node.stack.sessions.of_pase()
 
@@ -399,7 +401,7 @@ async def test_labels_of_fabrics_do_not_collide() -> None:
         assert await name(controller, session, "home") == NocStatus.OK
         assert await name(other, other_session, "home") == NocStatus.LABEL_CONFLICT
         assert await name(controller, session, "home") == NocStatus.OK
-        assert await name(other, other_session, "x" * 33) == Status.CONSTRAINT_ERROR
+        assert await name(other, other_session, "x" * 33) == StatusCode.CONSTRAINT_ERROR
 
 
 @virtual_time
@@ -447,10 +449,10 @@ async def test_a_node_proves_its_fabrics_vendor() -> None:
         async def declare(fields: Any) -> int:
             return (await controller.invoke(session, 0, CREDENTIALS, 12, fields)).status
 
-        assert await declare({}) == Status.INVALID_COMMAND
-        assert await declare({0: uint(0)}) == Status.CONSTRAINT_ERROR
-        assert await declare({1: bytes(84)}) == Status.CONSTRAINT_ERROR
-        assert await declare({0: uint(0xFFF2), 1: bytes(85), 2: b"signer"}) == Status.SUCCESS
+        assert await declare({}) == StatusCode.INVALID_COMMAND
+        assert await declare({0: uint(0)}) == StatusCode.CONSTRAINT_ERROR
+        assert await declare({1: bytes(84)}) == StatusCode.CONSTRAINT_ERROR
+        assert await declare({0: uint(0xFFF2), 1: bytes(85), 2: b"signer"}) == StatusCode.SUCCESS
         report = await controller.read(session, (0, CREDENTIALS, 0), (0, CREDENTIALS, 1))
         assert report.attributes[0, CREDENTIALS, 1][0][6] == bytes(85)
         assert report.attributes[0, CREDENTIALS, 1][0][2] == 0xFFF2
@@ -461,8 +463,8 @@ async def test_a_node_proves_its_fabrics_vendor() -> None:
         signed = data_to_sign(fabric, challenge, session.attestation_challenge, bytes(85))
         assert is_valid_signature(MatterCertificate.decode(fabric.noc).public_key, signed, answer.fields[2])
         unknown = await controller.invoke(session, 0, CREDENTIALS, 13, {0: uint(7), 1: challenge})
-        assert unknown.status == Status.CONSTRAINT_ERROR
-        assert await declare({1: b"", 2: b""}) == Status.SUCCESS
+        assert unknown.status == StatusCode.CONSTRAINT_ERROR
+        assert await declare({1: b"", 2: b""}) == StatusCode.SUCCESS
         assert 6 not in (await controller.read(session, (0, CREDENTIALS, 1))).attributes[0, CREDENTIALS, 1][0]
 
 
@@ -511,4 +513,4 @@ async def test_more_fabrics_than_fit_are_refused() -> None:
 
 
 def test_interaction_errors_name_their_status() -> None:
-    assert "0x89" in str(InteractionError(1, Status.RESOURCE_EXHAUSTED))
+    assert "0x89" in str(InteractionError(1, StatusCode.RESOURCE_EXHAUSTED))

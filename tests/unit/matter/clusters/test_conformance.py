@@ -113,7 +113,7 @@ def test_every_value_decodes_as_its_own_type(endpoint: int, cluster: int) -> Non
 @pytest.mark.parametrize(("endpoint", "cluster"), CLUSTERS)
 def test_a_mandatory_attribute_of_the_chip_package_is_there(endpoint: int, cluster: int) -> None:
     """What the chip package types without `Optional` is mandatory whatever the features."""
-    from evse_pi.matter.model.codec import shape
+    from evse_pi.matter.model.value_codec import shape
 
     always = {found.Tag for found in CHIP[cluster].descriptor.Fields if not shape(found.Type).optional}
     assert always <= set(value(endpoint, cluster, 0xFFFB))

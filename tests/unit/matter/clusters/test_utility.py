@@ -20,7 +20,7 @@ from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority, FixedWallClock
 from tests.support.matter_bench import ADMIN_NODE_ID, INTERFACE, NOON_US, Bench
 from tests.support.model_bench import attached
@@ -54,7 +54,7 @@ async def test_every_change_of_access_control_is_an_event_with_its_author() -> N
         mine, friend, guest = acl_entry(5, [ADMIN_NODE_ID]), acl_entry(1, [0xF]), acl_entry(3, [0xE])
         for entries in ([mine, friend], [mine, guest], [mine]):
             answer = await controller.write(session, ((0, ACL, 0), entries))
-            assert answer[0][1] == Status.SUCCESS
+            assert answer[0][1] == StatusCode.SUCCESS
         events = (await controller.read(session, events=[(0, ACL, 0)])).events
         told = [(event[7][1], event[7][2], event[7][3], event[7][4][1]) for event in events]
         added, changed, removed = 1, 0, 2
@@ -72,15 +72,15 @@ async def test_every_change_of_access_control_is_an_event_with_its_author() -> N
 @pytest.mark.parametrize(
     ("entries", "status"),
     [
-        ([{**acl_entry(5, [1]), 2: uint(1)}], Status.CONSTRAINT_ERROR),
-        ([{**acl_entry(5, [1]), 2: uint(3)}], Status.CONSTRAINT_ERROR),
-        ([acl_entry(5, [0])], Status.CONSTRAINT_ERROR),
-        ([{**acl_entry(5, [1]), 4: [{0: None, 1: None, 2: None}]}], Status.CONSTRAINT_ERROR),
-        ([{**acl_entry(5, [1]), 4: [{0: None, 1: uint(0), 2: uint(22)}]}], Status.CONSTRAINT_ERROR),
-        ([acl_entry(5, list(range(1, 10)))], Status.RESOURCE_EXHAUSTED),
-        ([acl_entry(1, [5])] * 9, Status.RESOURCE_EXHAUSTED),
-        ([{**acl_entry(9, [1])}], Status.CONSTRAINT_ERROR),
-        ([{1: uint(5)}], Status.INVALID_DATA_TYPE),
+        ([{**acl_entry(5, [1]), 2: uint(1)}], StatusCode.CONSTRAINT_ERROR),
+        ([{**acl_entry(5, [1]), 2: uint(3)}], StatusCode.CONSTRAINT_ERROR),
+        ([acl_entry(5, [0])], StatusCode.CONSTRAINT_ERROR),
+        ([{**acl_entry(5, [1]), 4: [{0: None, 1: None, 2: None}]}], StatusCode.CONSTRAINT_ERROR),
+        ([{**acl_entry(5, [1]), 4: [{0: None, 1: uint(0), 2: uint(22)}]}], StatusCode.CONSTRAINT_ERROR),
+        ([acl_entry(5, list(range(1, 10)))], StatusCode.RESOURCE_EXHAUSTED),
+        ([acl_entry(1, [5])] * 9, StatusCode.RESOURCE_EXHAUSTED),
+        ([{**acl_entry(9, [1])}], StatusCode.CONSTRAINT_ERROR),
+        ([{1: uint(5)}], StatusCode.INVALID_DATA_TYPE),
     ],
 )
 def test_a_bad_access_control_entry_leaves_the_list_alone(entries: list[Any], status: int) -> None:
@@ -102,34 +102,36 @@ async def test_group_keys_go_in_and_never_come_out() -> None:
 
         async def call(command: int, fields: Any = None) -> Any:
             answer = await controller.invoke(session, 0, KEYS, command, fields)
-            return answer.fields if answer.command is not None else Status(answer.status)
+            return answer.fields if answer.command is not None else StatusCode(answer.status)
 
         assert await call(4) == {0: [0]}
-        assert await call(0, key_set(0x1A3, 1, 2)) == Status.SUCCESS
+        assert await call(0, key_set(0x1A3, 1, 2)) == StatusCode.SUCCESS
         assert await call(4) == {0: [0, 0x1A3]}
         found = (await call(1, {0: uint(0x1A3)}))[0]
         assert [found[tag] for tag in range(8)] == [0x1A3, 0, None, 1, None, 2, None, None]
-        assert await call(1, {0: uint(9)}) == Status.NOT_FOUND
-        assert await call(0, key_set(5, 2, 1)) == Status.INVALID_COMMAND
-        assert await call(0, key_set(5, 0)) == Status.INVALID_COMMAND
-        assert await call(0, key_set(5)) == Status.INVALID_COMMAND
-        assert await call(0, key_set(5, 1, policy=1)) == Status.INVALID_COMMAND
-        assert await call(0, key_set(5, 1, key=bytes(15))) == Status.CONSTRAINT_ERROR
+        assert await call(1, {0: uint(9)}) == StatusCode.NOT_FOUND
+        assert await call(0, key_set(5, 2, 1)) == StatusCode.INVALID_COMMAND
+        assert await call(0, key_set(5, 0)) == StatusCode.INVALID_COMMAND
+        assert await call(0, key_set(5)) == StatusCode.INVALID_COMMAND
+        assert await call(0, key_set(5, 1, policy=1)) == StatusCode.INVALID_COMMAND
+        assert await call(0, key_set(5, 1, key=bytes(15))) == StatusCode.CONSTRAINT_ERROR
         gap = key_set(5, 1, 2)
         gap[0][4] = None
-        assert await call(0, gap) == Status.INVALID_COMMAND
+        assert await call(0, gap) == StatusCode.INVALID_COMMAND
         mapping = {1: uint(7), 2: uint(0x1A3)}
-        assert (await controller.write(session, ((0, KEYS, 0), [mapping, mapping])))[0][1] == Status.CONSTRAINT_ERROR
+        assert (await controller.write(session, ((0, KEYS, 0), [mapping, mapping])))[0][
+            1
+        ] == StatusCode.CONSTRAINT_ERROR
         assert (await controller.write(session, ((0, KEYS, 0), [{1: uint(7), 2: uint(0)}])))[0][
             1
-        ] == Status.CONSTRAINT_ERROR
+        ] == StatusCode.CONSTRAINT_ERROR
         many = [{1: uint(number), 2: uint(5)} for number in range(1, 6)]
-        assert (await controller.write(session, ((0, KEYS, 0), many)))[0][1] == Status.RESOURCE_EXHAUSTED
-        assert (await controller.write(session, ((0, KEYS, 0), [mapping])))[0][1] == Status.SUCCESS
-        assert await call(3, {0: uint(0)}) == Status.INVALID_COMMAND
-        assert await call(3, {0: uint(0x1A3)}) == Status.SUCCESS
+        assert (await controller.write(session, ((0, KEYS, 0), many)))[0][1] == StatusCode.RESOURCE_EXHAUSTED
+        assert (await controller.write(session, ((0, KEYS, 0), [mapping])))[0][1] == StatusCode.SUCCESS
+        assert await call(3, {0: uint(0)}) == StatusCode.INVALID_COMMAND
+        assert await call(3, {0: uint(0x1A3)}) == StatusCode.SUCCESS
         assert (await controller.read(session, (0, KEYS, 0))).attributes[0, KEYS, 0] == []
-        assert await call(3, {0: uint(0x1A3)}) == Status.NOT_FOUND
+        assert await call(3, {0: uint(0x1A3)}) == StatusCode.NOT_FOUND
 
 
 @virtual_time
@@ -144,7 +146,7 @@ async def test_a_new_identity_protection_key_is_used_at_once() -> None:
         authority = Authority()
         controller, session = await device.commission(authority)
         answer = await controller.invoke(session, 0, KEYS, 0, key_set(0, 1, key=bytes(16)))
-        assert answer.status == Status.SUCCESS
+        assert answer.status == StatusCode.SUCCESS
         member = Member.of(authority, ADMIN_NODE_ID, controller.entropy)
         renewed = replace(member, operational_ipk=operational_group_key(bytes(16), authority.compressed_id))
         assert await controller.case(renewed, NODE_ID, resume=False)
@@ -173,14 +175,14 @@ async def test_test_event_triggers_are_behind_a_key() -> None:
         async def trigger(key: bytes, code: int) -> int:
             return (await controller.invoke(session, 0, DIAGNOSTICS, 0, {0: key, 1: uint(code)})).status
 
-        assert await trigger(KEY, 1) == Status.SUCCESS
+        assert await trigger(KEY, 1) == StatusCode.SUCCESS
         looking = asyncio.create_task(look())
-        assert await trigger(KEY, 2) == Status.SUCCESS
+        assert await trigger(KEY, 2) == StatusCode.SUCCESS
         await looking
-        assert await trigger(KEY, 3) == Status.INVALID_COMMAND
-        assert await trigger(bytes(16), 1) == Status.CONSTRAINT_ERROR
-        assert await trigger(KEY[:15], 1) == Status.CONSTRAINT_ERROR
-        assert await trigger(KEY[::-1], 1) == Status.CONSTRAINT_ERROR
+        assert await trigger(KEY, 3) == StatusCode.INVALID_COMMAND
+        assert await trigger(bytes(16), 1) == StatusCode.CONSTRAINT_ERROR
+        assert await trigger(KEY[:15], 1) == StatusCode.CONSTRAINT_ERROR
+        assert await trigger(KEY[::-1], 1) == StatusCode.CONSTRAINT_ERROR
         assert fired == [1]
 
 
@@ -191,7 +193,7 @@ async def test_without_a_key_no_trigger_works() -> None:
         controller, session = await device.commission()
         assert (await controller.read(session, (0, DIAGNOSTICS, 8))).attributes[0, DIAGNOSTICS, 8] is False
         answer = await controller.invoke(session, 0, DIAGNOSTICS, 0, {0: bytes(16), 1: uint(1)})
-        assert answer.status == Status.CONSTRAINT_ERROR
+        assert answer.status == StatusCode.CONSTRAINT_ERROR
 
 
 @pytest.mark.parametrize("key", [bytes(16), bytes(15), b""])
@@ -215,7 +217,7 @@ async def test_general_diagnostics_tell_of_the_machine() -> None:
         assert 100_000 <= snapshot.fields[0] < 110_000
         assert snapshot.fields[1] == NOON_US // 1000
         switch_off = await controller.write(session, ((0, NETWORK, 4), False), ((0, NETWORK, 4), True))
-        assert [status for _, status in switch_off] == [Status.INVALID_ACTION, Status.SUCCESS]
+        assert [status for _, status in switch_off] == [StatusCode.INVALID_ACTION, StatusCode.SUCCESS]
 
 
 @virtual_time
@@ -233,15 +235,15 @@ async def test_an_administrator_tells_the_time_only_to_a_node_that_does_not_know
             return answer.status, answer.cluster_status
 
         assert await state() == [None, 0, 0]
-        assert await tell(1_000_000, 4) == (Status.SUCCESS, None)
+        assert await tell(1_000_000, 4) == (StatusCode.SUCCESS, None)
         await asyncio.sleep(10)
         told_us, granularity, source = await state()
         assert (granularity, source) == (2, 2)
         assert 10_900_000 < told_us < 11_200_000
-        assert await tell(5_000_000, 1) == (Status.FAILURE, 2)
+        assert await tell(5_000_000, 1) == (StatusCode.FAILURE, 2)
         clock.now_us = NOON_US
         assert await state() == [NOON_US - EPOCH_US, 3, 5]
-        assert await tell(5_000_000, 4) == (Status.FAILURE, 2)
+        assert await tell(5_000_000, 4) == (StatusCode.FAILURE, 2)
 
 
 @virtual_time
@@ -263,7 +265,7 @@ async def test_identify_counts_down_and_is_reported_at_start_and_end() -> None:
         blinks: list[int] = []
         server.events.identify_time_changed.on(lambda change: blinks.append(change.value))
         subscription = await controller.subscribe(session, (1, IDENTIFY, 0))
-        assert (await controller.invoke(session, 1, IDENTIFY, 0, {0: uint(3)})).status == Status.SUCCESS
+        assert (await controller.invoke(session, 1, IDENTIFY, 0, {0: uint(3)})).status == StatusCode.SUCCESS
         assert (await subscription.next_report()).attributes == {(1, IDENTIFY, 0): 3}
         assert (await subscription.next_report()).attributes == {(1, IDENTIFY, 0): 0}
         assert blinks == [3, 2, 1, 0]
@@ -284,8 +286,8 @@ async def test_labels_are_kept() -> None:
     async with Bench([endpoint], store=store) as device:
         controller, session = await device.commission()
         path = (1, 0x41, 0)
-        assert (await controller.write(session, (path, [{0: "room", 1: "garage"}])))[0][1] == Status.SUCCESS
-        assert (await controller.write(session, ((1, 0x40, 0), [])))[0][1] == Status.UNSUPPORTED_WRITE
+        assert (await controller.write(session, (path, [{0: "room", 1: "garage"}])))[0][1] == StatusCode.SUCCESS
+        assert (await controller.write(session, ((1, 0x40, 0), [])))[0][1] == StatusCode.UNSUPPORTED_WRITE
         assert (await controller.read(session, (1, 0x40, 0))).attributes[1, 0x40, 0] == [{0: "a", 1: "b"}]
     again = UserLabelServer()
     async with Bench([Endpoint(1, [DeviceType(0x0100, 3)], [again])], store=store):

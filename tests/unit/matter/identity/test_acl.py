@@ -16,7 +16,7 @@ from evse_pi.matter.identity.acl import (
     Privilege,
 )
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 ADMIN = Accessor(AuthMode.CASE, 1, 100)
 ADMIN_ENTRY = AclEntry(Privilege.ADMINISTER, AuthMode.CASE, (100,), None, 1)
@@ -90,28 +90,28 @@ def test_a_target_must_match_in_everything_it_names() -> None:
 @pytest.mark.parametrize(
     ("wrong", "status"),
     [
-        (entry(auth_mode=AuthMode.PASE), Status.CONSTRAINT_ERROR),
-        (entry(auth_mode=AuthMode.NONE), Status.CONSTRAINT_ERROR),
-        (entry(auth_mode=9), Status.CONSTRAINT_ERROR),
-        (entry(privilege=6), Status.CONSTRAINT_ERROR),
-        (entry(privilege=0), Status.CONSTRAINT_ERROR),
-        (entry(Privilege.ADMINISTER, auth_mode=AuthMode.GROUP), Status.CONSTRAINT_ERROR),
-        (entry(subjects=(0,)), Status.CONSTRAINT_ERROR),
-        (entry(subjects=(0xFFFF_FFFF_FFFF_0001,)), Status.CONSTRAINT_ERROR),
-        (entry(subjects=(0xFFFF_FFFD_0001_0000,)), Status.CONSTRAINT_ERROR),
-        (entry(auth_mode=AuthMode.GROUP, subjects=(0x1_0000,)), Status.CONSTRAINT_ERROR),
-        (entry(auth_mode=AuthMode.GROUP, subjects=(0,)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(),)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(endpoint=1, device_type=LIGHT),)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(cluster=0x0001_0006),)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(cluster=0x8000),)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(endpoint=0xFFFF),)), Status.CONSTRAINT_ERROR),
-        (entry(targets=(AclTarget(device_type=0xC000),)), Status.CONSTRAINT_ERROR),
-        (entry(subjects=tuple(range(1, MAX_SUBJECTS_PER_ENTRY + 2))), Status.RESOURCE_EXHAUSTED),
-        (entry(targets=(AclTarget(endpoint=1),) * (MAX_TARGETS_PER_ENTRY + 1)), Status.RESOURCE_EXHAUSTED),
+        (entry(auth_mode=AuthMode.PASE), StatusCode.CONSTRAINT_ERROR),
+        (entry(auth_mode=AuthMode.NONE), StatusCode.CONSTRAINT_ERROR),
+        (entry(auth_mode=9), StatusCode.CONSTRAINT_ERROR),
+        (entry(privilege=6), StatusCode.CONSTRAINT_ERROR),
+        (entry(privilege=0), StatusCode.CONSTRAINT_ERROR),
+        (entry(Privilege.ADMINISTER, auth_mode=AuthMode.GROUP), StatusCode.CONSTRAINT_ERROR),
+        (entry(subjects=(0,)), StatusCode.CONSTRAINT_ERROR),
+        (entry(subjects=(0xFFFF_FFFF_FFFF_0001,)), StatusCode.CONSTRAINT_ERROR),
+        (entry(subjects=(0xFFFF_FFFD_0001_0000,)), StatusCode.CONSTRAINT_ERROR),
+        (entry(auth_mode=AuthMode.GROUP, subjects=(0x1_0000,)), StatusCode.CONSTRAINT_ERROR),
+        (entry(auth_mode=AuthMode.GROUP, subjects=(0,)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(endpoint=1, device_type=LIGHT),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(cluster=0x0001_0006),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(cluster=0x8000),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(endpoint=0xFFFF),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(targets=(AclTarget(device_type=0xC000),)), StatusCode.CONSTRAINT_ERROR),
+        (entry(subjects=tuple(range(1, MAX_SUBJECTS_PER_ENTRY + 2))), StatusCode.RESOURCE_EXHAUSTED),
+        (entry(targets=(AclTarget(endpoint=1),) * (MAX_TARGETS_PER_ENTRY + 1)), StatusCode.RESOURCE_EXHAUSTED),
     ],
 )
-def test_an_invalid_entry_leaves_the_list_as_it_was(wrong: AclEntry, status: Status) -> None:
+def test_an_invalid_entry_leaves_the_list_as_it_was(wrong: AclEntry, status: StatusCode) -> None:
     access_control = control(ADMIN_ENTRY)
     with pytest.raises(MatterStatus) as refused:
         access_control.replace(1, [ADMIN_ENTRY, wrong], ADMIN)

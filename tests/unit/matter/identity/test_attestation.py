@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from evse_pi.matter.identity.attestation import AttestationError, FileCredentials
-from evse_pi.matter.identity.declaration import Declaration, DeclarationError, read_declaration
+from evse_pi.matter.identity.certification_declaration import Declaration, DeclarationError, read_declaration
 from evse_pi.matter.identity.signing import OperationalKey, is_valid_signature
 from evse_pi.matter.identity.test_credentials import (
     PUBLIC_TEST_DECLARATION_KEY,

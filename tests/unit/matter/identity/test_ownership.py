@@ -16,7 +16,7 @@ from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.identity.resumption import MAX_RECORDS_PER_FABRIC, ResumptionRecord
 from evse_pi.matter.storage import DamagedRecord, MemoryStore
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.matter_authority import (
     Authority,
     CountingEntropy,
@@ -336,7 +336,7 @@ async def test_a_noc_update_over_pase_is_refused(bench: Bench) -> None:
     bench.ownership.failsafe.arm(60, 0, PASE_SESSION)
     with pytest.raises(MatterStatus) as refused:
         bench.ownership.issuance.request_certificate(COMMISSIONER, for_update=True)
-    assert refused.value.status is Status.INVALID_COMMAND
+    assert refused.value.status is StatusCode.INVALID_COMMAND
 
 
 # --- what AddNOC and its companions refuse
@@ -352,11 +352,11 @@ async def test_nothing_is_issued_without_the_fail_safe(bench: Bench) -> None:
     ):
         with pytest.raises(MatterStatus) as refused:
             call()
-        assert refused.value.status is Status.FAILSAFE_REQUIRED
+        assert refused.value.status is StatusCode.FAILSAFE_REQUIRED
     bench.ownership.failsafe.arm(60, 0, PASE_SESSION)
     with pytest.raises(MatterStatus) as refused:
         issuance.request_certificate(stranger, for_update=False)
-    assert refused.value.status is Status.FAILSAFE_REQUIRED
+    assert refused.value.status is StatusCode.FAILSAFE_REQUIRED
 
 
 async def test_a_root_is_accepted_once_and_only_if_valid(bench: Bench) -> None:
@@ -364,11 +364,11 @@ async def test_a_root_is_accepted_once_and_only_if_valid(bench: Bench) -> None:
     bench.ownership.failsafe.arm(60, 0, PASE_SESSION)
     with pytest.raises(MatterStatus) as refused:
         issuance.add_root(COMMISSIONER, b"\x15\x18")
-    assert refused.value.status is Status.INVALID_COMMAND
+    assert refused.value.status is StatusCode.INVALID_COMMAND
     issuance.add_root(COMMISSIONER, Authority().root)
     with pytest.raises(MatterStatus) as refused:
         issuance.add_root(COMMISSIONER, Authority().root)
-    assert refused.value.status is Status.CONSTRAINT_ERROR
+    assert refused.value.status is StatusCode.CONSTRAINT_ERROR
 
 
 def offer(bench: Bench, noc: bytes, *, ipk: bytes = bytes(16), admin: int = ADMIN_NODE) -> Fabric:
@@ -399,7 +399,7 @@ async def test_each_refusal_of_a_noc_has_its_status(bench: Bench) -> None:
     assert status_of(good, admin=0xFFFF_FFFD_0001_0000) is NocStatus.INVALID_ADMIN_SUBJECT
     with pytest.raises(MatterStatus) as refused:
         offer(bench, good, ipk=bytes(15))
-    assert refused.value.status is Status.INVALID_COMMAND
+    assert refused.value.status is StatusCode.INVALID_COMMAND
     assert len(own.fabrics) == 0
     assert offer(bench, good, admin=0xFFFF_FFFD_0001_0001).index == 1
 
@@ -434,7 +434,7 @@ async def test_one_fail_safe_takes_one_noc(bench: Bench) -> None:
     ):
         with pytest.raises(MatterStatus) as refused:
             call()
-        assert refused.value.status is Status.CONSTRAINT_ERROR
+        assert refused.value.status is StatusCode.CONSTRAINT_ERROR
 
 
 async def test_a_request_for_the_other_command_is_refused(bench: Bench) -> None:
@@ -446,7 +446,7 @@ async def test_a_request_for_the_other_command_is_refused(bench: Bench) -> None:
     own.issuance.request_certificate(accessor, for_update=False)
     with pytest.raises(MatterStatus) as refused:
         own.issuance.update_noc(accessor, noc=b"", icac=None)
-    assert refused.value.status is Status.CONSTRAINT_ERROR
+    assert refused.value.status is StatusCode.CONSTRAINT_ERROR
 
 
 # --- resumption
@@ -487,16 +487,16 @@ async def test_group_key_sets_are_validated_bounded_and_removed(bench: Bench) ->
     assert bench.restart().group_keys.set_ids(fabric.index) == [0, 1, 2]
     keys = bench.ownership.group_keys
 
-    def refusal(key_set: GroupKeySet) -> Status:
+    def refusal(key_set: GroupKeySet) -> StatusCode:
         with pytest.raises(MatterStatus) as refused:
             keys.write(fabric.index, key_set)
         return refused.value.status
 
-    assert refusal(GroupKeySet(3, 0, (EpochKey(bytes(16), 5),))) is Status.RESOURCE_EXHAUSTED
-    assert refusal(GroupKeySet(2, 0, ())) is Status.INVALID_COMMAND
-    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(16), 0),))) is Status.INVALID_COMMAND
-    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(16), 2), EpochKey(bytes(16), 2)))) is Status.INVALID_COMMAND
-    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(15), 2),))) is Status.CONSTRAINT_ERROR
+    assert refusal(GroupKeySet(3, 0, (EpochKey(bytes(16), 5),))) is StatusCode.RESOURCE_EXHAUSTED
+    assert refusal(GroupKeySet(2, 0, ())) is StatusCode.INVALID_COMMAND
+    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(16), 0),))) is StatusCode.INVALID_COMMAND
+    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(16), 2), EpochKey(bytes(16), 2)))) is StatusCode.INVALID_COMMAND
+    assert refusal(GroupKeySet(2, 0, (EpochKey(bytes(15), 2),))) is StatusCode.CONSTRAINT_ERROR
     keys.remove(fabric.index, 2)
     assert keys.read(fabric.index, 2) is None
     with pytest.raises(MatterStatus, match="NOT_FOUND"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority, FixedWallClock
 from tests.support.matter_bench import NOON_US, Bench
 from tests.support.model_bench import Charger
@@ -70,9 +70,9 @@ async def test_an_unknown_event_path_has_its_status() -> None:
         controller, session = await device.commission()
         report = await controller.read(session, events=[(9, EVSE, 0), (1, 0x1234, 0), (1, EVSE, 77), (1, EVSE, 0)])
         assert [int(status[1][0]) for status in report.event_statuses] == [
-            Status.UNSUPPORTED_ENDPOINT,
-            Status.UNSUPPORTED_CLUSTER,
-            Status.UNSUPPORTED_EVENT,
+            StatusCode.UNSUPPORTED_ENDPOINT,
+            StatusCode.UNSUPPORTED_CLUSTER,
+            StatusCode.UNSUPPORTED_EVENT,
         ]
         assert not (await controller.read(session, events=[(9, None, None)])).event_statuses
 

@@ -15,7 +15,7 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import INVOKE_REQUEST, TIMED_REQUEST, WRITE_REQUEST, InteractionError
 from tests.support.model_bench import Charger
@@ -66,17 +66,17 @@ async def test_the_first_check_that_fails_gives_the_status() -> None:
             timed_ms = 1000 if timed else None
             return (await controller.invoke(session, endpoint, cluster, command_id, fields, timed_ms=timed_ms)).status
 
-        assert await status(9, EVSE, DISABLE) == Status.UNSUPPORTED_ENDPOINT
-        assert await status(1, 0x1234, DISABLE) == Status.UNSUPPORTED_CLUSTER
-        assert await status(1, EVSE, 3) == Status.UNSUPPORTED_COMMAND
-        assert await status(1, EVSE, ENABLE, VALID, timed=False) == Status.NEEDS_TIMED_INTERACTION
-        assert await status(1, EVSE, ENABLE, {1: 6_000, 2: 16_000}) == Status.INVALID_COMMAND
-        assert await status(1, EVSE, ENABLE, {**VALID, 1: "x"}) == Status.INVALID_COMMAND
-        assert await status(1, EVSE, ENABLE, {**VALID, 1: -1}) == Status.CONSTRAINT_ERROR
-        assert await status(1, EVSE, ENABLE, VALID) == Status.SUCCESS
+        assert await status(9, EVSE, DISABLE) == StatusCode.UNSUPPORTED_ENDPOINT
+        assert await status(1, 0x1234, DISABLE) == StatusCode.UNSUPPORTED_CLUSTER
+        assert await status(1, EVSE, 3) == StatusCode.UNSUPPORTED_COMMAND
+        assert await status(1, EVSE, ENABLE, VALID, timed=False) == StatusCode.NEEDS_TIMED_INTERACTION
+        assert await status(1, EVSE, ENABLE, {1: 6_000, 2: 16_000}) == StatusCode.INVALID_COMMAND
+        assert await status(1, EVSE, ENABLE, {**VALID, 1: "x"}) == StatusCode.INVALID_COMMAND
+        assert await status(1, EVSE, ENABLE, {**VALID, 1: -1}) == StatusCode.CONSTRAINT_ERROR
+        assert await status(1, EVSE, ENABLE, VALID) == StatusCode.SUCCESS
         view = AclEntry(Privilege.VIEW, AuthMode.CASE, (ADMIN_NODE_ID,), None, 1)
         device.node.ownership.access_control.replace(1, [view], Accessor(AuthMode.CASE, 1, ADMIN_NODE_ID))
-        assert await status(1, EVSE, ENABLE, VALID, timed=False) == Status.UNSUPPORTED_ACCESS
+        assert await status(1, EVSE, ENABLE, VALID, timed=False) == StatusCode.UNSUPPORTED_ACCESS
 
 
 @virtual_time
@@ -85,7 +85,7 @@ async def test_a_fabric_scoped_command_needs_a_fabric() -> None:
     async with device:
         controller = await device.controller()
         session = await controller.pase(20202021)
-        assert (await controller.invoke(session, 0, KEYS, 4)).status == Status.UNSUPPORTED_ACCESS
+        assert (await controller.invoke(session, 0, KEYS, 4)).status == StatusCode.UNSUPPORTED_ACCESS
 
 
 @virtual_time
@@ -105,7 +105,7 @@ async def test_a_refused_command_changes_nothing_and_tells_nobody() -> None:
         controller, session = await device.commission()
         before = device.node.tree.event_log.next_number
         refused = await controller.invoke(session, 1, EVSE, ENABLE, {0: None, 1: 9, 2: 8}, timed_ms=1000)
-        assert refused.status == Status.CONSTRAINT_ERROR
+        assert refused.status == StatusCode.CONSTRAINT_ERROR
         assert server.state.supply_state == 0
         assert device.node.tree.event_log.next_number == before
 
@@ -116,7 +116,7 @@ async def broken() -> None:
 
 
 def refused() -> None:
-    raise MatterStatus(Status.FAILURE, "no", cluster_status=7)
+    raise MatterStatus(StatusCode.FAILURE, "no", cluster_status=7)
 
 
 def raised() -> None:
@@ -126,11 +126,11 @@ def raised() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "status", "cluster_status"),
     [
-        (raised, Status.FAILURE, None),
-        (broken, Status.FAILURE, None),
-        (refused, Status.FAILURE, 7),
-        (lambda: EnergyEvse.Commands.GetTargetsResponse(()), Status.SUCCESS, None),
-        (lambda: None, Status.SUCCESS, None),
+        (raised, StatusCode.FAILURE, None),
+        (broken, StatusCode.FAILURE, None),
+        (refused, StatusCode.FAILURE, 7),
+        (lambda: EnergyEvse.Commands.GetTargetsResponse(()), StatusCode.SUCCESS, None),
+        (lambda: None, StatusCode.SUCCESS, None),
     ],
 )
 def test_whatever_a_handler_does_there_is_an_answer(behaviour: Any, status: int, cluster_status: int | None) -> None:
@@ -145,7 +145,7 @@ def test_whatever_a_handler_does_there_is_an_answer(behaviour: Any, status: int,
 
     answer, supply_state = run()
     assert (answer.status, answer.cluster_status) == (status, cluster_status)
-    assert supply_state == (4 if status == Status.SUCCESS else 0)
+    assert supply_state == (4 if status == StatusCode.SUCCESS else 0)
 
 
 @virtual_time
@@ -156,7 +156,7 @@ async def test_a_wrong_response_is_our_failure_and_not_sent() -> None:
 
     async with Bench([Endpoint(1, [DeviceType(0x0100, 3)], [Confused()])]) as device:
         controller, session = await device.commission()
-        assert (await controller.invoke(session, 1, EVSE, GET_TARGETS, timed_ms=1000)).status == Status.FAILURE
+        assert (await controller.invoke(session, 1, EVSE, GET_TARGETS, timed_ms=1000)).status == StatusCode.FAILURE
 
 
 @virtual_time
@@ -171,7 +171,7 @@ async def test_a_response_that_fits_no_message_is_refused() -> None:
     async with Bench([Endpoint(1, [DeviceType(0x0100, 3)], [Long()])]) as device:
         controller, session = await device.commission()
         answer = await controller.invoke(session, 1, EVSE, GET_TARGETS, timed_ms=1000)
-        assert answer.status == Status.RESOURCE_EXHAUSTED
+        assert answer.status == StatusCode.RESOURCE_EXHAUSTED
 
 
 @virtual_time
@@ -185,7 +185,7 @@ async def test_several_commands_or_a_wildcard_are_an_invalid_action_and_a_refere
             command(EVSE, DISABLE, endpoint=None),
         ):
             answer = await controller.request(session, INVOKE_REQUEST, payload)
-            assert int(tlv.decode(answer.payload)[0]) == Status.INVALID_ACTION
+            assert int(tlv.decode(answer.payload)[0]) == StatusCode.INVALID_ACTION
         payload = command(EVSE, 3, reference=5)
         answer = await controller.request(session, INVOKE_REQUEST, payload)
         assert tlv.decode(answer.payload)[1][0][1][2] == 5
@@ -219,10 +219,10 @@ def test_a_timed_flag_that_does_not_match_is_a_mismatch(opens: bool, says: bool,
             answer = await controller.request(session, opcode, payload, timed_ms=500 if opens else None)
             return int(tlv.decode(answer.payload)[0])
 
-    assert run() == Status.TIMED_REQUEST_MISMATCH
+    assert run() == StatusCode.TIMED_REQUEST_MISMATCH
 
 
-@pytest.mark.parametrize(("wait_s", "status"), [(0.4, None), (0.6, Status.TIMEOUT)])
+@pytest.mark.parametrize(("wait_s", "status"), [(0.4, None), (0.6, StatusCode.TIMEOUT)])
 def test_a_timed_action_has_to_come_in_time(wait_s: float, status: int | None) -> None:
     @virtual_time
     async def run() -> tuple[int, int]:
@@ -250,4 +250,4 @@ async def test_only_a_write_or_a_command_follows_a_timed_request() -> None:
         with pytest.raises(InteractionError):
             await controller.subscribe(session)
         answer = await controller.request(session, 2, tlv.encode({3: True, 255: uint(12)}), timed_ms=500)
-        assert int(tlv.decode(answer.payload)[0]) == Status.INVALID_ACTION
+        assert int(tlv.decode(answer.payload)[0]) == StatusCode.INVALID_ACTION

@@ -15,7 +15,7 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import READ_REQUEST, REPORT_DATA, InteractionError
@@ -57,9 +57,9 @@ async def test_every_kind_of_unknown_path_has_its_status() -> None:
         report = await controller.read(session, *paths)
         assert report.attributes == {(1, EVSE, 5): 32_000}
         assert report.statuses == {
-            (9, EVSE, 5): Status.UNSUPPORTED_ENDPOINT,
-            (1, 0x1234, 0): Status.UNSUPPORTED_CLUSTER,
-            (1, EVSE, 0x1234): Status.UNSUPPORTED_ATTRIBUTE,
+            (9, EVSE, 5): StatusCode.UNSUPPORTED_ENDPOINT,
+            (1, 0x1234, 0): StatusCode.UNSUPPORTED_CLUSTER,
+            (1, EVSE, 0x1234): StatusCode.UNSUPPORTED_ATTRIBUTE,
         }
 
 
@@ -80,7 +80,7 @@ async def test_all_clusters_with_one_ordinary_attribute_is_an_invalid_action() -
         controller, session = await device.commission()
         with pytest.raises(InteractionError) as refused:
             await controller.read(session, (None, None, 5))
-        assert refused.value.status == Status.INVALID_ACTION
+        assert refused.value.status == StatusCode.INVALID_ACTION
 
 
 @virtual_time
@@ -98,7 +98,7 @@ async def test_without_privilege_a_path_is_refused_and_a_wildcard_skips() -> Non
         grant(device, entry(Privilege.VIEW, cluster=EVSE))
         report = await controller.read(session, (0, BASIC, 0), (1, EVSE, 5), (0, ACL, 0))
         assert set(report.attributes) == {(1, EVSE, 5)}
-        assert set(report.statuses.values()) == {Status.UNSUPPORTED_ACCESS}
+        assert set(report.statuses.values()) == {StatusCode.UNSUPPORTED_ACCESS}
         everything = await controller.read(session, (None, None, None))
         assert {(key[0], key[1]) for key in everything.attributes} == {(1, EVSE)}
         grant(device, entry(Privilege.VIEW))
@@ -157,7 +157,7 @@ async def test_a_report_that_the_reader_refuses_ends() -> None:
         async with controller.stack.initiate(session, 1) as exchange:
             await exchange.send(READ_REQUEST, tlv.encode({0: [TLVList([])], 3: False, 255: uint(12)}))
             await exchange.receive()
-            await exchange.send(1, tlv.encode({0: uint(Status.FAILURE), 255: uint(12)}))
+            await exchange.send(1, tlv.encode({0: uint(StatusCode.FAILURE), 255: uint(12)}))
         assert (await controller.read(session, (0, BASIC, 0))).attributes
 
 
@@ -167,7 +167,7 @@ async def test_a_reader_that_fails_still_gets_an_answer(caplog: pytest.LogCaptur
         controller, session = await device.commission()
         with pytest.raises(InteractionError) as refused:
             await controller.read(session, (1, EVSE, 1))
-        assert refused.value.status == Status.FAILURE
+        assert refused.value.status == StatusCode.FAILURE
         assert "interaction failed" in caplog.text
 
 
@@ -232,7 +232,7 @@ async def test_too_many_paths_are_refused_by_name() -> None:
         controller, session = await device.commission()
         with pytest.raises(InteractionError) as refused:
             await controller.read(session, *[(1, EVSE, 5)] * 65)
-        assert refused.value.status == Status.PATHS_EXHAUSTED
+        assert refused.value.status == StatusCode.PATHS_EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_malformed_request_is_an_invalid_action(payload: bytes, opcode: int) -
             message = await controller.request(session, opcode, payload)
             return message.opcode, int(tlv.decode(message.payload)[0])
 
-    assert run() == (1, Status.INVALID_ACTION)
+    assert run() == (1, StatusCode.INVALID_ACTION)
 
 
 @pytest.mark.parametrize(("opcode", "status"), [(4, 0x80), (5, 0x7D), (7, 0x80), (9, 0x80), (0x77, 0x80)])

@@ -20,7 +20,7 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
 from tests.support.matter_initiator import READ_REQUEST, TIMED_REQUEST, InteractionError, MatterInitiator, Member
@@ -109,10 +109,10 @@ async def test_one_viewing_node_leaves_subscriptions_for_administrators_of_its_f
         (first, (of_first,)), (second, (of_second,)) = viewers
         for _ in range(MAX_PER_PEER):
             await first.subscribe(of_first, CAPACITY, keep_subscriptions=True)
-        assert await refusal(first, of_first) == Status.RESOURCE_EXHAUSTED
+        assert await refusal(first, of_first) == StatusCode.RESOURCE_EXHAUSTED
         for _ in range(MAX_PER_GROUP - MAX_PER_PEER):
             await second.subscribe(of_second, CAPACITY, keep_subscriptions=True)
-        assert await refusal(second, of_second) == Status.RESOURCE_EXHAUSTED
+        assert await refusal(second, of_second) == StatusCode.RESOURCE_EXHAUSTED
         for _ in range(MAX_PER_PEER):
             await owner.subscribe(session, CAPACITY, keep_subscriptions=True)
 

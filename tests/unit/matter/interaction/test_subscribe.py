@@ -15,7 +15,7 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
 from tests.support.matter_initiator import InteractionError, MatterInitiator, Member, event_path
@@ -168,7 +168,7 @@ async def test_a_subscriber_that_no_longer_wants_it_ends_it() -> None:
         await controller.subscribe(session, CAPACITY, max_s=60)
 
         async def refuse(exchange: Any, _message: Any) -> None:
-            await exchange.send(1, tlv.encode({0: uint(Status.INVALID_SUBSCRIPTION), 255: uint(12)}))
+            await exchange.send(1, tlv.encode({0: uint(StatusCode.INVALID_SUBSCRIPTION), 255: uint(12)}))
 
         controller.stack.serve(1, refuse)
         server.state.circuit_capacity = 1
@@ -232,7 +232,7 @@ async def test_a_fabric_has_a_bounded_number_of_subscriptions() -> None:
             await controller.subscribe(session, CAPACITY, keep_subscriptions=True)
         with pytest.raises(InteractionError) as refused:
             await controller.subscribe(session, CAPACITY, keep_subscriptions=True)
-        assert refused.value.status == Status.RESOURCE_EXHAUSTED
+        assert refused.value.status == StatusCode.RESOURCE_EXHAUSTED
         await controller.subscribe(session, CAPACITY)
         assert len(device.node.interaction.subscriptions) == 1
 
@@ -248,12 +248,12 @@ async def test_what_can_never_be_reported_is_refused() -> None:
     device, _ = bench()
     async with device:
         controller, session = await device.commission()
-        assert await refusal(controller, session, (9, EVSE, 0)) == Status.INVALID_ACTION
-        assert await refusal(controller, session, (9, None, None)) == Status.INVALID_ACTION
-        assert await refusal(controller, session, events=[(9, EVSE, 0)]) == Status.INVALID_ACTION
-        assert await refusal(controller, session, CAPACITY, min_s=5, max_s=4) == Status.INVALID_ACTION
+        assert await refusal(controller, session, (9, EVSE, 0)) == StatusCode.INVALID_ACTION
+        assert await refusal(controller, session, (9, None, None)) == StatusCode.INVALID_ACTION
+        assert await refusal(controller, session, events=[(9, EVSE, 0)]) == StatusCode.INVALID_ACTION
+        assert await refusal(controller, session, CAPACITY, min_s=5, max_s=4) == StatusCode.INVALID_ACTION
         mixed = await controller.subscribe(session, (9, EVSE, 0), CAPACITY)
-        assert mixed.priming.statuses == {(9, EVSE, 0): Status.UNSUPPORTED_ENDPOINT}
+        assert mixed.priming.statuses == {(9, EVSE, 0): StatusCode.UNSUPPORTED_ENDPOINT}
         assert len(device.node.interaction.subscriptions) == 1
 
 

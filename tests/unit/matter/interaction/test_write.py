@@ -15,7 +15,7 @@ from evse_pi.matter.model.declaration import Attribute
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
-from evse_pi.matter.wire.status_code import Status
+from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import WRITE_REQUEST, InteractionError, attribute_path
 from tests.support.model_bench import Charger
@@ -78,15 +78,15 @@ async def test_the_first_check_that_fails_gives_the_status() -> None:
             (USER_MAXIMUM, 6_000),
         )
         assert [status for _, status in answers] == [
-            Status.UNSUPPORTED_ENDPOINT,
-            Status.UNSUPPORTED_CLUSTER,
-            Status.UNSUPPORTED_ATTRIBUTE,
-            Status.UNSUPPORTED_WRITE,
-            Status.UNSUPPORTED_WRITE,
-            Status.NEEDS_TIMED_INTERACTION,
-            Status.INVALID_DATA_TYPE,
-            Status.CONSTRAINT_ERROR,
-            Status.SUCCESS,
+            StatusCode.UNSUPPORTED_ENDPOINT,
+            StatusCode.UNSUPPORTED_CLUSTER,
+            StatusCode.UNSUPPORTED_ATTRIBUTE,
+            StatusCode.UNSUPPORTED_WRITE,
+            StatusCode.UNSUPPORTED_WRITE,
+            StatusCode.NEEDS_TIMED_INTERACTION,
+            StatusCode.INVALID_DATA_TYPE,
+            StatusCode.CONSTRAINT_ERROR,
+            StatusCode.SUCCESS,
         ]
         assert (await controller.read(session, USER_MAXIMUM)).attributes == {USER_MAXIMUM: 6_000}
 
@@ -98,14 +98,14 @@ async def test_a_writer_needs_the_privilege() -> None:
         operate = AclEntry(Privilege.OPERATE, AuthMode.CASE, (ADMIN_NODE_ID,), None, 1)
         device.node.ownership.access_control.replace(1, [operate], Accessor(AuthMode.CASE, 1, ADMIN_NODE_ID))
         answers = await controller.write(session, (USER_MAXIMUM, 6_000), ((1, EVSE, 5), 1))
-        assert [status for _, status in answers] == [Status.UNSUPPORTED_ACCESS, Status.UNSUPPORTED_WRITE]
+        assert [status for _, status in answers] == [StatusCode.UNSUPPORTED_ACCESS, StatusCode.UNSUPPORTED_WRITE]
 
 
 @virtual_time
 async def test_a_rule_that_breaks_is_a_failure_and_changes_nothing() -> None:
     async with bench() as device:
         controller, session = await device.commission()
-        assert await controller.write(session, (USER_MAXIMUM, 13)) == [(USER_MAXIMUM, Status.FAILURE)]
+        assert await controller.write(session, (USER_MAXIMUM, 13)) == [(USER_MAXIMUM, StatusCode.FAILURE)]
         assert (await controller.read(session, USER_MAXIMUM)).attributes == {USER_MAXIMUM: 80_000}
 
 
@@ -113,9 +113,9 @@ async def test_a_rule_that_breaks_is_a_failure_and_changes_nothing() -> None:
 async def test_a_timed_attribute_is_written_timed() -> None:
     async with bench() as device:
         controller, session = await device.commission()
-        assert await controller.write(session, (WINDOW, uint(5)), timed_ms=500) == [(WINDOW, Status.SUCCESS)]
+        assert await controller.write(session, (WINDOW, uint(5)), timed_ms=500) == [(WINDOW, StatusCode.SUCCESS)]
         assert await controller.write(session, (WINDOW, uint(90_000)), timed_ms=500) == [
-            (WINDOW, Status.CONSTRAINT_ERROR)
+            (WINDOW, StatusCode.CONSTRAINT_ERROR)
         ]
 
 
@@ -128,7 +128,7 @@ async def test_a_data_version_guards_against_a_change_in_between() -> None:
         second = item(USER_MAXIMUM, 8_000, version=version)
         assert statuses(await controller.request(session, WRITE_REQUEST, request(first, second))) == [0, 0]
         late = statuses(await controller.request(session, WRITE_REQUEST, request(first)))
-        assert late == [Status.DATA_VERSION_MISMATCH]
+        assert late == [StatusCode.DATA_VERSION_MISMATCH]
 
 
 @virtual_time
@@ -138,7 +138,7 @@ async def test_a_wildcard_cannot_be_written() -> None:
         for path in ((None, EVSE, 9), (1, None, 9), (1, EVSE, None)):
             with pytest.raises(InteractionError) as refused:
                 await controller.write(session, (path, 1))
-            assert refused.value.status == Status.INVALID_ACTION
+            assert refused.value.status == StatusCode.INVALID_ACTION
 
 
 @virtual_time
@@ -168,7 +168,7 @@ async def test_a_list_with_one_bad_entry_is_not_written_at_all() -> None:
         bad = {0: "much too long a label", 1: "value"}
         pieces = [item(path, [label(1)]), item(path, bad, append=True), item(path, label(2), append=True)]
         found = statuses(await controller.request(session, WRITE_REQUEST, request(*pieces)))
-        assert found == [0, Status.CONSTRAINT_ERROR, Status.CONSTRAINT_ERROR]
+        assert found == [0, StatusCode.CONSTRAINT_ERROR, StatusCode.CONSTRAINT_ERROR]
         assert (await controller.read(session, path)).attributes[path] == []
 
 
@@ -179,7 +179,7 @@ async def test_a_list_that_is_refused_as_a_whole_is_refused_in_every_piece() -> 
         path = (1, LABEL, 0)
         pieces = [item(path, []), *(item(path, label(number), append=True) for number in range(9))]
         found = statuses(await controller.request(session, WRITE_REQUEST, request(*pieces, item(USER_MAXIMUM, 6_001))))
-        assert found == [Status.RESOURCE_EXHAUSTED] * 10 + [Status.SUCCESS]
+        assert found == [StatusCode.RESOURCE_EXHAUSTED] * 10 + [StatusCode.SUCCESS]
         assert (await controller.read(session, path)).attributes[path] == []
 
 
@@ -188,9 +188,9 @@ async def test_appending_to_what_is_no_list_is_a_wrong_type() -> None:
     async with bench() as device:
         controller, session = await device.commission()
         answer = await controller.request(session, WRITE_REQUEST, request(item(USER_MAXIMUM, 1, append=True)))
-        assert statuses(answer) == [Status.INVALID_DATA_TYPE]
+        assert statuses(answer) == [StatusCode.INVALID_DATA_TYPE]
         answer = await controller.request(session, WRITE_REQUEST, request(item((1, LABEL, 0), 5)))
-        assert statuses(answer) == [Status.INVALID_DATA_TYPE]
+        assert statuses(answer) == [StatusCode.INVALID_DATA_TYPE]
 
 
 @virtual_time
@@ -203,7 +203,7 @@ async def test_a_write_over_several_messages_is_one_change_and_a_second_writer_w
             assert statuses(await exchange.receive()) == [0, 0]
             assert (await controller.read(session, path)).attributes[path] == []
             other = await controller.request(session, WRITE_REQUEST, request(item(path, [label(7)])))
-            assert statuses(other) == [Status.BUSY]
+            assert statuses(other) == [StatusCode.BUSY]
             await exchange.send(WRITE_REQUEST, request(item(path, label(1), append=True)))
             assert statuses(await exchange.receive()) == [0]
         assert (await controller.read(session, path)).attributes[path] == [label(0), label(1)]
@@ -220,7 +220,7 @@ async def test_a_write_that_breaks_off_changes_nothing_and_frees_the_list() -> N
             await exchange.receive()
             await exchange.send(2, tlv.encode({3: True, 255: uint(12)}))
             answer = await exchange.receive()
-            assert int(tlv.decode(answer.payload)[0]) == Status.INVALID_ACTION
+            assert int(tlv.decode(answer.payload)[0]) == StatusCode.INVALID_ACTION
         assert (await controller.read(session, path)).attributes[path] == []
         assert statuses(await controller.request(session, WRITE_REQUEST, request(item(path, [label(7)])))) == [0]
 
@@ -232,7 +232,7 @@ async def test_a_chunked_write_wants_its_responses_and_a_lone_one_may_do_without
         answer = await controller.request(
             session, WRITE_REQUEST, request(item(USER_MAXIMUM, 1), more=True, suppress=True)
         )
-        assert int(tlv.decode(answer.payload)[0]) == Status.INVALID_ACTION
+        assert int(tlv.decode(answer.payload)[0]) == StatusCode.INVALID_ACTION
         async with controller.stack.initiate(session, 1) as exchange:
             await exchange.send(WRITE_REQUEST, request(item(USER_MAXIMUM, 6_500), suppress=True))
         assert (await controller.read(session, USER_MAXIMUM)).attributes[USER_MAXIMUM] == 6_500
@@ -243,7 +243,7 @@ async def test_a_fabric_scoped_list_is_written_for_the_writers_fabric_whatever_i
     async with bench() as device:
         controller, session = await device.commission()
         mapping = {1: uint(0x10), 2: uint(0x1A3), 254: uint(77)}
-        assert await controller.write(session, ((0, KEYS, 0), [mapping])) == [((0, KEYS, 0), Status.SUCCESS)]
+        assert await controller.write(session, ((0, KEYS, 0), [mapping])) == [((0, KEYS, 0), StatusCode.SUCCESS)]
         found = (await controller.read(session, (0, KEYS, 0))).attributes[0, KEYS, 0]
         assert found == [{1: 0x10, 2: 0x1A3, 254: 1}]
 
@@ -254,7 +254,7 @@ async def test_a_fabric_scoped_list_cannot_be_written_without_a_fabric() -> None
         controller = await device.controller()
         session = await controller.pase(20202021)
         answers = await controller.write(session, ((0, ACL, 0), []), ((0, COMMISSIONING, 0), uint(4)))
-        assert [status for _, status in answers] == [Status.UNSUPPORTED_ACCESS, Status.SUCCESS]
+        assert [status for _, status in answers] == [StatusCode.UNSUPPORTED_ACCESS, StatusCode.SUCCESS]
 
 
 def acl_entry(privilege: int = 5, auth_mode: int = 2, subjects: Any = None) -> dict[int, Any]:
@@ -276,7 +276,7 @@ async def test_the_access_control_list_is_replaced_in_one_step_even_if_the_admin
         refused = statuses(
             await controller.request(session, WRITE_REQUEST, request(item(path, []), item(path, bad, append=True)))
         )
-        assert refused == [Status.CONSTRAINT_ERROR] * 2
+        assert refused == [StatusCode.CONSTRAINT_ERROR] * 2
         assert (await controller.read(session, path)).attributes[path] == found
 
 
@@ -289,5 +289,5 @@ def test_only_whole_lists_and_new_entries_can_be_addressed() -> None:
             answer = await controller.request(session, WRITE_REQUEST, request({1: path, 2: label(1)}))
             return int(tlv.decode(answer.payload)[0])
 
-    assert run() == Status.INVALID_ACTION
+    assert run() == StatusCode.INVALID_ACTION
     assert Attribute("LabelList", "list", "RW VM").name == "LabelList"

@@ -14,7 +14,7 @@ from evse_pi.matter.model.observable import Observable
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.model_bench import CHARGER, Charger, attached, model_node
 from tests.support.virtual_loop import virtual_time
 
@@ -43,7 +43,7 @@ def test_state_is_typed_and_validated() -> None:
     assert server.state.state is EnergyEvse.Enums.StateEnum.kPluggedInCharging
     with pytest.raises(MatterStatus, match="CircuitCapacity=-1: allowed is 0 to") as refused:
         server.state.circuit_capacity = -1
-    assert refused.value.status is Status.CONSTRAINT_ERROR
+    assert refused.value.status is StatusCode.CONSTRAINT_ERROR
     assert server.state.circuit_capacity == 32_000
     with pytest.raises(AttributeError, match="no attribute 'speed'"):
         Charger(speed=1)

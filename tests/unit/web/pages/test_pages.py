@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 
 from evse_pi.api.codec import from_plain
+from evse_pi.api.commissioning import Codes
 from evse_pi.api.diagnosis import Scope
 from evse_pi.api.history import FaultEvent
-from evse_pi.api.matter import Codes, MatterDeviceStatus, Window
+from evse_pi.api.matter_status import MatterDeviceStatus, Window
 from evse_pi.api.readings import NO_READINGS
-from evse_pi.api.session import SessionSummary
-from evse_pi.api.status import Limit, Owner
+from evse_pi.api.session_summary import SessionSummary
+from evse_pi.api.status import LimitStatus, Owner
 from evse_pi.api.texts.quantities import sentence
 from evse_pi.api.why import Verdict, Why
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource
-from evse_pi.diagnostics.why import why
+from evse_pi.diagnostics.explanation import why
 from evse_pi.web import layout
-from evse_pi.web.admission import PinSession
+from evse_pi.web.page_admission import PinSession
 from evse_pi.web.pages import history_page, protected_pages, scope_page, status_page
 from hal.units import Milliamps, MilliwattHours
 from tests.support.diagnosed_box import DiagnosedBox
@@ -83,7 +84,7 @@ def test_silence_of_the_safety_process_is_a_page_as_well(tmp_path: Any) -> None:
     ],
 )
 def test_every_limit_says_what_it_allows_and_until_when(limit: dict[str, Any], words: str) -> None:
-    told = Limit(**{"source": LimitSource.OWNER, "text": "the owner", "judged": False, "wins": False, **limit})
+    told = LimitStatus(**{"source": LimitSource.OWNER, "text": "the owner", "judged": False, "wins": False, **limit})
     page = status_page.why_page(Why(Verdict.WAITING, "", (), (told,)))
     assert f"<td>{words}</td>" in shown(page)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from boards import boot_config, boot_settings
+from boards import boot_config, boot_lines
 from boards.boot_config import Model
 from boards.loader import load_board
 from boards.spec import EconomiserSpec
@@ -91,7 +91,7 @@ def test_the_pilot_s_channel_is_that_of_the_model():
     ],
 )
 def test_the_lines_of_a_board_are_the_model_s(board, name, uart, audio):
-    lines = boot_settings.boot_lines(board, named(name))
+    lines = boot_lines.boot_lines(board, named(name))
     assert [line for line in lines if "uart" in line or "disable-bt" in line] == uart
     assert ("dtparam=audio=off" in lines) is audio
     assert "gpio=17=op,dl" in lines
@@ -108,7 +108,7 @@ def test_the_lines_are_the_board_s(board):
         temperature=(),
         meter=None,
     )
-    lines = boot_settings.boot_lines(other, named("Raspberry Pi 4"))
+    lines = boot_lines.boot_lines(other, named("Raspberry Pi 4"))
     assert lines[:2] == ("gpio=23=op,dl", "gpio=24=op,dl")
     assert "dtoverlay=pwm,pin=12,func=4" in lines
     assert "dtoverlay=spi1-3cs" in lines
@@ -118,7 +118,7 @@ def test_the_lines_are_the_board_s(board):
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_what_is_written_into_the_shipped_file_is_in_force_on_that_model(board, name):
     model = named(name)
-    lines, sections = boot_settings.boot_lines(board, model), boot_settings.sections_of(model)
+    lines, sections = boot_lines.boot_lines(board, model), boot_lines.sections_of(model)
     text = boot_config.with_block(SHIPPED, lines, sections)
     assert boot_config.missing(text, lines, sections) == []
     assert boot_config.with_block(text, lines, sections) == text
@@ -178,7 +178,7 @@ def machine(tmp_path):
 
 
 def problems(board, machine):
-    return boot_settings.problems(board, machine.parents[1])
+    return boot_lines.problems(board, machine.parents[1])
 
 
 def describe(machine, description):
@@ -186,11 +186,11 @@ def describe(machine, description):
 
 
 def test_the_console_leaves_the_meter_s_uart_and_comes_back(machine, board):
-    boot_settings.write(board, machine, named("Raspberry Pi 4"))
+    boot_lines.write(board, machine, named("Raspberry Pi 4"))
     assert problems(board, machine) == []
     command = (machine / "cmdline.txt").read_text()
     assert command == CMDLINE.removeprefix("console=serial0,115200 ")
-    boot_settings.write(board, machine, named("Raspberry Pi 4"))
+    boot_lines.write(board, machine, named("Raspberry Pi 4"))
     assert (machine / "cmdline.txt").read_text() == command
     assert boot_config.main(["remove", str(machine)]) == 0
     assert (machine / "cmdline.txt").read_text() == CMDLINE
@@ -199,7 +199,7 @@ def test_the_console_leaves_the_meter_s_uart_and_comes_back(machine, board):
 
 def test_a_pi_5_keeps_its_console_on_the_debug_connector(machine, board):
     describe(machine, "Raspberry Pi 5 Model B Rev 1.1")
-    boot_settings.write(board, machine, named("Raspberry Pi 5"))
+    boot_lines.write(board, machine, named("Raspberry Pi 5"))
     assert (machine / "cmdline.txt").read_text() == CMDLINE
     assert problems(board, machine) == []
     (machine / "cmdline.txt").write_text("console=ttyAMA0,115200 console=tty1\n")
@@ -209,12 +209,12 @@ def test_a_pi_5_keeps_its_console_on_the_debug_connector(machine, board):
 
 def test_a_board_with_lines_on_the_header_s_uart_pins_leaves_the_console_alone(machine, board):
     other = replace(board, meter=None, status_led=replace(board.status_led, pin=14))
-    boot_settings.write(other, machine, named("Raspberry Pi 4"))
+    boot_lines.write(other, machine, named("Raspberry Pi 4"))
     assert (machine / "cmdline.txt").read_text() == CMDLINE
 
 
 def test_a_card_that_was_put_into_another_pi_is_told(machine, board):
-    boot_settings.write(board, machine, named("Raspberry Pi 4"))
+    boot_lines.write(board, machine, named("Raspberry Pi 4"))
     describe(machine, "Raspberry Pi 5 Model B Rev 1.1")
     told = problems(board, machine)
     assert any("dtparam=uart0=on is not in force on a Raspberry Pi 5" in line for line in told)
@@ -226,8 +226,8 @@ def test_an_unknown_model_is_told_with_those_that_are_known(machine, board, desc
     (problem,) = problems(board, machine)
     assert repr(description) in problem
     assert "Compute Module 5" in problem
-    with pytest.raises(boot_settings.UnknownModelError, match="Raspberry Pi"):
-        boot_settings.known_model(machine.parents[1])
+    with pytest.raises(boot_lines.UnknownModelError, match="Raspberry Pi"):
+        boot_lines.known_model(machine.parents[1])
 
 
 def test_missing_files_of_the_firmware_are_told_and_no_pi_needs_none(machine, board):
@@ -250,9 +250,9 @@ def test_a_cut_ahead_of_either_file_loses_no_console(machine, board, monkeypatch
 
     monkeypatch.setattr(boot_config, "replace_text", cut)
     with pytest.raises(OSError, match="power"):
-        boot_settings.write(board, machine, named("Raspberry Pi 4"))
+        boot_lines.write(board, machine, named("Raspberry Pi 4"))
     monkeypatch.undo()
     if file == "cmdline.txt":
-        boot_settings.write(board, machine, named("Raspberry Pi 4"))
+        boot_lines.write(board, machine, named("Raspberry Pi 4"))
     assert boot_config.main(["remove", str(machine)]) == 0
     assert (machine / "cmdline.txt").read_text() == CMDLINE

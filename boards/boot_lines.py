@@ -1,6 +1,6 @@
 """What a board needs of the Raspberry Pi's firmware on a model of Pi: the lines of config.txt, and the free UART.
 
-`python -m boards.boot_settings write --board NAME` brings them into the firmware's files, `check` tells what is not in
+`python -m boards.boot_lines write --board NAME` brings them into the firmware's files, `check` tells what is not in
 force there, `show` prints the lines. Why each line is needed: docs/PI.md.
 """
 
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write, check or show and return an exit status; what is wrong is on stderr."""
     from boards.loader import BoardError, load_board
 
-    parser = argparse.ArgumentParser(prog="boards.boot_settings", description="The firmware's settings for a board.")
+    parser = argparse.ArgumentParser(prog="boards.boot_lines", description="The firmware's settings for a board.")
     parser.add_argument("action", choices=("write", "check", "show"))
     parser.add_argument("--root", type=Path, default=Path("/"), help="what stands for / (%(default)s)")
     parser.add_argument("--board", required=True, help="name of the board file")

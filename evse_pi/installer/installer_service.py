@@ -16,10 +16,10 @@ from evse_pi.api.admission import owners_and_installer
 from evse_pi.api.client import BoxError
 from evse_pi.api.installer import CHECK_PIN, CLEAR_AS_INSTALLER, SET_CAPACITY, Right
 from evse_pi.api.refusal import Refusal
-from evse_pi.api.service import Offer, Service
+from evse_pi.api.service import CommandHandler, Service
 from evse_pi.api.single_request import answer_one
 from evse_pi.installer.box_settings import ChangeRefused, TooEarly, Who
-from evse_pi.installer.client import InstallerClient, installer_client_of
+from evse_pi.installer.installer_client import InstallerClient, installer_client_of
 from evse_pi.paths import SYSTEM_RUN, SYSTEM_STATE, Paths
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class InstallerService:
     def __init__(self, installer: InstallerClient) -> None:
         self._installer = installer
         self.service = Service(
-            Offer(CHECK_PIN, _answering(self._check)),
-            Offer(SET_CAPACITY, _answering(self._set)),
-            Offer(CLEAR_AS_INSTALLER, _answering(self._clear)),
+            CommandHandler(CHECK_PIN, _answering(self._check)),
+            CommandHandler(SET_CAPACITY, _answering(self._set)),
+            CommandHandler(CLEAR_AS_INSTALLER, _answering(self._clear)),
         )
 
     def _check(self, request: ByPin, caller: Caller) -> Right:

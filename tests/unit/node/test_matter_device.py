@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.matter import Window
+from evse_pi.api.matter_status import Window
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.device.equipment import Equipment
@@ -18,7 +18,7 @@ from evse_pi.installer.product import read_product, software_number
 from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.machine_mark import machine_mark
-from evse_pi.node.matter import MatterDevice, local_zone
+from evse_pi.node.matter_device import MatterDevice, local_zone
 from evse_pi.node.matter_options import MatterOptions, OptionError, check
 from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
 

@@ -15,8 +15,8 @@ from evse_pi.clearance import Clearance, make_clearance
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.installation.seal import read_key
 from evse_pi.installer.box_settings import BoxSettings, Who
-from evse_pi.installer.client import InstallerClient
-from evse_pi.installer.service import serve
+from evse_pi.installer.installer_client import InstallerClient
+from evse_pi.installer.installer_service import serve
 from evse_pi.paths import resolve_paths
 from tests.support.node_box import HandClock
 

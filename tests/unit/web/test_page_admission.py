@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from evse_pi.web.admission import MAX_SESSIONS, SESSION_NS, PinSessions, is_own_name
+from evse_pi.web.page_admission import MAX_SESSIONS, SESSION_NS, PinSessions, is_own_name
 
 NAMES = frozenset({"wallbox", "wallbox.home.arpa"})
 

@@ -12,15 +12,15 @@ from evse_pi.api.codec import to_plain
 from evse_pi.api.diagnosis import COUNTERS as COUNTERS_COMMAND
 from evse_pi.api.diagnosis import READINGS, RECORDINGS, SCOPE, TIMING
 from evse_pi.api.refusal import Refusal
-from evse_pi.api.service import Offer
+from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import Notice, NoticeKind
 from evse_pi.api.why import WHY
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
-from evse_pi.diagnostics.readings import at_fault, readings
+from evse_pi.diagnostics.explanation import why
 from evse_pi.diagnostics.scope import scope_view
+from evse_pi.diagnostics.tick_readings import at_fault, readings
 from evse_pi.diagnostics.timing_report import timing_view
-from evse_pi.diagnostics.why import why
 from evse_pi.recorder.recording import RecordingError, encoded, recording_of
 from evse_pi.recorder.ring import RingError
 from hal.units import MILLISECOND, SECOND
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from boards.spec import BoardSpec
-    from evse_pi.api.diagnosis import Counters, Scope, Timing
+    from evse_pi.api.diagnosis import ReactionTiming, Scope, WearCounters
     from evse_pi.api.protocol import Nothing
     from evse_pi.api.readings import Readings
     from evse_pi.api.service import Caller
@@ -83,19 +83,19 @@ class Diagnosis:
         self._release_after_ns = box.clock.monotonic_ns()
         self._note_counters(self.counters, urgent=True)
 
-    def offers(self, view: Callable[[], Status]) -> tuple[Offer, ...]:
+    def offers(self, view: Callable[[], Status]) -> tuple[CommandHandler, ...]:
         """Return the commands of diagnosis with what answers them; `view` returns the whole status."""
 
         async def explain(_request: Nothing, _caller: Caller) -> Why:
             return why(view())
 
         return (
-            Offer(WHY, explain),
-            Offer(SCOPE, self._scope),
-            Offer(COUNTERS_COMMAND, self._counters),
-            Offer(TIMING, self._timing),
-            Offer(RECORDINGS, self._recordings),
-            Offer(READINGS, self._readings),
+            CommandHandler(WHY, explain),
+            CommandHandler(SCOPE, self._scope),
+            CommandHandler(COUNTERS_COMMAND, self._counters),
+            CommandHandler(TIMING, self._timing),
+            CommandHandler(RECORDINGS, self._recordings),
+            CommandHandler(READINGS, self._readings),
         )
 
     # What happens.
@@ -193,10 +193,10 @@ class Diagnosis:
         with _black_box():
             return scope_view(self._ring.frames(64), self._ring.windows(), self._ring.header())
 
-    async def _counters(self, _request: Nothing, _caller: Caller) -> Counters:
+    async def _counters(self, _request: Nothing, _caller: Caller) -> WearCounters:
         return counting.view(self.counters, self._board.contactor.release_ms)
 
-    async def _timing(self, _request: Nothing, _caller: Caller) -> Timing:
+    async def _timing(self, _request: Nothing, _caller: Caller) -> ReactionTiming:
         with _black_box():
             return timing_view(self._ring.contents())
 

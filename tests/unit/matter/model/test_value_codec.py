@@ -9,11 +9,11 @@ from chip.tlv import uint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_pi.matter.model.codec import CodecFactory, shape
 from evse_pi.matter.model.declaration import Field, Struct
+from evse_pi.matter.model.value_codec import CodecFactory, shape
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import AccessControl, ElectricalEnergyMeasurement, EnergyEvse, NullValue
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 TARGET = EnergyEvse.Structs.ChargingTargetStruct
 SCHEDULE = EnergyEvse.Structs.ChargingTargetScheduleStruct
@@ -39,11 +39,11 @@ def test_unsigned_values_are_written_unsigned_and_signed_ones_signed() -> None:
 
 def test_an_integer_outside_its_width_or_constraint_names_all_three() -> None:
     found = refusal(lambda: codec(uint, "uint16", "max 600").cast(601))
-    assert found.status is Status.CONSTRAINT_ERROR
+    assert found.status is StatusCode.CONSTRAINT_ERROR
     assert "X.Y=601" in found.reason
     assert "0 to 600" in found.reason
-    assert refusal(lambda: codec(uint, "uint8").cast(256)).status is Status.CONSTRAINT_ERROR
-    assert refusal(lambda: codec(uint, "uint8").cast(-1)).status is Status.CONSTRAINT_ERROR
+    assert refusal(lambda: codec(uint, "uint8").cast(256)).status is StatusCode.CONSTRAINT_ERROR
+    assert refusal(lambda: codec(uint, "uint8").cast(-1)).status is StatusCode.CONSTRAINT_ERROR
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_an_integer_outside_its_width_or_constraint_names_all_three() -> None:
     [(uint, "5"), (uint, True), (uint, None), (bool, 1), (str, b"x"), (bytes, "x"), (float, "1"), (uint, [1])],
 )
 def test_a_wrong_type_is_told_apart_from_a_wrong_value(annotation: Any, wrong: Any) -> None:
-    assert refusal(lambda: codec(annotation).from_tlv(wrong)).status is Status.INVALID_DATA_TYPE
+    assert refusal(lambda: codec(annotation).from_tlv(wrong)).status is StatusCode.INVALID_DATA_TYPE
 
 
 def test_enumerations_become_members_and_know_their_values() -> None:
     state = codec(EnergyEvse.Enums.StateEnum, "enum8")
     assert state.cast(6) is EnergyEvse.Enums.StateEnum.kFault
-    assert refusal(lambda: state.cast(7)).status is Status.CONSTRAINT_ERROR
-    assert refusal(lambda: state.from_tlv(uint(200))).status is Status.CONSTRAINT_ERROR
+    assert refusal(lambda: state.cast(7)).status is StatusCode.CONSTRAINT_ERROR
+    assert refusal(lambda: state.from_tlv(uint(200))).status is StatusCode.CONSTRAINT_ERROR
 
 
 def test_flags_may_be_combined_but_not_invented() -> None:
     days = codec(EnergyEvse.Bitmaps.TargetDayOfWeekBitmap)
     assert days.cast(0x7F) == 0x7F
-    assert refusal(lambda: days.cast(0x80)).status is Status.CONSTRAINT_ERROR
+    assert refusal(lambda: days.cast(0x80)).status is StatusCode.CONSTRAINT_ERROR
 
 
 def test_null_is_none_where_a_field_cannot_be_absent() -> None:
@@ -72,22 +72,22 @@ def test_null_is_none_where_a_field_cannot_be_absent() -> None:
     assert nullable.cast(NullValue) is None
     assert nullable.from_tlv(None) is None
     assert nullable.to_tlv(None) is None
-    assert refusal(lambda: codec(uint, "uint32").cast(None)).status is Status.INVALID_DATA_TYPE
+    assert refusal(lambda: codec(uint, "uint32").cast(None)).status is StatusCode.INVALID_DATA_TYPE
 
 
 def test_lists_are_bounded_and_immutable() -> None:
     numbers = codec(list[uint], "list", "max 2[max 9]")
     assert numbers.cast([1, 9]) == (1, 9)
-    assert refusal(lambda: numbers.cast([1, 2, 3])).status is Status.CONSTRAINT_ERROR
-    assert refusal(lambda: numbers.cast([10])).status is Status.CONSTRAINT_ERROR
-    assert refusal(lambda: numbers.from_tlv({})).status is Status.INVALID_DATA_TYPE
-    assert refusal(lambda: numbers.cast("ab")).status is Status.INVALID_DATA_TYPE
+    assert refusal(lambda: numbers.cast([1, 2, 3])).status is StatusCode.CONSTRAINT_ERROR
+    assert refusal(lambda: numbers.cast([10])).status is StatusCode.CONSTRAINT_ERROR
+    assert refusal(lambda: numbers.from_tlv({})).status is StatusCode.INVALID_DATA_TYPE
+    assert refusal(lambda: numbers.cast("ab")).status is StatusCode.INVALID_DATA_TYPE
 
 
 def test_text_is_bounded_in_octets() -> None:
     label = codec(str, "string", "max 4")
     assert label.cast("äö") == "äö"
-    assert refusal(lambda: label.cast("äöü")).status is Status.CONSTRAINT_ERROR
+    assert refusal(lambda: label.cast("äöü")).status is StatusCode.CONSTRAINT_ERROR
 
 
 def test_structures_are_made_from_mappings_and_checked_inside() -> None:
@@ -99,7 +99,7 @@ def test_structures_are_made_from_mappings_and_checked_inside() -> None:
         "targetTimeMinutesPastMidnight=1440"
         in refusal(lambda: target.cast(TARGET(targetTimeMinutesPastMidnight=1440))).reason
     )
-    assert refusal(lambda: target.cast({"nonsense": 1})).status is Status.INVALID_DATA_TYPE
+    assert refusal(lambda: target.cast({"nonsense": 1})).status is StatusCode.INVALID_DATA_TYPE
     assert refusal(lambda: target.from_tlv({2: 5})).reason == "Target.targetTimeMinutesPastMidnight is missing"
     assert target.from_tlv({0: uint(1), 99: "unknown fields are ignored"}).targetTimeMinutesPastMidnight == 1
 

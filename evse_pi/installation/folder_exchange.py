@@ -1,4 +1,4 @@
-"""`python -m evse_pi.installation.exchange ONE OTHER`: two folders change places in one step.
+"""`python -m evse_pi.installation.folder_exchange ONE OTHER`: two folders change places in one step.
 
 Between two renames there would be a moment without one, and a power cut in it would leave none. Source: renameat2(2).
 """

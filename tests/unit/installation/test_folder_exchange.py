@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from evse_pi.installation.exchange import exchange
+from evse_pi.installation.folder_exchange import exchange
 
 
 def test_two_folders_change_places(tmp_path):
@@ -16,7 +16,7 @@ def test_two_folders_change_places(tmp_path):
         (tmp_path / name / "file").write_text(name)
     exchange(tmp_path / "one", tmp_path / "other")
     assert [(tmp_path / name / "file").read_text() for name in ("one", "other")] == ["other", "one"]
-    command = [sys.executable, "-m", "evse_pi.installation.exchange", tmp_path / "one", tmp_path / "other"]
+    command = [sys.executable, "-m", "evse_pi.installation.folder_exchange", tmp_path / "one", tmp_path / "other"]
     subprocess.run(command, check=True)
     assert (tmp_path / "one/file").read_text() == "one"
 

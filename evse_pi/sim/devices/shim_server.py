@@ -19,7 +19,7 @@ from evse_pi.sim.devices.shim_protocol import (
     OPEN,
     REQUEST,
     Answer,
-    Device,
+    EmulatedDevice,
     ShimRequest,
     ShimSession,
     refusal,
@@ -35,7 +35,7 @@ BUFFER = 1 << 18
 
 
 @dataclass(slots=True)
-class Connection:
+class OpenDescriptor:
     """One connected descriptor: a node once it is opened, or the hidden half of a GPIO line."""
 
     socket: socket.socket
@@ -58,11 +58,11 @@ class DeviceServer:
         self.plant = plant
         self.clock = clock
         self.agenda = Agenda(clock())
-        self.devices: list[Device] = []
+        self.devices: list[EmulatedDevice] = []
         self.trouble: dict[str, Trouble] = {}
         self.stopping = False
         self.requests = 0
-        self._hanging: list[tuple[Connection, int, ShimRequest]] = []
+        self._hanging: list[tuple[OpenDescriptor, int, ShimRequest]] = []
         self._deferred = 0
         self._selector = selectors.SelectSelector()  # its time-outs are finer than a millisecond, unlike epoll's
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
@@ -86,7 +86,7 @@ class DeviceServer:
         self, connection: socket.socket, session: ShimSession | None, ended: Callable[[int], None] | None
     ) -> None:
         """Serve a connection that a device made itself."""
-        self._add(Connection(connection, "gpio", session, ended))
+        self._add(OpenDescriptor(connection, "gpio", session, ended))
 
     def cause(self, device: str, trouble: Trouble | None) -> None:
         """Let the calls on a device fail or hang; None mends it and serves those that hung."""
@@ -122,13 +122,13 @@ class DeviceServer:
                 key.data(now_ns)
 
     def _accept(self, now_ns: int) -> None:  # noqa: ARG002 - the signature of every handler
-        self._add(Connection(self._listener.accept()[0]))
+        self._add(OpenDescriptor(self._listener.accept()[0]))
 
-    def _add(self, connection: Connection) -> None:
+    def _add(self, connection: OpenDescriptor) -> None:
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._selector.register(connection.socket, selectors.EVENT_READ, partial(self._serve, connection))
 
-    def _serve(self, connection: Connection, now_ns: int) -> None:
+    def _serve(self, connection: OpenDescriptor, now_ns: int) -> None:
         try:
             message = connection.socket.recv(LARGEST)
         except OSError:
@@ -140,14 +140,14 @@ class DeviceServer:
         operation, number, a, b = REQUEST.unpack_from(message)
         self._respond(connection, number, ShimRequest(operation, a, b, message[REQUEST.size :]), now_ns)
 
-    def _end(self, connection: Connection, now_ns: int) -> None:
+    def _end(self, connection: OpenDescriptor, now_ns: int) -> None:
         self._selector.unregister(connection.socket)
         connection.socket.close()
         self._hanging = [each for each in self._hanging if each[0] is not connection]
         if connection.ended is not None:
             connection.ended(now_ns)
 
-    def _respond(self, connection: Connection, number: int, request: ShimRequest, now_ns: int) -> None:
+    def _respond(self, connection: OpenDescriptor, number: int, request: ShimRequest, now_ns: int) -> None:
         trouble = self.trouble.get(connection.device) if connection.session is not None else None
         if trouble is not None and trouble.code is None:
             self._hanging.append((connection, number, request))
@@ -161,7 +161,7 @@ class DeviceServer:
         else:
             self._answer(connection, number, answer)
 
-    def _call(self, connection: Connection, request: ShimRequest, trouble: Trouble | None, now_ns: int) -> Answer:
+    def _call(self, connection: OpenDescriptor, request: ShimRequest, trouble: Trouble | None, now_ns: int) -> Answer:
         if trouble is not None and trouble.code is not None:
             raise refusal(trouble.code)
         if request.operation == OPEN:
@@ -170,7 +170,7 @@ class DeviceServer:
             raise refusal(errno.EBADF)
         return connection.session.handle(request, now_ns)
 
-    def _open(self, connection: Connection, request: ShimRequest, now_ns: int) -> Answer:
+    def _open(self, connection: OpenDescriptor, request: ShimRequest, now_ns: int) -> Answer:
         path = request.payload.decode(errors="replace")
         for device in self.devices:
             if not any(path.startswith(node) if node.endswith("/") else path == node for node in device.nodes()):
@@ -184,10 +184,10 @@ class DeviceServer:
             return Answer(opened.result, descriptors=opened.descriptors)
         raise refusal(errno.ENOENT)
 
-    def _answer_later(self, connection: Connection, number: int, make: Callable[[int], Answer]) -> None:
+    def _answer_later(self, connection: OpenDescriptor, number: int, make: Callable[[int], Answer]) -> None:
         self._answer(connection, number, make(self.clock()))
 
-    def _answer(self, connection: Connection, number: int, answer: Answer) -> None:
+    def _answer(self, connection: OpenDescriptor, number: int, answer: Answer) -> None:
         if answer.make is not None:
             self._deferred += 1
             make = answer.make
@@ -199,7 +199,7 @@ class DeviceServer:
             os.close(fd)
 
     @staticmethod
-    def _send(connection: Connection, message: bytes, descriptors: tuple[int, ...]) -> None:
+    def _send(connection: OpenDescriptor, message: bytes, descriptors: tuple[int, ...]) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         try:
             connection.socket.sendmsg([message], ancillary)

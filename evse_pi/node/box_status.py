@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evse_pi.api.codec import from_plain
 from evse_pi.api.history import FaultEvent, TransitionEvent
-from evse_pi.api.matter import MatterDeviceStatus
+from evse_pi.api.matter_status import MatterDeviceStatus
 from evse_pi.api.readings import Readings
-from evse_pi.api.session import SessionSummary
+from evse_pi.api.session_summary import SessionSummary
 from evse_pi.api.status import (
     ActiveFault,
     Board,
-    Contactor,
-    Device,
-    Evidence,
-    Limit,
-    Meter,
+    ContactorStatus,
+    DeviceStatus,
+    LimitStatus,
+    MeterStatus,
     Notice,
     Order,
     Owner,
     Pilot,
     Safety,
-    SelfTest,
+    SelfTestEvidence,
+    SelfTestStatus,
     Status,
     Wait,
     WebPage,
 )
 from evse_pi.api.texts import english as words
-from evse_pi.charging.limits import ActingLimit
+from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.metering import fresh
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.recurrence import ways_out
@@ -55,7 +55,7 @@ class NodeStatus(NamedTuple):
     matter: MatterDeviceStatus | None = None
     matter_absence: str | None = None
     web: WebPage | None = None
-    devices: tuple[Device, ...] = ()
+    devices: tuple[DeviceStatus, ...] = ()
     notices: tuple[Notice, ...] = ()
     safety_refusal: str | None = None
 
@@ -95,15 +95,15 @@ def status(box: ChargePoint, node: NodeStatus) -> Status:
     )
 
 
-def limits(box: ChargePoint) -> tuple[Limit, ...]:
+def limits(box: ChargePoint) -> tuple[LimitStatus, ...]:
     """Return every limit with its owner and its end, those that the safety process judges first."""
     snapshot = box.snapshot if box.safety_online() else None
     now_ns = box.clock.monotonic_ns()
     return tuple(_limit(each, snapshot, now_ns) for each in box.limits())
 
 
-def _limit(acting: ActingLimit, snapshot: Snapshot | None, now_ns: int) -> Limit:
-    return Limit(
+def _limit(acting: ActingLimit, snapshot: Snapshot | None, now_ns: int) -> LimitStatus:
+    return LimitStatus(
         source=acting.source,
         limit_ma=acting.limit_ma,
         text=words.LIMITS[acting.source],
@@ -163,18 +163,18 @@ def _safety(box: ChargePoint, now_ns: int) -> Safety:
     snapshot = box.snapshot
     if snapshot is None:
         return Safety(connected=False, age_ms=None)
-    tested = SelfTest.PASSED if snapshot.self_test_passed else SelfTest.NOT_PASSED
+    tested = SelfTestStatus.PASSED if snapshot.self_test_passed else SelfTestStatus.NOT_PASSED
     return Safety(
         connected=box.safety_online(),
         age_ms=(now_ns - snapshot.at_ns) // MILLISECOND,
         safety_run_id=snapshot.safety_run_id,
-        self_test=SelfTest.RUNNING if snapshot.self_test_running else tested,
+        self_test=SelfTestStatus.RUNNING if snapshot.self_test_running else tested,
         ticks=snapshot.ticks,
         lateness_p999_ns=snapshot.lateness_p999_ns,
         lateness_max_ns=snapshot.lateness_max_ns,
         reaction_p999_ns=snapshot.reaction_p999_ns,
         evidence=tuple(
-            Evidence(each.check, each.at_ns, each.measured, each.lowest, each.highest, each.passed)
+            SelfTestEvidence(each.check, each.at_ns, each.measured, each.lowest, each.highest, each.passed)
             for each in snapshot.evidence
         ),
         transitions_lost=box.event_recorder.cursor.lost,
@@ -196,8 +196,8 @@ def _pilot(snapshot: Snapshot) -> Pilot:
     )
 
 
-def _contactor(snapshot: Snapshot) -> Contactor:
-    return Contactor(
+def _contactor(snapshot: Snapshot) -> ContactorStatus:
+    return ContactorStatus(
         close_ordered=snapshot.close_ordered,
         mirror_closed=snapshot.mirror_closed,
         load_live=snapshot.load_live,
@@ -267,10 +267,10 @@ def stored_readings(plain: Mapping[str, object]) -> Readings:
     return read
 
 
-def _meter(box: ChargePoint, now_ns: int) -> Meter:
+def _meter(box: ChargePoint, now_ns: int) -> MeterStatus:
     power_mw, estimated = box.power_mw()
     reading = box.reading
-    shown = Meter(fitted=box.ratings.meter_fitted, power_mw=power_mw, estimated=estimated)
+    shown = MeterStatus(fitted=box.ratings.meter_fitted, power_mw=power_mw, estimated=estimated)
     if reading is None:
         return shown
     return shown._replace(

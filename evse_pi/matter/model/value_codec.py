@@ -19,7 +19,7 @@ from chip.tlv import float32, uint
 
 from evse_pi.matter.model.datatype import ANY, Bounds, Constraint, parse_constraint, type_bounds
 from evse_pi.matter.wire.chip_objects import ClusterObject, Nullable, NullValue
-from evse_pi.matter.wire.status_code import MatterStatus, Status
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if typing.TYPE_CHECKING:
     from evse_pi.matter.model.declaration import Field, Struct
@@ -45,11 +45,11 @@ class Codec(Protocol):
 
 
 def _wrong_type(label: str, value: Any, expected: str) -> MatterStatus:
-    return MatterStatus(Status.INVALID_DATA_TYPE, f"{label}: {type(value).__name__} instead of {expected}")
+    return MatterStatus(StatusCode.INVALID_DATA_TYPE, f"{label}: {type(value).__name__} instead of {expected}")
 
 
 def _out_of_range(label: str, value: Any, allowed: object) -> MatterStatus:
-    return MatterStatus(Status.CONSTRAINT_ERROR, f"{label}={value!r}: allowed is {allowed}")
+    return MatterStatus(StatusCode.CONSTRAINT_ERROR, f"{label}={value!r}: allowed is {allowed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,9 @@ class StructCodec:
         """Return a structure with all fields cast; a mapping of labels is understood too."""
         if isinstance(value, Mapping):
             if unknown := set(value) - {slot.label for slot in self.slots}:
-                raise MatterStatus(Status.INVALID_DATA_TYPE, f"{self.label} has no field {', '.join(sorted(unknown))}")
+                raise MatterStatus(
+                    StatusCode.INVALID_DATA_TYPE, f"{self.label} has no field {', '.join(sorted(unknown))}"
+                )
             value = self.kind(**value)
         if not isinstance(value, self.kind):
             raise _wrong_type(self.label, value, self.kind.__name__)
@@ -306,7 +308,7 @@ class StructCodec:
             if slot.tag == FABRIC_INDEX_TAG:
                 return 0
             if not slot.optional:
-                raise MatterStatus(Status.INVALID_DATA_TYPE, f"{self.label}.{slot.label} is missing")
+                raise MatterStatus(StatusCode.INVALID_DATA_TYPE, f"{self.label}.{slot.label} is missing")
             return None
         value = element[slot.tag]
         if value is None and slot.optional and slot.nullable:

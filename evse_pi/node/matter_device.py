@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from evse_pi.api.matter import Codes, Fabric, MatterDeviceStatus, Window
+from evse_pi.api.commissioning import Codes
+from evse_pi.api.matter_status import FabricSummary, MatterDeviceStatus, Window
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
@@ -417,8 +418,8 @@ def _kept_setup(record: bytes | None) -> tuple[int | None, int | None, bytes | N
     return None, None, None
 
 
-def _fabric(fabric: Any) -> Fabric:
-    return Fabric(
+def _fabric(fabric: Any) -> FabricSummary:
+    return FabricSummary(
         fabric=fabric.index,
         label=fabric.label,
         vendor_id=fabric.admin_vendor_id,

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from evse_pi.api.texts.quantities import amps, exact_amps
-from evse_pi.cli.quantities import AMPERES, LIMIT, VOLTS
+from evse_pi.cli.quantity_types import AMPERES, LIMIT, VOLTS
 
 
 @pytest.mark.parametrize(

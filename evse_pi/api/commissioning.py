@@ -1,41 +1,11 @@
-"""How the box stands with Matter controllers, and how they are let in and thrown out."""
-
-from __future__ import annotations
+"""How Matter controllers are let in and thrown out."""
 
 from enum import Enum
 from typing import Annotated, NamedTuple
 
+from evse_pi.api.matter_status import FabricSummary, Window
 from evse_pi.api.protocol import Command
 from evse_pi.api.refusal import Allowed
-
-
-class Window(Enum):
-    """A commissioning window that is open: for the codes of this box, or for a controller's own code."""
-
-    BASIC = "basic"
-    ENHANCED = "enhanced"
-
-
-class Fabric(NamedTuple):
-    """A controller that owns the box; the identifiers are 16 hex digits."""
-
-    fabric: int
-    label: str
-    vendor_id: int
-    fabric_id: str
-    node_id: str
-
-
-class MatterDeviceStatus(NamedTuple):
-    """How the Matter device stands; `trouble` says why it does not run."""
-
-    running: bool
-    trouble: str | None
-    commissioned: bool
-    window: Window | None
-    fabrics: tuple[Fabric, ...]
-    port: int
-    test_credentials: bool
 
 
 class Codes(NamedTuple):
@@ -73,7 +43,7 @@ class CommissionAnswer(NamedTuple):
     trouble: str | None
     commissioned: bool
     window: Window | None
-    fabrics: tuple[Fabric, ...]
+    fabrics: tuple[FabricSummary, ...]
     port: int
     test_credentials: bool
     codes: Codes | None = None
