@@ -16,6 +16,7 @@ from evse_pi.matter.channel.case import resume_mic, signed_data
 from evse_pi.matter.channel.crypto import GROUP_ORDER, Aead, generate_key, hkdf, public_octets, sha256, shared_secret
 from evse_pi.matter.channel.pase import passcode_scalars
 from evse_pi.matter.channel.peer_session import (
+    MAX_UNSECURED_SESSIONS,
     MessageCounter,
     PeerSession,
     ReceptionWindow,
@@ -156,7 +157,10 @@ class MatterInitiator:
     # Handshakes
 
     def handshake_session(self) -> PeerSession:
-        """Return a fresh unsecured session under a random ephemeral node id."""
+        """Return a fresh unsecured session under a random ephemeral node id; only the newest ones are kept."""
+        sessions = self.stack.unsecured._sessions
+        while len(sessions) >= MAX_UNSECURED_SESSIONS:
+            del sessions[next(iter(sessions))]
         node_id = 1 + self.entropy.below(2**63)
         session = PeerSession(
             accessor=Accessor(AuthMode.NONE),
@@ -165,7 +169,7 @@ class MatterInitiator:
             window=ReceptionWindow(restarts=True),
             source_node_id=node_id,
         )
-        self.stack.unsecured._sessions[node_id] = session
+        sessions[node_id] = session
         return session
 
     async def pase(self, passcode: int, *, known: tuple[int, bytes] | None = None) -> PeerSession:
