@@ -125,9 +125,9 @@ class Orders:
             )
 
     async def _stop(self) -> None:
-        now_s = time.time() - MATTER_EPOCH_UNIX_S
+        """A stop counts whatever is in force: it leaves what Disable leaves."""
         if not self._expiring():
-            await self.tell("stop", lambda now: now.disabled() if now.enabled(now_s) else now.settled(now_s))
+            await self.tell("stop", Wishes.disabled)
 
     def _expiring(self) -> bool:
         """Return whether a permission ends about now, so that it depends on a second what the owner's order means."""
