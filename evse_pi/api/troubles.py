@@ -1,4 +1,7 @@
-"""What is wrong with the meter or the clock, as records; `evse_pi.api.texts.trouble_texts` puts them into words."""
+"""What is wrong with meter, clock, permission or storage, as records.
+
+`evse_pi.api.texts.trouble_texts` puts them into words.
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -43,3 +46,41 @@ class ClockSet:
 
 
 ClockTrouble = ClockUnknown | ClockBehind | ClockSet
+
+
+class DoubtKind(Enum):
+    """Why charging is forbidden until a person permits it."""
+
+    UNREADABLE = auto()
+    LOST = auto()
+    NO_CONTROLLER = auto()
+    FABRICS_DAMAGED = auto()
+    UPDATE_TAKEN_BACK = auto()
+    AS_TOLD = auto()
+
+
+class PermissionDoubt(NamedTuple):
+    """Why it is not known whether charging was permitted; `detail` names the fabrics, or has the words of AS_TOLD."""
+
+    kind: DoubtKind
+    detail: str = ""
+
+
+class StorageTroubleKind(Enum):
+    """What people must know of the storage."""
+
+    NOT_ANSWERED_YET = auto()
+    REFUSES = auto()
+    HANGS = auto()
+    SET_ASIDE = auto()
+    LEFT_OUT = auto()
+    GIVEN_UP = auto()
+    HISTORY_GIVEN_UP = auto()
+
+
+class StorageTrouble(NamedTuple):
+    """One thing to know of the storage: how many entries, or for how many seconds, and which file, table or error."""
+
+    kind: StorageTroubleKind
+    number: int = 0
+    detail: str = ""

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.acting_limits import judged_limits, requested_limits
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
@@ -158,7 +159,7 @@ class ChargePoint:
         return self._owner
 
     @property
-    def doubt(self) -> str | None:
+    def doubt(self) -> PermissionDoubt | None:
         """Why charging is forbidden until a person permits it, None where that is known or charging is permitted."""
         return None if self.permission.now.charging else self._doubt
 
@@ -206,7 +207,7 @@ class ChargePoint:
         forbids = goes and self._owner.permitted and not permission.now.charging
         permission.commission(commissioned=commissioned)
         if forbids:
-            self.doubt_permission("no controller decides any more, and the last settings did not permit it")
+            self.doubt_permission(PermissionDoubt(DoubtKind.NO_CONTROLLER))
         self._request_for_owner()
 
     def want_self_test(self) -> None:
@@ -221,7 +222,7 @@ class ChargePoint:
             return SelfTestView(ordered, running=False, passed=False)
         return SelfTestView(ordered, snapshot.self_test_running, snapshot.self_test_passed, snapshot.evidence)
 
-    def doubt_permission(self, reason: str) -> None:
+    def doubt_permission(self, reason: PermissionDoubt) -> None:
         """Forbid charging until a person permits it; `reason` says why it is not known whether it was permitted."""
         self._doubt = reason
         self.set_owner_permission(permitted=False, limit_ma=self._owner.limit_ma)

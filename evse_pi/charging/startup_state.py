@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.settings import NOTHING_SET, ChargingSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 OWNER = "owner"
 CURSOR = "feed"
 DOUBT = "doubt"
+DOUBT_DETAIL = "doubt_detail"
 FORBIDDEN = LimitRequest(LimitSource.OWNER, permitted=False)
 """What holds where the owner's permission was stored and is lost or cannot be read: it may have been a stop."""
 ABSENT = LimitRequest(LimitSource.OWNER)
@@ -45,7 +47,7 @@ class StartupState:
     latest_unix_s: int | None = None
     """The newest date in the history: it is no earlier now."""
     owner_stored: bool = True
-    doubt: str | None = None
+    doubt: PermissionDoubt | None = None
     """Why charging is forbidden until a person permits it, None where what the owner permits is known."""
 
 
@@ -58,10 +60,14 @@ def owner_of(stored: Any) -> LimitRequest:
     )
 
 
-def doubt_of(stored: Any) -> str | None:
+def doubt_of(stored: Any) -> PermissionDoubt | None:
     """Return why the owner's permission was taken back by no person, None where it was not. Raises: UnknownRecord."""
     fields = StoredFields(stored)
-    return fields.text(DOUBT) if DOUBT in stored else None
+    if DOUBT not in stored:
+        return None
+    told, detail = fields.text(DOUBT), fields.text(DOUBT_DETAIL) if DOUBT_DETAIL in stored else ""
+    kind = DoubtKind.__members__.get(told)  # a version before this one stored the sentence itself
+    return PermissionDoubt(DoubtKind.AS_TOLD, told) if kind is None else PermissionDoubt(kind, detail)
 
 
 def cursor_of(stored: Any) -> TransitionCursor:
@@ -70,9 +76,13 @@ def cursor_of(stored: Any) -> TransitionCursor:
     return TransitionCursor(fields.optional_integer("boot_id", 0, (1 << 64) - 1), fields.integer("number"))
 
 
-def owner_row(request: LimitRequest, doubt: str | None = None) -> Row:
+def owner_row(request: LimitRequest, doubt: PermissionDoubt | None = None) -> Row:
     """Return the owner's request as a row; `doubt` says why it forbids where no person forbade."""
-    told = {} if doubt is None else {DOUBT: doubt}
+    told = {}
+    if doubt is not None:
+        told = {DOUBT: doubt.detail} if doubt.kind is DoubtKind.AS_TOLD else {DOUBT: doubt.kind.name}
+        if doubt.detail and doubt.kind is not DoubtKind.AS_TOLD:
+            told[DOUBT_DETAIL] = doubt.detail
     return setting_row(OWNER, {"permitted": request.permitted, "limit_ma": request.limit_ma, **told})
 
 

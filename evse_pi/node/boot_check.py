@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from boards.boot_lines import problems
 from evse_pi.api.status import Notice, NoticeKind
+from evse_pi.api.texts import english as words
 from evse_pi.clearance import kernel_boot_id
 from evse_pi.installation.files import write_atomically
 from evse_pi.link import FOLDER_MODE
@@ -27,7 +28,7 @@ def boot_notices(board: BoardSpec, run_dir: Path) -> tuple[Notice, ...]:
     try:
         found = check_boot_settings(board, run_dir)
     except OSError as error:
-        found = (f"the boot settings cannot be checked: {error}",)
+        found = (words.BOOT_SETTINGS_UNREADABLE.format(error=error),)
     for problem in found:
         log.warning("boot settings: %s", problem)
     return tuple(Notice(NoticeKind.BOOT, problem) for problem in found)
@@ -51,5 +52,5 @@ def check_boot_settings(board: BoardSpec, run_dir: Path) -> tuple[str, ...]:
         write_atomically(kept, json.dumps({**this_start, "problems": now}).encode(), 0o640)
         return tuple(now)
     if first.get("problems") and not now:
-        return ("the boot settings were put right after this start: restart the Raspberry Pi to bring them into force",)
+        return (words.BOOT_SETTINGS_AT_NEXT_START,)
     return tuple(now)

@@ -32,6 +32,8 @@ from evse_pi.api.refusal import AtFault, Refusal, check_range
 from evse_pi.api.repair import REPAIR, DamagedFabric, LeftOut, RepairAction, RepairAnswer, SetAside
 from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import LIMITS, STATUS, WATCH
+from evse_pi.api.texts.trouble_texts import permission_doubt
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
@@ -252,7 +254,7 @@ class Commands:
                 raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
             reset = await matter.reset_damaged()
             if reset:
-                self._box.doubt_permission(f"the records of fabric {', '.join(map(str, reset))} were damaged")
+                self._box.doubt_permission(PermissionDoubt(DoubtKind.FABRICS_DAMAGED, ", ".join(map(str, reset))))
                 self._node.renew()
                 await self._node.flush()
         damage = {} if matter is None else await matter.damage()
@@ -263,7 +265,7 @@ class Commands:
             given_up=self._store.refusals,
             damaged_fabrics=tuple(DamagedFabric(*each) for each in damage.items()),
             matter_trouble=self._node.matter_absence if matter is None else matter.trouble,
-            forbidden=self._box.doubt,
+            forbidden=None if self._box.doubt is None else permission_doubt(self._box.doubt),
             reset=reset,
         )
 

@@ -15,7 +15,7 @@ from evse_pi.api.server import Server
 from evse_pi.api.service import Service
 from evse_pi.api.status import Board, Notice, NoticeKind
 from evse_pi.api.texts import english as words
-from evse_pi.api.texts.trouble_texts import clock_trouble, meter_trouble
+from evse_pi.api.texts.trouble_texts import clock_trouble, meter_trouble, permission_doubt, storage_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.clearance import with_clearance
@@ -287,8 +287,8 @@ class Daemon:
         if self.matter is not None:
             return None
         if self._matter_refused:
-            return "it was started with --no-matter"
-        return self._matter_trouble or "it is still being loaded"
+            return words.STARTED_WITHOUT_MATTER
+        return self._matter_trouble or words.MATTER_IS_BEING_LOADED
 
     @property
     def owner_permits(self) -> bool:
@@ -322,7 +322,7 @@ class Daemon:
         doubt, reason, clock = self._box.doubt, self._board.bench_only, self.calendar.trouble
         told = {
             NoticeKind.INSTALLATION: self._installer_trouble,
-            NoticeKind.PERMISSION: doubt and words.FORBIDDEN_UNTIL_PERMITTED.format(doubt=doubt),
+            NoticeKind.PERMISSION: doubt and words.FORBIDDEN_UNTIL_PERMITTED.format(doubt=permission_doubt(doubt)),
             NoticeKind.BENCH_ONLY: reason and words.FOR_THE_BENCH_ONLY.format(reason=reason),
             NoticeKind.CLOCK: None if clock is None else clock_trouble(clock),
             NoticeKind.MATTER: matter_trouble,
@@ -331,7 +331,7 @@ class Daemon:
             NoticeKind.WEB: web_trouble and words.WEB_PAGE_NOT_SERVED.format(trouble=web_trouble),
         }
         return (
-            *(Notice(NoticeKind.STORAGE, warning) for warning in self._storage.warnings),
+            *(Notice(NoticeKind.STORAGE, storage_trouble(each)) for each in self._storage.troubles),
             *(self.diagnosis.notices if self.diagnosis is not None else ()),
             *(Notice(kind, text) for kind, text in told.items() if text),
             *self._boot_notices,

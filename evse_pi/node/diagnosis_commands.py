@@ -14,6 +14,7 @@ from evse_pi.api.diagnosis import READINGS, RECORDINGS, SCOPE, TIMING
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import Notice, NoticeKind
+from evse_pi.api.texts import english as words
 from evse_pi.api.why import WHY
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
@@ -134,7 +135,7 @@ class Diagnosis:
     def notices(self) -> tuple[Notice, ...]:
         """What people must know of the diagnosis itself."""
         trouble = self._archive.trouble
-        return (Notice(NoticeKind.RECORDINGS, f"recordings cannot be stored: {trouble}"),) if trouble else ()
+        return (Notice(NoticeKind.RECORDINGS, words.RECORDINGS_NOT_STORED.format(trouble=trouble)),) if trouble else ()
 
     def _describe(self, now_ns: int) -> None:
         due = [each for each in self._open if not each.described and now_ns - each.heard_ns >= DESCRIBE_AFTER_NS]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from evse_pi.api.status import DeviceStatus
+from evse_pi.api.texts import english as words
 from evse_pi.core.records import TemperatureSample
 from hal.errors import HalError
 from hal.units import MILLISECOND, SECOND
@@ -98,7 +99,7 @@ class Probe(Generic[Device, Value]):
         """Return what the status shows of the device."""
         trouble, started_ns, newest = self.trouble, self.started_ns, self.newest
         if started_ns is not None and now_ns - started_ns > HUNG_NS:
-            trouble = f"no answer for {(now_ns - started_ns) // SECOND} s"
+            trouble = words.DEVICE_SILENT.format(seconds=(now_ns - started_ns) // SECOND)
         age_ms = None if newest is None else (now_ns - newest.at_ns) // MILLISECOND
         return DeviceStatus(self.name, self.bus, trouble, self.errors, age_ms)
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS, SelfTestStatus
+from evse_pi.api.texts.trouble_texts import permission_doubt
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.installation.folder_exchange import sync_folder
 from evse_pi.paths import CONTROL_SOCKET, DATABASE, SYSTEM_RELEASES, SYSTEM_RUN, SYSTEM_SETTINGS, SYSTEM_STATE
 from evse_pi.run.restart import RESTART_LATER, UNITS, WHY_NOT, charging
@@ -44,7 +46,7 @@ HEALTHY_WITHIN_S = 180.0
 HEALTHY_FOR_S = 60.0
 POLL_S = 1.0
 TELL_EVERY_S = 60.0
-TAKEN_BACK = "an update was taken back, and the database from before it is in force"
+TAKEN_BACK = PermissionDoubt(DoubtKind.UPDATE_TAKEN_BACK)
 """Why the copy forbids: since it was made, someone may have said stop to the release that was taken back."""
 SILENT_FOR_S = 30.0
 """A node that died sends no demand: its lease of 15 s ends, the vehicle has 6 s, then the contactor is open."""
@@ -229,7 +231,7 @@ def go_back(machine: Machine, former: str, copy: Path | None, tell: Callable[[st
     try:
         if copy is not None and _form(copy) != _form(database):
             _restore(database, copy)
-            tell(f"{TAKEN_BACK}; charging is forbidden until: evse-pi permit")
+            tell(f"{permission_doubt(TAKEN_BACK)}; charging is forbidden until: evse-pi permit")
     finally:  # a database of a newer form is refused, and charging with it, but the box answers
         machine.run(["systemctl", "start", *UNITS])
 

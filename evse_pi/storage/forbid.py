@@ -14,8 +14,10 @@ from evse_pi.charging.stored_fields import UnknownRecord, parsed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.api.troubles import PermissionDoubt
 
-def forbid_charging(database: Path, doubt: str) -> None:
+
+def forbid_charging(database: Path, doubt: PermissionDoubt) -> None:
     """End the owner's and the controllers' permission in `database`; `doubt` tells why, until a person permits.
 
     All else stays, the owner's limit among it; what cannot be read permits nothing already. The file holds it all on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
 from evse_pi.charging.startup_state import (
     ABSENT,
@@ -37,9 +38,9 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
     owner = store.read_setting(OWNER, owner_of, absent=ABSENT, unreadable=UNREADABLE)
     doubt = None
     if owner is UNREADABLE:
-        doubt = "the owner's permission cannot be read"
+        doubt = PermissionDoubt(DoubtKind.UNREADABLE)
     elif owner is ABSENT and not first_start:
-        doubt = "the owner's permission was lost with the database"
+        doubt = PermissionDoubt(DoubtKind.LOST)
     lost = doubt is not None
     if not lost and not owner.permitted:
         doubt = store.read_setting(OWNER, doubt_of, absent=None, unreadable=None)

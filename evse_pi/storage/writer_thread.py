@@ -12,6 +12,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from evse_pi.api.texts import english as words
+from evse_pi.api.troubles import StorageTrouble, StorageTroubleKind
 from evse_pi.charging.history_rows import VALUES, value_row
 from evse_pi.charging.settings import settings_row
 from evse_pi.charging.startup_state import owner_row
@@ -85,29 +87,27 @@ class WriterThread:
         return self._values
 
     @property
-    def warnings(self) -> list[str]:
+    def troubles(self) -> list[StorageTrouble]:
         """What people must know of the storage."""
         store = self._store
         if store is None:
-            return ["the storage has not answered yet"]
-        warnings = []
+            return [StorageTrouble(StorageTroubleKind.NOT_ANSWERED_YET)]
+        troubles = []
         if store.trouble is not None:
-            warnings.append(f"settings and history cannot be stored: {store.trouble}")
+            troubles.append(StorageTrouble(StorageTroubleKind.REFUSES, detail=store.trouble))
         elif self._busy_s() >= TOLD_AFTER_S:
-            warnings.append(f"settings and history cannot be stored: {self._hangs()}")
+            troubles.append(StorageTrouble(StorageTroubleKind.HANGS, round(self._busy_s())))
         if store.damaged is not None:
-            warnings.append(f"the database was damaged; it was set aside as {store.damaged}, a new one is in use")
+            troubles.append(StorageTrouble(StorageTroubleKind.SET_ASIDE, detail=str(store.damaged)))
         if store.skipped:
             kinds = ", ".join(sorted({table for table, _ in store.skipped}))
-            warnings.append(
-                f"{len(store.skipped)} stored entries cannot be read and are left out ({kinds}): see the log"
-            )
+            troubles.append(StorageTrouble(StorageTroubleKind.LEFT_OUT, len(store.skipped), kinds))
         if store.refusals:
-            warnings.append(f"{store.refusals} entries could not be stored and were given up: see the log")
+            troubles.append(StorageTrouble(StorageTroubleKind.GIVEN_UP, store.refusals))
         dropped = store.dropped + self._dropped
         if dropped:
-            warnings.append(f"{dropped} entries of the history were given up while the disk took none")
-        return warnings
+            troubles.append(StorageTrouble(StorageTroubleKind.HISTORY_GIVEN_UP, dropped))
+        return troubles
 
     @property
     def troubled(self) -> bool:
@@ -218,15 +218,16 @@ class WriterThread:
                 self._dropped += 1
 
     def _trouble(self) -> str:
-        trouble = self._store.trouble if self._store is not None else "the storage has not answered yet"
-        return trouble or "the disk did not take it; it is tried again"
+        if self._store is None:
+            return words.STORAGE_TROUBLES[StorageTroubleKind.NOT_ANSWERED_YET]
+        return self._store.trouble or words.STORED_ONLY_LATER
 
     def _busy_s(self) -> float:
         since_s = self._busy_since_s
         return 0.0 if since_s is None else asyncio.get_running_loop().time() - since_s
 
     def _hangs(self) -> str:
-        return f"the disk has not answered for {self._busy_s():.0f} s"
+        return words.DISK_SILENT.format(seconds=round(self._busy_s()))
 
     def _recall(self, unix_s: int | None) -> StartupState:
         """Recall on the store's thread; from then on the database holds the owner's permission: the box is not new."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.api.diagnosis import Diode
-from evse_pi.api.status import NoticeKind
 from evse_pi.api.texts.english_faults import CLEARS as CLEARS
 from evse_pi.api.texts.english_faults import CLEARS_BY_RESTART as CLEARS_BY_RESTART
 from evse_pi.api.texts.english_faults import CLEARS_JOINED as CLEARS_JOINED
@@ -14,7 +13,30 @@ from evse_pi.api.texts.english_faults import FAULT_HINTS as FAULT_HINTS
 from evse_pi.api.texts.english_faults import FAULT_PARTS as FAULT_PARTS
 from evse_pi.api.texts.english_faults import FAULT_SEEN as FAULT_SEEN
 from evse_pi.api.texts.english_faults import FAULT_TITLES as FAULT_TITLES
-from evse_pi.api.troubles import MeterTroubleKind
+from evse_pi.api.texts.english_notices import BOOT_SETTINGS_AT_NEXT_START as BOOT_SETTINGS_AT_NEXT_START
+from evse_pi.api.texts.english_notices import BOOT_SETTINGS_UNREADABLE as BOOT_SETTINGS_UNREADABLE
+from evse_pi.api.texts.english_notices import CLOCK_BEHIND as CLOCK_BEHIND
+from evse_pi.api.texts.english_notices import CLOCK_SET_BACK as CLOCK_SET_BACK
+from evse_pi.api.texts.english_notices import CLOCK_SET_FORWARD as CLOCK_SET_FORWARD
+from evse_pi.api.texts.english_notices import CLOCK_UNKNOWN as CLOCK_UNKNOWN
+from evse_pi.api.texts.english_notices import DEVICE_SILENT as DEVICE_SILENT
+from evse_pi.api.texts.english_notices import DISK_SILENT as DISK_SILENT
+from evse_pi.api.texts.english_notices import FOR_THE_BENCH_ONLY as FOR_THE_BENCH_ONLY
+from evse_pi.api.texts.english_notices import FORBIDDEN_UNTIL_PERMITTED as FORBIDDEN_UNTIL_PERMITTED
+from evse_pi.api.texts.english_notices import MADE_ON_ANOTHER_MACHINE as MADE_ON_ANOTHER_MACHINE
+from evse_pi.api.texts.english_notices import MATTER_DOES_NOT_RUN as MATTER_DOES_NOT_RUN
+from evse_pi.api.texts.english_notices import MATTER_IS_BEING_LOADED as MATTER_IS_BEING_LOADED
+from evse_pi.api.texts.english_notices import MATTER_IS_STARTING as MATTER_IS_STARTING
+from evse_pi.api.texts.english_notices import MATTER_IS_TRIED_AGAIN as MATTER_IS_TRIED_AGAIN
+from evse_pi.api.texts.english_notices import METER_TROUBLES as METER_TROUBLES
+from evse_pi.api.texts.english_notices import NOTICES as NOTICES
+from evse_pi.api.texts.english_notices import PERMISSION_DOUBTS as PERMISSION_DOUBTS
+from evse_pi.api.texts.english_notices import RECORDINGS_NOT_STORED as RECORDINGS_NOT_STORED
+from evse_pi.api.texts.english_notices import STARTED_WITHOUT_MATTER as STARTED_WITHOUT_MATTER
+from evse_pi.api.texts.english_notices import STORAGE_TROUBLES as STORAGE_TROUBLES
+from evse_pi.api.texts.english_notices import STORED_ONLY_LATER as STORED_ONLY_LATER
+from evse_pi.api.texts.english_notices import TARGET_TOO_SOON as TARGET_TOO_SOON
+from evse_pi.api.texts.english_notices import WEB_PAGE_NOT_SERVED as WEB_PAGE_NOT_SERVED
 from evse_pi.api.why import Verdict
 from evse_pi.core.fault_kinds import Check
 from evse_pi.core.states import LimitSource, PilotMode, Reason
@@ -177,81 +199,6 @@ SENSOR_SILENT = (
 )
 NO_SENSOR_YET = "none has answered yet"
 SECONDS_LEFT = " {in_s} s are left."
-
-# What people must know and what stops no charge.
-
-NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
-    NoticeKind.STORAGE: (
-        "the disk",
-        "Free space on the disk, or replace the card: df -h, journalctl -u evse-pi-node.",
-    ),
-    NoticeKind.INSTALLATION: ("the installer's file", "Have the installer set it again: sudo evse-pi setup."),
-    NoticeKind.PERMISSION: (
-        "the permission",
-        "What was set before is lost or cannot be read; permit again with: evse-pi permit.",
-    ),
-    NoticeKind.BENCH_ONLY: ("the board", "Do not connect this board to the mains without supervision."),
-    NoticeKind.BOOT: (
-        "the boot settings",
-        "Until they are in force a start may move the coil's line; run: "
-        "sudo /opt/evse-pi/current/bin/python -I -m evse_pi.run.boot_settings, then restart the Pi.",
-    ),
-    NoticeKind.CLOCK: (
-        "the clock",
-        "Connect the box to a network with a time server, or set the clock: timedatectl.",
-    ),
-    NoticeKind.IDENTITY: (
-        "the identity",
-        "Decide whose it is: evse-pi commission --new-identity, or evse-pi commission --keep-identity.",
-    ),
-    NoticeKind.MATTER: (
-        "Matter",
-        "Charging does not depend on it; read: evse-pi log, then restart the node process.",
-    ),
-    NoticeKind.WEB: (
-        "the web page",
-        "Charging does not depend on it; choose another port with --web-port, or end what has this one.",
-    ),
-    NoticeKind.CHARGING_PLAN: (
-        "the charging plan",
-        "It charges at once; ask for less or for later, or raise the limit that is in the way.",
-    ),
-    NoticeKind.DEVICE: (
-        "a device",
-        "Check supply, bus and address of this device; the box tries again by itself.",
-    ),
-    NoticeKind.RECORDINGS: ("recordings", "Free space on the disk; the last recordings wait in memory."),
-    NoticeKind.RESTARTED: (
-        "a restart",
-        "Read the last fault: evse-pi faults; attach evse-pi report to a ticket when it repeats.",
-    ),
-}
-
-FORBIDDEN_UNTIL_PERMITTED = "charging is forbidden until: evse-pi permit ({doubt})"
-FOR_THE_BENCH_ONLY = "for the bench only: {reason}"
-MATTER_DOES_NOT_RUN = "Matter does not run: {trouble}"
-MATTER_IS_TRIED_AGAIN = "Matter does not run and is tried again: {trouble}"
-MADE_ON_ANOTHER_MACHINE = (
-    "this Matter identity was made on another machine: a box with a copy of this card has the same passcode, keys and "
-    "controllers. For a box of its own: evse-pi commission --new-identity; where this machine took the place "
-    "of the other one: evse-pi commission --keep-identity"
-)
-TARGET_TOO_SOON = "the charging target of {at} cannot be reached in time"
-WEB_PAGE_NOT_SERVED = "the web page is not served: {trouble}"
-METER_TROUBLES: Mapping[MeterTroubleKind, str] = {
-    MeterTroubleKind.CURRENT_THOUGH_OPEN: (
-        "it shows {current} though the contactor is open: frozen, or the meter of another circuit"
-    ),
-    MeterTroubleKind.BACKWARDS: "it shows {power}: wired backwards, swap its two sides; energy is estimated",
-    MeterTroubleKind.ENERGY_STANDS_STILL: (
-        "its energy stands still at {power}: frozen, or a register of another model"
-    ),
-    MeterTroubleKind.BEYOND_CIRCUIT: "it shows {power}, more than this circuit can carry: disturbed, or another model",
-}
-CLOCK_UNKNOWN = "the time of day is not known; history is dated once it is"
-CLOCK_BEHIND = "the clock shows {shown} and is wrong: the history goes to {latest}"
-CLOCK_SET_FORWARD = "the clock was set forward by {by_s} s; what happened since the machine started was dated again"
-CLOCK_SET_BACK = "the clock was set back by {by_s} s; what happened since the machine started was dated again"
 
 # The self-test: what was measured, and its unit.
 

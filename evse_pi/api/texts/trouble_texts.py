@@ -1,4 +1,4 @@
-"""What is wrong with the meter or the clock, in words."""
+"""What is wrong with meter, clock, permission or storage, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evse_pi.api.texts.quantities import amps, power
 from evse_pi.api.troubles import ClockBehind, ClockSet
 
 if TYPE_CHECKING:
-    from evse_pi.api.troubles import ClockTrouble, MeterTrouble
+    from evse_pi.api.troubles import ClockTrouble, MeterTrouble, PermissionDoubt, StorageTrouble
 
 
 def meter_trouble(trouble: MeterTrouble) -> str:
@@ -26,6 +26,16 @@ def clock_trouble(trouble: ClockTrouble) -> str:
         text = words.CLOCK_SET_FORWARD if trouble.by_s > 0 else words.CLOCK_SET_BACK
         return text.format(by_s=abs(trouble.by_s))
     return words.CLOCK_UNKNOWN
+
+
+def permission_doubt(doubt: PermissionDoubt) -> str:
+    """Return why charging is forbidden until a person permits it."""
+    return words.PERMISSION_DOUBTS[doubt.kind].format(detail=doubt.detail)
+
+
+def storage_trouble(trouble: StorageTrouble) -> str:
+    """Return what people must know of the storage."""
+    return words.STORAGE_TROUBLES[trouble.kind].format(number=trouble.number, detail=trouble.detail)
 
 
 def _utc(unix_s: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 from evse_pi.api.codec import to_plain
 from evse_pi.api.status import Board, Safety
 from evse_pi.api.texts.english import LIMITS, REASONS
-from evse_pi.api.troubles import MeterTroubleKind
+from evse_pi.api.troubles import DoubtKind, MeterTroubleKind, PermissionDoubt
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.controller_permission import NotStored
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
@@ -338,10 +338,10 @@ def test_when_the_last_controller_goes_what_it_forbade_is_forbidden_and_told(own
     owned.box.permission.apply(NOTHING_SET.enabled().disabled())
     owned.box.commission(commissioned=False)
     assert not owned.box.demand().permitted
-    assert owned.box.doubt == "no controller decides any more, and the last settings did not permit it"
+    assert owned.box.doubt == PermissionDoubt(DoubtKind.NO_CONTROLLER)
     owned.restart(fabrics=False)
     assert not owned.box.demand().permitted
-    assert owned.box.doubt == "no controller decides any more, and the last settings did not permit it"
+    assert owned.box.doubt == PermissionDoubt(DoubtKind.NO_CONTROLLER)
     owned.box.set_owner_permission(permitted=True, limit_ma=None)
     assert (owned.box.demand().permitted, owned.box.doubt) == (True, None)
 
@@ -353,7 +353,7 @@ def test_a_torn_owner_s_row_is_in_doubt_through_all_controllers_until_a_person_p
         owned.start()
         owned.box.commission(commissioned=commissioned)
         assert not owned.box.demand().permitted
-        assert owned.box.doubt == "the owner's permission cannot be read"
+        assert owned.box.doubt == PermissionDoubt(DoubtKind.UNREADABLE)
         owned.restart()
     owned.box.set_owner_permission(permitted=False, limit_ma=None)
     owned.box.set_owner_permission(permitted=None, limit_ma=Milliamps(10_000))

@@ -581,7 +581,7 @@ async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp
     stopping.set()
     await serving
     store = Store(tmp_path / "evse.db")
-    why = {} if permitted else {"doubt": "no controller decides any more, and the last settings did not permit it"}
+    why = {} if permitted else {"doubt": "NO_CONTROLLER"}
     assert store.setting("owner") == {"permitted": permitted, "limit_ma": None, **why}
     store.close()
     link.close()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.api.texts.trouble_texts import storage_trouble
+from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.history_rows import Row, setting_row
 from evse_pi.charging.settings import NOTHING_SET, settings_row
 from evse_pi.charging.startup_state import OWNER
@@ -22,13 +24,17 @@ UNIX_S = 1_800_000_000
 STOPPED = {"permitted": False, "limit_ma": None}
 
 
+def told(storage: WriterThread) -> list[str]:
+    return [storage_trouble(each) for each in storage.troubles]
+
+
 async def test_a_damaged_database_is_a_warning_and_the_node_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "evse.db"
     path.write_bytes(b"nonsense" * 1000)
     storage = WriterThread()
-    assert storage.warnings == ["the storage has not answered yet"]
+    assert told(storage) == ["the storage has not answered yet"]
     store = await storage.open(path)
-    assert "was damaged" in storage.warnings[0]
+    assert "was damaged" in told(storage)[0]
     assert await storage.write([setting_row("a", 1)])
     assert store.setting("a") == 1
     await storage.close()
@@ -40,10 +46,10 @@ async def test_a_folder_that_cannot_be_written_is_a_warning_until_it_can(tmp_pat
     await storage.open(folder / "evse.db")
     assert not await storage.write([setting_row("a", 1)])
     assert storage.troubled
-    assert "cannot be stored" in storage.warnings[0]
+    assert "cannot be stored" in told(storage)[0]
     folder.mkdir()
     assert await storage.write([])
-    assert storage.warnings == []
+    assert told(storage) == []
     await storage.close()
 
 
@@ -134,7 +140,7 @@ async def test_history_that_waits_for_a_hung_card_is_bounded_and_settings_are_no
     assert len(hung.storage._pending) <= MAX_WAITING_ROWS
     hung.let_go.set()
     assert await hung.storage.written() is None
-    assert any("given up" in warning for warning in hung.storage.warnings)
+    assert any("given up" in warning for warning in told(hung.storage))
     assert Store(hung.path).setting("first") == 1
 
 
@@ -171,7 +177,7 @@ async def test_after_a_loss_nothing_is_permitted_until_a_person_permits(tmp_path
     assert await started(tmp_path) == (True, None)
     lose(tmp_path, how)
     permitted, doubt = await started(tmp_path)
-    assert (permitted, doubt) == (False, "the owner's permission was lost with the database")
+    assert (permitted, doubt) == (False, PermissionDoubt(DoubtKind.LOST))
     assert await started(tmp_path) == (permitted, doubt), "another start permits nothing, and tells why"
     store = Store(tmp_path / "evse.db")
     store.write([setting_row(OWNER, {"permitted": True, "limit_ma": None})])
@@ -207,7 +213,7 @@ async def test_a_database_of_the_first_release_that_is_damaged_forbids_though_th
     tmp_path: Path,
 ) -> None:
     lose(tmp_path, "damaged")
-    assert await started(tmp_path) == (False, "the owner's permission was lost with the database")
+    assert await started(tmp_path) == (False, PermissionDoubt(DoubtKind.LOST))
 
 
 async def test_a_start_after_a_loss_that_could_not_be_written_down_is_no_first_one(
@@ -289,5 +295,5 @@ async def test_a_row_that_cannot_be_stored_is_told_to_its_caller_alone(tmp_path:
     assert await storage.write([setting_row("later", 4)])
     assert "cannot be stored" in str(await storage.written(poisoned))
     assert [store.setting(name) for name in ("first", "beside", "last", "later")] == [1, 2, 3, 4]
-    assert storage.warnings == ["1 entries could not be stored and were given up: see the log"]
+    assert told(storage) == ["1 entries could not be stored and were given up: see the log"]
     await storage.close()
