@@ -4,6 +4,7 @@ from typing import Annotated, NamedTuple
 
 from evse_pi.api.protocol import Command
 from evse_pi.api.refusal import Allowed, Secret
+from evse_pi.core.fault_kinds import Fault
 from hal.units import Milliamps
 
 
@@ -29,6 +30,13 @@ class Right(NamedTuple):
     right: str
 
 
+class Cleared(NamedTuple):
+    """By which right it was ordered, and the faults that are left: their cause stands, or another must clear them."""
+
+    right: str
+    faults: tuple[Fault, ...]
+
+
 class CapacitySet(NamedTuple):
     """What the circuit may carry now, who set it, and whether the running box has taken it."""
 
@@ -44,6 +52,6 @@ CHECK_PIN: Command[ByPin, Right] = Command("check_pin", ByPin, Right, "Check the
 SET_CAPACITY: Command[SetCapacity, CapacitySet] = Command(
     "set_capacity", SetCapacity, CapacitySet, "Set what the circuit may carry."
 )
-CLEAR_AS_INSTALLER: Command[ByPin, Right] = Command(
-    "clear_as_installer", ByPin, Right, "Have the box clear what only the installer may acknowledge."
+CLEAR_AS_INSTALLER: Command[ByPin, Cleared] = Command(
+    "clear_as_installer", ByPin, Cleared, "Have the box clear what only the installer may acknowledge."
 )

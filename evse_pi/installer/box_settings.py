@@ -143,9 +143,10 @@ class BoxSettings:
         marks = [self._mark_in(self.installation_file), self._mark_in(self.folder / CALIBRATION_FILE)]
         return read_trail(self.folder / AUDIT_FILE, [mark for mark in marks if mark is not None])
 
-    def clearance(self, who: Who) -> Clearance | None:
-        """Return the proof that an installer orders a clear now, put on record; None for a box without a key.
+    def clearances(self, who: Who) -> Callable[[], Clearance | None]:
+        """Put on record that `who` orders a clear, and return what proves each try of it; None for a box without a key.
 
+        A proof is good for one order, and an order for one tick of the safety process: who tries again proves it again.
         Raises: Refused when the key cannot be read, OSError. Hazard: H-03, H-14.
         """
         try:
@@ -153,9 +154,9 @@ class BoxSettings:
         except (PermissionError, SealError) as error:
             raise ChangeRefused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
         if key is None:
-            return None
+            return lambda: None
         self._record(who, "clear", {})
-        return make_clearance(key, self._clock.kernel_boot_id, self._clock.monotonic_ns())
+        return lambda: make_clearance(key, self._clock.kernel_boot_id, self._clock.monotonic_ns())
 
     # What is changed.
 

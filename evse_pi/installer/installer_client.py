@@ -16,6 +16,7 @@ from evse_pi.paths import INSTALLER_SOCKET
 if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.api.protocol import Command
+    from evse_pi.core.fault_kinds import Fault
     from evse_pi.installer.box_settings import BoxSettings, Who
     from evse_pi.paths import Paths
     from hal.units import Milliamps
@@ -24,6 +25,7 @@ Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 SERVICE_WITHIN_S = 15.0
+CLEAR_TRIES = 4  # the box waits half a second for what comes of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,34 @@ class InstallerClient:
         """Have the installer service set the capacity for the PIN on the input. Raises: BoxError with its words."""
         return _ask_service(SET_CAPACITY, SetCapacity(current_ma, phases, name or _login(), _pin_of_input()))
 
-    def clear(self, name: str | None, *, pin_stdin: bool) -> None:
-        """Have the box clear what only the installer may acknowledge, with the proof of it. Raises: BoxError."""
+    def clear(self, name: str | None, *, pin_stdin: bool) -> tuple[Fault, ...]:
+        """Have the box clear what only the installer may acknowledge; return what is left. Raises: BoxError."""
         from evse_pi.installer.box_settings import ChangeRefused
 
         if pin_stdin and not self.may_write:
-            _ask_service(CLEAR_AS_INSTALLER, ByPin(name or _login(), _pin_of_input()))
-            return
+            return _ask_service(CLEAR_AS_INSTALLER, ByPin(name or _login(), _pin_of_input())).faults
         try:
-            self.order_clear(self.who(name, pin_stdin=pin_stdin, wish="clear as installer"))
+            return self.order_clear(self.who(name, pin_stdin=pin_stdin, wish="clear as installer"))
         except (ChangeRefused, OSError) as error:
             raise BoxError(str(error)) from error
 
-    def order_clear(self, who: Who) -> None:
-        """Prove the order of `who` and give it to the running box. Raises: Refused, OSError, BoxError."""
-        proof = self.box_settings.clearance(who)
-        clearance = None if proof is None else ClearanceProof(proof.at_ns, proof.digest)
-        ask(self.paths.control_socket, CLEAR, ClearFaults(Role.INSTALLER, clearance))
+    def order_clear(self, who: Who) -> tuple[Fault, ...]:
+        """Order the clear of `who` until it is done, or seems to be of no use; return the faults that are left.
+
+        While contacts settle the order comes to nothing, and its proof with it: as long as the safety process's own
+        record says that nothing was cleared, the order is proven again. Raises: Refused, OSError, BoxError.
+        """
+        from evse_pi.installer.standing_faults import StandingFaults
+
+        standing, prove = StandingFaults(self.paths.run_dir), self.box_settings.clearances(who)
+        left: tuple[Fault, ...] = ()
+        for _ in range(CLEAR_TRIES):
+            proof = prove()
+            clearance = None if proof is None else ClearanceProof(proof.at_ns, proof.digest)
+            left = ask(self.paths.control_socket, CLEAR, ClearFaults(Role.INSTALLER, clearance)).faults
+            if clearance is None or not left or not standing.left():
+                break
+        return left
 
     def set_capacity(self, board: BoardSpec, wanted_ma: Milliamps, phases: int | None, who: Who) -> CapacitySet:
         """Set the capacity, put it in force, and return what came of it. Raises: Refused, OSError."""

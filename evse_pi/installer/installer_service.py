@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from boards.loader import BoardError, load_board
 from evse_pi.api.admission import owners_and_installer
 from evse_pi.api.client import BoxError
-from evse_pi.api.installer import CHECK_PIN, CLEAR_AS_INSTALLER, SET_CAPACITY, Right
+from evse_pi.api.installer import CHECK_PIN, CLEAR_AS_INSTALLER, SET_CAPACITY, Cleared, Right
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.service import CommandHandler, Service
 from evse_pi.api.single_request import answer_one
@@ -55,10 +55,9 @@ class InstallerService:
     def _check(self, request: ByPin, caller: Caller) -> Right:
         return Right(self._right(request, caller, "check of the PIN"))
 
-    def _clear(self, request: ByPin, caller: Caller) -> Right:
+    def _clear(self, request: ByPin, caller: Caller) -> Cleared:
         right = self._right(request, caller, "clear as installer")
-        self._installer.order_clear(Who(_name(request, caller), right))
-        return Right(right)
+        return Cleared(right, self._installer.order_clear(Who(_name(request, caller), right)))
 
     def _set(self, request: SetCapacity, caller: Caller) -> CapacitySet:
         right = self._right(request, caller, f"capacity {request.current_ma} mA")

@@ -283,9 +283,10 @@ class Commands:
 
         The box carries an order out in the tick that hears it or not at all, and while contacts settle or the residual
         current device tests itself it cannot. It ends with those faults, so that later ones need an order of their own.
+        With a proof it is ordered once: the proof is good for no other, and who made it makes one for the next try.
         """
         known = {record.number for record in self._box.event_recorder.faults}
-        for _ in range(CLEAR_TRIES):
+        for _ in range(CLEAR_TRIES if clearance is None else 1):
             await self._order(order, clearance)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLEAR_AGAIN_S):

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.client import BoxError, call
+from evse_pi.api.client import BoxError, ask, call
 from evse_pi.api.exits import Exit
+from evse_pi.installer.box_settings import Who
+from evse_pi.installer.installer_client import installer_client_of
 from evse_pi.paths import resolve_paths
+from evse_pi.sim.process import SimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,6 +128,32 @@ def test_only_who_reads_the_key_clears_a_weld(box: Paths) -> None:
     assert welded(call(box.control_socket, "status"))
     done = evse_pi(box, "clear", "--installer")
     assert done.returncode == 0, done.stdout + done.stderr
+    eventually(box, reason("NO_VEHICLE"))
+
+
+@pytest.mark.hazard("H-03")
+def test_a_clear_before_the_repair_is_answered_with_the_weld_and_one_during_it_needs_no_second_order(
+    box: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def welded(now: dict[str, Any]) -> bool:
+        return any(fault["fault"] == "CONTACTOR_WELDED" for fault in now["faults"])
+
+    evse_pi(box, "car", "weld")
+    eventually(box, welded)
+    done = evse_pi(box, "clear", "--installer")
+    assert (done.returncode, "CONTACTOR_WELDED" in done.stdout) == (Exit.UNWELL, True), done.stdout + done.stderr
+    answers: list[Any] = []
+
+    def ask_then_repair(*arguments: Any) -> Any:
+        answers.append(ask(*arguments))
+        if len(answers) == 1:
+            with SimulatorClient(box.simulator_socket) as simulator:
+                simulator.verb("repair")
+        return answers[-1]
+
+    monkeypatch.setattr("evse_pi.installer.installer_client.ask", ask_then_repair)
+    assert installer_client_of(box).order_clear(Who("Jo Bloggs", "owner")) == ()
+    assert [bool(each.faults) for each in (answers[0], answers[-1])] == [True, False]
     eventually(box, reason("NO_VEHICLE"))
 
 

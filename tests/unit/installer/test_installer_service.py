@@ -12,11 +12,13 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.clearance import Clearance, make_clearance
+from evse_pi.core.fault_kinds import Fault
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.installation.seal import read_key
 from evse_pi.installer.box_settings import BoxSettings, Who
 from evse_pi.installer.installer_client import InstallerClient
 from evse_pi.installer.installer_service import serve
+from evse_pi.installer.standing_faults import StandingFaults
 from evse_pi.paths import resolve_paths
 from tests.support.node_box import HandClock
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = Who("Jo", "root")
+CLEAR = {"command": "clear_as_installer", "name": "Ann", "pin": "480213"}
 GOOD = {"command": "set_capacity", "current_ma": 16_000, "phases": None, "name": "Ann", "pin": "480213"}
 
 
@@ -107,9 +110,9 @@ def test_a_pin_alone_is_checked_and_changes_nothing(installer: InstallerClient) 
 
 
 def asked_of_the_box(
-    installer: InstallerClient, request: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the service's answer, and what it asked of the box, which says yes to everything."""
+    installer: InstallerClient, request: dict[str, Any], *answers: list[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the service's answer, and what it asked of the box, which has `answers` left, one after the other."""
     heard: list[dict[str, Any]] = []
     installer.paths.run_dir.mkdir()
     with closing(socket.socket(socket.AF_UNIX)) as box:
@@ -117,20 +120,21 @@ def asked_of_the_box(
         box.listen()
 
         def say_yes() -> None:
-            try:
-                connection, _ = box.accept()
-            except OSError:  # nothing was asked
-                return
-            with connection, connection.makefile("rwb") as lines:
-                heard.extend(json.loads(line) for line in [lines.readline()] if line)
-                lines.write(b'{"ok": true, "result": {"faults": []}}\n')
+            for left in (*answers, []):
+                try:
+                    connection, _ = box.accept()
+                except OSError:  # nothing more was asked
+                    return
+                with connection, connection.makefile("rwb") as lines:
+                    heard.extend(json.loads(line) for line in [lines.readline()] if line)
+                    lines.write(json.dumps({"ok": True, "result": {"faults": left}}).encode() + b"\n")
 
         node = threading.Thread(target=say_yes)
         node.start()
         told = answer(installer, json.dumps(request).encode())
         box.shutdown(socket.SHUT_RDWR)
         node.join()
-    return told, heard[0] if heard else None
+    return told, heard
 
 
 @pytest.mark.hazard("H-03")
@@ -142,9 +146,9 @@ def test_a_flood_of_guesses_leaves_an_entry_for_each_that_was_compared(installer
 
 
 def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(installer: InstallerClient) -> None:
-    told, asked = asked_of_the_box(installer, {"command": "clear_as_installer", "name": "Ann", "pin": "480213"})
-    assert told == {"ok": True, "result": {"right": "PIN"}}
-    assert asked is not None
+    told, orders = asked_of_the_box(installer, CLEAR)
+    assert told == {"ok": True, "result": {"right": "PIN", "faults": []}}
+    (asked,) = orders
     assert (asked["command"], asked["role"]) == ("clear", "INSTALLER")
     clock, key = HandClock(), read_key(installer.box_settings.folder)
     assert key is not None
@@ -157,13 +161,29 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
     ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"role": "USER"}, "role: unknown field")]
 )
 def test_nobody_else_has_the_box_asked(installer: InstallerClient, changes: dict[str, Any], words: str) -> None:
-    told, asked = asked_of_the_box(
-        installer, {"command": "clear_as_installer", "name": "Ann", "pin": "480213", **changes}
-    )
+    told, asked = asked_of_the_box(installer, {**CLEAR, **changes})
     assert words in told["error"]
-    assert asked is None
+    assert not asked
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_clear_that_comes_too_early_is_proven_again_while_the_fault_has_stood_and_else_answered_with_it(
+    installer: InstallerClient, monkeypatch: pytest.MonkeyPatch, *, stands: bool
+) -> None:
+    left = frozenset((Fault.CONTACTOR_WELDED,)) if stands else frozenset()
+    monkeypatch.setattr(StandingFaults, "left", lambda _self: left)
+    clock = installer.box_settings._clock
+    assert isinstance(clock, HandClock)
+    monkeypatch.setattr(clock, "monotonic_ns", lambda: clock.advance(1) or clock.now_ns)
+    welded = ["CONTACTOR_WELDED"]
+    told, asked = asked_of_the_box(installer, CLEAR, welded, welded)
+    assert told == {"ok": True, "result": {"right": "PIN", "faults": [] if stands else welded}}
+    assert len(asked) == (3 if stands else 1)
+    assert len({each["clearance"]["at_ns"] for each in asked}) == len(asked), "a proof for each"
+    assert [each["what"] for each in installer.box_settings.trail().entries].count("clear") == 1
 
 
 def test_a_box_that_does_not_run_is_told_as_that(installer: InstallerClient) -> None:
-    told = answer(installer, json.dumps({"command": "clear_as_installer", "name": "Ann", "pin": "480213"}).encode())
+    told = answer(installer, json.dumps(CLEAR).encode())
     assert "no box is running" in told["error"]

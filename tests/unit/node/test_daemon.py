@@ -405,6 +405,29 @@ async def test_a_clear_that_came_to_nothing_is_repeated_until_the_fault_is_gone(
         talking.cancel()
 
 
+@pytest.mark.hazard("H-14")
+@virtual_time
+async def test_a_clear_with_a_proof_is_ordered_once_and_answered_with_what_is_left(tmp_path: Path) -> None:
+    """The proof is good for one order: another of the node's own could clear nothing, and would spend it."""
+    async with Running(tmp_path) as running:
+        running.safety.become("A", frozenset((Fault.CONTACTOR_WELDED,)))
+        heard: set[int] = set()
+
+        async def unmoved() -> None:
+            while True:
+                running.speak()
+                if running.link.sent and Request.CLEAR_INSTALLER in running.link.last.request:
+                    heard.add(running.link.last.request_number)
+                await asyncio.sleep(0.05)
+
+        talking = asyncio.create_task(unmoved())
+        await asyncio.sleep(0.2)
+        told = await running.ask("clear", role="INSTALLER", clearance={"at_ns": 5, "digest": 6})
+        assert told == {"faults": ["CONTACTOR_WELDED"]}
+        assert len(heard) == 1
+        talking.cancel()
+
+
 @pytest.mark.hazard("H-10")
 @virtual_time
 async def test_every_demand_carries_the_run_that_the_safety_process_invited_and_the_next_number(tmp_path: Path) -> None:
