@@ -29,14 +29,6 @@ def position(lines, start):
     return found
 
 
-def test_every_unit_and_drop_in_is_in_the_package():
-    (places,) = re.findall(r"(?s)^PLACES = \{(.*?)^\}", (ROOT / "packaging/build.py").read_text(), re.MULTILINE)
-    suffixes = (".service", ".socket", ".conf")
-    assert {path.name for path in (ROOT / "systemd").iterdir() if path.suffix in suffixes} == set(
-        re.findall(r'^ *"([^"]+)":', places, re.MULTILINE)
-    )
-
-
 def test_users_and_folders_are_there_before_anything_starts_without_a_reboot():
     """Of an upgrade with another entry: systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
     lines = steps("postinst")
