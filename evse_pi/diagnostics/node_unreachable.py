@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from evse_pi.recorder.ring import RingHeader
 
 SILENT_NS = SECOND
-_START = "Start it: sudo systemctl start evse-pi-node; read why it ended: journalctl -u evse-pi-node."
-_RESTART = "Restart it: sudo systemctl restart evse-pi-node; read what it did last: journalctl -u evse-pi-node."
 
 
 def explain_without_node(
@@ -36,40 +34,27 @@ def explain_without_node(
     last = frames[-1]
     age_s = (now_ns - last.inputs.now_ns) // SECOND
     if not 0 <= now_ns - last.inputs.now_ns < SILENT_NS:
-        ended = "was stopped" if not header.running else "ended without a word"
-        what = (
-            f"Neither process of the box runs; the safety process {ended} {max(age_s, 0)} s ago. Nothing is energised."
-        )
-        findings = [
-            Finding(
-                FindingKind.FAULT,
-                "BOX_NOT_RUNNING",
-                "the box does not run",
-                what,
-                "Start both: sudo systemctl start evse-pi-safety evse-pi-node.",
-            )
-        ]
+        ended = words.ENDED_WITHOUT_A_WORD if header.running else words.WAS_STOPPED
+        title, what, do = words.BOX_NOT_RUNNING
+        what = what.format(ended=ended, age_s=max(age_s, 0))
+        findings = [Finding(FindingKind.FAULT, "BOX_NOT_RUNNING", title, what, do)]
     else:
-        name, title, do = (
-            ("NODE_HANGS", "the node process hangs", _RESTART)
-            if hangs
-            else ("NODE_SILENT", "the node process does not answer", _START)
-        )
-        findings = [Finding(FindingKind.FAULT, name, title, _node_silent(last, hangs=hangs), do), *_faults(frames)]
+        name, (title, what, do) = ("NODE_HANGS", words.NODE_HANGS) if hangs else ("NODE_SILENT", words.NODE_SILENT)
+        what = f"{what} {_safety_goes_on(last)}"
+        findings = [Finding(FindingKind.FAULT, name, title, what, do), *_faults(frames)]
     first = findings[0]
     paragraph = f"{sentence(first.title)}. {first.what} {first.do}"
     return Why(Verdict.FAULT, paragraph, tuple(findings), ())
 
 
-def _node_silent(last: Frame, *, hangs: bool) -> str:
+def _safety_goes_on(last: Frame) -> str:
     outcome, demand = last.outcome, last.inputs.demand
     left_s = max(demand.valid_until_ns - last.inputs.now_ns, 0) // SECOND if demand else 0
-    silent = "hangs: it runs and does not answer" if hangs else "does not answer"
-    state = "charges" if outcome.close_ordered else "does not charge"
-    lease = f"its permission ends in {left_s} s" if left_s else "its permission has ended"
-    return (
-        f"The node process {silent}. The safety process runs and {state} ({outcome.evse_state.name}, "
-        f"{amps(outcome.offered_ma)} offered); {lease}, and without a new one it stops the vehicle and opens."
+    return words.SAFETY_GOES_ON.format(
+        charges=words.CHARGES if outcome.close_ordered else words.CHARGES_NOT,
+        state=outcome.evse_state.name,
+        offered=amps(outcome.offered_ma),
+        lease=words.LEASE_ENDS.format(left_s=left_s) if left_s else words.LEASE_HAS_ENDED,
     )
 
 

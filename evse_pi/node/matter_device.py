@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evse_pi.api.commissioning import Codes
 from evse_pi.api.matter_status import FabricSummary, MatterDeviceStatus, Window
+from evse_pi.api.texts import english as words
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
@@ -366,7 +367,7 @@ class MatterDevice:
 
     def _up(self) -> MatterNode:
         if self._node is None or not self.running:
-            raise LookupError(f"the Matter device does not run: {self.trouble or 'it is starting'}")
+            raise LookupError(f"the Matter device does not run: {self.trouble or words.MATTER_IS_STARTING}")
         return self._node
 
 

@@ -239,3 +239,28 @@ ENDS = " It ends {clears}."
 MORE_FAULTS = (" {number} more fault below.", " {number} more faults below.")
 TAKES = "The vehicle takes {drawn}."
 TAKES_LESS = "The vehicle takes only {drawn} of it: that is its own choice (full, cold, set in the car)."
+
+# Of a box whose node process does not answer: title, what is seen, what to do.
+
+BOX_NOT_RUNNING = (
+    "the box does not run",
+    "Neither process of the box runs; the safety process {ended} {age_s} s ago. Nothing is energised.",
+    "Start both: sudo systemctl start evse-pi-safety evse-pi-node.",
+)
+WAS_STOPPED, ENDED_WITHOUT_A_WORD = "was stopped", "ended without a word"
+NODE_HANGS = (
+    "the node process hangs",
+    "The node process hangs: it runs and does not answer.",
+    "Restart it: sudo systemctl restart evse-pi-node; read what it did last: journalctl -u evse-pi-node.",
+)
+NODE_SILENT = (
+    "the node process does not answer",
+    "The node process does not answer.",
+    "Start it: sudo systemctl start evse-pi-node; read why it ended: journalctl -u evse-pi-node.",
+)
+SAFETY_GOES_ON = (
+    "The safety process runs and {charges} ({state}, {offered} offered); {lease}, and without a new one it stops the "
+    "vehicle and opens."
+)
+CHARGES, CHARGES_NOT = "charges", "does not charge"
+LEASE_ENDS, LEASE_HAS_ENDED = "its permission ends in {left_s} s", "its permission has ended"

@@ -1,0 +1,115 @@
+"""What the box says to people is a table in `evse_pi.api.texts`, so that a second language is another table.
+
+Judged is every text of three words and more that is no documentation, no line of the log and no message of an
+exception: those are for the journal and for programmers, in English.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+TABLES = "evse_pi/api/texts/"
+JOURNAL = "lines of a process in the service manager's journal, and help of its options"
+DOCUMENT = "writes a page of docs/, which has one language"
+FILES_OF_INSTALLERS = "what is wrong in a file that an installer or integrator writes, with its keys and values"
+CONTRACT = "one line for each command in docs/API.md, and refusals of requests that no program of ours sends"
+TERMINAL = "questions, help and usage errors of the command line, which has one language"
+MATTER = "Matter's own names and status texts, which the specification has in English"
+EXCEPTIONS = {
+    "boards/": FILES_OF_INSTALLERS,
+    "hal/kernel.py": JOURNAL,
+    "hal/meters/": "as the sources of registers are named",
+    "evse_pi/api/": CONTRACT,
+    "evse_pi/charging/demand_arbiter.py": "documents a member of an enumeration",
+    "evse_pi/charging/modes.py": "documents a member of an enumeration",
+    "evse_pi/charging/random_delay.py": "documents a member of an enumeration",
+    "evse_pi/cli/": TERMINAL,
+    "evse_pi/core/fault_kinds.py": "documents a member of an enumeration",
+    "evse_pi/core/installation_rules.py": FILES_OF_INSTALLERS,
+    "evse_pi/core/machine.py": DOCUMENT,
+    "evse_pi/core/rcd_monitor.py": "documents a member of an enumeration",
+    "evse_pi/core/selftest.py": "documents a member of an enumeration",
+    "evse_pi/device/": MATTER,
+    "evse_pi/diagnostics/support_report.py": "stands in the archive for a ticket, which programmers read",
+    "evse_pi/installation/countries.py": DOCUMENT,
+    "evse_pi/installation/files.py": FILES_OF_INSTALLERS,
+    "evse_pi/installation/reference.py": DOCUMENT,
+    "evse_pi/installer/": TERMINAL,
+    "evse_pi/link.py": JOURNAL,
+    "evse_pi/matter/": MATTER,
+    "evse_pi/node/__main__.py": JOURNAL,
+    "evse_pi/node/event_triggers.py": JOURNAL,
+    "evse_pi/node/log_limit.py": JOURNAL,
+    "evse_pi/node/matter_options.py": JOURNAL,
+    "evse_pi/node/web_options.py": JOURNAL,
+    "evse_pi/paths.py": TERMINAL,
+    "evse_pi/run/": TERMINAL,
+    "evse_pi/safety/": JOURNAL,
+    "evse_pi/sim/": TERMINAL,
+    "evse_pi/storage/database.py": JOURNAL,
+    "evse_pi/web/": "labels and sentences of the page's own forms and tables, one language so far",
+}
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and text of what may be said to people; values that are put into it are `{}`."""
+    for child in ast.iter_child_nodes(tree):
+        match child:
+            case ast.Raise() | ast.Assert() | ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+                continue
+            case ast.JoinedStr(values=parts):
+                yield (
+                    child.lineno,
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts),
+                )
+            case ast.Constant(value=str(text)):
+                yield child.lineno, text
+            case _:
+                yield from texts(child)
+
+
+def is_for_people(text: str) -> bool:
+    """Return whether `text` has a phrase of words: no SQL, no path, no markup alone."""
+    words = re.findall(r"(?<![\w<-])[A-Za-z]?[a-z']+(?![\w>=/-])", text)
+    return len(words) > 2 and re.search(r"\b[a-z]+ [a-z]+ ?[a-z{]*", text) is not None
+
+
+def spoken(source: str) -> list[str]:
+    """Return the texts for people in `source`, each with its line."""
+    return [f"{line}: {text}" for line, text in texts(ast.parse(source)) if is_for_people(text)]
+
+
+def test_texts_for_people_stand_in_the_tables() -> None:
+    found: dict[str, list[str]] = {}
+    used = set()
+    for folder in ("hal", "boards", "evse_pi"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            lines = [] if name.startswith(TABLES) else spoken(path.read_text())
+            accepted = next((prefix for prefix in EXCEPTIONS if name.startswith(prefix)), None)
+            if lines and accepted is None:
+                found[name] = lines
+            elif lines and accepted is not None:
+                used.add(accepted)
+    assert not found
+    assert not EXCEPTIONS.keys() - used, "exceptions that nothing needs any more"
+
+
+def test_a_sentence_would_be_found() -> None:
+    source = (
+        '"""Says what it does."""\n'
+        'log.warning("the disk does not answer")\n'
+        'raise ValueError("a limit is needed here")\n'
+        'trouble = f"no answer for {seconds} s from it"\n'
+        'query = "SELECT key"\n'
+    )
+    assert spoken(source) == ["4: no answer for {} s from it"]
