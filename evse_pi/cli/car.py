@@ -38,10 +38,11 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
     with client:
         try:
             if verb is None:
-                known = client.call("verbs")["verbs"]
+                answer = client.call("verbs")
+                known, types = answer["verbs"], answer["types"]
                 show(
-                    [{"verb": name, "arguments": names} for name, names in known],
-                    [line for name, names in known for line in _usage(name, names)],
+                    [{"verb": name, "arguments": names, "types": types[name]} for name, names in known],
+                    [line for name, _ in known for line in _usage(name, types[name])],
                     as_json=as_json,
                 )
                 return
@@ -52,9 +53,14 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
             click.echo(json.dumps(client.state()))
 
 
-def _usage(name: str, arguments: list[str]) -> list[str]:
-    """Return the lines that show a verb with its arguments, for a terminal of 80 columns."""
-    return wrap(" ".join((name, *(f"{each}=..." for each in arguments))), 80, subsequent_indent="  ")
+def _usage(name: str, types: dict[str, str]) -> list[str]:
+    """Return the lines that show a verb with its arguments and what they may be, for a terminal of 80 columns.
+
+    A list of words is broken at its bars, so that a narrow terminal shows all of it.
+    """
+    text = " ".join((name, *(f"{each}={kind}" for each, kind in types.items())))
+    lines = wrap(text.replace("|", "| "), 76, subsequent_indent="  ", break_long_words=False)
+    return [line.replace("| ", "|") for line in lines]
 
 
 def _argument(text: str) -> tuple[str, Any]:

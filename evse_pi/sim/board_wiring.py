@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from boards.boot_lines import boot_lines
@@ -26,6 +27,8 @@ REFERENCE_MV = 3_000
 """Any value gives the same codes, because a board's scale counts codes."""
 ROOM_C = 25.0
 LOOSE_CABLE_MA = 32_000
+GRID_SWING_MHZ = 20  # within the standard range of 50 mHz. Source: Regulation (EU) 2017/1485, annex III
+AMBIENT_SWING_C = 1.0
 
 
 def simulator_settings(
@@ -35,7 +38,10 @@ def simulator_settings(
 
     Raises: ValueError when that model of Pi is in no table.
     """
-    return SimulatorSettings(wiring_of(spec, model=model, release=release), plant_of(spec, seed=seed))
+    plant = plant_of(spec, seed=seed)
+    mains = replace(plant.mains, frequency_swing_mhz=GRID_SWING_MHZ)
+    plant = replace(plant, mains=mains, ambient_swing_c=AMBIENT_SWING_C)
+    return SimulatorSettings(wiring_of(spec, model=model, release=release), plant)
 
 
 def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: KernelRelease = KernelRelease.STRICT) -> Wiring:

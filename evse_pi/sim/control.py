@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.api.protocol import answer_line, read_request, refusal_line
 from evse_pi.api.refusal import Refusal
 from evse_pi.sim.devices.gpio import KernelRelease  # noqa: TC001 - requests' annotations are read at run time
-from evse_pi.sim.devices.modbus import MeterFault  # noqa: TC001
 from evse_pi.sim.devices.shim_server import Trouble
+from evse_pi.sim.meter_model import MeterFault  # noqa: TC001
 from evse_pi.sim.plant_settings import invoke
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ class ControlClient:
         return {"acted_ns": at_ns}
 
     def verbs(self) -> dict[str, Any]:
-        """Return what can be made to happen, each with the names of its arguments."""
-        return {"verbs": self._simulator.plant.verbs()}
+        """Return what can be made to happen, each with the names of its arguments, and what those may be."""
+        plant = self._simulator.plant
+        return {"verbs": plant.verbs(), "types": plant.argument_types()}
 
     def state(self) -> dict[str, Any]:
         """Return the plant's present state."""
@@ -143,10 +144,10 @@ class ControlClient:
         return {}
 
     def meter(self, fault: MeterFault | None = None) -> dict[str, Any]:
-        """Spoil the meter's answers in one way; without one they are right again."""
+        """Spoil the meter's line in one way, as the verb `break_meter_line` does; without one it is right again."""
         if self._simulator.meter is None:
             raise ValueError("meter: this board has none")
-        self._simulator.meter.fault = fault
+        self._simulator.plant.energy_meter.line_fault = fault
         return {}
 
     def i2c(self, address: int, silent: bool = True) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from evse_pi.sim.circuit import FULL_PPM
 from evse_pi.sim.coil_circuit import NOMINAL_MV, SwitchFault
 from evse_pi.sim.lock_model import LockFault  # noqa: TC001 - verbs' annotations are read at run time
+from evse_pi.sim.meter_model import MeterFault  # noqa: TC001
 from evse_pi.sim.plant_settings import within
 from evse_pi.sim.rails import STILL
 from evse_pi.sim.residual import RcdFault  # noqa: TC001
-from evse_pi.sim.signals import Analog, PilotRail, Sense
+from evse_pi.sim.signals import Analog, I2cFault, PilotRail, Sense
+from evse_pi.sim.thermometers import Thermometers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ class FaultInjection:
 
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
+        self._begun_ns = plant.agenda.now_ns
         self._reset()
 
     def _reset(self) -> None:
@@ -47,6 +50,8 @@ class FaultInjection:
         self.coil_return: SwitchFault | None = None
         self.latch_cut = False
         self.left_ns = 0
+        self.thermometers = Thermometers(self._plant.temperatures, self._plant.settings.ambient_swing_c, self._begun_ns)
+        self.i2c: I2cFault | None = None
 
     def verbs(self) -> dict[str, Callable[..., None]]:
         """Return the verbs by name."""
@@ -56,8 +61,10 @@ class FaultInjection:
             self.supply_pilot, self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
             self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc, self.drift_reference,
             self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
-            self.press_stop, self.set_temperature, self.set_voltage, self.lose_phase, self.set_frequency,
-            self.swap_live_neutral, self.order_phases, self.freeze_meter, self.repair,
+            self.press_stop, self.set_temperature, self.freeze_thermometer, self.stick_thermometer,
+            self.toss_thermometer, self.break_i2c, self.set_voltage, self.lose_phase, self.set_frequency,
+            self.swap_live_neutral, self.order_phases, self.freeze_meter, self.reverse_meter,
+            self.disconnect_meter, self.scale_meter_power, self.step_meter_energy, self.break_meter_line, self.repair,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs}
 
@@ -243,10 +250,32 @@ class FaultInjection:
     def set_temperature(self, celsius: float, sensor: str = "board") -> None:
         """Bring one sensor to a temperature."""
         within("celsius", celsius, -100, 200)
+        self._plant.temperatures[self._sensor(sensor)] = celsius
+
+    def freeze_thermometer(self, sensor: str = "board", on: bool = True) -> None:
+        """Let one thermometer show the value of this moment for ever."""
+        shown = self._plant.thermometer(self._sensor(sensor)) if on else None
+        self.thermometers.stick(sensor, shown)
+
+    def stick_thermometer(self, sensor: str = "board", celsius: float | None = None) -> None:
+        """Let one thermometer show this value for ever, such as -0.0625 of a bus that is held high; without one not."""
+        within("celsius", celsius or 0, -100, 200)
+        self.thermometers.stick(self._sensor(sensor), celsius)
+
+    def toss_thermometer(self, sensor: str = "board", celsius: float = 0.0) -> None:
+        """Let every second look at one thermometer be off by so much; 0 ends that."""
+        within("celsius", celsius, -200, 200)
+        self.thermometers.toss(self._sensor(sensor), celsius)
+
+    def break_i2c(self, how: I2cFault | None = None) -> None:
+        """Break the I2C bus of the thermometers in one way; without one it works again."""
+        self.i2c = how
+
+    def _sensor(self, name: str) -> str:
         known = self._plant.temperatures
-        if sensor not in known:
-            raise ValueError(f"sensor {sensor!r}: allowed are {', '.join(known)}")
-        known[sensor] = celsius
+        if name not in known:
+            raise ValueError(f"sensor {name!r}: allowed are {', '.join(known)}")
+        return name
 
     # Mains and meter.
 
@@ -274,12 +303,35 @@ class FaultInjection:
         """Connect the meter's phases in another order, given from 0."""
         if sorted(order) != list(range(self._plant.settings.mains.phases)):
             raise ValueError(f"order {list(order)}: allowed is any order of {self._plant.settings.mains.phases} phases")
-        self._plant.mains.meter_order = order
+        self._plant.energy_meter.order = order
 
     def freeze_meter(self, on: bool = True) -> None:
         """Let the meter answer with the values of this moment for ever."""
-        mains = self._plant.mains
-        mains.frozen = self._plant.meter() if on else None
+        self._plant.energy_meter.frozen = self._plant.meter() if on else None
+
+    def reverse_meter(self, phase: int | None = None, on: bool = True) -> None:
+        """Send the current of one phase, or of all, the other way through the meter: it counts as export."""
+        meter, chosen = self._plant.energy_meter, frozenset(self._phases(phase))
+        meter.backwards = meter.backwards | chosen if on else meter.backwards - chosen
+
+    def disconnect_meter(self, phase: int | None = None, on: bool = True) -> None:
+        """Leave one phase of the meter, or all, without voltage and current; the vehicle goes on drawing."""
+        meter, chosen = self._plant.energy_meter, frozenset(self._phases(phase))
+        meter.missing = meter.missing | chosen if on else meter.missing - chosen
+
+    def scale_meter_power(self, ppm: int = FULL_PPM) -> None:
+        """Let the meter show its powers so many millionths of what they are: 1,000 is a meter that shows kW."""
+        within("ppm", ppm, 0, 1_000 * FULL_PPM)
+        self._plant.energy_meter.power_scale = ppm / FULL_PPM
+
+    def step_meter_energy(self, kwh: float = 0.0) -> None:
+        """Let the meter's counter be off by so much: it jumps, or falls, and not below 0."""
+        within("kwh", kwh, -10_000_000, 10_000_000)
+        self._plant.energy_meter.step_kwh = kwh
+
+    def break_meter_line(self, how: MeterFault | None = None) -> None:
+        """Let what comes over the meter's line go wrong in one way; without one it is right again."""
+        self._plant.energy_meter.line_fault = how
 
     def repair(self) -> None:
         """Undo every fault; latches stay as they are."""
@@ -291,6 +343,7 @@ class FaultInjection:
         plant.lock.fault = None
         plant.wire.disturb(**asdict(plant.settings.disturbance))
         plant.mains.restore()
+        plant.energy_meter.restore()
         plant.temperatures.update(plant.settings.temperatures)
 
     def _phases(self, phase: int | None) -> range:

@@ -24,8 +24,9 @@ from evse_pi.sim.coil_circuit import CoilCircuit, CoilState, SwitchFault
 from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
 from evse_pi.sim.fault_injection import FaultInjection
 from evse_pi.sim.lock_model import LockMotor
-from evse_pi.sim.mains import Mains, MainsSettings, MeterRegisters
-from evse_pi.sim.plant_settings import arguments, invoke
+from evse_pi.sim.mains import Mains, MainsSettings
+from evse_pi.sim.meter_model import EnergyMeter
+from evse_pi.sim.plant_settings import argument_types, arguments, invoke
 from evse_pi.sim.rails import Rail
 from evse_pi.sim.residual import RcdSettings, ResidualDevice
 from evse_pi.sim.signals import Analog, Drive, History, PilotRail, Sense
@@ -33,6 +34,8 @@ from evse_pi.sim.vehicle import PilotView, Vehicle, VehicleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from evse_pi.sim.meter_model import MeterRegisters
 
 MS = 1_000_000
 
@@ -70,6 +73,7 @@ class PlantSettings:
     positive_tap_ns: int = 937_000  # 10.0 kΩ ‖ 2.49 kΩ, 470 nF
     negative_tap_ns: int = 717_000  # 10.0 kΩ ‖ 1.80 kΩ, 470 nF
     temperatures: dict[str, float] = field(default_factory=lambda: {"board": 25.0})
+    ambient_swing_c: float = 0.0  # how far the air goes to both sides of that, within the hours of a day
     seed: int = 1
 
 
@@ -94,6 +98,7 @@ class Plant:
         self.rcd = ResidualDevice(settings.rcd, self.agenda, self.settle)
         self.lock = LockMotor(settings.lock_travel_ns, self.agenda, self.settle)
         self.mains = Mains(settings.mains)
+        self.energy_meter = EnergyMeter(self.mains, settings.mains.frequency_swing_mhz)
         self.temperatures = dict(settings.temperatures)
         self.fault_injection = FaultInjection(self)
         self.openings_under_load = 0
@@ -189,15 +194,19 @@ class Plant:
             supply_v = self.settings.proximity_supply_mv / 1000
             return proximity_v(self._cable_ohm(), supply_v, self.settings.proximity_pull_up_ohm)
         if source is Analog.TEMPERATURE:
-            return self.temperatures[sensor]
+            return self.thermometer(sensor)
         if source is Analog.LOAD_CURRENT:
             return max(self.mains.amps)
         return self.mains.volts(0) if source is Analog.MAINS_VOLTAGE else 0.0
 
+    def thermometer(self, sensor: str) -> float:
+        """Return what one thermometer shows at the plant's present instant, in °C."""
+        return self.fault_injection.thermometers.show(sensor, self.agenda.now_ns)
+
     def meter(self) -> MeterRegisters:
         """Return the energy meter's registers at the plant's present instant."""
         self._integrate()
-        return self.mains.registers()
+        return self.energy_meter.registers(self.agenda.now_ns)
 
     # What happens to it.
 
@@ -221,6 +230,10 @@ class Plant:
     def verbs(self) -> list[tuple[str, list[str]]]:
         """Return every verb with the names of its arguments."""
         return [(name, arguments(verb)) for name, verb in self._verbs.items()]
+
+    def argument_types(self) -> dict[str, dict[str, str]]:
+        """Return of every verb what its arguments may be; their units are in their names."""
+        return {name: argument_types(verb) for name, verb in self._verbs.items()}
 
     def check(self, verb: str) -> None:
         """Refuse what is no verb. Raises: ValueError naming the verbs."""
@@ -358,6 +371,7 @@ class Plant:
     def _integrate(self) -> None:
         span_ns, self._energy_ns = self.agenda.now_ns - self._energy_ns, self.agenda.now_ns
         self._flowed_mwh += 1000 * self.mains.flow(span_ns)
+        self.energy_meter.count(span_ns)
 
     def _shape_pilot(self, duty_ppm: int, load: PilotLoad) -> None:
         motion = self.fault_injection.motion

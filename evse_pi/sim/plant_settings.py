@@ -40,6 +40,23 @@ def arguments(function: Callable[..., object]) -> list[str]:
     return list(_signature(function).parameters)
 
 
+def argument_types(function: Callable[..., object]) -> dict[str, str]:
+    """Return what each argument of `function` may be, in words for people."""
+    hints = _hints(function)
+    return {name: _described(hints[name]) for name in arguments(function)}
+
+
+def _described(kind: Any) -> str:
+    inner = [each for each in typing.get_args(kind) if each not in (type(None), Ellipsis)]
+    if typing.get_origin(kind) is tuple:
+        return f"[{_described(inner[0])}, ...]"
+    if inner:
+        return _described(inner[0])
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(each.value) for each in kind)
+    return {bool: "true|false", int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
+
+
 def _call(target: Callable[..., T], hints: Mapping[str, Any], names: list[str], data: Mapping[str, Any], at: str) -> T:
     unknown = [key for key in data if key not in names]
     if unknown:

@@ -59,6 +59,18 @@ class PilotRail(StrEnum):
     NEGATIVE = "negative"
 
 
+class I2cFault(StrEnum):
+    """How an I2C bus goes wrong for every chip on it."""
+
+    NO_ACKNOWLEDGE = "no_acknowledge"
+    STUCK_HIGH = "stuck_high"  # no chip drives the data line: all ones
+    STUCK_LOW = "stuck_low"  # the data line is held: all zeros
+    GARBAGE = "garbage"
+    STRETCH = "stretch"  # the clock is held for a while before every answer
+    HANG = "hang"  # the clock is held for ever: the adapter gives up after a second
+    LOST_ARBITRATION = "lost_arbitration"  # a second master
+
+
 class SignalChange(NamedTuple):
     """One change of a signal."""
 

@@ -38,7 +38,7 @@ class PlantSimulator:
         self.gpio = GpioChip(
             self.plant, self.model.pin_controller, wiring.drives, wiring.senses, wiring.release, self.server.adopt
         )
-        self.i2c = I2cBus(wiring.i2c_bus, {each.address: self._i2c_chip(each) for each in wiring.i2c})
+        self.i2c = I2cBus(wiring.i2c_bus, {each.address: self._i2c_chip(each) for each in wiring.i2c}, self.plant)
         self.meter: ModbusMeter | None = None
         self._build(wiring)
         plant_tree(self.root, self.model, wiring.release, self.server.prefixes(), wiring.boot_lines)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import random
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.sim.converter import AdcInput, millivolts
 from evse_pi.sim.devices.shim_protocol import IOCTL, Answer, Opened, ShimRequest, refusal
-from evse_pi.sim.signals import Analog
+from evse_pi.sim.signals import Analog, I2cFault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from evse_pi.sim.plant import Plant
 
@@ -140,13 +142,37 @@ class EmulatedAds1115(Registers):
         return 0.0 if wired is None else millivolts(self._plant, wired, (now_ns,))[0]
 
 
+class BrokenBus:
+    """A chip as a broken bus shows it: what is written is lost, what is read is not the chip's."""
+
+    def __init__(self, how: I2cFault) -> None:
+        self._how = how
+        self._noise = random.Random(how.value)
+
+    def write(self, data: bytes, now_ns: int) -> None:
+        """Lose the bytes."""
+
+    def read(self, count: int, now_ns: int) -> bytes:  # noqa: ARG002 - the bus is broken at all times
+        """Return what the lines show."""
+        if self._how is I2cFault.GARBAGE:
+            return self._noise.randbytes(count)
+        return (b"\xff" if self._how is I2cFault.STUCK_HIGH else b"\0") * count
+
+
+REFUSED = {I2cFault.NO_ACKNOWLEDGE: errno.EREMOTEIO, I2cFault.LOST_ARBITRATION: errno.EAGAIN}
+HANG_NS = 1_000_000_000  # the time-out of an adapter. Source: linux/drivers/i2c/i2c-core-base.c, adap->timeout = HZ
+STRETCH_NS = 400_000_000
+
+
 class I2cBus:
     """One adapter, served as /dev/i2c-N."""
 
-    def __init__(self, number: int, chips: Mapping[int, Chip]) -> None:
+    def __init__(self, number: int, chips: Mapping[int, Chip], plant: Plant) -> None:
         self.name = "i2c"
         self.chips = dict(chips)
+        self._plant = plant
         self.silent: set[int] = set()
+        self._broken: dict[I2cFault, Chip] = {}
         self._number = number
 
     def nodes(self) -> tuple[str, ...]:
@@ -157,8 +183,16 @@ class I2cBus:
         """Open the adapter."""
         return Opened(I2cFile(self))
 
+    @property
+    def fault(self) -> I2cFault | None:
+        """What is wrong with the bus."""
+        return self._plant.fault_injection.i2c
+
     def chip(self, address: int) -> Chip:
         """Return what answers at an address. Raises: OSError EREMOTEIO when nothing does."""
+        fault = self.fault
+        if fault in (I2cFault.STUCK_HIGH, I2cFault.STUCK_LOW, I2cFault.GARBAGE):
+            return self._broken.setdefault(fault, BrokenBus(fault))
         if address not in self.chips or address in self.silent:
             raise refusal(errno.EREMOTEIO)
         return self.chips[address]
@@ -179,10 +213,8 @@ class I2cFile:
             return Answer(payload=struct.pack("<Q", FUNCTIONALITY))
         if request.a in (SLAVE, SLAVE_FORCE):
             return self._select(struct.unpack("<Q", request.payload)[0])
-        if request.a == RDWR:
-            return self._messages(request.payload, now_ns)
-        if request.a == SMBUS:
-            return self._smbus(request.payload, now_ns)
+        if request.a in (RDWR, SMBUS):
+            return self._transfer(self._messages if request.a == RDWR else self._smbus, request.payload, now_ns)
         if request.a in (RETRIES, TIMEOUT) or (request.a in (PEC, TENBIT) and not any(request.payload)):
             return Answer()
         raise refusal(errno.EINVAL)
@@ -195,6 +227,17 @@ class I2cFile:
             raise refusal(errno.EINVAL)
         self._address = address
         return Answer()
+
+    def _transfer(self, serve: Callable[[bytes, int], Answer], payload: bytes, now_ns: int) -> Answer:
+        """Serve a transfer as the bus lets it happen. Raises: OSError as the kernel's adapter does."""
+        fault = self._bus.fault
+        if fault in REFUSED:
+            raise refusal(REFUSED[fault])
+        if fault is I2cFault.HANG:
+            return Answer(due_ns=now_ns + HANG_NS, make=_timed_out)
+        if fault is I2cFault.STRETCH:
+            return Answer(due_ns=now_ns + STRETCH_NS, make=partial(serve, payload))
+        return serve(payload, now_ns)
 
     def _messages(self, payload: bytes, now_ns: int) -> Answer:
         (count,) = struct.unpack_from("<I", payload)
@@ -232,3 +275,7 @@ class I2cFile:
             return Answer(payload=head + chip.read(length, now_ns))
         chip.write(bytes((command,)) + block[len(head) : len(head) + length], now_ns)
         return Answer()
+
+
+def _timed_out(now_ns: int) -> Answer:  # noqa: ARG001 - the signature of every late answer
+    raise refusal(errno.ETIMEDOUT)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from evse_pi.sim.meter_model import MeterFault
+
 if TYPE_CHECKING:
-    from evse_pi.sim.mains import MeterRegisters
+    from evse_pi.sim.meter_model import MeterRegisters
     from evse_pi.sim.plant import Plant
 
 READ_HOLDING, READ_INPUT, WRITE_ONE, WRITE_MANY = 3, 4, 6, 16
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MOST_REGISTERS = 80  # the meters answer at most 40 values
 LAST_INPUT = 0x0502
-
-
-class MeterFault(StrEnum):
-    """How the answer of the meter goes wrong."""
-
-    SILENT = "silent"
-    BAD_CRC = "bad_crc"
-    SPLIT = "split"  # two halves with a pause longer than a frame gap between them
-    CUT = "cut"  # the second half never comes
-    WRONG_ADDRESS = "wrong_address"
-    NOISE = "noise"  # stray bytes in front of the answer
-    NOT_A_NUMBER = "not_a_number"
-    EXCEPTION = "exception"  # slave device failure
+TURN_AROUND_NS = 15_000_000
+SPLIT_NS = 30_000_000
+FLOOD_NS, FLOOD = 10_000_000, b"\x01\x04\x24\x43"  # all that 9,600 baud carry is ten bytes in so long
+TRICKLE_NS = 40_000_000
+SECOND_MASTER_NS = 250_000_000
+_OTHER_REQUEST, _OTHER_ANSWER = bytes((2, 4, 0, 0, 0, 2)), bytes((2, 4, 4, 0x43, 0x66, 0, 0))
 
 
 def crc(frame: bytes) -> bytes:
@@ -52,7 +46,7 @@ def single_phase(meter: MeterRegisters) -> dict[int, float]:
         0x1E: meter.power_factor,
         0x46: meter.hertz,
         0x48: meter.import_kwh[0],
-        0x4A: 0.0,
+        0x4A: meter.export_kwh[0],
         0x156: meter.import_kwh[0],
     }
 
@@ -67,13 +61,15 @@ def three_phase(meter: MeterRegisters) -> dict[int, float]:
         values |= {at: volts, 0x06 + at: amps, 0x0C + at: watts, 0x12 + at: volts * amps}
         values |= {0x1E + at: meter.power_factor, 0x15A + at: kwh}
     values |= {0x2A: sum(meter.volts) / len(meter.volts), 0x2E: sum(meter.amps) / len(meter.amps)}
+    values |= {0xC8 + 2 * pair: volts for pair, volts in enumerate(meter.line_volts)}
     return values | {0x30: sum(meter.amps), 0x3E: meter.power_factor, 0x46: meter.hertz}
 
 
 def totals(meter: MeterRegisters) -> dict[int, float]:
     """Return the input registers of the SDM72D-M's first version, which knows no phases."""
-    watts, kwh = meter.total_watts, meter.total_kwh
-    return {0x34: watts, 0x48: kwh, 0x4A: 0.0, 0x156: kwh, 0x500: watts, 0x502: 0.0}
+    watts, kwh, exported = meter.total_watts, meter.total_kwh, meter.exported_kwh
+    ways = {0x500: max(watts, 0.0), 0x502: max(-watts, 0.0)}
+    return {0x34: watts, 0x48: kwh, 0x4A: exported, 0x156: kwh + exported} | ways
 
 
 MAPS = {
@@ -92,13 +88,38 @@ class ModbusMeter:
     model: str
     address: int
     plant: Plant
-    fault: MeterFault | None = None
 
     def __post_init__(self) -> None:
         if self.model not in MAPS:
             raise ValueError(f"meter.model {self.model!r}: allowed are {', '.join(MAPS)}")
         if not 1 <= self.address <= 247:
             raise ValueError(f"meter.address {self.address}: allowed is 1 to 247")
+
+    @property
+    def fault(self) -> MeterFault | None:
+        """What goes wrong on its line."""
+        return self.plant.energy_meter.line_fault
+
+    def transmission(self, frame: bytes) -> list[tuple[int, bytes]]:
+        """Return what comes over the line after a frame: bytes, each with the ns after which they begin to come."""
+        reply = self.answer(frame)
+        half = len(reply) // 2
+        if self.fault is MeterFault.SPLIT and reply:
+            return [(TURN_AROUND_NS, reply[:half]), (SPLIT_NS, reply[half:])]
+        if self.fault in (MeterFault.CUT, MeterFault.ENDLESS):
+            reply = reply[:half]
+        answer = [(TURN_AROUND_NS, reply)] if reply else []
+        return [(0, frame), *answer] if self.fault is MeterFault.ECHO else answer
+
+    def chatter(self) -> tuple[int, bytes] | None:
+        """Return what comes again and again though it was not asked for, with the ns between, None without."""
+        if self.fault is MeterFault.FLOOD:
+            return FLOOD_NS, FLOOD
+        if self.fault is MeterFault.ENDLESS:
+            return TRICKLE_NS, b"\0"
+        if self.fault is MeterFault.SECOND_MASTER:
+            return SECOND_MASTER_NS, _OTHER_REQUEST + crc(_OTHER_REQUEST) + _OTHER_ANSWER + crc(_OTHER_ANSWER)
+        return None
 
     def answer(self, frame: bytes) -> bytes:
         """Return the answer to a frame, nothing when it is not for this slave or damaged."""
@@ -125,9 +146,13 @@ class ModbusMeter:
         if not 0 < count <= MOST_REGISTERS or count % 2 or start % 2:
             return bytes((function | 0x80, ILLEGAL_VALUE))
         values = self._values(function)
+        if self.fault is MeterFault.FOREIGN_ANSWER:
+            start = 0x00 if start else 0x34
         if start + count - 2 > LAST_INPUT:
             return bytes((function | 0x80, ILLEGAL_ADDRESS))
         data = b"".join(struct.pack(">f", values.get(at, 0.0)) for at in range(start, start + count, 2))
+        if self.fault is MeterFault.BYTE_SHIFTED:
+            data = b"\0" + data[:-1]
         return bytes((function, len(data))) + data
 
     def _values(self, function: int) -> dict[int, float]:

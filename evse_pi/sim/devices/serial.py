@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from evse_pi.sim.devices.modbus import MeterFault, ModbusMeter, frame_length
+from evse_pi.sim.devices.modbus import ModbusMeter, frame_length
 from evse_pi.sim.devices.shim_protocol import Opened
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from evse_pi.sim.agenda import Agenda
 
 BAUDS = {getattr(termios, f"B{baud}"): baud for baud in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
-TURN_AROUND_NS = 15_000_000
-SPLIT_NS = 30_000_000
 FORGET_NS = 50_000_000  # a frame that is not complete by then was noise
 
 
@@ -85,23 +83,34 @@ class SerialPort:
         if length is None or len(self._received[master]) < length:
             return
         frame, self._received[master] = self._received[master][:length], b""
-        reply = self.meter.answer(frame) if self.matches(master) else b""
-        self._send_later(master, reply, now_ns)
+        if self.matches(master):
+            self._send_later(master, frame, now_ns)
+        self._chatter(master)
 
-    def _send_later(self, master: int, reply: bytes, now_ns: int) -> None:
-        if not reply:
-            return
-        half = len(reply) // 2 if self.meter.fault in (MeterFault.SPLIT, MeterFault.CUT) else len(reply)
-        at_ns = now_ns + TURN_AROUND_NS + half * 11 * 1_000_000_000 // self.baud
-        self.agenda.at(f"serial.send.{master}", at_ns, partial(self._send, master, reply[:half]))
-        if self.meter.fault is MeterFault.SPLIT:
-            self.agenda.at(f"serial.rest.{master}", at_ns + SPLIT_NS, partial(self._send, master, reply[half:]))
+    def _send_later(self, master: int, frame: bytes, now_ns: int) -> None:
+        at_ns = now_ns
+        for part, (after_ns, data) in enumerate(self.meter.transmission(frame)):
+            at_ns += after_ns + len(data) * 11 * 1_000_000_000 // self.baud
+            self.agenda.at(f"serial.send.{part}.{master}", at_ns, partial(self._send, master, data))
+
+    def _chatter(self, master: int) -> None:
+        """Let come what was not asked for, as long as the meter's line is so."""
+        talk = self.meter.chatter()
+        timer = f"serial.chatter.{master}"
+        if talk is not None and master in self._received and not self.agenda.pending(timer):
+            self.agenda.after(timer, talk[0], partial(self._talk, master, talk[1]))
+
+    def _talk(self, master: int, data: bytes) -> None:
+        self._send(master, data)
+        self._chatter(master)
 
     def _send(self, master: int, data: bytes) -> None:
         if master not in self._received:
             return
         try:
             os.write(master, data)
+        except BlockingIOError:
+            return  # no process reads what floods it
         except OSError:
             self._end(master)
 
@@ -110,7 +119,7 @@ class SerialPort:
             self._received[master] = b""
 
     def _end(self, master: int) -> None:
-        for timer in ("forget", "send", "rest"):
+        for timer in ("forget", "send.0", "send.1", "chatter"):
             self.agenda.cancel(f"serial.{timer}.{master}")
         del self._received[master]
         self.watcher.unwatch(master)

@@ -185,7 +185,12 @@ class DeviceServer:
         raise refusal(errno.ENOENT)
 
     def _answer_later(self, connection: OpenDescriptor, number: int, make: Callable[[int], Answer]) -> None:
-        self._answer(connection, number, make(self.clock()))
+        try:
+            answer = make(self.clock())
+        except OSError as error:
+            self._send(connection, ANSWER.pack(-1, error.errno or errno.EIO, number), ())
+        else:
+            self._answer(connection, number, answer)
 
     def _answer(self, connection: OpenDescriptor, number: int, answer: Answer) -> None:
         if answer.make is not None:

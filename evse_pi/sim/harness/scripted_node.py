@@ -101,14 +101,11 @@ class ScriptedNode:
 
     def _read_meter(self, now_ns: int) -> MeterSample:
         registers = self._plant.meter()
-        missing = (0,) * (3 - len(registers.volts))
-        volts = (*(round(1000 * each) for each in registers.volts), *missing)
-        amps = (*(round(1000 * each) for each in registers.amps), *missing)
-        return MeterSample(
-            now_ns,
-            (Millivolts(volts[0]), Millivolts(volts[1]), Millivolts(volts[2])),
-            (Milliamps(amps[0]), Milliamps(amps[1]), Milliamps(amps[2])),
-        )
+        volts = tuple(Millivolts(round(1000 * each)) for each in registers.volts)
+        amps = tuple(Milliamps(round(1000 * each)) for each in registers.amps)
+        return MeterSample(now_ns, volts, amps)
 
     def _read_temperature(self, now_ns: int) -> TemperatureSample:
-        return TemperatureSample(now_ns, CentiCelsius(round(100 * max(self._plant.temperatures.values()))))
+        return TemperatureSample(
+            now_ns, CentiCelsius(round(100 * max(map(self._plant.thermometer, self._plant.temperatures))))
+        )

@@ -80,16 +80,64 @@ def test_the_meter_is_read_completely(emulated, field):
         ("noise", "BadReading"),
         ("not_a_number", "BadReading"),
         ("exception", "BadReading"),
+        ("byte_shifted", "BadReading"),
+        ("foreign_answer", "BadReading"),
+        ("second_master", "BadReading"),
+        ("echo", "BadReading"),
+        ("flood", "BadReading"),
+        ("endless", "BadReading"),
     ],
 )
 def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(emulated, field, fault, kind):
-    emulated.client.call("meter", fault=fault)
-    with pytest.raises(Refused) as caught:
-        field.ask("meter.read()")
-    assert caught.value.args[0] == kind
-    assert "/dev/ttyAMA0" in caught.value.args[1]
-    emulated.client.call("meter")
+    """Whatever comes without end, a call of the driver ends: what was asked here is answered."""
+    emulated.client.verb("break_meter_line", how=fault)
+    assert any(refusal[0] == kind and "/dev/ttyAMA0" in refusal[1] for refusal in refusals(field, 40))
+    emulated.client.verb("break_meter_line")
+    for _ in refusals(field, 5):  # what still was on its way
+        pass
     assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
+
+
+def refusals(field, tries):
+    """Yield how each of so many readings was refused, those that were not left out."""
+    for _ in range(tries):
+        try:
+            field.ask("meter.read().read_ns")
+        except Refused as refused:
+            yield refused.args
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("no_acknowledge", "DeviceNotFound"),
+        ("stuck_high", "BadReading"),
+        ("lost_arbitration", "BusTimeout"),
+        ("hang", "BusTimeout"),
+        ("garbage", "BadReading"),
+    ],
+)
+def test_a_broken_i2c_bus_is_named_and_comes_back(emulated, field, fault, kind):
+    """What an adapter of the kernel makes of it: linux/Documentation/i2c/fault-codes.rst."""
+    emulated.client.verb("break_i2c", how=fault)
+    found = set()
+    for _ in range(20):
+        try:
+            field.ask("sensors['contactor terminals'].read_centi_celsius()")
+        except Refused as refused:
+            found.add(refused.args[0])
+            if kind in found:
+                break
+    assert kind in found
+    emulated.client.verb("break_i2c")
+    assert isinstance(field.ask("sensors['contactor terminals'].read_centi_celsius()"), int)
+
+
+@pytest.mark.parametrize("fault", ["stretch", "stuck_low"])
+def test_a_slow_bus_is_waited_for_and_one_that_is_held_low_reads_0_degrees(emulated, field, fault):
+    emulated.client.verb("break_i2c", how=fault)
+    read = field.ask("sensors['contactor terminals'].read_centi_celsius()")
+    assert abs(read - (0 if fault == "stuck_low" else 25_00)) <= 110
 
 
 def test_an_answer_in_two_halves_is_read(emulated, field):
