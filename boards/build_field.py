@@ -80,7 +80,9 @@ def _meter(spec: MeterSpec) -> MeterSlot:
     port = port_of(spec)
 
     def open_meter() -> Meter:
-        return EastronMeter(ModbusRtu(port, spec.baud, spec.parity.value), spec.unit, TABLES[spec.model])
+        table = TABLES[spec.model] if spec.neutral else TABLES[spec.model].without_neutral()
+        line = ModbusRtu(port, spec.baud, spec.parity.value)
+        return EastronMeter(line, spec.unit, table, inverted=spec.current_inverted)
 
     return MeterSlot(port, open_meter)
 

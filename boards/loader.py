@@ -359,4 +359,5 @@ def _meter(section: Section) -> MeterSpec:
         unit=section.integer("unit", 1, 247),
         baud=section.integer("baud", 1_200, 115_200),
         parity=section.choice("parity", Parity),
+        current_inverted=section.flag("current_inverted", default=False),
     )

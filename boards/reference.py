@@ -265,6 +265,7 @@ MEANINGS = {
     "unit": "Modbus address",
     "baud": "Speed of the line",
     "parity": "Parity of the line",
+    "current_inverted": "Whether the current goes through it the other way round",
     "window_mv": "Least and greatest distance from 0 V that a rail may read",
     "ccid_ma": "What its device for persons trips at",
     "ground_monitor": "The circuit that opens the contactor without the equipment's earth, at all times",

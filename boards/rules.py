@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec, RcdSpec
+from boards.spec import MEASURED_PHASES, OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec, RcdSpec
 from hal.pi_models import HEADER_UART_PINS, MODELS
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def check(spec: BoardSpec) -> Iterator[str]:
         yield f"pilot_pwm.pin = {spec.pilot_pwm.pin} is refused; the PWM block reaches GPIO {allowed}"
     if spec.phases == 2:
         yield "board.phases = 2 is refused; must be 1 or 3"
+    if spec.meter and MEASURED_PHASES[spec.meter.model] < spec.phases:
+        fit = ", ".join(model.value for model, phases in MEASURED_PHASES.items() if phases == spec.phases)
+        yield f"meter.model = {spec.meter.model.value!r} is refused; a board of {spec.phases} phases needs {fit}"
 
 
 def _adc(spec: BoardSpec) -> Iterator[str]:

@@ -31,6 +31,18 @@ class MeterModel(Enum):
     SDM72D_M_V1 = "sdm72d_m_v1"
 
 
+MEASURED_PHASES = {
+    MeterModel.SDM120: 1,
+    MeterModel.SDM230: 1,
+    MeterModel.SDM630: 3,
+    MeterModel.SDM72D_M: 3,
+    MeterModel.SDM72D_M_V1: 3,
+}
+"""Through how many phases each model counts."""
+TOTALS_ONLY = (MeterModel.SDM72D_M_V1,)
+"""Models that tell neither voltage nor current: nothing compares those with the offer or with the supply."""
+
+
 class Parity(Enum):
     """Parity of a serial line."""
 
@@ -246,13 +258,18 @@ class TemperatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class MeterSpec:
-    """The meter that the board is sold with; an installation may name another. Port "header" is the header's UART."""
+    """The meter that the board is sold with; an installation may name another. Port "header" is the header's UART.
+
+    `current_inverted` says that the current goes through it the other way round, `neutral` that it has a neutral.
+    """
 
     model: MeterModel
     port: str
     unit: int
     baud: int
     parity: Parity
+    current_inverted: bool = False
+    neutral: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,22 @@ class MeterTroubleKind(Enum):
     """What speaks against a meter that answers."""
 
     CURRENT_THOUGH_OPEN = auto()
+    FROZEN = auto()
     BACKWARDS = auto()
+    PHASE_BACKWARDS = auto()
     ENERGY_STANDS_STILL = auto()
+    MORE_THAN_SHOWN = auto()
+    POWER_TOO_SMALL = auto()
     BEYOND_CIRCUIT = auto()
 
 
 class MeterTrouble(NamedTuple):
-    """What speaks against the meter, with the current and the power that it showed."""
+    """What speaks against the meter, with the current and the power that it showed; `phase` is 1 to 3, 0 for all."""
 
     kind: MeterTroubleKind
     current_ma: int
     power_mw: int
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)

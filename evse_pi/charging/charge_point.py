@@ -16,7 +16,10 @@ from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import (
     EnergyCounter,
     EnergyEstimate,
+    apparent_mva,
+    consumed_mw,
     fresh,
+    highest_current_ma,
     meter_sample,
     offered_power_mw,
 )
@@ -110,9 +113,9 @@ class ChargePoint:
         self.meter_check = self.meter_check.accept(reading, self._highest_mw(), contacts_closed=closed)
         self.counter = before.accept(reading, self._highest_mw())
         self.event_recorder.register_mwh = self.counter.register_mwh
-        self.event_recorder.current_ma = max(reading.current_ma, default=None)
+        self.event_recorder.current_ma = highest_current_ma(reading)
         grown_mwh = self.counter.total_mwh - before.total_mwh
-        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=self.meter_check.backwards)
+        self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=self.counter.backwards)
 
     def tick(self) -> None:
         """Let time pass. A safety process that is silent for longer than the lease has opened the contactor."""
@@ -241,7 +244,11 @@ class ChargePoint:
         if self.ratings.meter_fitted:
             reading = self.reading
             known = reading is not None and fresh(reading.read_ns, self.clock.monotonic_ns())
-            return (reading.total_power_mw if reading is not None and known else None), False
+            if reading is None or not known:
+                return None, False
+            check = self.meter_check
+            told_mw = apparent_mva(reading) if check.weak else consumed_mw(reading)
+            return Milliwatts(told_mw), check.weak or check.backwards
         if self.snapshot is None or not self.safety_online():
             return None, True
         return self._offered_mw(self.snapshot), True
@@ -277,7 +284,7 @@ class ChargePoint:
             return Milliwatts(0)
         voltage_mv, phases = DEFAULT_VOLTAGE_MV, self.ratings.phases
         if self.installation is not None:
-            voltage_mv, phases = self.installation.nominal_voltage_mv, self.installation.phases
+            voltage_mv, phases = self.installation.phase_voltage_mv, self.installation.phases
         return offered_power_mw(snapshot.offered_current_ma, voltage_mv, phases)
 
     def _highest_mw(self) -> Milliwatts:

@@ -24,6 +24,8 @@ SOCKET, TETHERED = "socket", "tethered"
 CABLES = click.Choice([SOCKET, TETHERED], case_sensitive=False)
 PARITY = click.Choice(["N", "E", "O"], case_sensitive=False)
 PHASES = click.IntRange(1, 3)
+DELTA_COUNTRIES = ("BE", "NO")
+"""Where three lines of 230 V without a neutral are common, so that it is asked; elsewhere an option says it."""
 
 
 class _Country(click.ParamType):  # type: ignore[type-arg] # generic since click 8.2 only
@@ -66,15 +68,31 @@ def _always(_: dict[str, Any], __: BoardSpec) -> bool:
     return True
 
 
+def _no(_: dict[str, Any], __: BoardSpec) -> bool:
+    return False
+
+
+_never = _no
+
+
+def _without_neutral(known: dict[str, Any], _: BoardSpec) -> bool:
+    """Return whether three lines without a neutral are usual where the box is."""
+    return bool(known["phases"] == 3 and known["country"] in DELTA_COUNTRIES)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to know: its key, what is asked, of which kind, and what is proposed, None without a proposal."""
+    """One thing to know: its key, what is asked, of which kind, and what is proposed, None without a proposal.
+
+    What is `kept` and not asked stays as it was set before.
+    """
 
     key: str
     text: str
     kind: Any
     proposed: Callable[[dict[str, Any], BoardSpec], Any]
     asked: Callable[[dict[str, Any], BoardSpec], bool] = _always
+    kept: bool = False
 
 
 ENTRIES = {
@@ -97,6 +115,8 @@ ENTRIES = {
     "meter_unit": "meter_unit",
     "meter_baud": "meter_baud",
     "meter_parity": "meter_parity",
+    "meter_inverted": "meter_inverted",
+    "neutral": "neutral",
 }
 """Which entry of the installation a question answers."""
 KEYS = frozenset({"board", "cable", *ENTRIES})
@@ -129,6 +149,7 @@ def questions() -> tuple[Question, ...]:
         ),
         Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
         Question("phases", "Phases of the circuit", PHASES, lambda _, board: board.phases),
+        Question("neutral", "Circuit with a neutral", YES_NO, _always, _without_neutral, kept=True),
         Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
         Question(
             "open_pen",
@@ -181,6 +202,7 @@ def questions() -> tuple[Question, ...]:
         Question("meter_unit", "Modbus unit of the meter", int, lambda *_: 1, _own_meter),
         Question("meter_baud", "Speed of the meter's line", int, lambda *_: 9_600, _own_meter),
         Question("meter_parity", "Parity of the meter's line", PARITY, lambda *_: "N", _own_meter),
+        Question("meter_inverted", "Current through the meter is inverted", YES_NO, _no, _never, kept=True),
     )
 
 

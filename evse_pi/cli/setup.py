@@ -72,6 +72,8 @@ DRAFT = "setup.draft.json"
 @click.option("--meter-unit", type=int, help="Modbus unit of the meter.")
 @click.option("--meter-baud", type=int, help="Speed of the meter's line.")
 @click.option("--meter-parity", type=PARITY, help="Parity of the meter's line.")
+@click.option("--meter-inverted/--meter-not-inverted", default=None, help="Whether its current is inverted.")
+@click.option("--neutral/--no-neutral", default=None, help="Whether the circuit has a neutral.")
 @click.option("--set-pin-stdin", is_flag=True, help="Make the next line of the input the installer PIN.")
 @click.option("--yes", is_flag=True, help="Ask nothing: options first, then what is set, then what is proposed.")
 @installer_options
@@ -149,6 +151,8 @@ class SetupAnswers:
                 if proposed is None:
                     proposed = question.proposed(known, board)
                 self._take(question, proposed, known, board)
+            elif question.kept and question.key in former:
+                known[question.key] = former[question.key]
         return board, Installation(**entries(known))
 
     def forget(self) -> None:
@@ -213,6 +217,7 @@ def values_of(installation: Installation) -> dict[str, Any]:
 def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str]]:
     """Return an installation as people read it."""
     from evse_pi.core.installation_limits import Purpose
+    from evse_pi.installation.files import meter_tells_totals_only
 
     tethered_ma = installation.tethered_cable_ma or (None if board.proximity else board.rated_current_ma)
     cable = (
@@ -223,12 +228,17 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
     if meter == "board":
         meter = f"{board.meter.model.value} at {_port(board.meter)} (the board's own)" if board.meter else "none"
     elif meter != "none":
-        model, port, unit, baud, parity = installation.meter
+        model, port, unit, baud, parity, *_ = installation.meter
         meter = f"{model} at {port}, unit {unit}, {baud} baud, parity {parity}"
+    if installation.meter_inverted:
+        meter += ", current inverted"
+    if meter_tells_totals_only(board, installation):
+        meter += "; it tells no currents and voltages, which nothing compares with the offer or the supply"
+    between = "" if installation.neutral else " between lines, no neutral"
     return [
         ("board", f"{board.name}: {board.title}"),
         ("circuit capacity", exact_amps(installation.circuit_capacity_ma)),
-        ("supply", f"{installation.phases} phase(s), {installation.nominal_voltage_mv // 1000} V"),
+        ("supply", f"{installation.phases} phase(s), {installation.nominal_voltage_mv // 1000} V{between}"),
         ("earthing", _earthing(installation)),
         ("cable", cable + (" (with shutters)" if installation.shutters and tethered_ma is None else "")),
         ("country", _country(installation.country)),

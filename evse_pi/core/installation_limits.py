@@ -18,6 +18,8 @@ MINIMUM_CAPACITY_MA = Milliamps(6_000)  # below it no current can be signalled
 SUPPLY_VOLTAGES_MV = (Millivolts(120_000), Millivolts(230_000), Millivolts(240_000))
 DEFAULT_VOLTAGE_MV = SUPPLY_VOLTAGES_MV[1]
 BOARDS_CABLE = Milliamps(0)
+SQUARE_ROOT_OF_3_PERMILLE = 1_732
+PHASES_WITHOUT_NEUTRAL = 3  # a vehicle on two lines has the second one at its neutral contact, and sees one phase
 BOARD_METER, NO_METER = "board", "none"
 PARITIES = ("N", "E", "O")
 MAX_PORT_LENGTH = 100
@@ -93,9 +95,11 @@ class Installation:
     `ventilated` says that the room may serve vehicles that ask for ventilation (state D). `rcd_reclosures` is how
     often a residual current trip may be reset without a person; 0 where the country forbids it. `tethered_cable_ma` is
     the rating of a fixed cable, 0 to leave it to the board: a socket if it reads proximity, else a cable of its own
-    rating. `meter_model` names the meter that is fitted, "board" for the board's own; the other entries of the meter
-    count only when a model is named. `random_delay_s` is the window of the start's random delay until
-    a user chooses another. `purpose` must say that it is a bench set-up where the board is fit for nothing else.
+    rating. `meter_model` names the meter that is fitted, "board" for the board's own; port, unit, speed and parity
+    count only when a model is named. `meter_inverted` says that the current goes through the meter the other way round
+    than the model, or the board's file, has it. `neutral` is False for three lines without one, between which the
+    voltage is nominal then. `random_delay_s` is the window of the start's random delay until a user chooses another.
+    `purpose` must say that it is a bench set-up where the board is fit for nothing else.
     `open_pen` is what protects from a broken combined neutral and earth. `shunt_release` says that a release upstream
     opens the supply of a welded contactor, `shutters` that the socket's contacts are covered without a plug.
     """
@@ -114,6 +118,8 @@ class Installation:
     meter_unit: int = 1
     meter_baud: int = 9_600
     meter_parity: str = PARITIES[0]
+    meter_inverted: bool = False
+    neutral: bool = True
     purpose: str = Purpose.VEHICLES.value
     earthing: str = Earthing.UNSTATED.value
     open_pen: str = OpenPen.UNSTATED.value
@@ -121,9 +127,16 @@ class Installation:
     shutters: bool = False
 
     @property
-    def meter(self) -> tuple[str, str, int, int, str]:
-        """Everything that is said of the meter."""
-        return self.meter_model, self.meter_port, self.meter_unit, self.meter_baud, self.meter_parity
+    def phase_voltage_mv(self) -> Millivolts:
+        """The voltage that one phase of a load on all of them has: to the star point where there is no neutral."""
+        volts = self.nominal_voltage_mv
+        return volts if self.neutral else Millivolts(volts * 1_000 // SQUARE_ROOT_OF_3_PERMILLE)
+
+    @property
+    def meter(self) -> tuple[str, str, int, int, str, bool, bool]:
+        """Everything that is said of the meter, whether there is a neutral last."""
+        line = self.meter_port, self.meter_unit, self.meter_baud, self.meter_parity
+        return self.meter_model, *line, self.meter_inverted, self.neutral
 
 
 def fit_for_purpose(board: BoardRatings, installation: Installation) -> bool:

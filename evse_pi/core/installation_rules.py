@@ -13,6 +13,7 @@ from evse_pi.core.installation_limits import (
     MINIMUM_CAPACITY_MA,
     NO_METER,
     PARITIES,
+    PHASES_WITHOUT_NEUTRAL,
     SUPPLY_VOLTAGES_MV,
     Earthing,
     Installation,
@@ -40,6 +41,8 @@ _KEYS = {field.name: field for field in fields(Installation)}
 _KINDS = {
     "country": str,
     "ventilated": bool,
+    "meter_inverted": bool,
+    "neutral": bool,
     "rcd_type": str,
     "meter_model": str,
     "meter_port": str,
@@ -91,6 +94,8 @@ def problems(installation: Installation, board: BoardRatings) -> Iterator[Instal
     yield from _country(installation, board, profile)
     yield from _currents(installation, board, profile)
     yield from _within("phases", installation.phases, 1, board.phases)
+    if not installation.neutral and installation.phases != PHASES_WITHOUT_NEUTRAL:
+        yield InstallationError("neutral", "false is not allowed with fewer than 3 phases; true")
     if installation.nominal_voltage_mv not in SUPPLY_VOLTAGES_MV:
         allowed = ", ".join("{}" for _ in SUPPLY_VOLTAGES_MV)
         values = (installation.nominal_voltage_mv, *SUPPLY_VOLTAGES_MV)

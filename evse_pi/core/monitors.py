@@ -219,7 +219,7 @@ class Monitors:
         sample, pilot = self.lease.meter(now_ns) if board.meter_fitted else None, self.pilot
         if pilot.state is PilotState.B and pilot.doubted is None:
             return False
-        if sample is not None:
+        if sample is not None and sample.current_ma:
             return max(map(abs, sample.current_ma)) >= LOADED_MA
         return pilot.asking(now_ns) or pilot.doubted is not None
 

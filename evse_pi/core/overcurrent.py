@@ -83,7 +83,7 @@ class Overcurrent:
         drawn_ma, far_over = self.drawn_ma, self.far_over
         margin_ma = (reference_ma + MARGIN_MA) * MARGIN_PERCENT // 100
         if sample.at_ns != self.judged_ns:
-            drawn_ma = max(map(abs, sample.current_ma))  # a reversed transformer counts backwards
+            drawn_ma = max(map(abs, sample.current_ma), default=0)  # a reversed transformer counts backwards
             far = drawn_ma > margin_ma and drawn_ma * 100 > max(bearable_ma, MIN_OFFER_MA) * FAST_PERCENT
             far_over = far_over + 1 if far else 0
         elapsed_ns = 0 if self.judged_ns is None else now_ns - self.updated_ns

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
-from hal.units import Millivolts
+from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hal.units import CentiCelsius, DutyPpm, Milliamps
+    from hal.units import CentiCelsius, DutyPpm
 
 MAX_CURRENT_MA = 80_000  # the highest that a duty cycle can offer
 MAX_TRANSITIONS = 16
@@ -42,11 +42,11 @@ class Request(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class MeterSample:
-    """What the safety process judges of the meter: per phase, L1 first, 0 where there is no phase."""
+    """What the safety process judges of the meter: per phase that it measures, L1 first; what it lacks is not there."""
 
     at_ns: int
-    voltage_mv: tuple[Millivolts, Millivolts, Millivolts]
-    current_ma: tuple[Milliamps, Milliamps, Milliamps]
+    voltage_mv: tuple[Millivolts, ...]
+    current_ma: tuple[Milliamps, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class RecordDecodeError(ValueError):
 MAGIC = b"EP"
 _HEADER = struct.Struct("<2sBBH")
 _DEMAND_KIND, _SNAPSHOT_KIND = 1, 2
-VERSIONS = {_DEMAND_KIND: 4, _SNAPSHOT_KIND: 5}
+VERSIONS = {_DEMAND_KIND: 5, _SNAPSHOT_KIND: 5}
 _UNSIGNED_32 = (1 << 32) - 1
 _SIGNED_64 = (1 << 63) - 1
 _ALL_FAULTS = sum(1 << fault for fault in Fault)
@@ -221,8 +221,10 @@ _DEMAND = (
     _number("request_number"),
     _flag("identify"),
 )
+_PHASES = 3
 _METER = (
     _instant("at_ns"),
+    *(_Field(f"phases of {quantity}", "B", 0, _PHASES) for quantity in ("voltage_mv", "current_ma")),
     *(_Field(f"voltage_mv L{phase}", "i", 0, _MAX_METER) for phase in (1, 2, 3)),
     *(_Field(f"current_ma L{phase}", "i", -_MAX_METER, _MAX_METER) for phase in (1, 2, 3)),
 )
@@ -319,11 +321,26 @@ _DEMAND_FORM, _METER_FORM, _TEMPERATURE_FORM = _Form(_DEMAND), _Form(_METER), _F
 _SNAPSHOT_FORM, _TRANSITION_FORM, _EVIDENCE_FORM = _Form(_SNAPSHOT), _Form(_TRANSITION), _Form(_EVIDENCE)
 
 
+def _meter_values(meter: MeterSample) -> tuple[int, ...]:
+    """Return the fields of a sample, with 0 in place of the phases that the meter lacks."""
+    volts, amps = meter.voltage_mv, meter.current_ma
+    spare = ((0,) * (_PHASES - len(volts)), (0,) * (_PHASES - len(amps)))
+    return meter.at_ns, len(volts), len(amps), *volts, *spare[0], *amps, *spare[1]
+
+
+def _meter_sample(at_ns: int, volts: int, amps: int, *values: int) -> MeterSample:
+    return MeterSample(
+        at_ns,
+        tuple(Millivolts(each) for each in values[:volts]),
+        tuple(Milliamps(each) for each in values[_PHASES : _PHASES + amps]),
+    )
+
+
 def encode_demand(demand: Demand) -> bytes:
     """Return the wire form of `demand`. Raises: ValueError that names a field outside its range."""
     body = _DEMAND_FORM.pack(_values(demand, _DEMAND))
     meter, heat = demand.meter, demand.temperature
-    body += b"\0" if meter is None else b"\1" + _METER_FORM.pack((meter.at_ns, *meter.voltage_mv, *meter.current_ma))
+    body += b"\0" if meter is None else b"\1" + _METER_FORM.pack(_meter_values(meter))
     body += b"\0" if heat is None else b"\1" + _TEMPERATURE_FORM.pack((heat.at_ns, heat.centi_celsius))
     return _framed(_DEMAND_KIND, body)
 
@@ -335,7 +352,7 @@ def decode_demand(datagram: bytes) -> Demand:
     meters, at = _repeated(_METER_FORM, body, at, 1)
     heats, at = _repeated(_TEMPERATURE_FORM, body, at, 1)
     _expect_end(body, at)
-    meter = MeterSample(meters[0][0], tuple(meters[0][1:4]), tuple(meters[0][4:])) if meters else None
+    meter = _meter_sample(*meters[0]) if meters else None
     heat = TemperatureSample(*heats[0]) if heats else None
     return Demand(**_named(_DEMAND, values), meter=meter, temperature=heat)
 

@@ -22,11 +22,16 @@ class Supply:
     bad: frozenset[Fault] = NO_FAULTS
 
     def advance(self, now_ns: int, sample: MeterSample | None, settings: MachineSettings) -> Supply:
-        """Return the judgement after a tick; without a fresh reading it stays, a stale meter has its own rule."""
+        """Return the judgement after a tick; without a fresh reading it stays, a stale meter has its own rule.
+
+        A phase that the meter does not measure is not one without voltage.
+        """
         if sample is None or (sample.at_ns == self.judged_ns and self.over_ns is None and self.under_ns is None):
             return self
         limits, nominal = settings.voltage, settings.installation.nominal_voltage_mv
         phases = sample.voltage_mv[: settings.installation.phases]
+        if not phases:
+            return self
         highest, lowest = max(phases) * 100, min(phases) * 100
         over_edge = limits.over_percent - limits.hysteresis_percent * (Fault.OVERVOLTAGE in self.bad)
         low_now = self.bad & {Fault.UNDERVOLTAGE, Fault.POWER_QUALITY}

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from boards.rules import PILOT_SPAN_MV
-from boards.spec import MeterModel, MeterSpec, NotFitted, Parity, PilotSupplySpec
+from boards.spec import MEASURED_PHASES, TOTALS_ONLY, MeterModel, MeterSpec, NotFitted, Parity, PilotSupplySpec
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.installation_limits import (
     BOARD_METER,
@@ -108,11 +108,19 @@ def read_proven(path: Path, board: BoardSpec) -> tuple[MachineSettings, LinearSc
 def meter_of(board: BoardSpec, installation: Installation) -> MeterSpec | None:
     """Return the meter that is fitted, the board's own where the installer named none."""
     if installation.meter_model == BOARD_METER:
-        return board.meter
+        own = board.meter
+        turned = own is not None and own.current_inverted is not installation.meter_inverted
+        return own and replace(own, current_inverted=turned, neutral=installation.neutral)
     if installation.meter_model == NO_METER:
         return None
-    model, port, unit, baud, parity = installation.meter
-    return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity))
+    model, port, unit, baud, parity, inverted, neutral = installation.meter
+    return MeterSpec(MeterModel(model), port, unit, baud, Parity(parity), inverted, neutral)
+
+
+def meter_tells_totals_only(board: BoardSpec, installation: Installation) -> bool:
+    """Return whether the meter that is fitted tells no voltage and no current."""
+    meter = meter_of(board, installation)
+    return meter is not None and meter.model in TOTALS_ONLY
 
 
 def check_house(installation: Installation, board: BoardRatings) -> None:
@@ -134,6 +142,20 @@ def house_problems(installation: Installation, board: BoardRatings) -> Iterator[
     if installation.meter_model not in models:
         problem = f"{installation.meter_model!r} is not allowed; one of {', '.join(models)}"
         yield InstallationError("meter_model", problem.replace("{", "{{").replace("}", "}}"))
+    elif installation.meter_model not in (BOARD_METER, NO_METER):
+        yield from _phases_of_meter(installation)
+
+
+def _phases_of_meter(installation: Installation) -> Iterator[InstallationError]:
+    """Refuse a meter that neither watches nor counts a phase of the circuit."""
+    measured, phases = MEASURED_PHASES[MeterModel(installation.meter_model)], installation.phases
+    if measured < phases:
+        fit = ", ".join(model.value for model, seen in MEASURED_PHASES.items() if seen >= phases)
+        problem = (
+            f"{installation.meter_model!r} is not allowed on {{}} phases, of which it would watch and count "
+            f"{measured}; one of {fit}, {NO_METER}"
+        )
+        yield InstallationError("meter_model", problem, phases)
 
 
 def equipped(board: BoardSpec, path: Path) -> BoardSpec:

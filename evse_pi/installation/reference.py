@@ -38,7 +38,7 @@ WIDEST_BOARD = BoardRatings(
 """What the narrowest limits of a board are not; a real board narrows them further."""
 RIGHT = Installation(
     circuit_capacity_ma=Milliamps(6_000),
-    phases=3,
+    phases=1,  # which every meter measures
     country="US",  # where a trip may be reset without a person
     rcd_type=RcdType.B.value,
     meter_model=MeterModel.SDM630.value,
@@ -130,6 +130,10 @@ MEANINGS = {
     "meter_unit": "Modbus address of the meter; only with a model",
     "meter_baud": "Speed of its line in bit/s; only with a model",
     "meter_parity": "Parity of its line; only with a model",
+    "meter_inverted": (
+        "Whether the current goes through the meter the other way round than the model, or the board's file, has it"
+    ),
+    "neutral": "Whether the circuit has a neutral; three lines without one have the nominal voltage between them",
     "purpose": f"`{Purpose.BENCH.value}` for a set-up in a laboratory, where a plug that becomes live meets no person",
     "earthing": "How the supply is earthed; `it` only where houses have such a supply, `tt` with an electrode",
     "open_pen": "What protects where a combined neutral and earth breaks; demanded in GB",

@@ -25,6 +25,7 @@ READ_INPUT_REGISTERS = 0x04
 REFUSED = 0x80
 MAX_REGISTERS = 125
 REFUSALS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure", 6: "busy"}
+STRAY_BYTES = 3  # a line that turns round may make so many of nothing; what a master and a slave say is longer
 _POLYNOMIAL = 0xA001
 
 
@@ -72,7 +73,9 @@ class ModbusRtu:
         with self._translating():
             if self._suspect:
                 self._fall_silent()
-            self._suspect = True
+            unasked, self._suspect = 0 if self._suspect else self._port.in_waiting, True
+            if unasked > STRAY_BYTES:
+                raise BadReading(f"{self.name}: {unasked} bytes came unasked: is there a second master on the line?")
             self._port.reset_input_buffer()
             self._port.write(body + crc16(body))
             data = self._answer(body + crc16(body), count)

@@ -9,6 +9,7 @@ SDM120 = RegisterTable(
     voltage=(0x0000,),
     current=(0x0006,),
     power=(0x000C,),
+    apparent=(0x0012,),
     total_power=0x000C,
     import_energy=0x0048,
     frequency=0x0046,

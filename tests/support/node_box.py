@@ -12,7 +12,7 @@ from evse_pi.core.records import Demand, Snapshot, Transition, decode_demand
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from evse_pi.node_run import unstamped
 from hal.interfaces import MeterReading
-from hal.units import SECOND, DutyPpm, Milliamps, Millivolts, MilliwattHours, Milliwatts
+from hal.units import SECOND, DutyPpm, Milliamps, Millihertz, Millivolts, MilliwattHours, Milliwatts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -177,6 +177,6 @@ def meter_reading(at_ns: int, energy_mwh: int, power_mw: int = 0, current_ma: in
         power_mw=(Milliwatts(power_mw // 3),) * 3,
         total_power_mw=Milliwatts(power_mw),
         energy_mwh=MilliwattHours(energy_mwh),
-        frequency_mhz=None,
+        frequency_mhz=Millihertz(50_000 + at_ns // SECOND % 20),
         read_ns=at_ns,
     )

@@ -72,9 +72,24 @@ METER_TROUBLES: Mapping[MeterTroubleKind, str] = {
     MeterTroubleKind.CURRENT_THOUGH_OPEN: (
         "it shows {current} though the contactor is open: frozen, or the meter of another circuit"
     ),
-    MeterTroubleKind.BACKWARDS: "it shows {power}: wired backwards, swap its two sides; energy is estimated",
-    MeterTroubleKind.ENERGY_STANDS_STILL: (
-        "its energy stands still at {power}: frozen, or a register of another model"
+    MeterTroubleKind.FROZEN: (
+        "no register has moved for five minutes, voltage and frequency neither: frozen; it is not used, and without it "
+        "nothing is offered"
+    ),
+    MeterTroubleKind.BACKWARDS: (
+        "it shows {power}: wired backwards, swap its two sides or set meter_inverted; energy is estimated until then"
+    ),
+    MeterTroubleKind.PHASE_BACKWARDS: (
+        "L{phase} goes through it backwards, swap the two sides of L{phase}; energy is estimated until then"
+    ),
+    MeterTroubleKind.ENERGY_STANDS_STILL: "its energy stands still at {power}: frozen, or a register of another model",
+    MeterTroubleKind.MORE_THAN_SHOWN: (
+        "its energy grows by more than the {power} that it shows: part of it is frozen, or a register of another "
+        "model; it is not used, and without it nothing is offered"
+    ),
+    MeterTroubleKind.POWER_TOO_SMALL: (
+        "it shows {power} at {current}: another unit, such as kW, or a register of another model; volts times amps are "
+        "used in place of it"
     ),
     MeterTroubleKind.BEYOND_CIRCUIT: "it shows {power}, more than this circuit can carry: disturbed, or another model",
 }

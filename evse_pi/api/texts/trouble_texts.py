@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def meter_trouble(trouble: MeterTrouble) -> str:
     """Return what speaks against the meter, as it follows the meter's name."""
-    return words.METER_TROUBLES[trouble.kind].format(current=amps(trouble.current_ma), power=power(trouble.power_mw))
+    return words.METER_TROUBLES[trouble.kind].format(
+        current=amps(trouble.current_ma), power=power(trouble.power_mw), phase=trouble.phase
+    )
 
 
 def clock_trouble(trouble: ClockTrouble) -> str:

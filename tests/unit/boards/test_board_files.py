@@ -76,6 +76,8 @@ def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_pa
         ("board.rated_current_ma", 5_999, "rated_current_ma = 5999 is refused; must be an integer 6000..80000"),
         ("board.phases", 2, "board.phases = 2 is refused; must be 1 or 3"),
         ("meter.model", "sdm999", "meter.model = 'sdm999' is refused"),
+        ("meter.model", "sdm120", "a board of 3 phases needs sdm630, sdm72d_m, sdm72d_m_v1"),
+        ("meter.current_inverted", 1, "must be true or false"),
         ("temperature", [{"chip": "lm75", "bus": 1, "address": 0x99, "place": "box"}], "address = 153 is refused"),
     ],
 )

@@ -8,7 +8,7 @@ from evse_pi.api.texts.trouble_texts import meter_trouble
 from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import EnergyCounter
 from hal.interfaces import MeterReading
-from hal.units import Milliamps, Millivolts, MilliwattHours, Milliwatts
+from hal.units import Milliamps, Millihertz, Millivolts, MilliwattHours, Milliwatts
 
 S = 1_000_000_000
 START_MWH = 15_421_706_000
@@ -16,10 +16,14 @@ HIGHEST_MW = 25_440_000  # three phases of 32 A
 VOLTS = (Millivolts(230_000),) * 3
 
 
-def reading(at_s: float, power_mw: int, energy_mwh: float, current_ma: int | None = None) -> MeterReading:
+def reading(
+    at_s: float, power_mw: int, energy_mwh: float, current_ma: int | None = None, *, grid: bool = True
+) -> MeterReading:
+    """Return what a meter shows; the frequency of a grid wanders, without one it stands still."""
     amps = Milliamps(power_mw * 1000 // 690_000 if current_ma is None else current_ma)
+    hertz = Millihertz(50_000 + int(at_s) % 7) if grid else Millihertz(50_000)
     return MeterReading(
-        VOLTS, (amps,) * 3, (), Milliwatts(power_mw), MilliwattHours(int(energy_mwh)), None, int(at_s * S)
+        VOLTS, (amps,) * 3, (), Milliwatts(power_mw), MilliwattHours(int(energy_mwh)), hertz, int(at_s * S)
     )
 
 
@@ -158,3 +162,89 @@ def test_a_meter_whose_every_register_is_frozen_stays_disbelieved() -> None:
     check = fed(fed(MeterCheck(), 120, 3_700_000, closed=True), 3_600, 3_700_000, closed=False)
     assert not check.believed
     assert "though the contactor is open" in told(check)
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize("closed", [False, True, None])
+def test_a_meter_that_froze_at_0_a_is_seen_within_five_minutes(closed: bool | None) -> None:
+    """No power flows that a register could have missed: only the grid's own unrest tells a frozen meter from a pause.
+
+    SO GL (EU) 2017/1485 annex III gives the continent's frequency a range of 50 mHz, within which it always moves.
+    """
+    check = MeterCheck()
+    for at_s in range(0, 300, 2):
+        check = check.accept(reading(at_s, 0, START_MWH, grid=False), HIGHEST_MW, contacts_closed=closed)
+        assert check.believed
+    check = check.accept(reading(300, 0, START_MWH, grid=False), HIGHEST_MW, contacts_closed=closed)
+    assert not check.believed
+    assert "no register has moved for five minutes" in told(check)
+    alive = check.accept(reading(302, 0, START_MWH), HIGHEST_MW, contacts_closed=closed)
+    assert (alive.trouble, alive.believed) == (None, True)
+
+
+def test_a_meter_without_voltage_and_frequency_may_stand_still() -> None:
+    """SDM72D-M version 1 tells its totals alone: with no load not one of them moves."""
+    check = MeterCheck()
+    for at_s in range(3_600):
+        one = MeterReading((), (), (), Milliwatts(0), MilliwattHours(START_MWH), None, at_s * S)
+        check = check.accept(one, HIGHEST_MW, contacts_closed=True)
+    assert (check.trouble, check.believed) == (None, True)
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(("shown_ma", "drawn_ma"), [(0, 6_000), (6_000, 32_000), (16_000, 32_000)])
+def test_currents_that_froze_while_the_register_goes_on_are_not_used(shown_ma: int, drawn_ma: int) -> None:
+    check, seen_s = MeterCheck(), None
+    for at_s in range(120):
+        counted = START_MWH + drawn_ma * 690 * at_s / 3_600
+        one = reading(at_s, shown_ma * 690, counted // 10_000 * 10_000, shown_ma)
+        check = check.accept(one, HIGHEST_MW, contacts_closed=True)
+        if seen_s is None and not check.believed:
+            seen_s = at_s
+            assert "its energy grows by more" in told(check)
+    assert seen_s is not None
+
+
+def test_a_register_that_counts_10_wh_at_once_counts_no_more_than_is_shown() -> None:
+    check = watched(14_400, 4_140_000)
+    assert (check.trouble, check.believed) == (None, True)
+
+
+def phases(at_s: int, amps_ma: int, ways: tuple[int, int, int], scale: float = 1.0) -> MeterReading:
+    """Return a reading of 230 V, with each phase's power one way or the other round, as an SDM630 shows it."""
+    watts = tuple(Milliwatts(int(way * amps_ma * 230 * scale)) for way in ways)
+    imported = sum(way > 0 for way in ways) * amps_ma * 230 * at_s // 3_600
+    return MeterReading(
+        VOLTS,
+        (Milliamps(amps_ma),) * 3,
+        watts,
+        Milliwatts(sum(watts)),
+        MilliwattHours(START_MWH + imported),
+        Millihertz(50_000 + at_s % 7),
+        at_s * S,
+    )
+
+
+@pytest.mark.parametrize("amps_ma", [6_000, 16_000, 32_000])
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_one_phase_that_is_wired_backwards_is_named_and_its_energy_counted(phase: int, amps_ma: int) -> None:
+    ways = tuple(-1 if at == phase else 1 for at in range(3))
+    check, counter = MeterCheck(), EnergyCounter()
+    for at_s in range(3_601):
+        one = phases(at_s, amps_ma, ways)  # type: ignore[arg-type]
+        check = check.accept(one, HIGHEST_MW, contacts_closed=True)
+        counter = counter.accept(one, Milliwatts(HIGHEST_MW))
+    assert check.believed
+    assert f"L{phase + 1} goes through it backwards" in told(check)
+    assert abs(counter.total_mwh - amps_ma * 690) <= amps_ma * 690 // 500
+    assert counter.backwards
+
+
+def test_a_meter_that_shows_kilowatts_is_named_and_its_currents_are_used() -> None:
+    check = MeterCheck()
+    for at_s in range(120):
+        counted = START_MWH + 11_040_000 * at_s // 3_600
+        one = reading(at_s, 11_040, counted, 16_000)
+        check = check.accept(one, HIGHEST_MW, contacts_closed=True)
+    assert (check.believed, check.weak) == (True, True)
+    assert "0.01 kW at 16.0 A: another unit" in told(check)

@@ -165,7 +165,7 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         "rcd_type": "none\nB\n",
         "random_delay": "1801\n0\n",
         "ventilated": "perhaps\nno\n",
-        "meter": "sdm999\nsdm120\n",
+        "meter": "sdm999\nsdm120\nsdm630\n",
         "meter_port": "COM1\n/dev/ttyUSB0\n",
         "meter_unit": "248\n1\n",
         "meter_baud": "300\n9600\n",
@@ -188,6 +188,7 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         "random_delay: 1801 is not allowed; 0 to 1800",
         "'perhaps': yes or no",
         "meter: 'sdm999' is not allowed; one of board, none",
+        "meter: 'sdm120' is not allowed on 3 phases, of which it would watch and count 1",
         "meter_port: 'COM1' is not allowed; a device",
         "meter_unit: 248 is not allowed; 1 to 247",
         "meter_baud: 300 is not allowed; 1200 to 115200",
@@ -196,7 +197,7 @@ def test_an_answer_that_cannot_be_is_refused_at_its_question_and_asked_again(tmp
         assert words in told_wrong
     now = installation(tmp_path)
     assert (now.country, now.circuit_capacity_ma, now.tethered_cable_ma, now.rcd_type) == ("DE", 16_000, 20_000, "b")
-    assert now.meter == ("sdm120", "/dev/ttyUSB0", 1, 9_600, "N")
+    assert now.meter == ("sdm630", "/dev/ttyUSB0", 1, 9_600, "N", False, True)
 
 
 def test_a_second_setup_keeps_what_it_is_not_told(box: Path) -> None:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from boards.loader import load_board
 from boards.spec import MeterModel
+from evse_pi.cli.setup import rows_of
 from evse_pi.core.installation_limits import Installation
 from evse_pi.installation.files import (
     SIMULATED_INSTALLATION,
     ConfigError,
     equipped,
     meter_of,
+    meter_tells_totals_only,
     ratings,
     read_calibration,
     read_installation,
@@ -32,7 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BOARD = load_board("simulated")
-METERED = replace(SIMULATED_INSTALLATION, meter_model="sdm120", meter_port="/dev/ttyUSB0", meter_unit=7)
+METERED = replace(
+    SIMULATED_INSTALLATION,
+    phases=1,
+    circuit_capacity_ma=Milliamps(16_000),
+    meter_model="sdm120",
+    meter_port="/dev/ttyUSB0",
+    meter_unit=7,
+)
 
 
 @pytest.fixture
@@ -154,16 +163,39 @@ def test_the_node_opens_the_fitted_meter(file: Path) -> None:
     assert equipped(BOARD, file) == BOARD
 
 
+@pytest.mark.parametrize(("board_says", "installer_says", "turned"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)])
+def test_an_inverted_meter_is_turned_against_what_the_board_says(
+    board_says: int, installer_says: int, turned: int
+) -> None:
+    assert BOARD.meter is not None
+    board = replace(BOARD, meter=replace(BOARD.meter, current_inverted=bool(board_says)))
+    meter = meter_of(board, replace(SIMULATED_INSTALLATION, meter_inverted=bool(installer_says), neutral=False))
+    assert meter is not None
+    assert (meter.current_inverted, meter.neutral) == (bool(turned), False)
+
+
+def test_what_a_meter_of_totals_does_not_watch_is_said() -> None:
+    totals = replace(SIMULATED_INSTALLATION, meter_model="sdm72d_m_v1", meter_port="/dev/ttyUSB0")
+    assert meter_tells_totals_only(BOARD, totals)
+    assert not meter_tells_totals_only(BOARD, SIMULATED_INSTALLATION)
+    assert "tells no currents and voltages" in dict(rows_of(BOARD, totals))["meter"]
+
+
 @pytest.mark.hazard("H-17")
 @pytest.mark.parametrize(
     ("changes", "telling"),
     [
         ({"meter_model": "sdm999", "meter_port": "/dev/x"}, ["meter_model", "sdm999", "sdm630"]),
-        ({"meter_model": "sdm120"}, ["meter_port", "''", "/dev/ttyAMA0"]),
+        (
+            {"meter_model": "sdm120", "meter_port": "/dev/x"},
+            ["meter_model: 'sdm120' is not allowed on 3 phases", "count 1; one of sdm630, sdm72d_m, sdm72d_m_v1, none"],
+        ),
+        ({"neutral": False, "phases": 1}, ["neutral: false is not allowed with fewer than 3 phases"]),
+        ({"meter_model": "sdm630"}, ["meter_port", "''", "/dev/ttyAMA0"]),
         ({"meter_port": "/dev/ttyUSB0"}, ["meter_port", "without a meter_model"]),
-        ({"meter_model": "sdm120", "meter_port": "/dev/x", "meter_unit": 248}, ["meter_unit", "248", "247"]),
-        ({"meter_model": "sdm120", "meter_port": "/dev/x", "meter_baud": 300}, ["meter_baud", "300", "1200"]),
-        ({"meter_model": "sdm120", "meter_port": "/dev/x", "meter_parity": "X"}, ["meter_parity", "'X'", "N, E, O"]),
+        ({"meter_model": "sdm630", "meter_port": "/dev/x", "meter_unit": 248}, ["meter_unit", "248", "247"]),
+        ({"meter_model": "sdm630", "meter_port": "/dev/x", "meter_baud": 300}, ["meter_baud", "300", "1200"]),
+        ({"meter_model": "sdm630", "meter_port": "/dev/x", "meter_parity": "X"}, ["meter_parity", "'X'", "N, E, O"]),
         ({"rcd_type": "ac"}, ["rcd_type", "'ac'", "a_rdc_dd"]),
         ({"rcd_type": "none"}, ["rcd_type", "not allowed in DE"]),
         ({"tethered_cable_ma": 20_000}, ["circuit_capacity_ma", "32000", "fixed cable of 20000 mA"]),

@@ -47,6 +47,7 @@ class Bus:
 def good_values(table):
     values = dict.fromkeys(table.voltage, 230.5)
     values |= dict.fromkeys(table.current, 15.9) | dict.fromkeys(table.power, 3_650.25)
+    values |= dict.fromkeys(table.apparent, 230.5 * 15.9)
     values |= {table.total_power: 3_650.25 * max(len(table.power), 1), table.import_energy: 1_234.5}
     return values | ({table.frequency: 49.98} if table.frequency is not None else {})
 
@@ -115,6 +116,42 @@ def test_one_broken_request_of_several_gives_no_reading(broken):
     bus.fails_at = broken
     with pytest.raises(BadReading, match="bus"):
         EastronMeter(bus, 1, SDM630).read()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({0x06: 0.0, 0x12: 0.0}, "L1 shows 3.650 kW at 230.5 V and 0.00 A"),
+        ({0x08: 30.0}, "L2 shows 3.665 kVA and its volts and amps make 6.915 kVA"),
+        ({0x34: 231.7}, "the phases' 10.951 kW are not the total of 0.232 kW"),
+        ({0x04: 0.0, 0x16: 0.0, 0x10: 0.0}, "L3 shows 15.90 A without voltage"),
+    ],
+)
+def test_registers_that_contradict_each_other_are_refused(changed, words):
+    """What a frame of another request leaves behind: each value alone is one that the meter may show."""
+    bus = Bus(good_values(SDM630) | changed)
+    with pytest.raises(BadReading, match=words):
+        EastronMeter(bus, 1, SDM630).read()
+
+
+def test_an_inverted_meter_shows_import_for_export():
+    """Eastron: 0x0048 imports, 0x004A exports, and power has the sign of its direction."""
+    values = good_values(SDM630) | {0x4A: 77.0}
+    for at in (0x0C, 0x0E, 0x10, 0x34):
+        values[at] = -values[at]
+    reading = EastronMeter(Bus(values), 1, SDM630, inverted=True).read()
+    assert reading.energy_mwh == 77_000_000
+    assert reading.power_mw == (3_650_250,) * 3
+    assert reading.total_power_mw == 10_950_750
+
+
+def test_three_lines_without_a_neutral_have_their_voltages_between_lines():
+    """Eastron: 0x00C8, 0x00CA and 0x00CC are L1 to L2, L2 to L3 and L3 to L1; 230 V and 16 A are 6.4 kW then."""
+    table = SDM630.without_neutral()
+    values = {0xC8: 229.0, 0xCA: 230.0, 0xCC: 231.0, 0x34: 6_370.0, 0x46: 50.0, 0x48: 12.0}
+    reading = EastronMeter(Bus(values | dict.fromkeys((0x06, 0x08, 0x0A), 16.0)), 1, table).read()
+    assert reading.voltage_mv == (229_000, 230_000, 231_000)
+    assert (reading.power_mw, reading.total_power_mw) == ((), 6_370_000)
 
 
 @given(st.floats(width=32), st.sampled_from([1_000, 1_000_000]))

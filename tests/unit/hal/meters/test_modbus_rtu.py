@@ -32,6 +32,10 @@ class Line:
     def reset_input_buffer(self):
         self.waiting = b""
 
+    @property
+    def in_waiting(self):
+        return len(self.waiting)
+
     def write(self, data):
         self.sent.append(data)
         self.waiting += self.answers.pop(0) if self.answers else b""
@@ -140,6 +144,18 @@ def test_after_a_good_answer_the_next_request_does_not_wait():
     rtu.read_input_registers(1, 0, 1)
     rtu.read_input_registers(1, 0, 1)
     assert line.clock.now_ns == before_ns
+
+
+@pytest.mark.parametrize(("size", "counts"), [(1, False), (3, False), (4, True), (17, True)])
+def test_bytes_that_came_unasked_are_not_thrown_away_unsaid(size, counts):
+    """Only one master may be on a line (MODBUS over Serial Line V1.02, 2.1); its shortest frame has four bytes."""
+    rtu, line = bus(frame(1, 4, 2, 0, 7), frame(1, 4, 2, 0, 8))
+    rtu.read_input_registers(1, 0, 1)
+    line.waiting = b"\x02" * size
+    if counts:
+        with pytest.raises(BadReading, match=f"{size} bytes came unasked: is there a second master"):
+            rtu.read_input_registers(1, 0, 1)
+    assert rtu.read_input_registers(1, 0, 1) == (8,)
 
 
 def test_a_line_that_never_falls_silent_is_named():
