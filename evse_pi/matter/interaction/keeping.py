@@ -1,4 +1,4 @@
-"""No request is answered with success before what it changed would survive a power cut."""
+"""No request is answered before what it changed would survive a power cut, be it with success or a refusal."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ NOT_STORED = "it is in force, and not stored: the disk does not answer or takes 
 async def keeping(store: KeyValueStore) -> AsyncIterator[None]:
     """Run the block and wait until what it changed is stored.
 
-    Raises: MatterStatus FAILURE where it is not within bounded time; what the block changed stays in force.
+    A refused command may have changed something, too: Disable takes the permission back while a fault is present, and
+    EnableCharging takes back what was written of it. Raises: MatterStatus FAILURE where it is not stored within bounded
+    time; what the block changed stays in force. The block's own MatterStatus, once that is over.
     """
     before = store.revision
-    yield
+    try:
+        yield
+    except MatterStatus:
+        if store.revision != before:
+            await store.settled(store.revision)
+        raise
     changed = store.revision
     if changed != before and not await store.settled(changed):
         raise MatterStatus(StatusCode.FAILURE, NOT_STORED)
