@@ -15,11 +15,12 @@ import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 VENDOR_ID = 0xFFF1
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return `value` with the library's classes replaced by plain ones."""
     from chip.clusters.Types import Nullable
     from chip.tlv import uint
@@ -71,14 +72,14 @@ class Worker:
         self.news = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
-    def _find(self, path: str):
+    def _find(self, path: str) -> Any:
         """Return what `path`, such as OnOff.Attributes.OnOff, names among the clusters."""
         found = self.clusters
         for name in path.split("."):
             found = getattr(found, name)
         return found
 
-    def _build(self, value):
+    def _build(self, value: Any) -> Any:
         """Return `value` with every {"$": "Cluster.Structs.Name", …} made that structure, and None made null."""
         from chip.clusters.Types import NullValue
 
@@ -89,28 +90,28 @@ class Worker:
             return [self._build(one) for one in value]
         return NullValue if value is None else value
 
-    async def ping(self):
+    async def ping(self) -> Any:
         """Answer, and that the library's own thread does as well."""
         return self.controller.nodeId
 
-    async def commission(self, node_id: int, passcode: int, discriminator: int):
+    async def commission(self, node_id: int, passcode: int, discriminator: int) -> Any:
         from chip.discovery import FilterType
 
         started = time.perf_counter()
         await self.controller.CommissionOnNetwork(node_id, passcode, FilterType.LONG_DISCRIMINATOR, discriminator)
         return time.perf_counter() - started
 
-    async def commission_with_code(self, node_id: int, code: str):
+    async def commission_with_code(self, node_id: int, code: str) -> None:
         from chip.ChipDeviceCtrl import DiscoveryType
 
         await self.controller.CommissionWithCode(code, node_id, DiscoveryType.DISCOVERY_NETWORK_ONLY)
 
-    async def pase(self, node_id: int, address: str, passcode: int, port: int = 5540):
+    async def pase(self, node_id: int, address: str, passcode: int, port: int = 5540) -> Any:
         started = time.perf_counter()
         await self.controller.EstablishPASESessionIP(address, passcode, node_id, port)
         return time.perf_counter() - started
 
-    async def read(self, node_id: int, *paths: tuple[int, str], fabric_filtered: bool = True):
+    async def read(self, node_id: int, *paths: tuple[int, str], fabric_filtered: bool = True) -> Any:
         """Return the values of (endpoint, "Cluster.Attributes.Name"), in their order."""
         wanted = [(endpoint, self._find(path)) for endpoint, path in paths]
         found = await self.controller.ReadAttribute(node_id, wanted, fabricFiltered=fabric_filtered)
@@ -119,7 +120,7 @@ class Worker:
             for (endpoint, path), (_, attribute) in zip(paths, wanted, strict=True)
         ]
 
-    async def read_all(self, node_id: int, *, events: bool = False, fabric_filtered: bool = True):
+    async def read_all(self, node_id: int, *, events: bool = False, fabric_filtered: bool = True) -> Any:
         """Return everything the node has as {endpoint: {cluster: {attribute: TLV value}}}, and its events."""
         started = time.perf_counter()
         response = await self.controller.Read(
@@ -129,11 +130,11 @@ class Worker:
         happened = [self._event(event) for event in response.events]
         return {"attributes": plain(response.tlvAttributes), "events": happened, "seconds": elapsed}
 
-    async def read_events(self, node_id: int, minimum: int = 0):
+    async def read_events(self, node_id: int, minimum: int = 0) -> Any:
         happened = await self.controller.ReadEvent(node_id, [("*", 1)], eventNumberFilter=minimum or None)
         return [self._event(event) for event in happened]
 
-    def _event(self, result):
+    def _event(self, result: Any) -> Any:
         header = result.Header
         return {
             "endpoint": header.EndpointId,
@@ -145,17 +146,21 @@ class Worker:
             "data": plain(result.Data),
         }
 
-    async def write(self, node_id: int, endpoint: int, path: str, value, timed_ms: int | None = None):
+    async def write(self, node_id: int, endpoint: int, path: str, value: Any, timed_ms: int | None = None) -> Any:
         attribute = self._find(path)(self._build(value))
         results = await self.controller.WriteAttribute(node_id, [(endpoint, attribute)], timedRequestTimeoutMs=timed_ms)
         return [int(one.Status) for one in results]
 
-    async def invoke(self, node_id: int, endpoint: int, path: str, fields=None, timed_ms: int | None = None):
+    async def invoke(
+        self, node_id: int, endpoint: int, path: str, fields: Any = None, timed_ms: int | None = None
+    ) -> Any:
         command = self._find(path)(**{name: self._build(value) for name, value in (fields or {}).items()})
         response = await self.controller.SendCommand(node_id, endpoint, command, timedRequestTimeoutMs=timed_ms)
         return None if response is None else plain(response)
 
-    async def subscribe(self, node_id: int, minimum_s: int, maximum_s: int, paths=None, events=True, keep=True):
+    async def subscribe(
+        self, node_id: int, minimum_s: int, maximum_s: int, paths: Any = None, events: Any = True, keep: Any = True
+    ) -> Any:
         wanted = ["*"] if paths is None else [(endpoint, self._find(path)) for endpoint, path in paths]
         transaction = await self.controller.Read(
             node_id,
@@ -165,7 +170,7 @@ class Worker:
             keepSubscriptions=keep,
         )
 
-        def changed(path, transaction):
+        def changed(path: Any, transaction: Any) -> None:
             value = transaction.GetTLVAttribute(path)
             self._update(("attribute", path.EndpointId, path.ClusterId, path.AttributeId, plain(value)))
 
@@ -183,12 +188,12 @@ class Worker:
             "events": happened,
         }
 
-    def _update(self, update) -> None:
+    def _update(self, update: Any) -> None:
         """Keep an update, which comes on whatever thread the library likes."""
         self.updates.append((time.time(), *update))
         self.loop.call_soon_threadsafe(self.news.set)
 
-    async def updates_until(self, kind: str, timeout_s: float, match=()):
+    async def updates_until(self, kind: str, timeout_s: float, match: Any = ()) -> Any:
         """Return all updates up to the first of `kind` whose next values are `match`; raise TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while True:
@@ -199,31 +204,31 @@ class Worker:
                 self.news.clear()
                 await self.news.wait()
 
-    async def forget_updates(self):
+    async def forget_updates(self) -> None:
         self.updates.clear()
 
-    async def take_updates(self):
+    async def take_updates(self) -> Any:
         """Return all updates since the last that was taken."""
         found, self.updates = self.updates, []
         return found
 
-    async def unsubscribe(self):
+    async def unsubscribe(self) -> None:
         for transaction in self.subscriptions.values():
             transaction.Shutdown()
         self.subscriptions.clear()
 
-    async def expire_sessions(self, node_id: int):
+    async def expire_sessions(self, node_id: int) -> None:
         """Drop the sessions so that the next request resumes one."""
         self.controller.ExpireSessions(node_id)
 
-    async def forget_resumption(self):
+    async def forget_resumption(self) -> None:
         self.controller.DeleteAllSessionResumptionStorage()
 
-    async def open_window(self, node_id: int, discriminator: int, timeout_s: int = 180):
+    async def open_window(self, node_id: int, discriminator: int, timeout_s: int = 180) -> Any:
         opened = await self.controller.OpenCommissioningWindow(node_id, timeout_s, 1000, discriminator, 1)
         return {"passcode": opened.setupPinCode, "manual": opened.setupManualCode, "qr": opened.setupQRCode}
 
-    async def renew_credentials(self, node_id: int, confirm: bool):
+    async def renew_credentials(self, node_id: int, confirm: bool) -> Any:
         """Give the node a new operational certificate, and confirm it or take it back."""
         commands = self.clusters.OperationalCredentials.Commands
         general = self.clusters.GeneralCommissioning.Commands
@@ -238,14 +243,14 @@ class Worker:
             await self.controller.SendCommand(node_id, 0, general.ArmFailSafe(0, 2))
         return {"status": int(answer.statusCode), "noc": chain.nocBytes}
 
-    async def unpair(self, node_id: int):
+    async def unpair(self, node_id: int) -> None:
         await self.controller.UnpairDevice(node_id)
 
-    async def stop_before(self, stage: int | None):
+    async def stop_before(self, stage: int | None) -> None:
         """Make commissioning stop without its last step, CommissioningComplete."""
         self.controller.SetSkipCommissioningComplete(stage is not None)
 
-    async def find_commissionable(self, discriminator: int):
+    async def find_commissionable(self, discriminator: int) -> Any:
         from chip.discovery import FilterType
 
         found = await self.controller.DiscoverCommissionableNodes(
@@ -253,7 +258,7 @@ class Worker:
         )
         return bool(found)
 
-    async def time_reads(self, node_id: int, endpoint: int, path: str, count: int):
+    async def time_reads(self, node_id: int, endpoint: int, path: str, count: int) -> Any:
         """Return how long each of `count` reads took, in seconds."""
         wanted, durations = [(endpoint, self._find(path))], []
         for _ in range(count):
@@ -262,7 +267,7 @@ class Worker:
             durations.append(time.perf_counter() - started)
         return durations
 
-    async def time_wildcard_reads(self, node_id: int, count: int):
+    async def time_wildcard_reads(self, node_id: int, count: int) -> Any:
         """Return how long each of `count` wildcard reads took until the last report was in, in seconds.
 
         The library then decodes all attributes in Python, which takes longer than the read and is not the node's.
@@ -271,7 +276,7 @@ class Worker:
 
         ended, decode = [], AsyncReadTransaction._handleDone
 
-        def done(transaction, *arguments):
+        def done(transaction: Any, *arguments: Any) -> Any:
             ended.append(time.perf_counter())
             return decode(transaction, *arguments)
 
@@ -284,7 +289,7 @@ class Worker:
         AsyncReadTransaction._handleDone = decode
         return durations
 
-    async def time_invokes(self, node_id: int, endpoint: int, path: str, count: int):
+    async def time_invokes(self, node_id: int, endpoint: int, path: str, count: int) -> Any:
         """Return how long each of `count` commands took, in seconds."""
         command, durations = self._find(path)(), []
         for _ in range(count):
@@ -293,7 +298,7 @@ class Worker:
             durations.append(time.perf_counter() - started)
         return durations
 
-    async def time_sessions(self, node_id: int, count: int, resumed: bool):
+    async def time_sessions(self, node_id: int, count: int, resumed: bool) -> Any:
         """Return how long each of `count` CASE sessions took, in seconds."""
         durations = []
         for _ in range(count):
@@ -305,12 +310,12 @@ class Worker:
             durations.append(time.perf_counter() - started)
         return durations
 
-    async def certificates_to_x509(self, certificates: list[bytes]):
+    async def certificates_to_x509(self, certificates: list[bytes]) -> Any:
         from chip.credentials.cert import convert_chip_cert_to_x509_cert
 
         return [convert_chip_cert_to_x509_cert(certificate) for certificate in certificates]
 
-    async def parse_codes(self, qr: str, manual: str):
+    async def parse_codes(self, qr: str, manual: str) -> Any:
         from chip.setup_payload import SetupPayload
 
         scanned = SetupPayload().ParseQrCode(qr)

@@ -6,15 +6,19 @@ import random
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
 from tests.component.fuzz.codecs import seeds
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 OPENERS = {SecureChannelOpcode.PBKDF_PARAM_REQUEST: "param_request", SecureChannelOpcode.SIGMA1: "sigma1"}
 
 
-def datagrams(chance: random.Random, count: int):
+def datagrams(chance: random.Random, count: int) -> Iterator[Any]:
     """Yield noise, random secure messages, and handshakes whole or mutated under ever new node ids."""
     originals = seeds()
     for _ in range(count):

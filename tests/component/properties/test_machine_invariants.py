@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ class World(RuleBasedStateMachine):
         vehicle=st.sampled_from("ABC"),
         lucky=st.booleans(),
     )
-    def start(self, full, ventilated, capacity_ma, vehicle, lucky) -> None:
+    def start(self, full: Any, ventilated: Any, capacity_ma: Any, vehicle: Any, lucky: Any) -> None:
         board = FULL_BOARD if full else PLAIN_BOARD
         house = settings_for(board, ventilated=ventilated, circuit_capacity_ma=capacity_ma)
         self.box = CheckedBox(house, vehicle=vehicle, ohms=220)
@@ -41,19 +43,19 @@ class World(RuleBasedStateMachine):
 
     @rule(ohms=st.sampled_from(sorted(CABLES)))
     @precondition(lambda self: self.box.vehicle == "A")
-    def plug_in(self, ohms) -> None:
+    def plug_in(self, ohms: Any) -> None:
         self.box.ohms = ohms
         self.box.run(300 * MS)
         self.box.vehicle = "B"
 
     @rule(vehicle=st.sampled_from("BCCD"))
     @precondition(lambda self: self.box.vehicle != "A")
-    def ask(self, vehicle) -> None:
+    def ask(self, vehicle: Any) -> None:
         self.box.vehicle = vehicle
 
     @rule(on_ms=st.sampled_from([10, 20, 40, 200]), off_ms=st.sampled_from([10, 20, 30, 100]))
     @precondition(lambda self: self.box.vehicle in "BC")
-    def flap(self, on_ms, off_ms) -> None:
+    def flap(self, on_ms: Any, off_ms: Any) -> None:
         for _ in range(6):
             self.box.vehicle = "C"
             self.box.run(on_ms * MS)
@@ -69,25 +71,25 @@ class World(RuleBasedStateMachine):
         self.box.vehicle = "E"
 
     @rule(present=st.booleans())
-    def diode(self, present) -> None:
+    def diode(self, present: Any) -> None:
         self.box.diode = present
 
     @rule(windows=st.integers(1, 8))
-    def garble(self, windows) -> None:
+    def garble(self, windows: Any) -> None:
         self.box.garbled = True
         self.box.run(windows * 10 * MS)
         self.box.garbled = False
 
     @rule(permitted=st.booleans(), asked_ma=st.integers(5_500, 40_000))
-    def demand(self, permitted, asked_ma) -> None:
+    def demand(self, permitted: Any, asked_ma: Any) -> None:
         self.box.permitted, self.box.asked_ma = permitted, asked_ma
 
     @rule(alive=st.booleans())
-    def node(self, alive) -> None:
+    def node(self, alive: Any) -> None:
         self.box.node_alive = alive
 
     @rule(drivers=st.sets(st.sampled_from(DRIVERS), max_size=1), alarms=st.sets(st.sampled_from(ALARMS), max_size=1))
-    def trouble(self, drivers, alarms) -> None:
+    def trouble(self, drivers: Any, alarms: Any) -> None:
         self.box.failures, self.box.alarms = frozenset(drivers), frozenset(alarms)
 
     @rule()
@@ -95,17 +97,17 @@ class World(RuleBasedStateMachine):
         self.box.rcd_latched = True
 
     @rule(pressed=st.booleans())
-    def emergency_stop(self, pressed) -> None:
+    def emergency_stop(self, pressed: Any) -> None:
         self.box.emergency_stop = pressed
 
     @rule(
         drawn_ma=st.sampled_from([0, 5_000, 16_000, 60_000]), temperature=st.sampled_from([20_00, 66_00, 69_00, 75_00])
     )
-    def sensors(self, drawn_ma, temperature) -> None:
+    def sensors(self, drawn_ma: Any, temperature: Any) -> None:
         self.box.drawn_ma, self.box.temperature = (drawn_ma,) * 3, temperature
 
     @rule(request=st.sampled_from([r for r in Request if r] + [Request.CLEAR_USER | Request.CLEAR_INSTALLER]))
-    def order(self, request) -> None:
+    def order(self, request: pytest.FixtureRequest) -> None:
         self.box.order(request)
 
     @rule()
@@ -113,11 +115,11 @@ class World(RuleBasedStateMachine):
         self.box.restart()
 
     @rule(wait_ms=st.sampled_from(WAITS_MS))
-    def wait(self, wait_ms) -> None:
+    def wait(self, wait_ms: Any) -> None:
         self.box.run(wait_ms * MS)
 
     @rule(wait_ms=st.sampled_from(LONG_WAITS_MS))
-    def wait_long(self, wait_ms) -> None:
+    def wait_long(self, wait_ms: Any) -> None:
         self.box.run(wait_ms * MS)
 
     @rule()
@@ -142,12 +144,12 @@ COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 @pytest.mark.hazard("H-01")
 @pytest.mark.hazard("H-02")
 @pytest.mark.hazard("H-10")
-def test_no_order_of_events_breaks_an_invariant():
+def test_no_order_of_events_breaks_an_invariant() -> None:
     run_state_machine_as_test(
         World, settings=settings(max_examples=25, stateful_step_count=25, derandomize=True, database=None, **COMMON)
     )
 
 
 @pytest.mark.nightly
-def test_no_order_of_events_breaks_an_invariant_in_a_long_search():
+def test_no_order_of_events_breaks_an_invariant_in_a_long_search() -> None:
     run_state_machine_as_test(World, settings=settings(max_examples=2_000, stateful_step_count=60, **COMMON))

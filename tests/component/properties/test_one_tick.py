@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -21,15 +22,15 @@ SETTINGS = settings_for(FULL_BOARD, circuit_capacity_ma=16_000)  # hot, a quarte
 DRIVERS = [fault for fault in Fault if fault.name.endswith("_FAILED") and "TEST" not in fault.name]
 
 
-def _vehicle(state: str):
+def _vehicle(state: str) -> Any:
     return lambda box: setattr(box, "vehicle", state)
 
 
-def _set(name: str, value):
+def _set(name: str, value: Any) -> Any:
     return lambda box: setattr(box, name, value)
 
 
-def _sense(name: str, value):
+def _sense(name: str, value: Any) -> Any:
     """A change of what a sensor reads, told in this very tick."""
 
     def change(box: IdealBox) -> None:
@@ -151,7 +152,7 @@ def play(situation: IdealBox, changes: list, apart: int, what: str) -> None:
 @pytest.mark.hazard("H-04")
 @pytest.mark.hazard("H-08")
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_every_pair_of_changes_fits_into_one_tick(name):
+def test_every_pair_of_changes_fits_into_one_tick(name: Any) -> None:
     situation = _led_to(name)
     for one, other in combinations(CHANGES, 2):
         spans = range(6) if one in LINE and other in REST else (0,)
@@ -163,7 +164,7 @@ def test_every_pair_of_changes_fits_into_one_tick(name):
 @pytest.mark.hazard("H-01")
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_any_number_of_changes_fits_into_one_tick(name):
+def test_any_number_of_changes_fits_into_one_tick(name: Any) -> None:
     situation, rng = _led_to(name), random.Random(11)
     for _ in range(150):
         line = rng.choice(list(LINE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -57,7 +58,7 @@ shown = {
 
 
 @st.composite
-def snapshots(draw) -> Snapshot:
+def snapshots(draw: Any) -> Snapshot:
     first = draw(st.integers(1, 2**32 - 17))
     transitions = [
         draw(st.builds(Transition, number=st.just(first + index), **shown)) for index in range(draw(st.integers(0, 16)))
@@ -98,12 +99,12 @@ def snapshots(draw) -> Snapshot:
 
 
 @given(demands)
-def test_a_demand_comes_back_as_it_went(demand):
+def test_a_demand_comes_back_as_it_went(demand: Any) -> None:
     assert decode_demand(encode_demand(demand)) == demand
 
 
 @given(snapshots())
-def test_a_snapshot_comes_back_as_it_went_and_is_smaller_than_2_kib(snapshot):
+def test_a_snapshot_comes_back_as_it_went_and_is_smaller_than_2_kib(snapshot: Any) -> None:
     datagram = encode_snapshot(snapshot)
     assert len(datagram) < 2_048
     back = decode_snapshot(datagram)
@@ -116,13 +117,13 @@ def test_a_snapshot_comes_back_as_it_went_and_is_smaller_than_2_kib(snapshot):
 @given(datagram=st.binary(max_size=2_100))
 @example(b"")
 @example(b"EP")
-def test_random_bytes_are_refused_and_raise_nothing_else(decode, datagram):
+def test_random_bytes_are_refused_and_raise_nothing_else(decode: Any, datagram: Any) -> None:
     with pytest.raises(RecordDecodeError):
         decode(datagram)
 
 
 @given(snapshots(), st.data())
-def test_one_changed_byte_gives_a_snapshot_that_could_have_been_sent_or_is_refused(snapshot, data):
+def test_one_changed_byte_gives_a_snapshot_that_could_have_been_sent_or_is_refused(snapshot: Any, data: Any) -> None:
     datagram = bytearray(encode_snapshot(snapshot))
     datagram[data.draw(st.integers(0, len(datagram) - 1))] ^= data.draw(st.integers(1, 255))
     try:
@@ -133,7 +134,7 @@ def test_one_changed_byte_gives_a_snapshot_that_could_have_been_sent_or_is_refus
 
 
 @given(demands, st.data())
-def test_one_changed_byte_gives_a_demand_that_could_have_been_sent_or_is_refused(demand, data):
+def test_one_changed_byte_gives_a_demand_that_could_have_been_sent_or_is_refused(demand: Any, data: Any) -> None:
     datagram = bytearray(encode_demand(demand))
     datagram[data.draw(st.integers(0, len(datagram) - 1))] ^= data.draw(st.integers(1, 255))
     try:
@@ -144,7 +145,7 @@ def test_one_changed_byte_gives_a_demand_that_could_have_been_sent_or_is_refused
 
 
 @given(demands, st.integers(0, 200))
-def test_a_demand_that_is_cut_or_too_long_is_refused(demand, cut):
+def test_a_demand_that_is_cut_or_too_long_is_refused(demand: Any, cut: Any) -> None:
     datagram = encode_demand(demand)
     for wrong in (datagram[: min(cut, len(datagram) - 1)], datagram + b"\0"):
         with pytest.raises(RecordDecodeError):
@@ -169,19 +170,19 @@ DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 1)
         ({"meter": MeterSample(0, (0, 0, -1), (0, 0, 0))}, "voltage_mv L3 -1"),
     ],
 )
-def test_what_may_not_be_said_is_not_encoded_and_the_field_is_named(change, name):
+def test_what_may_not_be_said_is_not_encoded_and_the_field_is_named(change: Any, name: Any) -> None:
     with pytest.raises(ValueError, match=name):
         encode_demand(replace(DEMAND, **change))
 
 
 @given(snapshots())
-def test_too_many_transitions_are_not_encoded(snapshot):
+def test_too_many_transitions_are_not_encoded(snapshot: Any) -> None:
     one = Transition(1, 0, EvseState.A, PilotState.A, False, 0, frozenset(), Reason.NO_VEHICLE)
     with pytest.raises(ValueError, match="transitions 17"):
         encode_snapshot(replace(snapshot, transitions=(one,) * 17))
 
 
-def test_a_gap_in_the_transitions_is_refused():
+def test_a_gap_in_the_transitions_is_refused() -> None:
     one = Transition(1, 0, EvseState.A, PilotState.A, False, 0, frozenset(), Reason.NO_VEHICLE)
     snapshot = Snapshot(
         *(1, 1, 0, EvseState.A, PilotState.A, 0, 0, PilotMode.HIGH, 0, 0, LimitSource.BOARD, 0, 0),
@@ -192,12 +193,12 @@ def test_a_gap_in_the_transitions_is_refused():
         decode_snapshot(encode_snapshot(snapshot))
 
 
-def test_a_demand_is_no_snapshot():
+def test_a_demand_is_no_snapshot() -> None:
     with pytest.raises(RecordDecodeError, match="kind 1"):
         decode_snapshot(encode_demand(DEMAND))
 
 
-def test_a_number_between_two_members_of_a_closed_set_is_refused():
+def test_a_number_between_two_members_of_a_closed_set_is_refused() -> None:
     datagram = bytearray(encode_demand(DEMAND))
     at = datagram.index(LimitSource.OWNER.to_bytes(1, "little"), 14)
     unknown = next(number for number in range(1, LimitSource.OWNER) if number not in set(LimitSource))
@@ -206,7 +207,7 @@ def test_a_number_between_two_members_of_a_closed_set_is_refused():
         decode_demand(bytes(datagram))
 
 
-def test_an_instant_before_the_boot_is_refused_by_name():
+def test_an_instant_before_the_boot_is_refused_by_name() -> None:
     datagram = bytearray(encode_demand(DEMAND))
     datagram[23] |= 0x80
     with pytest.raises(RecordDecodeError, match="valid_until_ns -"):

@@ -148,7 +148,7 @@ class World(RuleBasedStateMachine):
         commissioned=st.sampled_from([True, True, True, False]),
         lucky=st.booleans(),
     )
-    def begin(self, full, ventilated, capacity_ma, commissioned, lucky) -> None:
+    def begin(self, full: Any, ventilated: Any, capacity_ma: Any, commissioned: Any, lucky: Any) -> None:
         board = FULL_BOARD if full else PLAIN_BOARD
         house = settings_for(board, ventilated=ventilated, circuit_capacity_ma=capacity_ma)
         self.device = WholeDevice(Path(self.folder.name), house, commissioned=commissioned, vehicle="A", ohms=220)
@@ -168,14 +168,14 @@ class World(RuleBasedStateMachine):
 
     @rule(ohms=st.sampled_from(sorted(CABLES)))
     @precondition(lambda self: self.device.machine.vehicle == "A")
-    def plug_in(self, ohms) -> None:
+    def plug_in(self, ohms: Any) -> None:
         self.device.machine.ohms = ohms
         self.wait_ms(300)
         self.device.machine.vehicle = "B"
 
     @rule(vehicle=st.sampled_from("BCCCD"))
     @precondition(lambda self: self.device.machine.vehicle != "A")
-    def ask(self, vehicle) -> None:
+    def ask(self, vehicle: Any) -> None:
         self.device.machine.vehicle = vehicle
 
     @rule()
@@ -183,19 +183,19 @@ class World(RuleBasedStateMachine):
         self.device.machine.vehicle = "A"
 
     @rule(ohms=st.sampled_from(sorted(CABLES)))
-    def change_cars(self, ohms) -> None:
+    def change_cars(self, ohms: Any) -> None:
         for vehicle in "ABAB":
             self.device.machine.vehicle, self.device.machine.ohms = vehicle, ohms
             self.wait_ms(1_200)
 
     @rule(diode=st.booleans(), short=st.booleans())
     @precondition(lambda self: self.device.machine.vehicle != "A")
-    def wrong_cable(self, diode, short) -> None:
+    def wrong_cable(self, diode: Any, short: Any) -> None:
         self.device.machine.diode = diode
         self.device.machine.vehicle = "E" if short else self.device.machine.vehicle
 
     @rule(drawn_ma=st.sampled_from([0, 6_000, 6_000, 40_000]))
-    def draw(self, drawn_ma) -> None:
+    def draw(self, drawn_ma: Any) -> None:
         self.device.machine.drawn_ma = (drawn_ma,) * 3
 
     # Controllers.
@@ -206,7 +206,7 @@ class World(RuleBasedStateMachine):
         high=st.sampled_from([0, *CURRENTS, 80_000]),
     )
     @precondition(lambda self: self.device.node_up)
-    def enable(self, until_s, low, high) -> None:
+    def enable(self, until_s: Any, low: Any, high: Any) -> None:
         evse, now_s = self.device.evse, self.device.clocks.unix_s()
         before, faulty = self.device.box.permission.settings, evse.state.fault_state != NO_ERROR
         until = until_s if not until_s else max((now_s or 1_000_000_000) - EPOCH_S + until_s, 1)
@@ -223,7 +223,7 @@ class World(RuleBasedStateMachine):
 
     @rule(until_s=st.sampled_from([3, 8]))
     @precondition(lambda self: self.device.node_up)
-    def enable_for_a_while(self, until_s) -> None:
+    def enable_for_a_while(self, until_s: Any) -> None:
         self.enable(until_s, 6_000, 16_000)
         self.wait_ms(11_000)
 
@@ -242,7 +242,7 @@ class World(RuleBasedStateMachine):
 
     @rule(days=st.sampled_from([1, 0x7F]), minutes=st.integers(0, 1439), energy=st.sampled_from([0, 5_000_000]))
     @precondition(lambda self: self.device.node_up)
-    def set_targets(self, days, minutes, energy) -> None:
+    def set_targets(self, days: Any, minutes: Any, energy: Any) -> None:
         structs = EnergyEvse.Structs
         target = structs.ChargingTargetStruct(minutes, None, energy)
         request = EnergyEvse.Commands.SetTargets([structs.ChargingTargetScheduleStruct(days, [target])])
@@ -255,19 +255,19 @@ class World(RuleBasedStateMachine):
 
     @rule(user_ma=st.sampled_from(CURRENTS), window_s=st.sampled_from([0, 1, 10, 600]))
     @precondition(lambda self: self.device.node_up)
-    def write(self, user_ma, window_s) -> None:
+    def write(self, user_ma: Any, window_s: Any) -> None:
         self.call(lambda: self.device.evse.write_user_maximum_charge_current(user_ma))
         self.call(lambda: self.device.evse.write_randomization_delay_window(window_s))
 
     @rule(mode=st.sampled_from([ChargeMode.MANUAL, ChargeMode.MANUAL, *ChargeMode]), opt_out=st.integers(0, 3))
     @precondition(lambda self: self.device.node_up)
-    def choose_mode(self, mode, opt_out) -> None:
+    def choose_mode(self, mode: Any, opt_out: Any) -> None:
         self.call(lambda: self.device.mode.select(mode))
         self.call(lambda: self.device.allowed.select(opt_out))
 
     @rule(power_mw=st.sampled_from([0, 5_000_000, 11_040_000, 50_000_000]), cause=st.integers(0, 1))
     @precondition(lambda self: self.device.node_up)
-    def adjust_power(self, power_mw, cause) -> None:
+    def adjust_power(self, power_mw: Any, cause: Any) -> None:
         kind = DeviceEnergyManagement.Enums.AdjustmentCauseEnum
         request = DeviceEnergyManagement.Commands.PowerAdjustRequest(power_mw, 60, kind(cause))
         management = self.device.management
@@ -283,46 +283,46 @@ class World(RuleBasedStateMachine):
 
     @rule(permitted=st.booleans(), limit_ma=st.sampled_from([None, None, 6_000, 16_000]))
     @precondition(lambda self: self.device.node_up)
-    def own(self, permitted, limit_ma) -> None:
+    def own(self, permitted: Any, limit_ma: Any) -> None:
         self.owner_unstored = not self.run(self.say(permitted, limit_ma))
         self.wait_ms(1_000)
 
-    async def say(self, permitted, limit_ma) -> bool:
+    async def say(self, permitted: Any, limit_ma: Any) -> bool:
         return self.device.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
 
     @rule(capacity_ma=st.sampled_from(CURRENTS))
-    def install(self, capacity_ma) -> None:
+    def install(self, capacity_ma: Any) -> None:
         self.call(lambda: self.device.install(capacity_ma))
 
     @rule(request=st.sampled_from([Request.CLEAR_USER, Request.CLEAR_USER | Request.CLEAR_INSTALLER]))
     @precondition(lambda self: self.device.node_up)
-    def order(self, request) -> None:
+    def order(self, request: pytest.FixtureRequest) -> None:
         self.device.order(request)
 
     # Faults.
 
     @rule(drivers=st.sets(st.sampled_from(DRIVERS), max_size=1), alarm=st.sampled_from(ALARMS))
-    def trouble(self, drivers, alarm) -> None:
+    def trouble(self, drivers: Any, alarm: Any) -> None:
         self.device.machine.failures = frozenset(drivers)
         self.device.machine.alarms = frozenset() if alarm is None else frozenset({alarm})
 
     @rule(what=st.sampled_from(["rcd_latched", "stuck_closed", "emergency_stop", "stuck_open"]), on=st.booleans())
-    def break_something(self, what, on) -> None:
+    def break_something(self, what: Any, on: Any) -> None:
         setattr(self.device.machine, what, on)
 
     @rule(meter=st.booleans(), heat=st.sampled_from([25_00, 25_00, 66_00, 75_00]), thermometer=st.booleans())
-    def sensors(self, meter, heat, thermometer) -> None:
+    def sensors(self, meter: Any, heat: Any, thermometer: Any) -> None:
         machine = self.device.machine
         machine.meter_alive, machine.thermometer_alive, machine.temperature = meter, thermometer, heat
 
     @rule(windows=st.integers(1, 8))
-    def garble(self, windows) -> None:
+    def garble(self, windows: Any) -> None:
         self.device.machine.garbled = True
         self.wait_ms(windows * 10)
         self.device.machine.garbled = False
 
     @rule(loses=st.booleans(), stuck=st.booleans())
-    def bad_roads(self, loses, stuck) -> None:
+    def bad_roads(self, loses: Any, stuck: Any) -> None:
         self.device.loses, self.device.storage_stuck = loses, stuck
 
     # Lives and clocks.
@@ -333,7 +333,7 @@ class World(RuleBasedStateMachine):
 
     @rule(gone_ms=st.sampled_from([500, 3_000, 20_000]))
     @precondition(lambda self: self.device.node_up)
-    def crash_node(self, gone_ms) -> None:
+    def crash_node(self, gone_ms: Any) -> None:
         before = Promises(self.device)
         self.run(self.device.end_node())
         self.run(self.device.run(gone_ms * MS))
@@ -341,14 +341,14 @@ class World(RuleBasedStateMachine):
         self.compare(before)
 
     @rule(outage_s=st.sampled_from([2, 600, 40_000]), knows_time=st.sampled_from([True, True, False]))
-    def cut_power(self, outage_s, knows_time) -> None:
+    def cut_power(self, outage_s: Any, knows_time: Any) -> None:
         before = Promises(self.device)
         self.run(self.device.cut_power(outage_s, knows_time=knows_time))
         self.compare(before)
 
     @rule(by_s=st.sampled_from([-100_000, -5, 5, 100_000]))
     @precondition(lambda self: self.device.clocks.unix_minus_s is not None)
-    def step_clock(self, by_s) -> None:
+    def step_clock(self, by_s: Any) -> None:
         self.device.clocks.unix_minus_s += by_s
         self.calm = False
 
@@ -359,7 +359,7 @@ class World(RuleBasedStateMachine):
         self.calm = False
 
     @rule(wait_ms=st.sampled_from(WAITS_MS))
-    def wait(self, wait_ms) -> None:
+    def wait(self, wait_ms: Any) -> None:
         self.wait_ms(wait_ms)
 
     @rule()
@@ -510,7 +510,7 @@ COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 @pytest.mark.hazard("H-10")
 @pytest.mark.hazard("H-11")
 @pytest.mark.hazard("H-18")
-def test_no_order_of_events_breaks_the_device():
+def test_no_order_of_events_breaks_the_device() -> None:
     run_state_machine_as_test(
         World,
         settings=settings(
@@ -520,5 +520,5 @@ def test_no_order_of_events_breaks_the_device():
 
 
 @pytest.mark.nightly
-def test_no_order_of_events_breaks_the_device_in_a_long_search():
+def test_no_order_of_events_breaks_the_device_in_a_long_search() -> None:
     run_state_machine_as_test(World, settings=settings(max_examples=1_000, stateful_step_count=50, **COMMON))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,11 +11,16 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
+if TYPE_CHECKING:
+    from evse_pi.core.io_records import Inputs, PilotReading
+    from evse_pi.core.machine_settings import MachineSettings
+    from hal.units import Milliamps
+
 PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
 
 @pytest.mark.hazard("H-10")
-def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_later():
+def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_later() -> None:
     box = box_in(EvseState.C2, FULL)
     box.node_alive = False
     took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, 16 * S)
@@ -28,7 +34,7 @@ def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_lat
 
 
 @pytest.mark.hazard("H-10")
-def test_a_lease_dated_a_year_ahead_still_ends_15_s_after_it_came():
+def test_a_lease_dated_a_year_ahead_still_ends_15_s_after_it_came() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.node_alive = False
     box.demand = replace(box.demand, number=99, valid_until_ns=box.now_ns + 365 * 86_400 * S)
@@ -38,7 +44,7 @@ def test_a_lease_dated_a_year_ahead_still_ends_15_s_after_it_came():
 
 @pytest.mark.hazard("H-10")
 @pytest.mark.parametrize("current_ma", [-1, 80_001, 1 << 31])
-def test_a_demand_for_a_current_that_does_not_exist_permits_nothing(current_ma):
+def test_a_demand_for_a_current_that_does_not_exist_permits_nothing(current_ma: Milliamps) -> None:
     box = box_in(EvseState.B2, PLAIN)
     box.asked_ma = current_ma
     box.run(100 * MS)
@@ -48,7 +54,9 @@ def test_a_demand_for_a_current_that_does_not_exist_permits_nothing(current_ma):
 @pytest.mark.hazard("H-15")
 @pytest.mark.parametrize("asked_ma", [6_000, 32_000])
 @pytest.mark.parametrize(("charged_ns", "leaving"), [(S, "B"), (20 * S, "E")])
-def test_the_contactor_stays_open_for_10_s_though_the_vehicle_asks_again(charged_ns, leaving, asked_ma):
+def test_the_contactor_stays_open_for_10_s_though_the_vehicle_asks_again(
+    charged_ns: int, leaving: str, asked_ma: Milliamps
+) -> None:
     """After a short charge, or an opening that may have broken a current."""
     box = IdealBox(PLAIN, asked_ma=asked_ma).charging()
     box.run(charged_ns)
@@ -72,7 +80,9 @@ def test_the_contactor_stays_open_for_10_s_though_the_vehicle_asks_again(charged
 @pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
 @pytest.mark.parametrize("asked_ma", [6_000, 32_000])
 @pytest.mark.parametrize("pause_ns", [100 * MS, S, 3 * S, 9 * S])
-def test_a_vehicle_that_asks_again_after_a_stop_of_its_own_has_power_within_3_s(settings, asked_ma, pause_ns):
+def test_a_vehicle_that_asks_again_after_a_stop_of_its_own_has_power_within_3_s(
+    settings: MachineSettings, asked_ma: Milliamps, pause_ns: int
+) -> None:
     """Source: IEC 61851-1 Table A.6 sequence 4."""
     box = IdealBox(settings, asked_ma=asked_ma).charging()
     box.run(20 * S)
@@ -86,7 +96,7 @@ def test_a_vehicle_that_asks_again_after_a_stop_of_its_own_has_power_within_3_s(
 
 
 @pytest.mark.hazard("H-15")
-def test_a_vehicle_that_flaps_closes_the_contactor_no_more_often_than_every_10_s():
+def test_a_vehicle_that_flaps_closes_the_contactor_no_more_often_than_every_10_s() -> None:
     box = IdealBox(PLAIN).charging()
     closings, begun_ns = box.state.watch.contactor.cycles, box.now_ns
     while box.now_ns - begun_ns < 300 * S:
@@ -96,7 +106,7 @@ def test_a_vehicle_that_flaps_closes_the_contactor_no_more_often_than_every_10_s
 
 
 @pytest.mark.hazard("H-15")
-def test_the_minimum_off_time_is_kept_through_a_restart():
+def test_the_minimum_off_time_is_kept_through_a_restart() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.restart()
     assert not box.closed
@@ -105,7 +115,7 @@ def test_the_minimum_off_time_is_kept_through_a_restart():
 
 
 @pytest.mark.hazard("H-18")
-def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges():
+def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges() -> None:
     box = IdealBox(FULL)
     box.plug_in("C")
     seen = []
@@ -119,7 +129,7 @@ def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges():
     assert box.state.watch.tests.passed
 
 
-def test_state_f_after_a_fault_lasts_300_ms_and_never_for_ever():
+def test_state_f_after_a_fault_lasts_300_ms_and_never_for_ever() -> None:
     box = box_in(EvseState.C2, FULL)
     box.emergency_stop = True
     box.tick()
@@ -130,7 +140,7 @@ def test_state_f_after_a_fault_lasts_300_ms_and_never_for_ever():
     assert box.state.status.evse_state is EvseState.C1
 
 
-def test_a_higher_offer_waits_5_s_after_the_last_change():
+def test_a_higher_offer_waits_5_s_after_the_last_change() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.asked_ma = 10_000
     box.run(2 * TICK_NS)
@@ -142,7 +152,7 @@ def test_a_higher_offer_waits_5_s_after_the_last_change():
 
 
 @pytest.mark.hazard("H-04")
-def test_a_lower_offer_does_not_wait():
+def test_a_lower_offer_does_not_wait() -> None:
     box = box_in(EvseState.C2, PLAIN)
     for asked_ma in (15_000, 12_000, 9_000):
         box.asked_ma = asked_ma
@@ -150,7 +160,7 @@ def test_a_lower_offer_does_not_wait():
         assert box.state.offer.offered_ma <= asked_ma
 
 
-def test_a_new_offer_waits_5_s_after_the_last_one_ended():
+def test_a_new_offer_waits_5_s_after_the_last_one_ended() -> None:
     box = box_in(EvseState.B2, PLAIN)
     box.permitted = False
     box.run_until(lambda b: b.mode is PilotMode.HIGH, S)
@@ -167,7 +177,7 @@ def test_a_new_offer_waits_5_s_after_the_last_one_ended():
 @pytest.mark.parametrize(
     ("sensor", "fault"), [("meter_alive", Fault.METER_STALE), ("thermometer_alive", Fault.TEMPERATURE_STALE)]
 )
-def test_a_sensor_that_is_silent_for_15_s_ends_the_offer_and_comes_back_by_itself(sensor, fault):
+def test_a_sensor_that_is_silent_for_15_s_ends_the_offer_and_comes_back_by_itself(sensor: str, fault: Fault) -> None:
     box = box_in(EvseState.C2, FULL)
     setattr(box, sensor, False)
     took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, 18 * S)
@@ -183,7 +193,7 @@ def test_a_sensor_that_is_silent_for_15_s_ends_the_offer_and_comes_back_by_itsel
     assert box.mode is PilotMode.PWM
 
 
-def test_a_sensor_that_was_never_heard_limits_to_nothing_and_is_a_fault_after_15_s_of_demands():
+def test_a_sensor_that_was_never_heard_limits_to_nothing_and_is_a_fault_after_15_s_of_demands() -> None:
     box = IdealBox(FULL, meter_alive=False)
     box.plug_in()
     box.run(10 * S)
@@ -194,7 +204,7 @@ def test_a_sensor_that_was_never_heard_limits_to_nothing_and_is_a_fault_after_15
     assert box.faults == {Fault.METER_STALE}
 
 
-def test_a_garbled_pilot_opens_within_100_ms_and_closes_again_after_it_is_clear():
+def test_a_garbled_pilot_opens_within_100_ms_and_closes_again_after_it_is_clear() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.garbled = True
     took_ns = box.run_until(lambda b: not b.closed, 100 * MS)
@@ -208,7 +218,7 @@ def test_a_garbled_pilot_opens_within_100_ms_and_closes_again_after_it_is_clear(
 
 
 @pytest.mark.hazard("H-01")
-def test_three_windows_without_c_open_though_no_two_of_them_agree():
+def test_three_windows_without_c_open_though_no_two_of_them_agree() -> None:
     box = box_in(EvseState.C2, PLAIN)
     ticks = 0
     for vehicle, garbled in (("B", False), ("C", True), ("C", True), ("B", False), ("C", True), ("B", False)):
@@ -220,7 +230,7 @@ def test_three_windows_without_c_open_though_no_two_of_them_agree():
     assert ticks == 3
 
 
-def test_one_garbled_window_does_not_open():
+def test_one_garbled_window_does_not_open() -> None:
     box = box_in(EvseState.C2, PLAIN)
     for _ in range(20):
         box.garbled = True
@@ -230,7 +240,7 @@ def test_one_garbled_window_does_not_open():
     assert box.closed
 
 
-def test_a_pilot_that_cannot_be_believed_for_half_a_second_is_no_vehicle_state_any_more():
+def test_a_pilot_that_cannot_be_believed_for_half_a_second_is_no_vehicle_state_any_more() -> None:
     box = box_in(EvseState.B2, PLAIN)
     box.garbled = True
     box.run(400 * MS)
@@ -244,7 +254,7 @@ def test_a_pilot_that_cannot_be_believed_for_half_a_second_is_no_vehicle_state_a
     assert box.state.status.evse_state is EvseState.B2
 
 
-def test_reason_tells_of_a_vehicle_that_is_not_ready():
+def test_reason_tells_of_a_vehicle_that_is_not_ready() -> None:
     box = box_in(EvseState.B2, PLAIN)
     assert box.reason is Reason.VEHICLE_NOT_READY
     box.vehicle = "C"
@@ -260,7 +270,7 @@ def test_reason_tells_of_a_vehicle_that_is_not_ready():
     assert box.reason is Reason.NO_VEHICLE
 
 
-def test_an_unreadable_line_without_a_fault_yet_is_told_as_uncertain():
+def test_an_unreadable_line_without_a_fault_yet_is_told_as_uncertain() -> None:
     box = box_in(EvseState.A, PLAIN)
     box.vehicle = "E"
     box.run(50 * MS)
@@ -269,7 +279,7 @@ def test_an_unreadable_line_without_a_fault_yet_is_told_as_uncertain():
     assert box.reason is Reason.FAULT
 
 
-def test_a_permission_that_returns_within_the_grace_still_opens_first():
+def test_a_permission_that_returns_within_the_grace_still_opens_first() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.permitted = False
     box.run(S)
@@ -284,7 +294,7 @@ def test_a_permission_that_returns_within_the_grace_still_opens_first():
     assert box.mode is PilotMode.PWM
 
 
-def test_late_ticks_lose_no_deadline():
+def test_late_ticks_lose_no_deadline() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.vehicle = "B"
     box.now_ns += 40 * MS
@@ -292,7 +302,7 @@ def test_late_ticks_lose_no_deadline():
     assert not box.closed
 
 
-def test_state_f_is_shown_for_300_ms_though_the_fault_is_over_at_once():
+def test_state_f_is_shown_for_300_ms_though_the_fault_is_over_at_once() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.alarms = frozenset({Fault.INSTALLATION_INVALID})
     box.tick()
@@ -305,7 +315,7 @@ def test_state_f_is_shown_for_300_ms_though_the_fault_is_over_at_once():
     assert box.mode is PilotMode.LOW
 
 
-def test_a_loop_that_passes_no_demand_any_more_is_let_go_softly():
+def test_a_loop_that_passes_no_demand_any_more_is_let_go_softly() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.node_alive, box.demand = False, None
     box.tick()
@@ -316,7 +326,7 @@ def test_a_loop_that_passes_no_demand_any_more_is_let_go_softly():
     assert box.reason is Reason.NO_LEASE
 
 
-def test_a_fault_while_stopping_does_not_wait_for_the_grace():
+def test_a_fault_while_stopping_does_not_wait_for_the_grace() -> None:
     box = box_in(EvseState.C2, FULL)
     box.permitted = False
     box.run(S)
@@ -327,12 +337,12 @@ def test_a_fault_while_stopping_does_not_wait_for_the_grace():
 
 
 class BlindToTheNegativeHalf(IdealBox):
-    def window(self):
+    def window(self) -> PilotReading:
         return replace(super().window(), low_mv=None) if self.mode is PilotMode.PWM else super().window()
 
 
 @pytest.mark.hazard("H-06")
-def test_a_diode_that_was_not_seen_is_no_diode():
+def test_a_diode_that_was_not_seen_is_no_diode() -> None:
     box = BlindToTheNegativeHalf(PLAIN)
     box.plug_in("C")
     box.run(20 * S)
@@ -342,12 +352,12 @@ def test_a_diode_that_was_not_seen_is_no_diode():
 class MirrorThatFallsSilent(IdealBox):
     silent = False
 
-    def inputs(self):
+    def inputs(self) -> Inputs:
         return replace(super().inputs(), mirror_closed=None) if self.silent else super().inputs()
 
 
 @pytest.mark.hazard("H-03")
-def test_contacts_that_nothing_proves_open_are_not_closed_again():
+def test_contacts_that_nothing_proves_open_are_not_closed_again() -> None:
     box = MirrorThatFallsSilent(PLAIN)
     box.run(12 * S)
     box.silent = True
@@ -356,7 +366,7 @@ def test_contacts_that_nothing_proves_open_are_not_closed_again():
     assert box.state.watch.contactor.cycles == 0
 
 
-def test_nothing_is_offered_to_nobody():
+def test_nothing_is_offered_to_nobody() -> None:
     box = box_in(EvseState.A, PLAIN)
     box.trace.clear()
     box.run(30 * S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby, pairwise
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
 
 @pytest.mark.parametrize("vehicle", ["A", "B", "C", "D"])
-def test_the_self_test_leaves_evidence_with_margins_whatever_is_plugged_in(vehicle):
+def test_the_self_test_leaves_evidence_with_margins_whatever_is_plugged_in(vehicle: str) -> None:
     box = IdealBox(FULL, vehicle=vehicle, ohms=220)
     box.run_until(lambda b: b.state.watch.tests.passed, 5 * S)
     evidence = {item.check: item for item in box.state.watch.tests.evidence}
@@ -33,13 +34,13 @@ def test_the_self_test_leaves_evidence_with_margins_whatever_is_plugged_in(vehic
     assert 0 <= evidence[Check.RCD_TRIPS].measured <= 1_000
 
 
-def test_the_self_test_shows_f_for_300_ms_first():
+def test_the_self_test_shows_f_for_300_ms_first() -> None:
     box = IdealBox(PLAIN)
     took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, S)
     assert 300 * MS <= took_ns <= 400 * MS
 
 
-def test_a_plain_board_is_asked_for_nothing_that_it_lacks():
+def test_a_plain_board_is_asked_for_nothing_that_it_lacks() -> None:
     box = IdealBox(settings_for(replace(PLAIN_BOARD, mirror_fitted=False)))
     box.run_until(lambda b: b.state.watch.tests.passed, 2 * S)
     assert {item.check for item in box.state.watch.tests.evidence} == {Check.PILOT_LOW_RAIL, Check.PILOT_HIGH_RAIL}
@@ -48,7 +49,7 @@ def test_a_plain_board_is_asked_for_nothing_that_it_lacks():
 
 
 class StuckHigh(IdealBox):
-    def window(self):
+    def window(self) -> Any:
         mode = self.outputs.pilot.mode
         self.outputs = replace(self.outputs, pilot=replace(self.outputs.pilot, mode=PilotMode.HIGH))
         seen = super().window()
@@ -57,13 +58,15 @@ class StuckHigh(IdealBox):
 
 
 class WeakRail(IdealBox):
-    def window(self):
+    def window(self) -> Any:
         seen = super().window()
         return replace(seen, high_mv=10_900) if seen.high_mv == 12_000 else seen
 
 
 @pytest.mark.parametrize("kind", [StuckHigh, WeakRail])
-def test_a_generator_that_does_not_reach_its_rails_fails_the_self_test_and_is_tried_again_every_minute(kind):
+def test_a_generator_that_does_not_reach_its_rails_fails_the_self_test_and_is_tried_again_every_minute(
+    kind: Any,
+) -> None:
     box = kind(PLAIN)
     box.run(4 * S)
     assert Fault.PILOT_GENERATOR in box.faults
@@ -79,7 +82,7 @@ def test_a_generator_that_does_not_reach_its_rails_fails_the_self_test_and_is_tr
     assert Fault.PILOT_GENERATOR in box.faults, "kept until a run passes"
 
 
-def test_a_pilot_that_cannot_be_read_at_the_start_is_tested_again_by_itself():
+def test_a_pilot_that_cannot_be_read_at_the_start_is_tested_again_by_itself() -> None:
     box = IdealBox(PLAIN, failures=frozenset({Fault.PILOT_ADC_FAILED}))
     box.run(5 * S)
     assert box.faults == {Fault.PILOT_ADC_FAILED, Fault.SELF_TEST_FAILED}
@@ -89,7 +92,7 @@ def test_a_pilot_that_cannot_be_read_at_the_start_is_tested_again_by_itself():
     assert box.state.watch.tests.passed
 
 
-def test_the_self_test_waits_for_a_short_to_go_and_calls_it_a_short():
+def test_the_self_test_waits_for_a_short_to_go_and_calls_it_a_short() -> None:
     box = IdealBox(PLAIN, vehicle="E")
     box.run(30 * S)
     assert box.faults == {Fault.PILOT_SHORT}
@@ -101,7 +104,7 @@ def test_the_self_test_waits_for_a_short_to_go_and_calls_it_a_short():
     assert not box.faults
 
 
-def test_a_self_test_is_run_on_request_and_only_with_an_open_contactor():
+def test_a_self_test_is_run_on_request_and_only_with_an_open_contactor() -> None:
     box = box_in(EvseState.C2, FULL)
     box.order(Request.SELF_TEST)
     box.run(S)
@@ -119,7 +122,7 @@ def test_a_self_test_is_run_on_request_and_only_with_an_open_contactor():
     assert box.state.watch.tests.evidence[0].at_ns > before_ns
 
 
-def test_a_self_test_on_request_ends_an_offer_and_the_offer_returns():
+def test_a_self_test_on_request_ends_an_offer_and_the_offer_returns() -> None:
     box = box_in(EvseState.B2, FULL)
     box.order(Request.SELF_TEST)
     box.run(100 * MS)
@@ -128,7 +131,7 @@ def test_a_self_test_on_request_ends_an_offer_and_the_offer_returns():
     assert box.state.status.evse_state is EvseState.B2
 
 
-def test_an_order_is_carried_out_once_and_not_for_a_new_life_of_the_process():
+def test_an_order_is_carried_out_once_and_not_for_a_new_life_of_the_process() -> None:
     box = box_in(EvseState.B1, FULL)
     box.order(Request.SELF_TEST)
     box.run(3 * S)
@@ -146,7 +149,7 @@ def test_an_order_is_carried_out_once_and_not_for_a_new_life_of_the_process():
 
 
 @pytest.mark.hazard("H-05")
-def test_the_device_is_tested_after_every_plug_in_before_anything_is_offered():
+def test_the_device_is_tested_after_every_plug_in_before_anything_is_offered() -> None:
     box = box_in(EvseState.A, FULL)
     for _ in range(3):
         box.trace.clear()
@@ -160,7 +163,7 @@ def test_the_device_is_tested_after_every_plug_in_before_anything_is_offered():
 
 
 @pytest.mark.hazard("H-05")
-def test_the_device_is_tested_again_after_24_h():
+def test_the_device_is_tested_again_after_24_h() -> None:
     box = box_in(EvseState.B2, settings_for(FULL_BOARD, wake_up=WakeUp(steps=())))
     box.trace.clear()
     box.now_ns += 86_300 * S
@@ -173,7 +176,7 @@ def test_the_device_is_tested_again_after_24_h():
 
 
 @pytest.mark.hazard("H-05")
-def test_a_device_that_does_not_trip_forbids_charging_until_the_installer_and_a_passed_test():
+def test_a_device_that_does_not_trip_forbids_charging_until_the_installer_and_a_passed_test() -> None:
     box = box_in(EvseState.A, FULL)
     box.rcd_works = False
     box.plug_in("C")
@@ -190,7 +193,7 @@ def test_a_device_that_does_not_trip_forbids_charging_until_the_installer_and_a_
 
 
 @pytest.mark.hazard("H-05")
-def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f():
+def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f() -> None:
     box = IdealBox(FULL, rcd_works=False)
     box.run(10 * S)
     assert box.faults == {Fault.RCD_TEST_FAILED}
@@ -202,18 +205,18 @@ def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f():
 
 
 class NeverResets(IdealBox):
-    def _actuate(self, outputs):
+    def _actuate(self, outputs: Any) -> None:
         super()._actuate(replace(outputs, rcd_reset=False))
 
 
-def test_a_device_that_does_not_reset_fails_its_test():
+def test_a_device_that_does_not_reset_fails_its_test() -> None:
     box = NeverResets(FULL)
     box.run(10 * S)
     assert box.faults == {Fault.RCD_TEST_FAILED, Fault.RCD_TRIPPED}
 
 
 @pytest.mark.hazard("H-05")
-def test_a_trip_opens_in_the_same_tick_and_a_person_must_reset_it():
+def test_a_trip_opens_in_the_same_tick_and_a_person_must_reset_it() -> None:
     box = box_in(EvseState.C2, FULL)
     box.run(20 * S)
     box.rcd_latched = True
@@ -238,14 +241,14 @@ def test_a_trip_opens_in_the_same_tick_and_a_person_must_reset_it():
 class LeakingVehicle(IdealBox):
     leaking = False
 
-    def _actuate(self, outputs):
+    def _actuate(self, outputs: Any) -> None:
         super()._actuate(outputs)
         if self.leaking and self.contacts_closed:
             self.rcd_latched = True
 
 
 @pytest.mark.hazard("H-14")
-def test_where_it_is_allowed_the_box_recloses_as_often_as_it_may_and_no_more():
+def test_where_it_is_allowed_the_box_recloses_as_often_as_it_may_and_no_more() -> None:
     box = LeakingVehicle(settings_for(FULL_BOARD, country="US", rcd_reclosures=2)).charging()
     box.run(12 * S)
     closes = []
@@ -262,7 +265,7 @@ def test_where_it_is_allowed_the_box_recloses_as_often_as_it_may_and_no_more():
 
 
 @pytest.mark.hazard("H-14")
-def test_a_trip_within_10_s_of_closing_locks_out_also_where_reclosing_is_allowed():
+def test_a_trip_within_10_s_of_closing_locks_out_also_where_reclosing_is_allowed() -> None:
     box = LeakingVehicle(settings_for(FULL_BOARD, country="US", rcd_reclosures=4))
     box.leaking = True
     box.plug_in("C")
@@ -276,7 +279,7 @@ def test_a_trip_within_10_s_of_closing_locks_out_also_where_reclosing_is_allowed
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("country", ["CH", "DK", "FR", "GB", "DE"])
-def test_by_default_nothing_recloses(country):
+def test_by_default_nothing_recloses(country: Any) -> None:
     box = box_in(EvseState.C2, settings_for(FULL_BOARD, country=country))
     box.run(12 * S)
     box.rcd_latched = True
@@ -287,7 +290,7 @@ def test_by_default_nothing_recloses(country):
 
 
 @pytest.mark.hazard("H-05")
-def test_neither_test_current_nor_reset_flows_under_a_closed_contactor():
+def test_neither_test_current_nor_reset_flows_under_a_closed_contactor() -> None:
     box = IdealBox(FULL)
     for turn in range(12):
         box.plug_in("ABC"[turn % 3])
@@ -297,7 +300,7 @@ def test_neither_test_current_nor_reset_flows_under_a_closed_contactor():
     assert not any(o.close_ordered and (o.rcd_test or o.rcd_reset) for _, o in box.trace)
 
 
-def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person():
+def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person() -> None:
     box = box_in(EvseState.C2, FULL)
     box.rcd_latched = True
     box.tick()
@@ -315,7 +318,7 @@ def test_a_trip_that_was_never_latched_by_the_device_still_waits_for_a_person():
 
 
 @pytest.mark.hazard("H-13")
-def test_the_plug_is_locked_before_the_offer_and_let_go_after_the_vehicle_left():
+def test_the_plug_is_locked_before_the_offer_and_let_go_after_the_vehicle_left() -> None:
     box = box_in(EvseState.B2, FULL)
     assert box.locked
     box.unplug()
@@ -324,7 +327,7 @@ def test_the_plug_is_locked_before_the_offer_and_let_go_after_the_vehicle_left()
     assert box.outputs.lock is None
 
 
-def test_the_motor_gets_pulses_of_300_ms_and_five_tries_with_a_break_of_1_s():
+def test_the_motor_gets_pulses_of_300_ms_and_five_tries_with_a_break_of_1_s() -> None:
     box = box_in(EvseState.A, FULL)
     box.lock_jammed = True
     box.trace.clear()
@@ -345,7 +348,7 @@ def test_the_motor_gets_pulses_of_300_ms_and_five_tries_with_a_break_of_1_s():
 
 
 @pytest.mark.hazard("H-13")
-def test_a_short_or_a_garbled_line_unlocks_only_after_5_s_and_only_from_a_dead_contactor():
+def test_a_short_or_a_garbled_line_unlocks_only_after_5_s_and_only_from_a_dead_contactor() -> None:
     for cause in ("short", "garbled"):
         box = box_in(EvseState.C2, FULL)
         box.vehicle, box.garbled = ("E", False) if cause == "short" else ("C", True)
@@ -361,7 +364,7 @@ def test_a_short_or_a_garbled_line_unlocks_only_after_5_s_and_only_from_a_dead_c
 
 
 @pytest.mark.hazard("H-13")
-def test_without_any_proof_of_a_dead_contactor_only_an_unplugged_vehicle_unlocks():
+def test_without_any_proof_of_a_dead_contactor_only_an_unplugged_vehicle_unlocks() -> None:
     board = replace(FULL_BOARD, mirror_fitted=False, load_sense_fitted=False)
     box = box_in(EvseState.C2, settings_for(board))
     box.vehicle = "E"
@@ -372,7 +375,7 @@ def test_without_any_proof_of_a_dead_contactor_only_an_unplugged_vehicle_unlocks
     assert not box.locked
 
 
-def test_a_lock_that_is_lost_under_load_ends_the_offer_and_is_driven_again():
+def test_a_lock_that_is_lost_under_load_ends_the_offer_and_is_driven_again() -> None:
     box = box_in(EvseState.C2, FULL)
     box.locked = False
     box.run(300 * MS)
@@ -382,7 +385,7 @@ def test_a_lock_that_is_lost_under_load_ends_the_offer_and_is_driven_again():
     assert box.locked
 
 
-def test_a_trembling_feedback_contact_changes_nothing():
+def test_a_trembling_feedback_contact_changes_nothing() -> None:
     box = box_in(EvseState.C2, FULL)
     for _ in range(20):
         box.locked = False
@@ -396,7 +399,7 @@ def test_a_trembling_feedback_contact_changes_nothing():
 # --- wake-up -------------------------------------------------------------------------------------------------------
 
 
-def test_a_sleeping_vehicle_is_woken_by_a_finite_ladder():
+def test_a_sleeping_vehicle_is_woken_by_a_finite_ladder() -> None:
     ladder = WakeUp(
         patience_ns=90 * S,
         calm_ns=0,
@@ -424,13 +427,13 @@ def test_a_sleeping_vehicle_is_woken_by_a_finite_ladder():
     assert box.state.status.evse_state is EvseState.B1
 
 
-def sleep_on(box):
+def sleep_on(box: Any) -> None:
     """Let a vehicle sleep through its offer until the first step of the ladder."""
     box.idle(50 * S)
     box.run_until(lambda b: b.reason is Reason.WAKING_VEHICLE, 20 * S)
 
 
-def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_anew():
+def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_anew() -> None:
     box = box_in(EvseState.B2, PLAIN)
     sleep_on(box)
     box.vehicle = "C"
@@ -444,7 +447,7 @@ def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_anew():
 
 
 @pytest.mark.parametrize("end", ["unplug", "refuse", "fault", "test"])
-def test_waking_ends_when_it_makes_no_sense_any_more(end):
+def test_waking_ends_when_it_makes_no_sense_any_more(end: Any) -> None:
     box = box_in(EvseState.B2, PLAIN)
     sleep_on(box)
     if end == "unplug":
@@ -460,7 +463,7 @@ def test_waking_ends_when_it_makes_no_sense_any_more(end):
     assert box.state.waking.step == 0 or end == "test"
 
 
-def test_a_restart_of_the_ladder_does_not_cut_a_step_short():
+def test_a_restart_of_the_ladder_does_not_cut_a_step_short() -> None:
     box = box_in(EvseState.B2, PLAIN)
     sleep_on(box)
     box.order(Request.RESTART_WAKE_UP)
@@ -472,7 +475,7 @@ def test_a_restart_of_the_ladder_does_not_cut_a_step_short():
 
 
 @pytest.mark.hazard("H-12")
-def test_a_hot_box_offers_half_then_a_quarter_and_comes_back_with_hysteresis():
+def test_a_hot_box_offers_half_then_a_quarter_and_comes_back_with_hysteresis() -> None:
     box = box_in(EvseState.C2, FULL)
     box.asked_ma = 32_000
     box.run(6 * S)
@@ -487,7 +490,7 @@ def test_a_hot_box_offers_half_then_a_quarter_and_comes_back_with_hysteresis():
 
 
 @pytest.mark.hazard("H-12")
-def test_a_box_that_is_too_hot_stops_and_waits_for_62_degrees_and_a_minute():
+def test_a_box_that_is_too_hot_stops_and_waits_for_62_degrees_and_a_minute() -> None:
     box = box_in(EvseState.C2, FULL)
     box.temperature = 71_00
     box.run_until(lambda b: b.mode is PilotMode.HIGH, 3 * S)
@@ -512,7 +515,7 @@ def test_a_box_that_is_too_hot_stops_and_waits_for_62_degrees_and_a_minute():
         ({}, LimitSource.OWNER, 20_000),
     ],
 )
-def test_the_least_limit_wins_and_says_whose_it_is(change, source, limit_ma):
+def test_the_least_limit_wins_and_says_whose_it_is(change: Any, source: Any, limit_ma: Any) -> None:
     board = change.pop("board", FULL_BOARD)
     box = IdealBox(settings_for(board, **change), asked_ma=20_000)
     box.plug_in()
@@ -522,7 +525,7 @@ def test_the_least_limit_wins_and_says_whose_it_is(change, source, limit_ma):
     assert box.state.offer.offered_ma <= limit_ma
 
 
-def test_a_limit_below_6_a_ends_the_offer_and_says_so():
+def test_a_limit_below_6_a_ends_the_offer_and_says_so() -> None:
     box = box_in(EvseState.C2, FULL)
     box.asked_ma = 5_999
     box.run(2 * TICK_NS)
@@ -535,7 +538,7 @@ def test_a_limit_below_6_a_ends_the_offer_and_says_so():
     assert box.outputs.pilot.duty_ppm == 100_000
 
 
-def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second():
+def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second() -> None:
     box = box_in(EvseState.A, FULL)
     box.vehicle = "B"
     box.run(800 * MS)
@@ -545,7 +548,7 @@ def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second
     assert box.faults == {Fault.CABLE_REMOVED}
 
 
-def test_faults_that_outlived_a_restart_still_need_their_rule():
+def test_faults_that_outlived_a_restart_still_need_their_rule() -> None:
     box = IdealBox(FULL, former=frozenset({Fault.RCD_TRIPPED, Fault.OVERCURRENT}))
     box.plug_in("C")
     box.run(30 * S)
@@ -555,7 +558,7 @@ def test_faults_that_outlived_a_restart_still_need_their_rule():
     assert box.closed
 
 
-def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device():
+def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device() -> None:
     box = box_in(EvseState.C2, FULL)
     box.trace.clear()
     box.now_ns += 86_395 * S
@@ -563,7 +566,7 @@ def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device(
     assert not box.trace
 
 
-def test_a_plug_that_bounces_clears_nothing():
+def test_a_plug_that_bounces_clears_nothing() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.diode = False
     box.run(100 * MS)
@@ -575,7 +578,7 @@ def test_a_plug_that_bounces_clears_nothing():
 
 
 @pytest.mark.hazard("H-05")
-def test_a_tripped_device_is_not_reset_under_a_welded_contactor_or_before_its_contacts_have_parted():
+def test_a_tripped_device_is_not_reset_under_a_welded_contactor_or_before_its_contacts_have_parted() -> None:
     for welded in (False, True):
         box = box_in(EvseState.C2, FULL)
         box.stuck_closed, box.rcd_latched = welded, True
@@ -588,7 +591,7 @@ def test_a_tripped_device_is_not_reset_under_a_welded_contactor_or_before_its_co
         assert box.rcd_latched is welded
 
 
-def test_one_good_window_of_a_rail_proves_nothing():
+def test_one_good_window_of_a_rail_proves_nothing() -> None:
     box = IdealBox(PLAIN)
     for _ in range(90):
         box.garbled = not box.garbled
@@ -602,7 +605,7 @@ UNDER_F = WakeUp(patience_ns=5 * S, calm_ns=0, steps=(WakeUpStep(PilotMode.LOW, 
 
 @pytest.mark.hazard("H-05")
 @pytest.mark.parametrize("asked_ma", [6_000, 32_000])
-def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_ma):
+def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_ma: Any) -> None:
     """Under -12 V nothing of a vehicle is seen, so the one that is there afterwards may be another."""
     box = IdealBox(replace(FULL, wake_up=UNDER_F), asked_ma=asked_ma)
     box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
@@ -612,7 +615,7 @@ def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_m
     box.vehicle = "C"  # another one, whose owner has set it to charge at once
     seen = set()
 
-    def closed(b):
+    def closed(b: Any) -> Any:
         seen.add(b.state.watch.pilot.state)
         return b.closed
 
@@ -624,7 +627,7 @@ def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_m
     assert not box.faults
 
 
-def test_a_vehicle_that_sleeps_on_is_not_woken_again_for_having_been_forgotten():
+def test_a_vehicle_that_sleeps_on_is_not_woken_again_for_having_been_forgotten() -> None:
     box = IdealBox(replace(FULL, wake_up=UNDER_F))
     box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
     box.trace.clear()

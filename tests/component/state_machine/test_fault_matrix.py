@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from evse_pi.api.texts.english_faults import FAULT_HINTS
@@ -30,7 +32,7 @@ def inject(box: IdealBox, fault: Fault) -> None:
 
 @EVERY_FAULT
 @pytest.mark.parametrize("state", list(EvseState), ids=lambda state: state.name)
-def test_a_fault_is_named_and_opens_within_its_limit_in_every_state(state, fault):
+def test_a_fault_is_named_and_opens_within_its_limit_in_every_state(state: Any, fault: Any) -> None:
     box = box_in(state, SETTINGS)
     was_closed = box.closed
     inject(box, fault)
@@ -52,7 +54,7 @@ def test_a_fault_is_named_and_opens_within_its_limit_in_every_state(state, fault
 
 
 @EVERY_FAULT
-def test_no_way_clears_a_fault_whose_condition_lasts(fault):
+def test_no_way_clears_a_fault_whose_condition_lasts(fault: Any) -> None:
     box = box_in(EvseState.B1, SETTINGS)
     inject(box, fault)
     box.run(2 * TICK_NS)
@@ -63,7 +65,7 @@ def test_no_way_clears_a_fault_whose_condition_lasts(fault):
 
 @EVERY_FAULT
 @pytest.mark.parametrize("way", list(WAYS), ids=lambda way: way.name)
-def test_a_fault_clears_by_its_rule_and_by_no_other(way, fault):
+def test_a_fault_clears_by_its_rule_and_by_no_other(way: Any, fault: Any) -> None:
     box = box_in(EvseState.B1, SETTINGS)
     inject(box, fault)
     box.run(2 * TICK_NS)
@@ -76,7 +78,7 @@ def test_a_fault_clears_by_its_rule_and_by_no_other(way, fault):
 
 
 @EVERY_FAULT
-def test_a_fault_that_passes_by_itself_keeps_its_delay(fault):
+def test_a_fault_that_passes_by_itself_keeps_its_delay(fault: Any) -> None:
     row = FAULTS[fault]
     if Clear.WHEN_GONE not in row.clear or row.clear_delay_ns == 0:
         return
@@ -94,18 +96,18 @@ def test_a_fault_that_passes_by_itself_keeps_its_delay(fault):
 
 
 @EVERY_FAULT
-def test_every_fault_has_a_row_with_a_remedy(fault):
+def test_every_fault_has_a_row_with_a_remedy(fault: Any) -> None:
     row = FAULTS[fault]
     assert FAULT_HINTS[fault].endswith(".")
     assert len(FAULT_HINTS[fault]) > 30
     assert row.mrec is None or row.mrec.startswith("CX0")
 
 
-def _weld(box):
+def _weld(box: Any) -> None:
     box.stuck_closed, box.vehicle = True, "B"
 
 
-def _lose_lock(box):
+def _lose_lock(box: Any) -> None:
     box.locked, box.lock_jammed = False, True
 
 
@@ -144,7 +146,7 @@ LIMITS_NS = {  # from the cause to an open contactor, where it is more than a fe
 
 
 @pytest.mark.parametrize("fault", CAUSES, ids=lambda fault: fault.name)
-def test_a_cause_in_the_world_opens_the_contactor_and_gets_its_name(fault):
+def test_a_cause_in_the_world_opens_the_contactor_and_gets_its_name(fault: Any) -> None:
     box = box_in(EvseState.C2, settings_for(FULL_BOARD))
     box.drawn_ma = (15_000, 15_000, 15_000)
     box.run(4 * S)
@@ -155,7 +157,7 @@ def test_a_cause_in_the_world_opens_the_contactor_and_gets_its_name(fault):
 
 
 @pytest.mark.hazard("H-07")
-def test_a_vehicle_that_asks_for_ventilation_gets_nothing_where_there_is_none():
+def test_a_vehicle_that_asks_for_ventilation_gets_nothing_where_there_is_none() -> None:
     box = box_in(EvseState.C2, settings_for(FULL_BOARD))
     box.vehicle = "D"
     box.run_until(lambda b: not b.closed, 100 * MS)
@@ -169,7 +171,7 @@ def test_a_vehicle_that_asks_for_ventilation_gets_nothing_where_there_is_none():
 
 
 @pytest.mark.hazard("H-07")
-def test_a_vehicle_that_asks_for_ventilation_charges_where_there_is_some():
+def test_a_vehicle_that_asks_for_ventilation_charges_where_there_is_some() -> None:
     box = box_in(EvseState.D2, SETTINGS)
     assert box.closed
     box.vehicle = "C"

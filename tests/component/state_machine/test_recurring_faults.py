@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,9 @@ def disturbed(disturb: Disturbance, duration_ns: int, box: IdealBox | None = Non
         (coil_disturbs, Fault.PILOT_ADC_FAILED),
     ],
 )
-def test_a_fault_that_comes_back_ends_a_charge_eight_times_at_most_and_then_stays_by_its_name(disturb, fault):
+def test_a_fault_that_comes_back_ends_a_charge_eight_times_at_most_and_then_stays_by_its_name(
+    disturb: Any, fault: Any
+) -> None:
     box, opened = disturbed(disturb, 2_400 * S)
     assert 1 <= len(opened) <= 8
     pauses_ns = [later - earlier for earlier, later in itertools.pairwise(opened)]
@@ -75,7 +78,7 @@ def test_a_fault_that_comes_back_ends_a_charge_eight_times_at_most_and_then_stay
 
 
 @pytest.mark.hazard("H-15")
-def test_the_pause_says_until_when_and_a_person_or_another_vehicle_ends_it():
+def test_the_pause_says_until_when_and_a_person_or_another_vehicle_ends_it() -> None:
     for end in (
         lambda box: box.order(Request.CLEAR_USER),
         lambda box: (box.unplug(), box.run(2 * S), box.plug_in("C")),
@@ -93,7 +96,7 @@ def test_the_pause_says_until_when_and_a_person_or_another_vehicle_ends_it():
 
 
 @pytest.mark.hazard("H-15")
-def test_no_time_is_told_while_the_cause_lasts_and_the_one_that_is_told_is_kept():
+def test_no_time_is_told_while_the_cause_lasts_and_the_one_that_is_told_is_kept() -> None:
     box, opened = disturbed(coil_disturbs, 100 * S)
     box.run_until(lambda b: b.closed, 200 * S)
     box.run(S)
@@ -111,7 +114,7 @@ def test_no_time_is_told_while_the_cause_lasts_and_the_one_that_is_told_is_kept(
 
 
 @pytest.mark.hazard("H-15")
-def test_the_time_that_is_told_while_a_fault_is_held_is_when_it_ends():
+def test_the_time_that_is_told_while_a_fault_is_held_is_when_it_ends() -> None:
     box, _opened = disturbed(coil_disturbs, 260 * S)
     box.run_until(lambda b: b.reason is Reason.TRYING_AGAIN, 100 * S)
     box.failures = frozenset()
@@ -121,7 +124,7 @@ def test_the_time_that_is_told_while_a_fault_is_held_is_when_it_ends():
 
 
 @pytest.mark.hazard("H-16")
-def test_a_meter_that_answers_now_and_then_gets_no_new_offer():
+def test_a_meter_that_answers_now_and_then_gets_no_new_offer() -> None:
     box, opened = disturbed(slow_meter, 600 * S)
     assert len(opened) == 1
     assert box.faults == {Fault.METER_STALE}
@@ -133,7 +136,7 @@ def test_a_meter_that_answers_now_and_then_gets_no_new_offer():
 
 
 @pytest.mark.hazard("H-15")
-def test_openings_under_load_are_counted_by_the_current_and_not_by_a_pilot_that_cannot_be_read():
+def test_openings_under_load_are_counted_by_the_current_and_not_by_a_pilot_that_cannot_be_read() -> None:
     box = box_in(EvseState.C2, FULL)
     before = box.state.watch.contactor.openings_under_load
     for drawn_ma in (16_000, 0):
@@ -153,7 +156,7 @@ def test_openings_under_load_are_counted_by_the_current_and_not_by_a_pilot_that_
 
 
 @pytest.mark.hazard("H-15")
-def test_a_meter_that_the_board_does_not_have_tells_nothing_of_a_load():
+def test_a_meter_that_the_board_does_not_have_tells_nothing_of_a_load() -> None:
     box = box_in(EvseState.C2, settings_for(PLAIN_BOARD))
     before = box.state.watch.contactor.openings_under_load
     box.run(3 * S)

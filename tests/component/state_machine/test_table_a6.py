@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from evse_pi.core.states import EvseState, PilotMode, Reason
@@ -13,7 +15,7 @@ BOARDS = pytest.mark.parametrize(
 
 
 @BOARDS
-def test_sequence_1_plugging_in_shows_b1_and_then_b2_when_charging_is_allowed(settings):
+def test_sequence_1_plugging_in_shows_b1_and_then_b2_when_charging_is_allowed(settings: Any) -> None:
     box = box_in(EvseState.A, settings)
     box.plug_in()
     box.run_until(lambda b: b.state.status.evse_state is EvseState.B2, 3 * S)
@@ -23,7 +25,7 @@ def test_sequence_1_plugging_in_shows_b1_and_then_b2_when_charging_is_allowed(se
 
 @pytest.mark.hazard("H-01")
 @BOARDS
-def test_sequence_2_1_unplugging_without_load_ends_the_offer_within_100_ms(settings):
+def test_sequence_2_1_unplugging_without_load_ends_the_offer_within_100_ms(settings: Any) -> None:
     box = box_in(EvseState.B2, settings)
     box.unplug()
     box.run(100 * MS)
@@ -33,7 +35,7 @@ def test_sequence_2_1_unplugging_without_load_ends_the_offer_within_100_ms(setti
 
 @pytest.mark.hazard("H-01")
 @BOARDS
-def test_sequence_2_2_unplugging_under_load_opens_within_100_ms(settings):
+def test_sequence_2_2_unplugging_under_load_opens_within_100_ms(settings: Any) -> None:
     box = box_in(EvseState.C2, settings)
     box.unplug()
     took_ns = box.run_until(lambda b: not b.closed, 100 * MS)
@@ -41,7 +43,7 @@ def test_sequence_2_2_unplugging_under_load_opens_within_100_ms(settings):
 
 
 @BOARDS
-def test_sequence_4_the_contactor_closes_within_3_s_after_the_vehicle_asks(settings):
+def test_sequence_4_the_contactor_closes_within_3_s_after_the_vehicle_asks(settings: Any) -> None:
     box = box_in(EvseState.B2, settings)
     box.vehicle = "C"
     took_ns = box.run_until(lambda b: b.closed, 3 * S)
@@ -49,7 +51,7 @@ def test_sequence_4_the_contactor_closes_within_3_s_after_the_vehicle_asks(setti
 
 
 @BOARDS
-def test_sequence_4_holds_for_a_vehicle_that_asks_before_it_is_offered_anything(settings):
+def test_sequence_4_holds_for_a_vehicle_that_asks_before_it_is_offered_anything(settings: Any) -> None:
     box = box_in(EvseState.C1, settings)
     box.permitted = True
     box.run_until(lambda b: b.state.status.evse_state is EvseState.C2, S)
@@ -57,7 +59,7 @@ def test_sequence_4_holds_for_a_vehicle_that_asks_before_it_is_offered_anything(
 
 
 @BOARDS
-def test_sequence_6_a_changed_order_is_signalled_within_10_s(settings):
+def test_sequence_6_a_changed_order_is_signalled_within_10_s(settings: Any) -> None:
     box = box_in(EvseState.C2, settings)
     box.asked_ma = 8_000
     box.run_until(lambda b: b.outputs.pilot.duty_ppm == 133_333, 10 * S)
@@ -68,7 +70,7 @@ def test_sequence_6_a_changed_order_is_signalled_within_10_s(settings):
 
 @pytest.mark.hazard("H-01")
 @pytest.mark.parametrize("state", [EvseState.C2, EvseState.D2])
-def test_sequence_8_1_a_vehicle_that_stops_has_an_open_contactor_within_100_ms(state):
+def test_sequence_8_1_a_vehicle_that_stops_has_an_open_contactor_within_100_ms(state: Any) -> None:
     settings = settings_for(FULL_BOARD, ventilated=True)
     box = box_in(state, settings)
     box.vehicle = "B"
@@ -79,7 +81,7 @@ def test_sequence_8_1_a_vehicle_that_stops_has_an_open_contactor_within_100_ms(s
 
 
 @BOARDS
-def test_sequence_9_a_refusal_while_the_vehicle_waits_ends_the_offer_at_once(settings):
+def test_sequence_9_a_refusal_while_the_vehicle_waits_ends_the_offer_at_once(settings: Any) -> None:
     box = box_in(EvseState.B2, settings)
     box.permitted = False
     box.run(2 * TICK_NS)
@@ -89,7 +91,7 @@ def test_sequence_9_a_refusal_while_the_vehicle_waits_ends_the_offer_at_once(set
 @pytest.mark.hazard("H-15")
 @BOARDS
 @pytest.mark.hazard("H-15")
-def test_sequence_10_1_a_vehicle_that_lets_go_after_the_offer_ended_is_opened_without_load(settings):
+def test_sequence_10_1_a_vehicle_that_lets_go_after_the_offer_ended_is_opened_without_load(settings: Any) -> None:
     box = box_in(EvseState.C2, settings)
     loaded = box.state.watch.contactor.openings_under_load
     box.permitted = False
@@ -104,7 +106,9 @@ def test_sequence_10_1_a_vehicle_that_lets_go_after_the_offer_ended_is_opened_wi
 
 @pytest.mark.hazard("H-10")
 @BOARDS
-def test_sequence_10_2_a_vehicle_that_does_not_let_go_is_opened_under_load_after_6_s_and_not_before(settings):
+def test_sequence_10_2_a_vehicle_that_does_not_let_go_is_opened_under_load_after_6_s_and_not_before(
+    settings: Any,
+) -> None:
     box = box_in(EvseState.C2, settings)
     box.drawn_ma = (16_000,) * 3
     box.run(5 * S)
@@ -118,7 +122,7 @@ def test_sequence_10_2_a_vehicle_that_does_not_let_go_is_opened_under_load_after
 
 
 @BOARDS
-def test_sequence_11_a_toggle_of_200_ms_is_told_and_does_not_move_the_contactor(settings):
+def test_sequence_11_a_toggle_of_200_ms_is_told_and_does_not_move_the_contactor(settings: Any) -> None:
     box = box_in(EvseState.B2, settings)
     before = box.state.journal.transitions[-1].number
     for _ in range(3):
@@ -132,7 +136,7 @@ def test_sequence_11_a_toggle_of_200_ms_is_told_and_does_not_move_the_contactor(
 
 
 @BOARDS
-def test_sequence_12_a_short_under_load_opens_within_100_ms_and_is_told_as_e_or_f(settings):
+def test_sequence_12_a_short_under_load_opens_within_100_ms_and_is_told_as_e_or_f(settings: Any) -> None:
     box = box_in(EvseState.C2, settings)
     box.vehicle = "E"
     box.run_until(lambda b: not b.closed, 100 * MS)

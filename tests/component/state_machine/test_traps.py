@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -19,14 +20,14 @@ PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
 
 @pytest.mark.hazard("H-01")
-def test_no_debounce_of_250_ms_stands_between_the_vehicle_and_the_contactor():
+def test_no_debounce_of_250_ms_stands_between_the_vehicle_and_the_contactor() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.vehicle = "B"
     assert box.run_until(lambda b: not b.closed, S) <= 30 * MS
 
 
 @pytest.mark.hazard("H-14")
-def test_a_residual_current_trip_waits_15_minutes_and_not_15_seconds_where_reclosing_is_allowed():
+def test_a_residual_current_trip_waits_15_minutes_and_not_15_seconds_where_reclosing_is_allowed() -> None:
     box = box_in(EvseState.C2, settings_for(FULL_BOARD, rcd_reclosures=1))
     box.run(20 * S)
     box.rcd_latched = True
@@ -42,7 +43,7 @@ def test_a_residual_current_trip_waits_15_minutes_and_not_15_seconds_where_reclo
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("fault_time_ns", [60 * S, 3600 * S])
-def test_no_latched_fault_is_cleared_by_time(fault_time_ns):
+def test_no_latched_fault_is_cleared_by_time(fault_time_ns: Any) -> None:
     box = box_in(EvseState.C2, FULL)
     box.rcd_latched = True
     box.tick()
@@ -61,7 +62,7 @@ def test_no_latched_fault_is_cleared_by_time(fault_time_ns):
         ("C", MatterState.PLUGGED_IN_DEMAND),
     ],
 )
-def test_after_the_last_fault_the_state_is_that_of_now_and_not_that_of_before(vehicle, expected):
+def test_after_the_last_fault_the_state_is_that_of_now_and_not_that_of_before(vehicle: Any, expected: Any) -> None:
     box = box_in(EvseState.C2, FULL)
     box.voltage_mv = (290_000, 230_000, 230_000)
     box.run_until(lambda b: b.faults, 10 * S)
@@ -75,7 +76,7 @@ def test_after_the_last_fault_the_state_is_that_of_now_and_not_that_of_before(ve
     assert _view(box) == (expected, SupplyState.DISABLED, FaultState.NO_ERROR)
 
 
-def _view(box: IdealBox):
+def _view(box: IdealBox) -> Any:
     permission = Permission(box.state.status.permitted, diagnosing=box.state.watch.tests.running)
     report = SafetyReport(box.state.watch.pilot.state, box.faults, box.closed)
     view = decide_status(report, permission, EvseStatus())
@@ -83,7 +84,7 @@ def _view(box: IdealBox):
 
 
 @pytest.mark.parametrize("fault", ["diode", "emergency", "short"])
-def test_no_fault_holds_state_f_for_ever(fault):
+def test_no_fault_holds_state_f_for_ever(fault: Any) -> None:
     box = box_in(EvseState.C2, FULL)
     box.diode = fault != "diode"
     box.emergency_stop = fault == "emergency"
@@ -101,7 +102,7 @@ def test_no_fault_holds_state_f_for_ever(fault):
 
 @pytest.mark.hazard("H-06")
 @pytest.mark.parametrize("state", [EvseState.B2, EvseState.C2])
-def test_a_diode_that_vanishes_is_seen_in_b_and_in_c(state):
+def test_a_diode_that_vanishes_is_seen_in_b_and_in_c(state: Any) -> None:
     box = box_in(state, PLAIN)
     box.diode = False
     box.run(60 * MS)
@@ -116,7 +117,7 @@ def test_a_diode_that_vanishes_is_seen_in_b_and_in_c(state):
 
 
 @pytest.mark.hazard("H-06")
-def test_nothing_closes_for_a_resistor_without_a_diode():
+def test_nothing_closes_for_a_resistor_without_a_diode() -> None:
     box = box_in(EvseState.A, PLAIN)
     box.diode = False
     box.plug_in("C")
@@ -127,7 +128,7 @@ def test_nothing_closes_for_a_resistor_without_a_diode():
 
 @pytest.mark.hazard("H-02")
 @pytest.mark.parametrize("vehicle", ["A", "B", "D", "E", "C garbled"])
-def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle):
+def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle: Any) -> None:
     box = box_in(EvseState.A, PLAIN)
     box.plug_in(vehicle[0])
     box.garbled = vehicle.endswith("garbled")
@@ -140,7 +141,7 @@ def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle):
 
 
 @pytest.mark.hazard("H-02")
-def test_nothing_closes_before_the_self_test_has_passed():
+def test_nothing_closes_before_the_self_test_has_passed() -> None:
     box = box_in(EvseState.A, FULL)
     box.order(Request.SELF_TEST)
     box.plug_in("C")
@@ -157,7 +158,7 @@ def test_nothing_closes_before_the_self_test_has_passed():
 @pytest.mark.hazard("H-02")
 @pytest.mark.parametrize("asked_ma", [6_000, 32_000])
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.PASSED])
-def test_nothing_closes_for_as_long_as_a_stage_of_the_self_test_lasts(stage, asked_ma):
+def test_nothing_closes_for_as_long_as_a_stage_of_the_self_test_lasts(stage: Any, asked_ma: Any) -> None:
     """Each stage is held, under a box that is otherwise about to close: offered, C, diode, cool contacts."""
     box = box_in(EvseState.B2, FULL)
     box.asked_ma = asked_ma
@@ -176,7 +177,7 @@ def test_nothing_closes_for_as_long_as_a_stage_of_the_self_test_lasts(stage, ask
 
 
 @pytest.mark.hazard("H-02")
-def test_nothing_closes_after_a_self_test_that_failed():
+def test_nothing_closes_after_a_self_test_that_failed() -> None:
     box = IdealBox(FULL, rcd_works=False)
     box.plug_in("C")
     box.run(60 * S)
@@ -187,7 +188,7 @@ def test_nothing_closes_after_a_self_test_that_failed():
 @pytest.mark.hazard("H-13")
 @pytest.mark.hazard("H-03")
 @pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["mirror", "mirror and sense"])
-def test_a_welded_contactor_is_seen_kept_locked_and_never_closed_again(settings):
+def test_a_welded_contactor_is_seen_kept_locked_and_never_closed_again(settings: Any) -> None:
     box = box_in(EvseState.C2, settings)
     box.stuck_closed = True
     box.vehicle = "B"
@@ -205,7 +206,7 @@ def test_a_welded_contactor_is_seen_kept_locked_and_never_closed_again(settings)
 
 
 @pytest.mark.hazard("H-03")
-def test_after_repair_only_the_installer_clears_a_welded_contactor_and_the_box_tests_itself_first():
+def test_after_repair_only_the_installer_clears_a_welded_contactor_and_the_box_tests_itself_first() -> None:
     box = box_in(EvseState.C2, FULL)
     box.stuck_closed = True
     box.vehicle = "B"
@@ -225,7 +226,7 @@ def test_after_repair_only_the_installer_clears_a_welded_contactor_and_the_box_t
 
 
 @pytest.mark.hazard("H-03")
-def test_a_box_that_starts_with_a_welded_contactor_fails_its_self_test():
+def test_a_box_that_starts_with_a_welded_contactor_fails_its_self_test() -> None:
     box = IdealBox(FULL, stuck_closed=True)
     box.plug_in("C")
     box.run(20 * S)
@@ -234,7 +235,7 @@ def test_a_box_that_starts_with_a_welded_contactor_fails_its_self_test():
     assert not box.closed
 
 
-def test_contacts_that_never_close_open_the_coil_and_are_named():
+def test_contacts_that_never_close_open_the_coil_and_are_named() -> None:
     box = box_in(EvseState.B2, PLAIN)
     box.stuck_open = True
     box.vehicle = "C"
@@ -245,7 +246,7 @@ def test_contacts_that_never_close_open_the_coil_and_are_named():
 
 
 @pytest.mark.hazard("H-04")
-def test_overcurrent_is_judged_by_what_the_vehicle_had_5_s_to_follow():
+def test_overcurrent_is_judged_by_what_the_vehicle_had_5_s_to_follow() -> None:
     box = box_in(EvseState.C2, FULL)
     box.drawn_ma = (16_000, 16_000, 16_000)
     box.run(10 * S)
@@ -261,7 +262,9 @@ def test_overcurrent_is_judged_by_what_the_vehicle_had_5_s_to_follow():
 @pytest.mark.parametrize(
     ("before_ma", "after_ma"), [(16_000, 12_000), (16_000, 6_000), (32_000, 6_000), (32_000, 25_000)]
 )
-def test_a_vehicle_that_ignores_a_lower_offer_is_opened_within_12_s_and_not_before_10_s(before_ma, after_ma):
+def test_a_vehicle_that_ignores_a_lower_offer_is_opened_within_12_s_and_not_before_10_s(
+    before_ma: Any, after_ma: Any
+) -> None:
     """EVerest's pull request 762 saw vehicles that need 6 s once the pilot has changed."""
     box = offered(before_ma)
     box.drawn_ma = (before_ma, 0, 0)
@@ -272,7 +275,7 @@ def test_a_vehicle_that_ignores_a_lower_offer_is_opened_within_12_s_and_not_befo
     assert box.faults == {Fault.OVERCURRENT}
 
 
-def offered(current_ma, **house):
+def offered(current_ma: Any, **house: Any) -> Any:
     """Return a box that charges with an offer of so much."""
     box = box_in(EvseState.C2, settings_for(FULL_BOARD, **house))
     box.asked_ma = current_ma
@@ -282,7 +285,7 @@ def offered(current_ma, **house):
 
 
 @pytest.mark.hazard("H-04")
-def test_16_a_that_are_still_drawn_8_s_after_a_fall_to_6_a_end_nothing_where_the_circuit_bears_them():
+def test_16_a_that_are_still_drawn_8_s_after_a_fall_to_6_a_end_nothing_where_the_circuit_bears_them() -> None:
     box = offered(16_000)
     box.drawn_ma = (16_000,) * 3
     box.run(10 * S)
@@ -297,7 +300,7 @@ def test_16_a_that_are_still_drawn_8_s_after_a_fall_to_6_a_end_nothing_where_the
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize("current_ma", [6_000, 16_000, 32_000])
 @pytest.mark.parametrize(("share", "held"), [(0, 0), (8, 1), (2, 1), (1, 1)])
-def test_a_current_above_the_offer_is_remembered_through_low_readings(current_ma, share, held):
+def test_a_current_above_the_offer_is_remembered_through_low_readings(current_ma: Any, share: Any, held: Any) -> None:
     """Of `share` readings `held` are at the offer and the others half as high again."""
     box, reading = offered(current_ma, circuit_capacity_ma=32_000), 0
     begun_ns, over_ma = box.now_ns, min(current_ma * 3 // 2, 45_000)
@@ -314,8 +317,8 @@ def test_a_current_above_the_offer_is_remembered_through_low_readings(current_ma
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize(("capacity_ma", "drawn_ma"), [(16_000, 25_000), (32_000, 49_000)])
 def test_a_current_far_above_circuit_and_cable_opens_with_the_second_reading_and_is_not_tried_again(
-    capacity_ma, drawn_ma
-):
+    capacity_ma: Any, drawn_ma: Any
+) -> None:
     box = offered(6_000, circuit_capacity_ma=capacity_ma)
     box.drawn_ma = (0, 0, drawn_ma)
     took_ns = box.run_until(lambda b: not b.closed, 5 * S)
@@ -325,7 +328,7 @@ def test_a_current_far_above_circuit_and_cable_opens_with_the_second_reading_and
 
 
 @pytest.mark.hazard("H-04")
-def test_the_first_overcurrent_is_tried_again_at_a_lower_offer_and_the_second_waits_for_a_person():
+def test_the_first_overcurrent_is_tried_again_at_a_lower_offer_and_the_second_waits_for_a_person() -> None:
     box = offered(16_000)
     box.drawn_ma = (20_000, 0, 0)
     box.run_until(lambda b: not b.closed, 8 * S)
@@ -353,7 +356,7 @@ def test_the_first_overcurrent_is_tried_again_at_a_lower_offer_and_the_second_wa
     assert box.state.offer.offered_ma == 16_000
 
 
-def test_a_vehicle_that_draws_on_after_the_offer_ended_is_not_called_an_overcurrent():
+def test_a_vehicle_that_draws_on_after_the_offer_ended_is_not_called_an_overcurrent() -> None:
     box = box_in(EvseState.C2, FULL)
     box.drawn_ma = (16_000, 16_000, 16_000)
     box.run(4 * S)
@@ -363,7 +366,7 @@ def test_a_vehicle_that_draws_on_after_the_offer_ended_is_not_called_an_overcurr
 
 
 @pytest.mark.hazard("H-04")
-def test_a_cable_never_raises_the_limit_and_its_smallest_reading_of_a_session_counts():
+def test_a_cable_never_raises_the_limit_and_its_smallest_reading_of_a_session_counts() -> None:
     box = box_in(EvseState.C2, FULL)
     box.asked_ma = 32_000
     box.run(6 * S)
@@ -377,7 +380,7 @@ def test_a_cable_never_raises_the_limit_and_its_smallest_reading_of_a_session_co
     assert box.state.offer.offered_ma == 20_000
 
 
-def test_hybrids_see_no_state_f_while_they_are_woken_until_an_hour_after_they_asked():
+def test_hybrids_see_no_state_f_while_they_are_woken_until_an_hour_after_they_asked() -> None:
     box = box_in(EvseState.B2, PLAIN)
     box.idle(3_000 * S)
     assert PilotMode.LOW not in {outputs.pilot.mode for _, outputs in box.trace}
@@ -385,7 +388,7 @@ def test_hybrids_see_no_state_f_while_they_are_woken_until_an_hour_after_they_as
     assert PilotMode.LOW in {outputs.pilot.mode for _, outputs in box.trace}
 
 
-def test_the_contactor_does_not_move_when_the_box_starts():
+def test_the_contactor_does_not_move_when_the_box_starts() -> None:
     for vehicle in "ABCDE":
         box = IdealBox(FULL, vehicle=vehicle, node_alive=False)
         box.run(30 * S)
@@ -393,7 +396,7 @@ def test_the_contactor_does_not_move_when_the_box_starts():
 
 
 @pytest.mark.hazard("H-18")
-def test_a_vehicle_in_c_after_an_outage_is_no_fault():
+def test_a_vehicle_in_c_after_an_outage_is_no_fault() -> None:
     box = IdealBox(FULL)
     box.plug_in("C")
     box.run(12 * S)
@@ -401,7 +404,7 @@ def test_a_vehicle_in_c_after_an_outage_is_no_fault():
     assert not box.faults
 
 
-def test_every_transition_is_told_once_and_in_order():
+def test_every_transition_is_told_once_and_in_order() -> None:
     box = IdealBox(FULL)
     told = []
     for turn in range(40):
@@ -418,7 +421,7 @@ def test_every_transition_is_told_once_and_in_order():
         assert replace(before, number=0, at_ns=0) != replace(after, number=0, at_ns=0)
 
 
-def test_no_wake_up_disturbs_a_vehicle_where_it_is_switched_off():
+def test_no_wake_up_disturbs_a_vehicle_where_it_is_switched_off() -> None:
     box = box_in(EvseState.B2, settings_for(PLAIN_BOARD, wake_up=WakeUp(steps=())))
     box.idle(4_000 * S)
     assert not box.trace

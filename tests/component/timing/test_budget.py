@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,19 +26,19 @@ def software_ns(windows: int) -> int:
 
 @pytest.mark.hazard("H-01")
 @pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.stem)
-def test_every_shipped_board_opens_within_100_ms_of_a_clear_change(board):
+def test_every_shipped_board_opens_within_100_ms_of_a_clear_change(board: Any) -> None:
     release_ns = read_board(board).contactor.release_ms * MS
     assert software_ns(LEAVE_WINDOWS) + release_ns <= 100 * MS
 
 
 @pytest.mark.hazard("H-01")
 @pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.stem)
-def test_every_shipped_board_opens_within_100_ms_though_windows_are_garbled(board):
+def test_every_shipped_board_opens_within_100_ms_though_windows_are_garbled(board: Any) -> None:
     windows = -(-UNSEEN_NS // PERIOD_NS)
     release_ns = read_board(board).contactor.release_ms * MS
     assert software_ns(windows) + release_ns <= 100 * MS
 
 
-def test_the_software_keeps_to_the_part_of_the_budget_that_boards_reserve_for_it():
+def test_the_software_keeps_to_the_part_of_the_budget_that_boards_reserve_for_it() -> None:
     assert REACTION_MS >= 50
     assert software_ns(-(-UNSEEN_NS // PERIOD_NS)) <= REACTION_MS * MS

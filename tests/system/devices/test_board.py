@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.board_console import Refused, board_emulation, console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COIL, MIRROR, WATCHDOG, RCD_TRIP = 17, 27, 25, 22
 CLOSE = "[board.contactor.close(), for_ms(80, board.watchdog.pulse)]"
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with board_emulation(tmp_path_factory.mktemp("box") / "sim") as emulated:
         yield emulated
 
 
 @pytest.fixture
-def emulated(simulated):
+def emulated(simulated: Any) -> Iterator[Any]:
     yield simulated
     simulated.client.verb("repair")
     simulated.client.verb("unplug")
 
 
 @pytest.fixture
-def board(emulated):
+def board(emulated: Any) -> Iterator[Any]:
     with console(emulated) as open_board:
         yield open_board
         if open_board.child.process.poll() is None:
             open_board.ask("board.close()")
 
 
-def pilot(board, order):
+def pilot(board: Any, order: Any) -> Any:
     board.ask(f"board.pilot_pwm.{order}")
     time.sleep(0.005)
     return board.ask("window()")
 
 
-def eventually(board, expression, expected, within_s=5):
+def eventually(board: Any, expression: Any, expected: Any, within_s: Any = 5) -> None:
     """Wait until `expression` is as expected: the plant takes its time."""
     deadline = time.monotonic() + within_s
     while (seen := board.ask(expression)) != expected:
@@ -47,7 +51,7 @@ def eventually(board, expression, expected, within_s=5):
         time.sleep(0.002)
 
 
-def test_building_opens_the_contactor_and_holds_minus_12_volts(emulated, board):
+def test_building_opens_the_contactor_and_holds_minus_12_volts(emulated: Any, board: Any) -> None:
     line = emulated.line(COIL)
     assert (line["output"], line["level"], line["held"]) == (True, 0, True)
     codes = board.ask("window()")
@@ -56,7 +60,7 @@ def test_building_opens_the_contactor_and_holds_minus_12_volts(emulated, board):
     assert emulated.client.state()["duty_ppm"] == 0
 
 
-def test_the_pilot_is_read_at_both_constant_levels_and_at_both_plateaus(emulated, board):
+def test_the_pilot_is_read_at_both_constant_levels_and_at_both_plateaus(emulated: Any, board: Any) -> None:
     assert all(11_900 < mv < 12_100 for mv in pilot(board, "set_high()"))
     plateaus = pilot(board, "set_duty(533_333)")
     assert -12_100 < plateaus[5] < -11_900
@@ -68,14 +72,14 @@ def test_the_pilot_is_read_at_both_constant_levels_and_at_both_plateaus(emulated
     assert all(mv < -11_900 for mv in pilot(board, "set_low()"))
 
 
-def test_a_window_takes_between_three_and_seven_periods(board):
+def test_a_window_takes_between_three_and_seven_periods(board: Any) -> None:
     span = "(lambda seen: seen.ended_ns - seen.started_ns)(board.pilot_adc.read_window())"
     spans = sorted(board.ask(span) for _ in range(20))
     assert spans[0] >= 3_000_000
     assert spans[5] < 7_000_000, "undisturbed: what else runs on the machine makes some longer"
 
 
-def test_the_contactor_closes_while_the_watchdog_is_fed_and_opens_at_once(emulated, board):
+def test_the_contactor_closes_while_the_watchdog_is_fed_and_opens_at_once(emulated: Any, board: Any) -> None:
     board.ask(CLOSE)
     assert board.ask("[board.contactor.read_closed(), board.voltage_sense.read_live()]") == [True, True]
     board.ask("board.contactor.open()")
@@ -86,7 +90,7 @@ def test_the_contactor_closes_while_the_watchdog_is_fed_and_opens_at_once(emulat
 
 
 @pytest.mark.hazard("H-02")
-def test_the_contactor_opens_by_itself_when_pulses_stop(emulated, board):
+def test_the_contactor_opens_by_itself_when_pulses_stop(emulated: Any, board: Any) -> None:
     board.ask(CLOSE)
     assert board.ask("board.contactor.read_closed()") is True
     time.sleep(0.2)
@@ -94,12 +98,12 @@ def test_the_contactor_opens_by_itself_when_pulses_stop(emulated, board):
     assert emulated.line(COIL)["level"] == 1  # the software still asks for it
 
 
-def test_a_welded_contactor_is_seen(emulated, board):
+def test_a_welded_contactor_is_seen(emulated: Any, board: Any) -> None:
     emulated.client.verb("weld")
     assert board.ask("[board.contactor.read_closed(), board.voltage_sense.read_live()]") == [True, True]
 
 
-def test_a_trip_is_told_by_its_level_until_a_reset(emulated, board):
+def test_a_trip_is_told_by_its_level_until_a_reset(emulated: Any, board: Any) -> None:
     assert board.ask("board.rcd.read_tripped()") is False
     emulated.client.verb("trip_rcd")
     eventually(board, "[board.rcd.read_tripped(), board.rcd.read_tripped()]", [True, True])
@@ -107,7 +111,7 @@ def test_a_trip_is_told_by_its_level_until_a_reset(emulated, board):
     assert board.ask("board.rcd.read_tripped()") is False
 
 
-def test_a_trip_that_is_over_is_told_once_by_its_edge(emulated, board):
+def test_a_trip_that_is_over_is_told_once_by_its_edge(emulated: Any, board: Any) -> None:
     emulated.client.verb("trip_rcd")
     board.ask("board.rcd.reset()")
     time.sleep(0.03)
@@ -117,7 +121,7 @@ def test_a_trip_that_is_over_is_told_once_by_its_edge(emulated, board):
     assert board.ask("board.rcd.read_tripped()") is False
 
 
-def test_the_test_current_trips_the_device(board):
+def test_the_test_current_trips_the_device(board: Any) -> None:
     board.ask("board.rcd.set_test(True)")
     time.sleep(0.1)
     assert board.ask("board.rcd.read_tripped()") is True
@@ -126,26 +130,26 @@ def test_the_test_current_trips_the_device(board):
 
 
 @pytest.mark.parametrize(("cable_ma", "ohms"), [(13_000, 1_500), (20_000, 680), (32_000, 220), (63_000, 100)])
-def test_the_cable_is_read_by_its_resistor(emulated, board, cable_ma, ohms):
+def test_the_cable_is_read_by_its_resistor(emulated: Any, board: Any, cable_ma: Any, ohms: Any) -> None:
     assert board.ask("board.proximity.read_ohms()") is None
     emulated.client.verb("plug_in", cable_ma=cable_ma)
     assert board.ask("board.proximity.read_ohms()") == pytest.approx(ohms, rel=0.01)
 
 
-def test_the_lock_moves_and_tells_where_it_is(board):
+def test_the_lock_moves_and_tells_where_it_is(board: Any) -> None:
     board.ask("[board.lock.drive_lock(), time.sleep(0.25), board.lock.stop()]")
     assert board.ask("board.lock.read_locked()") is True
     board.ask("[board.lock.drive_unlock(), time.sleep(0.25), board.lock.stop()]")
     assert board.ask("board.lock.read_locked()") is False
 
 
-def test_the_emergency_stop_is_read(emulated, board):
+def test_the_emergency_stop_is_read(emulated: Any, board: Any) -> None:
     assert board.ask("board.emergency_stop.read_pressed()") is False
     emulated.client.verb("press_stop")
     assert board.ask("board.emergency_stop.read_pressed()") is True
 
 
-def test_closing_the_board_opens_the_contactor_and_leaves_the_pilot_low(emulated):
+def test_closing_the_board_opens_the_contactor_and_leaves_the_pilot_low(emulated: Any) -> None:
     with console(emulated) as board:
         board.ask("board.pilot_pwm.set_high()")
         board.ask(CLOSE)
@@ -156,7 +160,7 @@ def test_closing_the_board_opens_the_contactor_and_leaves_the_pilot_low(emulated
 
 
 @pytest.mark.hazard("H-01")
-def test_a_killed_process_lets_the_contactor_go_and_its_successor_takes_everything_over(emulated):
+def test_a_killed_process_lets_the_contactor_go_and_its_successor_takes_everything_over(emulated: Any) -> None:
     with console(emulated) as board:
         board.ask("board.pilot_pwm.set_duty(266_667)")
         board.ask(CLOSE)
@@ -171,7 +175,7 @@ def test_a_killed_process_lets_the_contactor_go_and_its_successor_takes_everythi
 
 
 @pytest.mark.hazard("H-01")
-def test_a_kernel_that_keeps_outputs_driven_is_told_from_one_that_does_not(emulated):
+def test_a_kernel_that_keeps_outputs_driven_is_told_from_one_that_does_not(emulated: Any) -> None:
     emulated.client.call("release", mode="persist")
     try:
         with console(emulated) as board:
@@ -186,7 +190,7 @@ def test_a_kernel_that_keeps_outputs_driven_is_told_from_one_that_does_not(emula
             board.ask("board.close()")
 
 
-def test_a_second_process_is_refused_and_named(emulated, board):
+def test_a_second_process_is_refused_and_named(emulated: Any, board: Any) -> None:
     lines = emulated.python("""
         from hal.errors import HalError
         from hal.gpio import Gpio
@@ -217,7 +221,9 @@ def test_a_second_process_is_refused_and_named(emulated, board):
         ("gpio", "board.watchdog.pulse()"),
     ],
 )
-def test_a_failing_device_is_a_hal_error_that_names_it_and_heals(emulated, board, device, expression):
+def test_a_failing_device_is_a_hal_error_that_names_it_and_heals(
+    emulated: Any, board: Any, device: Any, expression: Any
+) -> None:
     emulated.client.call("device", device=device, error="EIO")
     try:
         with pytest.raises(Refused) as caught:
@@ -230,7 +236,7 @@ def test_a_failing_device_is_a_hal_error_that_names_it_and_heals(emulated, board
     board.ask(expression)
 
 
-def test_a_board_whose_converter_is_missing_ends_with_the_contactor_released(emulated):
+def test_a_board_whose_converter_is_missing_ends_with_the_contactor_released(emulated: Any) -> None:
     code = """
         from pathlib import Path
         from boards.build_safety import build_safety
@@ -249,7 +255,7 @@ def test_a_board_whose_converter_is_missing_ends_with_the_contactor_released(emu
     assert emulated.line(COIL)["level"] == 0
 
 
-def test_the_safety_drivers_load_no_serial_port_no_i2c_and_no_network(emulated):
+def test_the_safety_drivers_load_no_serial_port_no_i2c_and_no_network(emulated: Any) -> None:
     lines = emulated.python("""
         import sys
         from pathlib import Path

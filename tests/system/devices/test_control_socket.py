@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -8,6 +9,11 @@ from evse_pi.sim.process import SimulatorError
 from evse_pi.sim.shim import CompilerMissingError, build
 from evse_pi.sim.wiring import SimulatorSettings, Wiring
 from tests.support.emulation import QUIET, emulation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulation import Emulation
 
 SWITCH = """
     import sys
@@ -22,23 +28,23 @@ SWITCH = """
 """
 
 
-def test_a_measurement_tells_how_long_the_line_took(emulated):
+def test_a_measurement_tells_how_long_the_line_took(emulated: Emulation) -> None:
     with emulated.running(SWITCH):
         answer = emulated.client.call("measure", verb="trip_rcd", signal="contactor", value=0)
     assert answer["latency_ns"] == answer["changed_ns"] - answer["acted_ns"]
     assert 0 < answer["latency_ns"] < 500_000_000
 
 
-def test_a_measurement_that_nothing_answers_runs_out(emulated):
+def test_a_measurement_that_nothing_answers_runs_out(emulated: Emulation) -> None:
     answer = emulated.client.call("measure", verb="plug_in", signal="contactor", value=1, timeout_ms=50)
     assert answer["changed_ns"] is None
 
 
-def test_waiting_ends_at_once_when_the_value_is_there(emulated):
+def test_waiting_ends_at_once_when_the_value_is_there(emulated: Emulation) -> None:
     assert emulated.client.call("wait", signal="contactor", value=0)["latency_ns"] == 0
 
 
-def test_a_subscriber_hears_of_every_change(emulated):
+def test_a_subscriber_hears_of_every_change(emulated: Emulation) -> None:
     with emulated.simulator.client() as live:
         live.call("subscribe", signals=["plugged", "s2"])
         for verb in ("plug_in", "close_s2", "draw", "unplug"):
@@ -47,14 +53,14 @@ def test_a_subscriber_hears_of_every_change(emulated):
     assert heard == [["plugged", 1], ["s2", 1], ["plugged", 0], ["s2", 0]]
 
 
-def test_a_verb_may_be_scheduled(emulated):
+def test_a_verb_may_be_scheduled(emulated: Emulation) -> None:
     now_ns = emulated.client.verb("plug_in")
     emulated.client.call("verb", verb="close_s2", at_ns=now_ns + 30_000_000)
     answer = emulated.client.call("wait", signal="s2", value=1)
     assert answer["changed_ns"] == now_ns + 30_000_000
 
 
-def test_a_scheduled_verb_with_bad_arguments_is_told_when_its_time_comes(emulated):
+def test_a_scheduled_verb_with_bad_arguments_is_told_when_its_time_comes(emulated: Emulation) -> None:
     emulated.client.call("verb", verb="draw", args={"ma": -1}, at_ns=emulated.client.verb("plug_in") + 1_000_000)
     assert emulated.client.receive() == {"refused": "ma -1: allowed is 0 to 100000"}
     assert emulated.client.state()["vehicle"]["plugged"]
@@ -76,18 +82,20 @@ def test_a_scheduled_verb_with_bad_arguments_is_told_when_its_time_comes(emulate
         ({"command": "meter", "fault": "loud"}, "meter.fault 'loud': allowed are silent"),
     ],
 )
-def test_bad_requests_are_refused_by_name_and_the_socket_lives_on(emulated, request_, said):
+def test_bad_requests_are_refused_by_name_and_the_socket_lives_on(
+    emulated: Emulation, request_: Any, said: Any
+) -> None:
     with pytest.raises(SimulatorError, match=re.escape(said)):
         emulated.client.call(request_.pop("command"), **request_)
     assert emulated.client.state()["vehicle"]["plugged"] is False
 
 
-def test_what_is_no_json_is_refused(emulated):
+def test_what_is_no_json_is_refused(emulated: Emulation) -> None:
     emulated.client._connection._socket.sendall(b"plug in\n")
     assert emulated.client.receive()["ok"] is False
 
 
-def test_a_whole_charge_is_seen_in_the_state(emulated):
+def test_a_whole_charge_is_seen_in_the_state(emulated: Emulation) -> None:
     emulated.client.verb("plug_in")
     emulated.client.verb("close_s2")
     with emulated.running("""
@@ -113,18 +121,18 @@ def test_a_whole_charge_is_seen_in_the_state(emulated):
         (Wiring(drives={**Wiring().drives, "led": Wiring().drives["contactor"]}), "status 2"),
     ],
 )
-def test_impossible_wiring_ends_the_simulator_before_it_is_ready(tmp_path, wiring, said):
+def test_impossible_wiring_ends_the_simulator_before_it_is_ready(tmp_path: Path, wiring: Any, said: Any) -> None:
     with pytest.raises(SimulatorError, match=said), emulation(tmp_path, SimulatorSettings(wiring, QUIET.plant)):
         pass
 
 
-def test_a_second_simulator_may_follow_in_the_same_folder(tmp_path):
+def test_a_second_simulator_may_follow_in_the_same_folder(tmp_path: Path) -> None:
     for _ in range(2):
         with emulation(tmp_path) as emulated:
             assert emulated.client.verb("plug_in") > 0
 
 
-def test_without_a_compiler_the_error_names_the_package(tmp_path, monkeypatch):
+def test_without_a_compiler_the_error_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CompilerMissingError, match="install the package gcc"):
         build(tmp_path / "cache")

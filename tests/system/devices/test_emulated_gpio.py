@@ -5,8 +5,12 @@ import signal
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.emulation import Emulation
 
 with_lgpio = pytest.mark.skipif(find_spec("lgpio") is None, reason="lgpio has no wheel for this Python")
 """A foreign client of the emulated chip, beside the product's own."""
@@ -32,7 +36,7 @@ RELAY_ON = (
 )
 
 
-def test_gpiozero_finds_a_pi_and_drives_a_line(emulated):
+def test_gpiozero_finds_a_pi_and_drives_a_line(emulated: Emulation) -> None:
     lines = emulated.python(
         GPIOZERO
         + """
@@ -47,7 +51,7 @@ def test_gpiozero_finds_a_pi_and_drives_a_line(emulated):
     assert coil == [0, 1, 0]
 
 
-def test_the_plant_answers_at_the_input_lines(emulated):
+def test_the_plant_answers_at_the_input_lines(emulated: Emulation) -> None:
     lines = emulated.python(
         GPIOZERO
         + """
@@ -65,7 +69,7 @@ def test_the_plant_answers_at_the_input_lines(emulated):
     assert lines == ["0", "1", "0"]
 
 
-def test_edges_reach_a_callback_with_their_instant(emulated):
+def test_edges_reach_a_callback_with_their_instant(emulated: Emulation) -> None:
     with emulated.running(
         GPIOZERO
         + """
@@ -83,7 +87,9 @@ def test_edges_reach_a_callback_with_their_instant(emulated):
 
 
 @pytest.mark.parametrize(("mode", "level", "output"), [("strict", 0, False), ("persist", 1, True)])
-def test_after_kill_9_the_kernel_releases_or_keeps_the_output(emulated, mode, level, output):
+def test_after_kill_9_the_kernel_releases_or_keeps_the_output(
+    emulated: Emulation, mode: Any, level: Any, output: Any
+) -> None:
     emulated.client.call("release", mode=mode)
     with emulated.running(RELAY_ON) as child:
         assert emulated.line(17)["level"] == 1
@@ -94,13 +100,13 @@ def test_after_kill_9_the_kernel_releases_or_keeps_the_output(emulated, mode, le
 
 
 @pytest.mark.parametrize("mode", ["strict", "persist"])
-def test_the_kernel_parameter_tells_the_mode(emulated, mode):
+def test_the_kernel_parameter_tells_the_mode(emulated: Emulation, mode: Any) -> None:
     emulated.client.call("release", mode=mode)
     lines = emulated.python("print(open('/sys/module/pinctrl_rp1/parameters/persist_gpio_outputs').read().strip())")
     assert lines == ["Y" if mode == "persist" else "N"]
 
 
-def test_gpiozero_s_own_close_makes_the_line_an_input_in_both_modes(emulated):
+def test_gpiozero_s_own_close_makes_the_line_an_input_in_both_modes(emulated: Emulation) -> None:
     emulated.client.call("release", mode="persist")
     with emulated.running(RELAY_ON) as child:
         child.hear("close")
@@ -110,7 +116,7 @@ def test_gpiozero_s_own_close_makes_the_line_an_input_in_both_modes(emulated):
 
 
 @with_lgpio
-def test_a_line_held_elsewhere_is_busy_and_free_after_its_end(emulated):
+def test_a_line_held_elsewhere_is_busy_and_free_after_its_end(emulated: Emulation) -> None:
     code = """
         import lgpio
         chip = lgpio.gpiochip_open(0)
@@ -126,7 +132,7 @@ def test_a_line_held_elsewhere_is_busy_and_free_after_its_end(emulated):
 
 
 @with_lgpio
-def test_free_and_claim_again_never_meets_a_busy_line(emulated):
+def test_free_and_claim_again_never_meets_a_busy_line(emulated: Emulation) -> None:
     emulated.python("""
         import lgpio
         chip = lgpio.gpiochip_open(0)
@@ -136,7 +142,7 @@ def test_free_and_claim_again_never_meets_a_busy_line(emulated):
     """)
 
 
-def test_a_line_that_a_thread_polls_is_busy_until_that_poll_has_returned(emulated):
+def test_a_line_that_a_thread_polls_is_busy_until_that_poll_has_returned(emulated: Emulation) -> None:
     """Poll holds the file, so its end comes late. Seen on Linux 6.12: EBUSY, and free when the poll returned."""
     lines = emulated.python("""
         import errno, fcntl, os, select, struct, threading, time
@@ -168,7 +174,7 @@ def test_a_line_that_a_thread_polls_is_busy_until_that_poll_has_returned(emulate
 
 
 @with_lgpio
-def test_bias_shows_on_an_unwired_line_and_none_keeps_its_charge(emulated):
+def test_bias_shows_on_an_unwired_line_and_none_keeps_its_charge(emulated: Emulation) -> None:
     lines = emulated.python("""
         import lgpio
         chip = lgpio.gpiochip_open(0)
@@ -181,7 +187,7 @@ def test_bias_shows_on_an_unwired_line_and_none_keeps_its_charge(emulated):
 
 
 @with_lgpio
-def test_a_board_resistor_and_the_world_win_over_the_chip_s_bias(emulated):
+def test_a_board_resistor_and_the_world_win_over_the_chip_s_bias(emulated: Emulation) -> None:
     code = """
         import lgpio
         chip = lgpio.gpiochip_open(0)
@@ -193,7 +199,7 @@ def test_a_board_resistor_and_the_world_win_over_the_chip_s_bias(emulated):
     assert emulated.python(code) == ["0", "0"]
 
 
-def test_what_the_kernel_refuses_is_refused(emulated):
+def test_what_the_kernel_refuses_is_refused(emulated: Emulation) -> None:
     lines = emulated.python("""
         import errno, fcntl, os, struct
 
@@ -221,7 +227,7 @@ def test_what_the_kernel_refuses_is_refused(emulated):
     assert lines == ["EINVAL EINVAL EINVAL EINVAL", "EINVAL EINVAL EINVAL", "EBUSY EPERM", "ENOTTY"]
 
 
-def test_several_lines_in_one_claim_keep_their_order_and_polarity(emulated):
+def test_several_lines_in_one_claim_keep_their_order_and_polarity(emulated: Emulation) -> None:
     lines = emulated.python(
         """
         import fcntl, os, struct
@@ -242,7 +248,7 @@ def test_several_lines_in_one_claim_keep_their_order_and_polarity(emulated):
     assert lines == ["0b1"]
 
 
-def test_debounced_edges_come_after_the_level_has_stood(emulated):
+def test_debounced_edges_come_after_the_level_has_stood(emulated: Emulation) -> None:
     with emulated.running("""
         import fcntl, os, struct, sys
         request = bytearray(592)
@@ -266,7 +272,7 @@ def test_debounced_edges_come_after_the_level_has_stood(emulated):
     assert stamp >= last_ns + 15_000_000
 
 
-def test_subprocesses_of_a_holder_do_not_release_its_lines(emulated):
+def test_subprocesses_of_a_holder_do_not_release_its_lines(emulated: Emulation) -> None:
     lines = emulated.python(
         GPIOZERO
         + """
@@ -286,7 +292,7 @@ def test_subprocesses_of_a_holder_do_not_release_its_lines(emulated):
     assert lines == ["1"]
 
 
-def test_a_forked_child_shares_the_open_nodes(emulated):
+def test_a_forked_child_shares_the_open_nodes(emulated: Emulation) -> None:
     lines = emulated.python("""
         import os, spidev
         spi = spidev.SpiDev(0, 0)
@@ -301,7 +307,7 @@ def test_a_forked_child_shares_the_open_nodes(emulated):
     assert lines == ["True", "[0, 0, 0]"]
 
 
-def test_the_answer_to_a_dead_child_is_not_taken_for_the_parent_s(emulated):
+def test_the_answer_to_a_dead_child_is_not_taken_for_the_parent_s(emulated: Emulation) -> None:
     with emulated.running("""
         import os, signal, spidev, sys
         spi = spidev.SpiDev(0, 0)
@@ -328,7 +334,7 @@ def children_of(parent: int) -> list[int]:
     return [int(child) for child in listed.split()]
 
 
-def test_many_threads_get_their_own_answers(emulated):
+def test_many_threads_get_their_own_answers(emulated: Emulation) -> None:
     lines = emulated.python("""
         import threading, smbus2, spidev
         spi, bus, wrong = spidev.SpiDev(0, 0), smbus2.SMBus(1), []
@@ -349,7 +355,7 @@ def test_many_threads_get_their_own_answers(emulated):
     assert lines == ["0"]
 
 
-def test_without_a_simulator_the_nodes_do_not_open(emulated):
+def test_without_a_simulator_the_nodes_do_not_open(emulated: Emulation) -> None:
     emulated.simulator.stop()
     lines = emulated.python("""
         import os
@@ -361,7 +367,7 @@ def test_without_a_simulator_the_nodes_do_not_open(emulated):
     assert lines == ["6"]
 
 
-def test_a_simulator_that_dies_leaves_its_users_with_an_error(emulated):
+def test_a_simulator_that_dies_leaves_its_users_with_an_error(emulated: Emulation) -> None:
     with emulated.running("""
         import spidev, sys
         spi = spidev.SpiDev(0, 0)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evse_pi.sim.signals import Analog
 from evse_pi.sim.wiring import ChannelWiring, I2cWiring
 from tests.support.emulation import QUIET, emulation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 CHIPS = (
     I2cWiring(0x48, "tmp102"),
@@ -17,7 +22,7 @@ CHIPS = (
 
 
 @pytest.fixture
-def sensors(tmp_path):
+def sensors(tmp_path: Path) -> Iterator[Any]:
     with emulation(tmp_path, replace(QUIET, wiring=replace(QUIET.wiring, i2c=CHIPS))) as running:
         yield running
 
@@ -26,7 +31,7 @@ def sensors(tmp_path):
     ("celsius", "tmp102", "lm75", "mcp9808"),
     [(25.0, 0x1900, 0x1900, 0x0190), (-10.5, 0xF580, 0xF580, 0x1F58), (85.25, 0x5540, 0x5500, 0x0554)],
 )
-def test_each_thermometer_has_its_own_format(sensors, celsius, tmp102, lm75, mcp9808):
+def test_each_thermometer_has_its_own_format(sensors: Any, celsius: Any, tmp102: Any, lm75: Any, mcp9808: Any) -> None:
     sensors.client.verb("set_temperature", celsius=celsius)
     lines = sensors.python("""
         import smbus2
@@ -43,7 +48,7 @@ def test_each_thermometer_has_its_own_format(sensors, celsius, tmp102, lm75, mcp
         assert line == f"{high} {low} [{high}, {low}] [{high}, {low}]"
 
 
-def test_registers_keep_what_can_be_written_and_identify_the_chip(sensors):
+def test_registers_keep_what_can_be_written_and_identify_the_chip(sensors: Any) -> None:
     lines = sensors.python("""
         import smbus2
         with smbus2.SMBus(1) as bus:
@@ -58,7 +63,7 @@ def test_registers_keep_what_can_be_written_and_identify_the_chip(sensors):
     assert lines == ["[0, 84] [4, 0]", "[112, 176] [12, 129]", "0 0", "80"]
 
 
-def test_the_converter_takes_its_time_and_multiplexes(sensors):
+def test_the_converter_takes_its_time_and_multiplexes(sensors: Any) -> None:
     sensors.client.verb("plug_in", cable_ma=32_000)
     lines = sensors.python("""
         import smbus2, time
@@ -81,7 +86,7 @@ def test_the_converter_takes_its_time_and_multiplexes(sensors):
     assert int(difference) == -32768
 
 
-def test_an_absent_address_answers_as_the_kernel_does(sensors):
+def test_an_absent_address_answers_as_the_kernel_does(sensors: Any) -> None:
     sensors.client.call("i2c", address=0x4F)
     code = """
         import smbus2

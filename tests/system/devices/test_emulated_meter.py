@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evse_pi.sim.devices.modbus import MAPS, ModbusMeter, crc, frame_length
 from evse_pi.sim.plant import Plant, PlantSettings
+
+if TYPE_CHECKING:
+    from tests.support.emulation import Emulation
 
 ASK = """
     import serial, struct, sys, time
@@ -18,7 +22,7 @@ ASK = """
 """
 
 
-def test_pymodbus_reads_the_meter(emulated):
+def test_pymodbus_reads_the_meter(emulated: Emulation) -> None:
     lines = emulated.python("""
         from pymodbus.client import ModbusSerialClient
         client = ModbusSerialClient("/dev/ttyAMA0", baudrate=9600, timeout=1)
@@ -31,7 +35,7 @@ def test_pymodbus_reads_the_meter(emulated):
 
 
 @pytest.mark.parametrize("parity", ["N", "E", "O"])
-def test_every_open_may_set_the_parity_again(emulated, parity):
+def test_every_open_may_set_the_parity_again(emulated: Emulation, parity: Any) -> None:
     lines = emulated.python(
         ASK
         + f"""
@@ -43,7 +47,7 @@ def test_every_open_may_set_the_parity_again(emulated, parity):
     assert lines == ["9"] * 3
 
 
-def test_a_port_at_another_speed_hears_nothing(emulated):
+def test_a_port_at_another_speed_hears_nothing(emulated: Emulation) -> None:
     lines = emulated.python(
         ASK
         + """
@@ -67,7 +71,7 @@ def test_a_port_at_another_speed_hears_nothing(emulated):
         ("exception", "5"),
     ],
 )
-def test_each_fault_spoils_the_answer_in_its_way(emulated, fault, reads):
+def test_each_fault_spoils_the_answer_in_its_way(emulated: Emulation, fault: Any, reads: Any) -> None:
     emulated.client.call("meter", fault=fault)
     code = (
         ASK
@@ -86,7 +90,7 @@ def test_each_fault_spoils_the_answer_in_its_way(emulated, fault, reads):
     assert emulated.python(code) == ["9 True True"]
 
 
-def test_a_frozen_meter_goes_on_answering_the_same(emulated):
+def test_a_frozen_meter_goes_on_answering_the_same(emulated: Emulation) -> None:
     emulated.client.verb("freeze_meter")
     emulated.client.verb("set_voltage", volts=200.0)
     lines = emulated.python(
@@ -99,7 +103,7 @@ def test_a_frozen_meter_goes_on_answering_the_same(emulated):
     assert lines == ["230.0"]
 
 
-def test_garbage_before_a_request_is_forgotten(emulated):
+def test_garbage_before_a_request_is_forgotten(emulated: Emulation) -> None:
     lines = emulated.python(
         ASK
         + """
@@ -124,7 +128,7 @@ def asked(slave: ModbusMeter, function: int, start: int, count: int) -> bytes:
 
 
 @pytest.mark.parametrize("model", MAPS)
-def test_each_model_has_total_power_and_energy_where_its_protocol_says(model):
+def test_each_model_has_total_power_and_energy_where_its_protocol_says(model: Any) -> None:
     slave = meter(model)
     slave.plant.mains.amps = [10.0, 0.0, 0.0]
     power_at = 0x0C if model in ("sdm120", "sdm230") else 0x34
@@ -138,11 +142,11 @@ def test_each_model_has_total_power_and_energy_where_its_protocol_says(model):
     ("function", "start", "count", "code"),
     [(4, 0, 82, 3), (4, 0, 0, 3), (4, 1, 2, 3), (4, 0, 3, 3), (4, 0x504, 2, 2), (5, 0, 2, 1)],
 )
-def test_bad_requests_get_their_exception(function, start, count, code):
+def test_bad_requests_get_their_exception(function: Any, start: Any, count: Any, code: Any) -> None:
     assert asked(meter("sdm630"), function, start, count) == bytes((function | 0x80, code))
 
 
-def test_frames_for_others_and_damaged_ones_are_not_answered():
+def test_frames_for_others_and_damaged_ones_are_not_answered() -> None:
     slave = meter("sdm630")
     other = struct.pack(">BBHH", 2, 4, 0, 2)
     assert slave.answer(other + crc(other)) == b""
@@ -150,7 +154,7 @@ def test_frames_for_others_and_damaged_ones_are_not_answered():
     assert slave.answer(b"\x01") == b""
 
 
-def test_the_check_is_that_of_the_specification():
+def test_the_check_is_that_of_the_specification() -> None:
     assert crc(bytes.fromhex("02 07")) == bytes.fromhex("41 12")
     assert frame_length(b"\x01") is None
     assert frame_length(b"\x01\x04") == 8

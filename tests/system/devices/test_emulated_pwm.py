@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.emulation import Emulation
 
 START = """
     import errno, os
@@ -15,7 +20,7 @@ START = """
 """
 
 
-def test_the_chip_is_found_by_its_device_link(emulated):
+def test_the_chip_is_found_by_its_device_link(emulated: Emulation) -> None:
     lines = emulated.python("""
         import os
         from pathlib import Path
@@ -27,7 +32,7 @@ def test_the_chip_is_found_by_its_device_link(emulated):
     assert lines == ["['pwmchip0']", "/sys/devices/platform/axi/1000120000.pcie/1f00098000.pwm", "4", "False True"]
 
 
-def test_the_kernel_s_errors_come_with_the_write(emulated):
+def test_the_kernel_s_errors_come_with_the_write(emulated: Emulation) -> None:
     lines = emulated.python(
         START
         + """
@@ -57,7 +62,7 @@ def test_the_kernel_s_errors_come_with_the_write(emulated):
     ]
 
 
-def test_an_attribute_reads_from_its_offset(emulated):
+def test_an_attribute_reads_from_its_offset(emulated: Emulation) -> None:
     lines = emulated.python(
         START
         + """
@@ -79,14 +84,14 @@ def test_an_attribute_reads_from_its_offset(emulated):
         ('start_pilot(266_667); write(CHIP / "unexport", "2")', 12_000, -12_000),
     ],
 )
-def test_the_channel_drives_the_pilot(emulated, steps, high_mv, low_mv):
+def test_the_channel_drives_the_pilot(emulated: Emulation, steps: Any, high_mv: Any, low_mv: Any) -> None:
     emulated.python(START + f"\n    {steps}")
     state = emulated.client.state()
     assert (state["pilot_high_mv"], state["pilot_low_mv"]) == (high_mv, low_mv)
     assert state["duty_ppm"] == (266_667 if steps.count(";") == 0 else 0)
 
 
-def test_the_channel_runs_on_after_its_owner_was_killed(emulated):
+def test_the_channel_runs_on_after_its_owner_was_killed(emulated: Emulation) -> None:
     with emulated.running(START + '\n    start_pilot(266_667)\n    print("ready", flush=True)\n    input()') as child:
         child.kill()
         assert emulated.client.state()["duty_ppm"] == 266_667

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evse_pi.sim.devices.spi import MODELS, TRANSFER, decode, read_frame, reply
 from evse_pi.sim.wiring import SpiWiring
 from tests.support.emulation import QUIET, emulation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulation import Emulation
 
 BURST = """
     import ctypes, fcntl, os, struct, time
@@ -25,7 +31,7 @@ BURST = """
 """
 
 
-def test_unmodified_spidev_reads_pilot_and_proximity(emulated):
+def test_unmodified_spidev_reads_pilot_and_proximity(emulated: Emulation) -> None:
     emulated.client.verb("plug_in", cable_ma=32_000)
     lines = emulated.python("""
         import spidev
@@ -48,7 +54,7 @@ def test_unmodified_spidev_reads_pilot_and_proximity(emulated):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_each_converter_of_the_family_answers_its_own_framing(tmp_path, model):
+def test_each_converter_of_the_family_answers_its_own_framing(tmp_path: Path, model: Any) -> None:
     wiring = replace(QUIET.wiring, spi=(SpiWiring(bus=1, chip_select=2, model=model, reference_mv=5_000),))
     bits = MODELS[model].bits
     with emulation(tmp_path, replace(QUIET, wiring=wiring)) as emulated:
@@ -63,7 +69,7 @@ def test_each_converter_of_the_family_answers_its_own_framing(tmp_path, model):
     assert int(code) == 1 << bits - 1
 
 
-def test_a_burst_of_32_sees_the_duty_cycle_and_takes_its_time(emulated):
+def test_a_burst_of_32_sees_the_duty_cycle_and_takes_its_time(emulated: Emulation) -> None:
     emulated.client.verb("plug_in")
     lines = emulated.python(
         BURST
@@ -85,7 +91,7 @@ def test_a_burst_of_32_sees_the_duty_cycle_and_takes_its_time(emulated):
     assert int(lowest) == int((1650 - 12_000 * 0.12) * 4096 / 3300)
 
 
-def test_a_message_of_33_transfers_is_refused_as_on_arm64(emulated):
+def test_a_message_of_33_transfers_is_refused_as_on_arm64(emulated: Emulation) -> None:
     lines = emulated.python(
         BURST
         + """
@@ -101,7 +107,7 @@ def test_a_message_of_33_transfers_is_refused_as_on_arm64(emulated):
     assert lines == ["32", "90", "90", "90"]
 
 
-def test_a_change_in_the_middle_of_a_burst_is_seen_from_there_on(emulated):
+def test_a_change_in_the_middle_of_a_burst_is_seen_from_there_on(emulated: Emulation) -> None:
     emulated.client.verb("plug_in")
     with emulated.running(
         BURST
@@ -118,7 +124,7 @@ def test_a_change_in_the_middle_of_a_burst_is_seen_from_there_on(emulated):
         assert child.says().split()[-1] in ("1", "2")
 
 
-def test_bad_modes_are_refused(emulated):
+def test_bad_modes_are_refused(emulated: Emulation) -> None:
     lines = emulated.python("""
         import fcntl, os
         fd = os.open("/dev/spidev0.0", os.O_RDWR)
@@ -131,7 +137,7 @@ def test_bad_modes_are_refused(emulated):
     assert lines == ["22", "22", "22"]
 
 
-def test_a_dead_or_hanging_bus_fails_and_comes_back(emulated):
+def test_a_dead_or_hanging_bus_fails_and_comes_back(emulated: Emulation) -> None:
     with emulated.running("""
         import spidev, sys
         spi = spidev.SpiDev(0, 0)
@@ -151,7 +157,7 @@ def test_a_dead_or_hanging_bus_fails_and_comes_back(emulated):
         assert child.says() == "3"
 
 
-def test_frames_are_decoded_wherever_the_start_bit_is():
+def test_frames_are_decoded_wherever_the_start_bit_is() -> None:
     model = MODELS["mcp3208"]
     for lead in range(8):
         frame = read_frame((0b11101 << 27 - lead).to_bytes(4, "big"), model)
@@ -163,11 +169,11 @@ def test_frames_are_decoded_wherever_the_start_bit_is():
     assert read_frame(b"\x01", model) is None
 
 
-def test_after_the_last_bit_the_chip_shifts_the_result_back_with_the_least_significant_bit_first():
+def test_after_the_last_bit_the_chip_shifts_the_result_back_with_the_least_significant_bit_first() -> None:
     assert f"{int.from_bytes(reply(0b101100111000, 7, 32, 12), 'big'):032b}"[7:30] == "10110011100000111001101"
 
 
-def test_a_transfer_without_chip_select_change_belongs_to_the_same_frame():
+def test_a_transfer_without_chip_select_change_belongs_to_the_same_frame() -> None:
     transfers = TRANSFER.pack(1, 1_000_000, 0, 0, 1, 0, 8) + TRANSFER.pack(2, 1_000_000, 5, 0, 1, 1, 8)
     burst = decode(transfers + b"\x06\x40\x00", 2, 500_000, MODELS["mcp3208"])
     assert [frame.channel for frame in burst.frames if frame] == [1]
@@ -175,7 +181,7 @@ def test_a_transfer_without_chip_select_change_belongs_to_the_same_frame():
     assert (burst.span_ns, burst.offsets_ns, burst.total) == (29_000, (11_000,), 3)
 
 
-def test_a_message_lasts_as_long_as_clock_delays_and_chip_select_say():
+def test_a_message_lasts_as_long_as_clock_delays_and_chip_select_say() -> None:
     one = TRANSFER.pack(3, 0, 7, 1, 1, 1, 8)
     last = TRANSFER.pack(3, 2_000_000, 0, 0, 1, 1, 8)
     burst = decode(one + one + last + b"\x06\x00\x00" * 3, 3, 1_000_000, MODELS["mcp3208"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,10 @@ from evse_pi.sim.wiring import ChannelWiring, I2cWiring
 from tests.support.board_console import Refused, board_emulation, console, quiet_settings
 from tests.support.emulation import emulation
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 OPEN_ALL = (
     "field = build_field(spec); meter = field.meter.open(); "
     "sensors = {slot.place: slot.open() for slot in field.thermometers}"
@@ -21,19 +26,19 @@ READ = "(lambda seen: [seen.voltage_mv, seen.current_ma, seen.power_mw, seen.tot
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with board_emulation(tmp_path_factory.mktemp("box") / "sim") as emulated:
         yield emulated
 
 
 @pytest.fixture(scope="module")
-def field(simulated):
+def field(simulated: Any) -> Iterator[Any]:
     with console(simulated, prepare=OPEN_ALL) as opened:
         yield opened
 
 
 @pytest.fixture
-def emulated(simulated):
+def emulated(simulated: Any) -> Iterator[Any]:
     yield simulated
     simulated.client.verb("repair")
     simulated.client.call("meter")
@@ -43,7 +48,9 @@ def emulated(simulated):
 
 @pytest.mark.parametrize("celsius", [-20.5, 0.0, 25.0, 71.5, 100.0])
 @pytest.mark.parametrize(("place", "step"), [("contactor terminals", 7), ("socket contacts", 50), ("enclosure", 7)])
-def test_each_thermometer_reads_its_place_within_its_step(emulated, field, place, step, celsius):
+def test_each_thermometer_reads_its_place_within_its_step(
+    emulated: Any, field: Any, place: Any, step: Any, celsius: Any
+) -> None:
     emulated.client.verb("set_temperature", celsius=celsius, sensor=place)
     read = field.ask(f"sensors[{place!r}].read_centi_celsius()")
     assert abs(read - 100 * celsius) <= step
@@ -52,7 +59,9 @@ def test_each_thermometer_reads_its_place_within_its_step(emulated, field, place
 @pytest.mark.parametrize(
     ("place", "address"), [("contactor terminals", 0x48), ("socket contacts", 0x4F), ("enclosure", 0x18)]
 )
-def test_a_thermometer_that_falls_off_the_bus_is_named_and_comes_back(emulated, field, place, address):
+def test_a_thermometer_that_falls_off_the_bus_is_named_and_comes_back(
+    emulated: Any, field: Any, place: Any, address: Any
+) -> None:
     emulated.client.call("i2c", address=address, silent=True)
     with pytest.raises(Refused) as caught:
         field.ask(f"sensors[{place!r}].read_centi_celsius()")
@@ -63,7 +72,7 @@ def test_a_thermometer_that_falls_off_the_bus_is_named_and_comes_back(emulated, 
     assert isinstance(field.ask(f"sensors[{place!r}].read_centi_celsius()"), int)
 
 
-def test_the_meter_is_read_completely(emulated, field):
+def test_the_meter_is_read_completely(emulated: Any, field: Any) -> None:
     voltage, current, power, total, energy = field.ask(f"{READ}(meter.read())")
     assert voltage == [230_000] * 3
     assert current == power == [0, 0, 0]
@@ -88,7 +97,9 @@ def test_the_meter_is_read_completely(emulated, field):
         ("endless", "BadReading"),
     ],
 )
-def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(emulated, field, fault, kind):
+def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(
+    emulated: Any, field: Any, fault: Any, kind: Any
+) -> None:
     """Whatever comes without end, a call of the driver ends: what was asked here is answered."""
     emulated.client.verb("break_meter_line", how=fault)
     assert any(refusal[0] == kind and "/dev/ttyAMA0" in refusal[1] for refusal in refusals(field, 40))
@@ -98,7 +109,7 @@ def test_a_spoilt_answer_is_an_error_and_the_next_good_one_is_read(emulated, fie
     assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
 
 
-def refusals(field, tries):
+def refusals(field: Any, tries: Any) -> Iterator[Any]:
     """Yield how each of so many readings was refused, those that were not left out."""
     for _ in range(tries):
         try:
@@ -117,7 +128,7 @@ def refusals(field, tries):
         ("garbage", "BadReading"),
     ],
 )
-def test_a_broken_i2c_bus_is_named_and_comes_back(emulated, field, fault, kind):
+def test_a_broken_i2c_bus_is_named_and_comes_back(emulated: Any, field: Any, fault: Any, kind: Any) -> None:
     """What an adapter of the kernel makes of it: linux/Documentation/i2c/fault-codes.rst."""
     emulated.client.verb("break_i2c", how=fault)
     found = set()
@@ -134,19 +145,21 @@ def test_a_broken_i2c_bus_is_named_and_comes_back(emulated, field, fault, kind):
 
 
 @pytest.mark.parametrize("fault", ["stretch", "stuck_low"])
-def test_a_slow_bus_is_waited_for_and_one_that_is_held_low_reads_0_degrees(emulated, field, fault):
+def test_a_slow_bus_is_waited_for_and_one_that_is_held_low_reads_0_degrees(
+    emulated: Any, field: Any, fault: Any
+) -> None:
     emulated.client.verb("break_i2c", how=fault)
     read = field.ask("sensors['contactor terminals'].read_centi_celsius()")
     assert abs(read - (0 if fault == "stuck_low" else 25_00)) <= 110
 
 
-def test_an_answer_in_two_halves_is_read(emulated, field):
+def test_an_answer_in_two_halves_is_read(emulated: Any, field: Any) -> None:
     emulated.client.call("meter", fault="split")
     assert field.ask(f"{READ}(meter.read())")[0] == [230_000] * 3
 
 
 @pytest.mark.parametrize(("volts", "refused"), [(299.0, False), (320.0, True)])
-def test_a_voltage_beyond_the_meters_range_is_refused(emulated, field, volts, refused):
+def test_a_voltage_beyond_the_meters_range_is_refused(emulated: Any, field: Any, volts: Any, refused: Any) -> None:
     emulated.client.verb("set_voltage", volts=volts)
     if refused:
         with pytest.raises(Refused, match=r"voltage.*= 320000; must be 0\.\.300000"):
@@ -155,13 +168,13 @@ def test_a_voltage_beyond_the_meters_range_is_refused(emulated, field, volts, re
         assert field.ask(f"{READ}(meter.read())")[0] == [299_000] * 3
 
 
-def test_a_lost_phase_reads_zero_volts(emulated, field):
+def test_a_lost_phase_reads_zero_volts(emulated: Any, field: Any) -> None:
     emulated.client.verb("lose_phase", phase=1)
     assert field.ask(f"{READ}(meter.read())")[0] == [230_000, 0, 230_000]
 
 
 @pytest.mark.parametrize("model", MeterModel)
-def test_every_model_reads_the_quantities_it_has(tmp_path, model):
+def test_every_model_reads_the_quantities_it_has(tmp_path: Path, model: Any) -> None:
     spec = load_board("simulated", own=tmp_path)
     phases = 1 if model in (MeterModel.SDM120, MeterModel.SDM230) else 3
     has_phases = model is not MeterModel.SDM72D_M_V1
@@ -177,7 +190,7 @@ def test_every_model_reads_the_quantities_it_has(tmp_path, model):
     assert (total, energy) == (0, 0)
 
 
-def test_ads1115_reads_both_plateaus_behind_its_peak_detectors(tmp_path):
+def test_ads1115_reads_both_plateaus_behind_its_peak_detectors(tmp_path: Path) -> None:
     settings = quiet_settings(load_board("simulated", own=tmp_path))
     channels = tuple(
         ChannelWiring(channel, source, zero_mv=1_500, gain_ppm=100_000)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.emulation import Emulation
 
 COIL, TRIP, FREE = 17, 20, 19
 SETUP = """
@@ -15,11 +19,11 @@ SETUP = """
 """
 
 
-def levels(emulated, signal="contactor"):
+def levels(emulated: Emulation, signal: Any = "contactor") -> Any:
     return [change[2] for change in emulated.client.call("history", signals=[signal])["changes"]]
 
 
-def test_an_active_low_output_never_shows_its_active_level_before_it_is_set(emulated):
+def test_an_active_low_output_never_shows_its_active_level_before_it_is_set(emulated: Emulation) -> None:
     emulated.python(
         SETUP
         + """
@@ -31,7 +35,7 @@ def test_an_active_low_output_never_shows_its_active_level_before_it_is_set(emul
 
 
 @pytest.mark.parametrize(("pull", "flag"), [("True", 1), ("False", 0)])
-def test_an_input_has_its_pull_and_is_free_again_when_closed(emulated, pull, flag):
+def test_an_input_has_its_pull_and_is_free_again_when_closed(emulated: Emulation, pull: Any, flag: Any) -> None:
     with emulated.running(
         SETUP
         + f"""
@@ -53,7 +57,7 @@ def test_an_input_has_its_pull_and_is_free_again_when_closed(emulated, pull, fla
         )
 
 
-def test_a_watched_line_that_is_closed_is_polled_by_no_thread_and_can_be_claimed_at_once(emulated):
+def test_a_watched_line_that_is_closed_is_polled_by_no_thread_and_can_be_claimed_at_once(emulated: Emulation) -> None:
     lines = emulated.python(
         SETUP
         + f"""
@@ -69,7 +73,7 @@ def test_a_watched_line_that_is_closed_is_polled_by_no_thread_and_can_be_claimed
     assert lines == []
 
 
-def test_a_wave_keeps_its_frequency_and_share_and_rests_low(emulated):
+def test_a_wave_keeps_its_frequency_and_share_and_rests_low(emulated: Emulation) -> None:
     with emulated.running(
         SETUP
         + f"""
@@ -117,7 +121,9 @@ VANISHES = """
 """
 
 
-def test_a_trip_line_whose_edges_are_watched_no_more_is_a_named_error_though_its_level_reads(emulated):
+def test_a_trip_line_whose_edges_are_watched_no_more_is_a_named_error_though_its_level_reads(
+    emulated: Emulation,
+) -> None:
     """Of a chip that is unbound, the kernel (gpiolib-cdev.c) ends the poll and answers reads with ENODEV."""
     lines = emulated.python(
         SETUP
@@ -150,7 +156,7 @@ def test_a_trip_line_whose_edges_are_watched_no_more_is_a_named_error_though_its
     ]
 
 
-def test_a_chip_that_vanishes_ends_edges_and_waves_without_a_traceback(emulated):
+def test_a_chip_that_vanishes_ends_edges_and_waves_without_a_traceback(emulated: Emulation) -> None:
     with emulated.running(
         SETUP
         + VANISHES

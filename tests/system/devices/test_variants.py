@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,8 +12,11 @@ from boards.loader import SHIPPED, parse_board, read_board
 from tests.support.board_console import console, quiet_settings
 from tests.support.emulation import emulation
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def board_file(folder, **changes):
+
+def board_file(folder: Any, **changes: Any) -> Any:
     """Write a variant of the simulated board; a key is `section__key`, its value TOML text."""
     lines = (SHIPPED / "simulated.toml").read_text().splitlines()
     for name, value in changes.items():
@@ -26,12 +30,12 @@ def board_file(folder, **changes):
     return path
 
 
-def variant(tmp_path, model="pi5", **changes):
+def variant(tmp_path: Path, model: Any = "pi5", **changes: Any) -> Any:
     path = board_file(tmp_path, **changes)
     return path, emulation(tmp_path / "sim", quiet_settings(read_board(path), model=model))
 
 
-def pilot(board, order):
+def pilot(board: Any, order: Any) -> Any:
     board.ask(f"board.pilot_pwm.{order}")
     time.sleep(0.005)
     return board.ask("window()")
@@ -39,7 +43,7 @@ def pilot(board, order):
 
 @pytest.mark.parametrize("model", ["pi4", "pi5"])
 @pytest.mark.parametrize("inverted", ["true", "false"])
-def test_the_pilot_works_on_every_pi_and_behind_an_inverting_stage(tmp_path, model, inverted):
+def test_the_pilot_works_on_every_pi_and_behind_an_inverting_stage(tmp_path: Path, model: Any, inverted: Any) -> None:
     path, running = variant(tmp_path, model, pilot_pwm__inverted=inverted)
     with running as emulated, console(emulated, str(path)) as board:
         assert pilot(board, "set_low()")[-1] < -11_900
@@ -51,7 +55,7 @@ def test_the_pilot_works_on_every_pi_and_behind_an_inverting_stage(tmp_path, mod
 
 
 @pytest.mark.parametrize("chip", ["mcp3204", "mcp3008", "mcp3004"])
-def test_every_converter_of_the_family_sees_both_plateaus(tmp_path, chip):
+def test_every_converter_of_the_family_sees_both_plateaus(tmp_path: Path, chip: Any) -> None:
     ten_bits = chip.endswith(("08", "04")) and chip != "mcp3204"
     changes = {"pilot_adc__chip": f'"{chip}"'}
     if ten_bits:
@@ -73,7 +77,7 @@ def test_every_converter_of_the_family_sees_both_plateaus(tmp_path, chip):
         assert board.ask("board.proximity.read_ohms()") == pytest.approx(680, rel=0.02)
 
 
-def test_the_economiser_pulls_in_hard_then_holds_and_lets_go(tmp_path):
+def test_the_economiser_pulls_in_hard_then_holds_and_lets_go(tmp_path: Path) -> None:
     path, running = variant(tmp_path, contactor__economiser="{ boost_pin = 19, boost_ms = 100 }")
     tend = "lambda: [board.watchdog.lower(), board.watchdog.pulse(), board.contactor.maintain(time.monotonic_ns())]"
     with running as emulated, console(emulated, str(path)) as board:
@@ -86,7 +90,7 @@ def test_the_economiser_pulls_in_hard_then_holds_and_lets_go(tmp_path):
         assert emulated.client.state()["coil"] == "off"
 
 
-def test_a_residual_current_device_that_wants_an_alternating_test_current_gets_it(tmp_path):
+def test_a_residual_current_device_that_wants_an_alternating_test_current_gets_it(tmp_path: Path) -> None:
     path, running = variant(tmp_path, rcd__test_hz="60")
     with running as emulated, console(emulated, str(path)) as board:
         board.ask("board.rcd.set_test(True)")
@@ -95,7 +99,7 @@ def test_a_residual_current_device_that_wants_an_alternating_test_current_gets_i
         board.ask("board.rcd.set_test(False)")
 
 
-def test_active_low_lines_read_and_drive_the_same(tmp_path):
+def test_active_low_lines_read_and_drive_the_same(tmp_path: Path) -> None:
     path, running = variant(
         tmp_path,
         contactor__mirror='{ pin = 27, active_high = false, pull = "up" }',
@@ -116,7 +120,7 @@ def test_active_low_lines_read_and_drive_the_same(tmp_path):
         assert board.ask("board.rcd.read_tripped()") is False
 
 
-def test_a_board_without_the_optional_devices_is_built_without_them(tmp_path):
+def test_a_board_without_the_optional_devices_is_built_without_them(tmp_path: Path) -> None:
     table = tomllib.loads((SHIPPED / "simulated.toml").read_text())
     for section in ("proximity", "lock", "emergency_stop", "status_led", "temperature", "meter"):
         del table[section]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def overlays() -> str:
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Any:
     """Run a shell script as root of a machine with systemctl and user commands that only keep a record."""
     if os.geteuid() or shutil.which("unshare") is None:
         pytest.skip("layers over the machine's folders need root and unshare")
@@ -47,7 +48,7 @@ def machine(tmp_path):
     config.write_text(CONFIG)
     config.with_name("cmdline.txt").write_text(CMDLINE)
 
-    def run(script):
+    def run(script: Any) -> Any:
         environment = {
             **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EVSE_PI_MACHINE": str(pi),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -70,16 +71,16 @@ LEFT = """
 """
 
 
-def left(done):
+def left(done: Any) -> Any:
     return [line.removeprefix("left ") for line in done.stdout.splitlines() if line.startswith("left ")]
 
 
-def write_boot_settings(machine):
+def write_boot_settings(machine: Any) -> None:
     command = [sys.executable, "-m", "boards.boot_lines", "write", "--root", machine.pi, "--board", "reference"]
     subprocess.run(command, check=True, cwd=ROOT)
 
 
-def test_an_installation_that_was_broken_off_goes_though_systemd_knows_nothing_of_it(machine):
+def test_an_installation_that_was_broken_off_goes_though_systemd_knows_nothing_of_it(machine: Any) -> None:
     write_boot_settings(machine)
     assert "gpio=17=op,dl" in machine.config.read_text()
     assert "serial0" not in machine.config.with_name("cmdline.txt").read_text()
@@ -98,14 +99,14 @@ WHOLE = """
 """
 
 
-def test_settings_records_and_their_users_stay_and_that_is_told(machine):
+def test_settings_records_and_their_users_stay_and_that_is_told(machine: Any) -> None:
     done = machine(f"{WHOLE}\nDEVICE uninstall; {LEFT}")
     assert left(done) == ["/etc/evse-pi", "/var/lib/evse-pi", "/var/lib/evse-pi-safety"]
     assert "with them the users and groups that own them" in done.stdout
     assert "userdel" not in machine.called.read_text()
 
 
-def test_purge_leaves_nothing(machine):
+def test_purge_leaves_nothing(machine: Any) -> None:
     done = machine(f"{WHOLE}\nDEVICE uninstall --purge; {LEFT}")
     assert done.returncode == 0, done.stderr
     assert left(done) == []
@@ -114,14 +115,14 @@ def test_purge_leaves_nothing(machine):
         assert command in called
 
 
-def test_a_dry_run_changes_nothing(machine):
+def test_a_dry_run_changes_nothing(machine: Any) -> None:
     done = machine(f"{WHOLE}\nDEVICE uninstall --purge --dry-run; {LEFT}")
     assert len(left(done)) == 6
     assert machine.config.read_text() == CONFIG
     assert not any(line.startswith("systemctl") for line in machine.called.read_text().splitlines())
 
 
-def test_the_coil_s_line_in_the_boot_configuration_is_that_of_the_board(machine):
+def test_the_coil_s_line_in_the_boot_configuration_is_that_of_the_board(machine: Any) -> None:
     done = machine(f"""
         mkdir -p /etc/evse-pi/boards
         sed 's/^pin = 17$/pin = 19/' {ROOT}/boards/reference.toml > /etc/evse-pi/boards/own.toml
@@ -132,7 +133,7 @@ def test_the_coil_s_line_in_the_boot_configuration_is_that_of_the_board(machine)
     assert [line for line in done.stdout.splitlines() if line.startswith("gpio=")] == ["gpio=19=op,dl"]
 
 
-def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
+def test_a_board_that_cannot_be_read_ends_it_by_name(machine: Any) -> None:
     done = machine(
         "mkdir -p /etc/evse-pi; echo EVSE_PI_BOARD=wallbux > /etc/evse-pi/environment; DEVICE install --dry-run"
     )
@@ -140,7 +141,9 @@ def test_a_board_that_cannot_be_read_ends_it_by_name(machine):
     assert "wallbux" in done.stderr
 
 
-def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_root_s_home(machine, installed):
+def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_root_s_home(
+    machine: Any, installed: Any
+) -> None:
     done = machine(f"""
         cp {ROOT}/systemd/evse-pi-safety.service /usr/lib/systemd/system/
         mkdir -p /etc/evse-pi/boards; echo EVSE_PI_BOARD=reference > /etc/evse-pi/environment
@@ -159,14 +162,14 @@ def test_setup_before_the_first_start_sets_up_the_installed_box_and_not_one_in_r
         ("Raspberry Pi 4 Model B Rev 1.5", "dtoverlay=disable-bt"),
     ],
 )
-def test_a_dry_run_tells_what_this_model_needs(machine, model, told):
+def test_a_dry_run_tells_what_this_model_needs(machine: Any, model: Any, told: Any) -> None:
     (machine.pi / "proc/device-tree/model").write_bytes(model.encode() + b"\0")
     done = machine("DEVICE install --dry-run")
     assert done.returncode == 0, done.stderr
     assert told in done.stdout.splitlines()
 
 
-def test_a_machine_that_is_no_pi_is_refused_before_anything_is_changed_and_a_dry_run_says_so_too(machine):
+def test_a_machine_that_is_no_pi_is_refused_before_anything_is_changed_and_a_dry_run_says_so_too(machine: Any) -> None:
     (machine.pi / "proc/device-tree/model").write_bytes(b"Hardkernel ODROID-C4\0")
     for option in ("", "--dry-run"):
         done = machine(f"DEVICE install {option}; code=$?; {LEFT} exit $code")
@@ -176,7 +179,7 @@ def test_a_machine_that_is_no_pi_is_refused_before_anything_is_changed_and_a_dry
     assert not machine.called.exists() or "apt-get" not in machine.called.read_text()
 
 
-def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine):
+def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine: Any) -> None:
     done = machine(f"""
         mkdir /mnt/checkout; cp -r {ROOT}/boards {ROOT}/hal {ROOT}/packaging {ROOT}/systemd /mnt/checkout
         echo 'import os, sys; print("imported by", os.geteuid(), file=sys.stderr)' >> /mnt/checkout/boards/__init__.py
@@ -188,7 +191,7 @@ def test_root_imports_nothing_of_a_checkout_that_another_user_may_write(machine)
     assert {line for line in done.stderr.splitlines() if line.startswith("imported")} == {"imported by 65534"}
 
 
-def test_a_package_is_installed_as_it_is_and_else_built_by_the_checkout_s_owner(machine):
+def test_a_package_is_installed_as_it_is_and_else_built_by_the_checkout_s_owner(machine: Any) -> None:
     given = machine("DEVICE install ./evse-pi_1.0.0_arm64.deb --dry-run").stdout.splitlines()
     assert [line for line in given if line.startswith("+ ")] == ["+ dpkg --install ./evse-pi_1.0.0_arm64.deb"]
     built = [line for line in machine("DEVICE install --dry-run").stdout.splitlines() if line.startswith("+ ")]
@@ -196,7 +199,7 @@ def test_a_package_is_installed_as_it_is_and_else_built_by_the_checkout_s_owner(
     assert built[-1].startswith("+ dpkg --install ")
 
 
-def test_a_version_from_before_the_package_is_refused_before_anything_is_changed(machine):
+def test_a_version_from_before_the_package_is_refused_before_anything_is_changed(machine: Any) -> None:
     done = machine(
         "mkdir -p /opt/evse-pi/bin; cp /bin/true /opt/evse-pi/bin/python; DEVICE install; code=$?; exit $code"
     )

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,14 +27,14 @@ BUILT_FROM = ("pyproject.toml", "packaging", "systemd", "docs")
 WITHIN_S = 900.0
 
 
-def run(*command, **options):
+def run(*command: Any, **options: Any) -> Any:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=WITHIN_S, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def debian():
+def debian() -> Any:
     """A Debian of its own, and both versions of the package in its folder `out`."""
     if os.geteuid() or not all(map(shutil.which, ("mmdebstrap", "unshare"))):
         pytest.skip("a Debian of its own needs root, mmdebstrap and unshare")
@@ -52,7 +53,7 @@ def debian():
     return folder
 
 
-def build(folder):
+def build(folder: Any) -> None:
     for name in ("source", "out"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
@@ -66,13 +67,13 @@ def build(folder):
 
 
 @pytest.fixture
-def machine(debian, tmp_path):
+def machine(debian: Any, tmp_path: Path) -> Any:
     """Run a script as root of that Debian, without a network; what it changes lasts for the test."""
     for name in ("up", "work", "all"):
         (tmp_path / name).mkdir()
     layers = f"lowerdir={debian},upperdir={tmp_path / 'up'},workdir={tmp_path / 'work'}"
 
-    def inside(script, check=True):
+    def inside(script: Any, check: Any = True) -> Any:
         outer = f"""
             mount -t overlay none -o {layers} {tmp_path / "all"} && cd {tmp_path / "all"} &&
             mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs tmpfs run && exec chroot . bash -c "$1"
@@ -88,19 +89,19 @@ def machine(debian, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def architecture(debian):
+def architecture(debian: Any) -> Any:
     return run("dpkg", "--print-architecture").strip()
 
 
 @pytest.fixture(scope="module")
-def deb(debian, architecture):
+def deb(debian: Any, architecture: Any) -> Any:
     return {version: f"/out/evse-pi_{version}_{architecture}.deb" for version in (OLD, NEW)}
 
 
 CURRENT = "readlink /opt/evse-pi/current; evse-pi version"
 
 
-def test_what_the_package_says_of_itself(debian, deb, architecture):
+def test_what_the_package_says_of_itself(debian: Any, deb: Any, architecture: Any) -> None:
     told = run("dpkg-deb", "--field", f"{debian}{deb[OLD]}")
     fields = dict(re.findall(r"(?m)^([\w-]+): (.*)$", told))
     assert (fields["Package"], fields["Version"], fields["Architecture"]) == ("evse-pi", OLD, architecture)
@@ -113,7 +114,7 @@ def test_what_the_package_says_of_itself(debian, deb, architecture):
     assert not [line for line in listed if (line[0] == "-" and line[5] == "w") or (line[8] == "w" and line[0] == "-")]
 
 
-def test_no_path_of_the_building_machine_is_left_in_it(debian, deb, tmp_path):
+def test_no_path_of_the_building_machine_is_left_in_it(debian: Any, deb: Any, tmp_path: Path) -> None:
     run("dpkg-deb", "--raw-extract", f"{debian}{deb[OLD]}", tmp_path / "tree")
     search = ["grep", "-rlE", "evse-pi-build-|file:///tmp/|/source/packaging", tmp_path / "tree"]
     assert subprocess.run(search, capture_output=True, text=True, check=False).stdout == ""
@@ -122,7 +123,7 @@ def test_no_path_of_the_building_machine_is_left_in_it(debian, deb, tmp_path):
     assert starts == {f"#!/opt/evse-pi/releases/{OLD}/bin/python"}
 
 
-def test_the_bill_of_materials_has_every_wheel_of_the_lock(debian, deb):
+def test_the_bill_of_materials_has_every_wheel_of_the_lock(debian: Any, deb: Any) -> None:
     bill = json.loads(Path(f"{debian}{deb[OLD]}").with_suffix(".cdx.json").read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
     lock = (ROOT / "packaging/locks/cp311-x86_64.txt").read_text()
@@ -135,14 +136,14 @@ def test_the_bill_of_materials_has_every_wheel_of_the_lock(debian, deb):
     assert bill["metadata"]["component"]["name"] == "evse-pi"
 
 
-def test_the_signature_is_that_of_the_key(debian, deb, tmp_path):
+def test_the_signature_is_that_of_the_key(debian: Any, deb: Any, tmp_path: Path) -> None:
     file = f"{debian}{deb[OLD]}"
     run("openssl", "pkey", "-in", debian / "out/key.pem", "-pubout", "-out", tmp_path / "public.pem")
     verify = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", tmp_path / "public.pem", "-rawin"]
     run(*verify, "-in", file, "-sigfile", f"{file}.sig")
 
 
-def test_it_is_installed_without_a_network_and_runs(machine, deb):
+def test_it_is_installed_without_a_network_and_runs(machine: Any, deb: Any) -> None:
     done = machine(f"""
         set -e
         dpkg --install {deb[OLD]}
@@ -162,7 +163,7 @@ def test_it_is_installed_without_a_network_and_runs(machine, deb):
     assert "evse-pi-safety.service ->" in done.stdout
 
 
-def test_a_second_time_changes_nothing_that_is_in_force(machine, deb):
+def test_a_second_time_changes_nothing_that_is_in_force(machine: Any, deb: Any) -> None:
     done = machine(f"""
         set -e
         dpkg --install {deb[OLD]} >/dev/null
@@ -175,7 +176,7 @@ def test_a_second_time_changes_nothing_that_is_in_force(machine, deb):
     assert done.stdout.split()[-5:] == ["current", "package", "releases", "/opt/evse-pi/releases:", OLD]
 
 
-def test_an_upgrade_keeps_the_former_release_and_disturbs_no_process_of_it(machine, deb):
+def test_an_upgrade_keeps_the_former_release_and_disturbs_no_process_of_it(machine: Any, deb: Any) -> None:
     done = machine(f"""
         set -e
         dpkg --install {deb[OLD]} >/dev/null
@@ -197,7 +198,7 @@ print("still", evse_pi.__file__)' &
     assert f"evse-pi {OLD}," in done.stdout.splitlines()[-1]
 
 
-def test_a_release_that_does_not_work_here_changes_nothing_and_is_finished_later(machine, deb):
+def test_a_release_that_does_not_work_here_changes_nothing_and_is_finished_later(machine: Any, deb: Any) -> None:
     done = machine(f"""
         dpkg --install {deb[OLD]} >/dev/null 2>&1
         echo EVSE_PI_BOARD=wallbux > /etc/evse-pi/environment
@@ -216,7 +217,7 @@ def test_a_release_that_does_not_work_here_changes_nothing_and_is_finished_later
     assert told[first + 3] == f"releases/{NEW}"
 
 
-def test_a_cut_ahead_of_any_step_leaves_a_release_that_runs_and_can_be_finished(machine, deb):
+def test_a_cut_ahead_of_any_step_leaves_a_release_that_runs_and_can_be_finished(machine: Any, deb: Any) -> None:
     """The maintainer script ends before its n-th command that changes files; then the machine starts again."""
     done = machine(f"""
         dpkg --install {deb[OLD]} >/dev/null 2>&1
@@ -257,12 +258,12 @@ OF_DEBIAN = ("/var/lib/dpkg", "/var/log", "/var/cache", "/etc/passwd", "/etc/gro
              "/var/lib/systemd")  # fmt: skip
 
 
-def listed(text):
+def listed(text: Any) -> Any:
     """Return the paths of a machine; dpkg takes an empty /opt away with the last package in it."""
     return {path for path in text.split() if not path.startswith(OF_DEBIAN) and path != "/opt"}
 
 
-def test_a_removal_leaves_what_it_says_and_a_purge_leaves_nothing(machine, deb):
+def test_a_removal_leaves_what_it_says_and_a_purge_leaves_nothing(machine: Any, deb: Any) -> None:
     before = listed(machine(FILES).stdout)
     used = "touch /etc/evse-pi/installation.toml; mkdir -p /var/lib/evse-pi /var/lib/evse-pi-safety"
     removed = machine(f"set -e; dpkg -i {deb[OLD]} {deb[NEW]} >/dev/null; {used}; dpkg --remove evse-pi >&2; {FILES}")
@@ -276,7 +277,7 @@ def test_a_removal_leaves_what_it_says_and_a_purge_leaves_nothing(machine, deb):
     assert listed(purged.stdout) == before
 
 
-def test_an_installation_from_before_the_package_is_not_written_over(machine, deb):
+def test_an_installation_from_before_the_package_is_not_written_over(machine: Any, deb: Any) -> None:
     done = machine(f"mkdir -p /opt/evse-pi/bin; cp /bin/true /opt/evse-pi/bin/python; dpkg --install {deb[OLD]}", False)
     assert done.returncode != 0
     assert "first, with its settings kept: sudo ./install.sh uninstall" in done.stderr

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import tomllib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from boards.loader import SHIPPED, BoardError, board_files, load_board, parse_board, read_board
 from boards.spec import NotFitted
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NAMES = ("nsayer_pi_evse_hat", "reference", "simulated")
 
 
-def table():
+def table() -> dict[
+    str,
+    dict[str, bool | int | str]
+    | dict[str, bool | int]
+    | dict[str, dict[str, bool | int | str] | dict[str, bool | int] | int]
+    | dict[str, dict[str, bool | int | str] | int]
+    | dict[str, dict[str, int] | list[int]]
+    | dict[str, int | str]
+    | dict[str, int]
+    | dict[str, str]
+    | list[dict[str, int | str]],
+]:
     return tomllib.loads((SHIPPED / "reference.toml").read_text(encoding="utf-8"))
 
 
-def problems(changed):
+def problems(changed: dict[str, dict[str, object] | int | list[dict[str, int | str]]]) -> tuple[str, ...]:
     with pytest.raises(BoardError) as caught:
         parse_board(changed, "mine", "/etc/mine.toml")
     return caught.value.problems
 
 
-def change(path, value):
+def change(path: str, value: object) -> dict[str, dict[str, object] | list[dict[str, int | str]]]:
     """Return the reference board with one value replaced, or taken away when `value` is ..."""
     changed = table()
     *parents, key = path.split(".")
@@ -37,17 +52,17 @@ def change(path, value):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_shipped_board_loads(name, tmp_path):
+def test_every_shipped_board_loads(name: str, tmp_path: Path) -> None:
     spec = load_board(name, own=tmp_path)
     assert spec.name == name
     assert spec.rated_current_ma <= spec.contactor.rated_current_ma
 
 
-def test_the_shipped_boards_are_the_ones_that_are_documented(tmp_path):
+def test_the_shipped_boards_are_the_ones_that_are_documented(tmp_path: Path) -> None:
     assert sorted(board_files(own=tmp_path)) == sorted(NAMES)
 
 
-def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_path):
+def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_path: Path) -> None:
     assert load_board("reference", own=tmp_path).bench_only is None
     hat = load_board("nsayer_pi_evse_hat", own=tmp_path)
     assert isinstance(hat.watchdog, NotFitted)
@@ -81,19 +96,21 @@ def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_pa
         ("temperature", [{"chip": "lm75", "bus": 1, "address": 0x99, "place": "box"}], "address = 153 is refused"),
     ],
 )
-def test_a_wrong_value_is_refused_with_file_key_value_and_what_is_allowed(path, value, line):
+def test_a_wrong_value_is_refused_with_file_key_value_and_what_is_allowed(
+    path: str, value: bool | int | str, line: str
+) -> None:
     found = problems(change(path, value))
     assert all(problem.startswith("/etc/mine.toml: ") for problem in found)
     assert any(line in problem for problem in found)
 
 
 @pytest.mark.parametrize("path", ["board.colour", "contactor.mirror.colour", "watchdog.colour", "colour"])
-def test_an_unknown_key_is_refused_at_every_depth(path):
+def test_an_unknown_key_is_refused_at_every_depth(path: str) -> None:
     (problem,) = problems(change(path, "red"))
     assert f"{path} = 'red' is no key of this table; allowed: " in problem
 
 
-def test_all_problems_of_a_file_are_told_at_once():
+def test_all_problems_of_a_file_are_told_at_once() -> None:
     changed = change("contactor.pin", 99)
     changed["board"]["phases"] = "three"
     changed["colour"] = 1
@@ -104,7 +121,7 @@ def test_all_problems_of_a_file_are_told_at_once():
 
 
 @pytest.mark.parametrize("pin", [0, 2, 3, 5, 6, 14, 15])
-def test_a_contactor_pin_that_is_high_at_boot_needs_a_reason(pin):
+def test_a_contactor_pin_that_is_high_at_boot_needs_a_reason(pin: int) -> None:
     changed = change("contactor.pin", pin)
     del changed["temperature"]
     del changed["meter"]
@@ -116,7 +133,7 @@ def test_a_contactor_pin_that_is_high_at_boot_needs_a_reason(pin):
 
 @pytest.mark.hazard("H-08")
 @pytest.mark.parametrize("pin", [0, 2, 3, 5, 6, 14, 15])
-def test_a_boost_pin_that_is_high_at_boot_has_no_excuse(pin):
+def test_a_boost_pin_that_is_high_at_boot_has_no_excuse(pin: Any) -> None:
     """Pulls at reset: BCM2835 ARM Peripherals, table 6-31, GPIO 0 to 8 high, 9 to 27 low; the UART idles high."""
     changed = change("contactor.economiser", {"boost_pin": pin, "boost_ms": 100})
     del changed["temperature"]
@@ -142,7 +159,7 @@ def test_a_boost_pin_that_is_high_at_boot_has_no_excuse(pin):
         ("lock.unlock_pin", 12, "lock.lock_pin"),
     ],
 )
-def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
+def test_a_pin_has_one_use_and_buses_count(path: str, pin: int, owner: str) -> None:
     (problem,) = problems(change(path, pin))
     assert f"= {pin} is refused; GPIO {pin} already is {owner}" in problem
 
@@ -163,12 +180,12 @@ def test_a_pin_has_one_use_and_buses_count(path, pin, owner):
         ("contactor.economiser", {"boost_pin": 19, "boost_ms": 29}, "boost_ms = 29 is refused; at least pull_in_ms 30"),
     ],
 )
-def test_values_that_do_not_fit_each_other_are_refused(path, value, line):
+def test_values_that_do_not_fit_each_other_are_refused(path: str, value: int, line: str) -> None:
     (problem,) = problems(change(path, value))
     assert line in problem
 
 
-def test_a_longer_gate_is_for_the_bench_alone_and_says_so():
+def test_a_longer_gate_is_for_the_bench_alone_and_says_so() -> None:
     changed = change("watchdog.hold_max_ms", 4_000)
     changed["watchdog"] |= {"hold_min_ms": 3_000, "bench_only": "its gate holds for seconds, on a bench without mains"}
     board = parse_board(changed, "mine", "mine.toml")
@@ -176,20 +193,20 @@ def test_a_longer_gate_is_for_the_bench_alone_and_says_so():
     assert (board.open_within_ms, board.late_limit_ms) == (4_000 + 25 + 10, 2_995)
 
 
-def test_the_shipped_boards_keep_to_the_norm(tmp_path):
+def test_the_shipped_boards_keep_to_the_norm(tmp_path: Path) -> None:
     """facts of the reference board: a one-shot of 42 to 58 ms, released 25 ms later, fed every 10 ms: 93 ms."""
     board = load_board("reference", own=tmp_path)
     assert (board.open_within_ms, board.late_limit_ms) == (100, 37)
 
 
-def test_a_channel_that_a_four_channel_converter_lacks_is_refused():
+def test_a_channel_that_a_four_channel_converter_lacks_is_refused() -> None:
     changed = change("pilot_adc.chip", "mcp3204")
     changed["proximity"]["channel"] = 4
     (problem,) = problems(changed)
     assert "proximity.channel = 4 is refused; mcp3204 has channels 0..3" in problem
 
 
-def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused():
+def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused() -> None:
     changed = change("contactor.mirror", ...)
     del changed["voltage_sense"]
     (problem,) = problems(changed)
@@ -199,7 +216,7 @@ def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused():
 
 
 @pytest.mark.hazard("H-13")
-def test_a_socket_without_a_lock_is_refused_and_a_fixed_cable_needs_none():
+def test_a_socket_without_a_lock_is_refused_and_a_fixed_cable_needs_none() -> None:
     changed = change("lock", ...)
     (problem,) = problems(changed)
     assert "/etc/mine.toml: lock is missing with a proximity contact" in problem
@@ -210,7 +227,7 @@ def test_a_socket_without_a_lock_is_refused_and_a_fixed_cable_needs_none():
 
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize("rated_ma", [63_000, 63_001, 80_000])
-def test_a_socket_carries_what_a_loose_cable_may(rated_ma):
+def test_a_socket_carries_what_a_loose_cable_may(rated_ma: Any) -> None:
     """The coding of a cable ends at 63 A (IEC 61851-1 Annex B); SAE J1772's 80 A are for a fixed cable."""
     changed = change("board.rated_current_ma", rated_ma)
     changed["contactor"]["rated_current_ma"] = 80_000
@@ -232,7 +249,7 @@ def test_a_socket_carries_what_a_loose_cable_may(rated_ma):
         ("rcd.detects", {"dc_ma": 0, "ac_ma": 0, "standard": "IEC 62955"}, "one must be above 0, or say not_fitted"),
     ],
 )
-def test_a_board_says_which_residual_currents_it_sees(path, value, line):
+def test_a_board_says_which_residual_currents_it_sees(path: Any, value: Any, line: Any) -> None:
     assert any(line in problem for problem in problems(change(path, value)))
 
 
@@ -254,7 +271,7 @@ NORTH_AMERICA = {
         ("ground_monitor", ..., "north_america.ground_monitor is missing"),
     ],
 )
-def test_a_board_for_north_america_says_all_of_it(key, value, line):
+def test_a_board_for_north_america_says_all_of_it(key: Any, value: Any, line: Any) -> None:
     """Source: UL 2231 as quoted by OpenEVSE (20 mA, earth watched at all times); the supply is 120/240 V at 60 Hz."""
     changed = change("north_america", dict(NORTH_AMERICA))
     changed["rcd"]["detects"]["ac_ma"] = 20
@@ -266,7 +283,7 @@ def test_a_board_for_north_america_says_all_of_it(key, value, line):
     assert any(line in problem for problem in problems(changed))
 
 
-def test_a_board_for_north_america_has_a_device_that_trips_at_20_ma():
+def test_a_board_for_north_america_has_a_device_that_trips_at_20_ma() -> None:
     changed = change("north_america", NORTH_AMERICA)
     (problem,) = problems(changed)
     assert "rcd.detects.ac_ma = 30 is refused with north_america.ccid_ma = 20; must be 1..20" in problem
@@ -275,7 +292,7 @@ def test_a_board_for_north_america_has_a_device_that_trips_at_20_ma():
     assert "rcd.not_fitted is refused with north_america" in problem
 
 
-def test_a_board_that_does_not_see_its_pilots_rails_is_for_the_bench():
+def test_a_board_that_does_not_see_its_pilots_rails_is_for_the_bench() -> None:
     changed = change("pilot_supply", ...)
     assert "+12 V" in (parse_board(changed, "mine", "mine.toml").bench_only or "")
     changed["pilot_supply"] = {"hardware_window": "comparators against the rail take the coil away below 0.615 of it"}
@@ -301,11 +318,11 @@ def test_a_board_that_does_not_see_its_pilots_rails_is_for_the_bench():
         ("pilot_supply.hardware_windows", "x" * 20, "is no key of this table"),
     ],
 )
-def test_a_wrong_supply_sense_is_refused_in_words(path, value, line):
+def test_a_wrong_supply_sense_is_refused_in_words(path: str, value: list[int], line: str) -> None:
     assert any(line in problem for problem in problems(change(path, value)))
 
 
-def test_a_weld_output_has_a_pin_that_is_low_at_the_start_and_a_readback_if_the_board_has_one():
+def test_a_weld_output_has_a_pin_that_is_low_at_the_start_and_a_readback_if_the_board_has_one() -> None:
     changed = change("weld_output", {"pin": 19, "readback": {"pin": 4, "active_high": True, "pull": "up"}})
     output = parse_board(changed, "mine", "mine.toml").weld_output
     assert output is not None
@@ -318,25 +335,25 @@ def test_a_weld_output_has_a_pin_that_is_low_at_the_start_and_a_readback_if_the_
         assert any(line in problem for problem in problems(change("weld_output", {"pin": pin})))
 
 
-def test_an_integrators_board_stands_beside_the_shipped_ones(tmp_path):
+def test_an_integrators_board_stands_beside_the_shipped_ones(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text((SHIPPED / "reference.toml").read_text(encoding="utf-8"), encoding="utf-8")
     spec = load_board("mine", own=tmp_path)
     assert (spec.name, spec.contactor.pin) == ("mine", 17)
 
 
-def test_an_integrators_board_cannot_take_a_shipped_name(tmp_path):
+def test_an_integrators_board_cannot_take_a_shipped_name(tmp_path: Path) -> None:
     (tmp_path / "reference.toml").write_text("")
     with pytest.raises(BoardError, match=r"reference\.toml: 'reference' is the name of the shipped"):
         load_board("simulated", own=tmp_path)
 
 
-def test_an_unknown_board_names_the_known_ones(tmp_path):
+def test_an_unknown_board_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BoardError, match=r"board 'nope' is unknown; allowed: nsayer_pi_evse_hat, reference, simulated"):
         load_board("nope", own=tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"not toml [", b"\xff\xfe"])
-def test_a_file_that_is_no_toml_is_named(tmp_path, content):
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
     with pytest.raises(BoardError, match=r"broken\.toml: "):
@@ -344,7 +361,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_input_stage_puts_every_pilot_level_inside_the_converter(name, tmp_path):
+def test_the_input_stage_puts_every_pilot_level_inside_the_converter(name: str, tmp_path: Path) -> None:
     adc = load_board(name, own=tmp_path).pilot_adc
     for level_mv in (-13_000, -12_600, 0, 12_600, 13_000):
         code = adc.scale.code(level_mv)
@@ -352,7 +369,7 @@ def test_the_input_stage_puts_every_pilot_level_inside_the_converter(name, tmp_p
         assert abs(adc.scale.millivolts(code) - level_mv) <= abs(adc.scale.gain_uv_per_code) // 2_000 + 1
 
 
-def test_the_reference_dividers_arithmetic_is_the_documented_one(tmp_path):
+def test_the_reference_dividers_arithmetic_is_the_documented_one(tmp_path: Path) -> None:
     """200 kΩ from the pilot, 49.9 kΩ to ground, 40.2 kΩ to the 3.000 V reference: docs/boards/reference.md."""
     siemens = [1 / ohms for ohms in (200_000, 49_900, 40_200)]
     gain = siemens[0] / sum(siemens)
@@ -362,7 +379,7 @@ def test_the_reference_dividers_arithmetic_is_the_documented_one(tmp_path):
     assert scale.offset_mv == round(-zero_v / gain * 1000)
 
 
-def test_the_rails_dividers_arithmetic_is_the_documented_one(tmp_path):
+def test_the_rails_dividers_arithmetic_is_the_documented_one(tmp_path: Path) -> None:
     """10.0 kΩ / 2.49 kΩ to ground, 10.0 kΩ / 1.80 kΩ to the 3.000 V reference: docs/boards/reference.md."""
     supply = load_board("reference", own=tmp_path).pilot_supply
     code_uv = 3.0 / 4096 * 1e6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +12,9 @@ from boards.boot_config import Model
 from boards.loader import load_board
 from boards.spec import EconomiserSpec
 from hal.pi_models import MODELS, find_model, pwm_outputs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What each board's device tree calls itself: arch/arm*/boot/dts/broadcom/bcm27*.dts of the kernel, with the revision
 # that the firmware adds.
@@ -49,11 +53,11 @@ MODEL_NAMES = [model.name for model in MODELS]
 
 
 @pytest.fixture
-def board(tmp_path):
+def board(tmp_path: Path) -> Any:
     return load_board("reference", own=tmp_path)
 
 
-def named(name):
+def named(name: Any) -> Any:
     (model,) = [model for model in MODELS if model.name == name]
     return model
 
@@ -63,16 +67,16 @@ PI5 = Model(named("Raspberry Pi 5").filters, named("Raspberry Pi 5").board_type)
 
 
 @pytest.mark.parametrize("description", DESCRIPTIONS)
-def test_each_model_is_known_by_its_device_tree(description):
+def test_each_model_is_known_by_its_device_tree(description: Any) -> None:
     assert find_model(description).name == DESCRIPTIONS[description]
 
 
 @pytest.mark.parametrize("description", UNKNOWN)
-def test_no_other_machine_is_taken_for_one_of_them(description):
+def test_no_other_machine_is_taken_for_one_of_them(description: Any) -> None:
     assert find_model(description) is None
 
 
-def test_the_pilot_s_channel_is_that_of_the_model():
+def test_the_pilot_s_channel_is_that_of_the_model() -> None:
     """RP1 has GPIO 18 on channel 2, the older chips on channel 0. Source: the data sheets that hal.pi_models names."""
     assert pwm_outputs(18) == (("3f20c000.pwm", 0), ("fe20c000.pwm", 0), ("1f00098000.pwm", 2))
     assert dict(pwm_outputs(12))["1f00098000.pwm"] == 0
@@ -90,7 +94,7 @@ def test_the_pilot_s_channel_is_that_of_the_model():
         ("Compute Module 5", ["dtparam=uart0=on"], False),
     ],
 )
-def test_the_lines_of_a_board_are_the_model_s(board, name, uart, audio):
+def test_the_lines_of_a_board_are_the_model_s(board: Any, name: Any, uart: Any, audio: Any) -> None:
     lines = boot_lines.boot_lines(board, named(name))
     assert [line for line in lines if "uart" in line or "disable-bt" in line] == uart
     assert ("dtparam=audio=off" in lines) is audio
@@ -98,7 +102,7 @@ def test_the_lines_of_a_board_are_the_model_s(board, name, uart, audio):
     assert "dtparam=strict_gpiod" in lines
 
 
-def test_the_lines_are_the_board_s(board):
+def test_the_lines_are_the_board_s(board: Any) -> None:
     other = replace(
         board,
         pilot_pwm=replace(board.pilot_pwm, pin=12),
@@ -116,7 +120,7 @@ def test_the_lines_are_the_board_s(board):
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_what_is_written_into_the_shipped_file_is_in_force_on_that_model(board, name):
+def test_what_is_written_into_the_shipped_file_is_in_force_on_that_model(board: Any, name: Any) -> None:
     model = named(name)
     lines, sections = boot_lines.boot_lines(board, model), boot_lines.sections_of(model)
     text = boot_config.with_block(SHIPPED, lines, sections)
@@ -160,13 +164,13 @@ def test_what_is_written_into_the_shipped_file_is_in_force_on_that_model(board, 
         ("enable_uart=1\nenable_uart=0", "enable_uart=1", False, False),
     ],
 )
-def test_a_line_is_in_force_where_the_firmware_would_take_it(text, line, pi4, pi5):
+def test_a_line_is_in_force_where_the_firmware_would_take_it(text: Any, line: Any, pi4: Any, pi5: Any) -> None:
     assert (boot_config.missing(text, [line], PI4) == []) is pi4
     assert (boot_config.missing(text, [line], PI5) == []) is pi5
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Any:
     """A root with the firmware's files, which says that it is a Pi 4."""
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     folder = tmp_path / "boot/firmware"
@@ -177,15 +181,15 @@ def machine(tmp_path):
     return folder
 
 
-def problems(board, machine):
+def problems(board: Any, machine: Any) -> Any:
     return boot_lines.problems(board, machine.parents[1])
 
 
-def describe(machine, description):
+def describe(machine: Any, description: Any) -> None:
     (machine.parents[1] / "proc/device-tree/model").write_bytes(description.encode() + b"\0")
 
 
-def test_the_console_leaves_the_meter_s_uart_and_comes_back(machine, board):
+def test_the_console_leaves_the_meter_s_uart_and_comes_back(machine: Any, board: Any) -> None:
     boot_lines.write(board, machine, named("Raspberry Pi 4"))
     assert problems(board, machine) == []
     command = (machine / "cmdline.txt").read_text()
@@ -197,7 +201,7 @@ def test_the_console_leaves_the_meter_s_uart_and_comes_back(machine, board):
     assert (machine / "config.txt").read_text() == SHIPPED
 
 
-def test_a_pi_5_keeps_its_console_on_the_debug_connector(machine, board):
+def test_a_pi_5_keeps_its_console_on_the_debug_connector(machine: Any, board: Any) -> None:
     describe(machine, "Raspberry Pi 5 Model B Rev 1.1")
     boot_lines.write(board, machine, named("Raspberry Pi 5"))
     assert (machine / "cmdline.txt").read_text() == CMDLINE
@@ -207,13 +211,13 @@ def test_a_pi_5_keeps_its_console_on_the_debug_connector(machine, board):
     assert "console=ttyAMA0,115200 takes the meter's UART" in problem
 
 
-def test_a_board_with_lines_on_the_header_s_uart_pins_leaves_the_console_alone(machine, board):
+def test_a_board_with_lines_on_the_header_s_uart_pins_leaves_the_console_alone(machine: Any, board: Any) -> None:
     other = replace(board, meter=None, status_led=replace(board.status_led, pin=14))
     boot_lines.write(other, machine, named("Raspberry Pi 4"))
     assert (machine / "cmdline.txt").read_text() == CMDLINE
 
 
-def test_a_card_that_was_put_into_another_pi_is_told(machine, board):
+def test_a_card_that_was_put_into_another_pi_is_told(machine: Any, board: Any) -> None:
     boot_lines.write(board, machine, named("Raspberry Pi 4"))
     describe(machine, "Raspberry Pi 5 Model B Rev 1.1")
     told = problems(board, machine)
@@ -221,7 +225,7 @@ def test_a_card_that_was_put_into_another_pi_is_told(machine, board):
 
 
 @pytest.mark.parametrize("description", ["Raspberry Pi 2 Model B Rev 1.1", "Raspberry Pi 400 Rev 1.0"])
-def test_an_unknown_model_is_told_with_those_that_are_known(machine, board, description):
+def test_an_unknown_model_is_told_with_those_that_are_known(machine: Any, board: Any, description: Any) -> None:
     describe(machine, description)
     (problem,) = problems(board, machine)
     assert repr(description) in problem
@@ -230,7 +234,7 @@ def test_an_unknown_model_is_told_with_those_that_are_known(machine, board, desc
         boot_lines.known_model(machine.parents[1])
 
 
-def test_missing_files_of_the_firmware_are_told_and_no_pi_needs_none(machine, board):
+def test_missing_files_of_the_firmware_are_told_and_no_pi_needs_none(machine: Any, board: Any) -> None:
     (machine / "config.txt").unlink()
     (problem,) = problems(board, machine)
     assert "config.txt" in problem
@@ -239,11 +243,13 @@ def test_missing_files_of_the_firmware_are_told_and_no_pi_needs_none(machine, bo
 
 
 @pytest.mark.parametrize("file", ["config.txt", "cmdline.txt"])
-def test_a_cut_ahead_of_either_file_loses_no_console(machine, board, monkeypatch, file):
+def test_a_cut_ahead_of_either_file_loses_no_console(
+    machine: Any, board: Any, monkeypatch: pytest.MonkeyPatch, file: Any
+) -> None:
     """The note in config.txt is written before the word leaves cmdline.txt, and put back whatever became of it."""
     whole = boot_config.replace_text
 
-    def cut(path, text):
+    def cut(path: Any, text: Any) -> None:
         if path.name == file:
             raise OSError("the power is gone")
         whole(path, text)

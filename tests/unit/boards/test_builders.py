@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from gpiozero.pins.mock import MockFactory
@@ -16,8 +17,11 @@ from boards.spec import MeterModel
 from hal.errors import BadReading, BusTimeout, DeviceNotFound
 from hal.gpio import Gpio
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def test_a_missing_pilot_generator_leaves_the_contactor_line_released(tmp_path):
+
+def test_a_missing_pilot_generator_leaves_the_contactor_line_released(tmp_path: Path) -> None:
     """Outputs come first: the coil line was driven low before the missing PWM was looked for."""
     gpio = Gpio(factory=MockFactory())
     pin = gpio.factory.pin(17)
@@ -27,10 +31,10 @@ def test_a_missing_pilot_generator_leaves_the_contactor_line_released(tmp_path):
     assert pin.function == "input"
 
 
-def test_closing_reaches_every_device_and_tells_the_first_error():
+def test_closing_reaches_every_device_and_tells_the_first_error() -> None:
     calls = []
 
-    def fail(error):
+    def fail(error: BadReading | BusTimeout) -> None:
         calls.append(type(error).__name__)
         raise error
 
@@ -47,7 +51,7 @@ def test_closing_reaches_every_device_and_tells_the_first_error():
 
 
 @pytest.mark.parametrize("module", ["boards.build_safety", "boards.loader"])
-def test_what_the_safety_process_imports_knows_no_slow_bus(module):
+def test_what_the_safety_process_imports_knows_no_slow_bus(module: str) -> None:
     code = (
         f"import sys, {module}; print([name for name in sys.modules if name.startswith(('hal.meters', 'hal.sensors'))])"
     )
@@ -55,7 +59,7 @@ def test_what_the_safety_process_imports_knows_no_slow_bus(module):
     assert printed == "[]\n"
 
 
-def test_no_vendor_library_is_loaded_by_an_import():
+def test_no_vendor_library_is_loaded_by_an_import() -> None:
     code = (
         "import sys, boards.build_safety, boards.build_field, hal.mock;"
         "print([name for name in ('spidev', 'gpiod', 'gpiozero', 'serial', 'smbus2') if name in sys.modules])"
@@ -64,7 +68,7 @@ def test_no_vendor_library_is_loaded_by_an_import():
     assert printed == "[]\n"
 
 
-def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path):
+def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path: Path) -> None:
     spec = load_board("simulated", own=tmp_path)
     field = build_field(spec)
     assert field.meter.bus == "/dev/serial0"  # the name that most know, as this machine is no Pi
@@ -75,7 +79,7 @@ def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path):
     ]
 
 
-def test_the_installations_meter_takes_the_place_of_the_boards(tmp_path):
+def test_the_installations_meter_takes_the_place_of_the_boards(tmp_path: Path) -> None:
     spec = load_board("simulated", own=tmp_path)
     other = replace(spec.meter, model=MeterModel.SDM120, port="/dev/ttyUSB0")
     assert build_field(spec, meter=other).meter.bus == "/dev/ttyUSB0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,21 @@ BEFORE = EvseStatus(MatterState.PLUGGED_IN_DEMAND, SupplyState.CHARGING_ENABLED,
 SWITCHES = list(product((False, True), repeat=4))
 
 
-def decided(pilot, faults=NO_FAULTS, *, before=NOTHING_DECIDED, online=True, charging=False, permission=PERMITTED):
+def decided(
+    pilot: PilotState,
+    faults: frozenset[Fault] = NO_FAULTS,
+    *,
+    before: EvseStatus = NOTHING_DECIDED,
+    online: bool = True,
+    charging: bool = False,
+    permission: Permission = PERMITTED,
+) -> EvseStatus:
     return decide_status(SafetyReport(pilot, faults, charging, online), permission, before)
 
 
 @pytest.mark.parametrize("pilot", list(PilotState), ids=lambda pilot: pilot.name)
 @pytest.mark.parametrize("faults", [NO_FAULTS, *[frozenset({fault}) for fault in Fault], frozenset(Fault)])
-def test_the_three_states_agree_with_each_other_in_every_combination(pilot, faults):
+def test_the_three_states_agree_with_each_other_in_every_combination(pilot: PilotState, faults: frozenset[Any]) -> None:
     for permitted, discharging, charging, diagnosing in SWITCHES:
         permission = Permission(permitted, discharging, diagnosing)
         status = decided(pilot, faults, charging=charging, permission=permission)
@@ -44,7 +53,7 @@ def test_the_three_states_agree_with_each_other_in_every_combination(pilot, faul
         (Permission(charging=True, commissioned=False), SupplyState.CHARGING_ENABLED),
     ],
 )
-def test_the_supply_is_what_is_permitted(permission, supply):
+def test_the_supply_is_what_is_permitted(permission: Permission, supply: SupplyState) -> None:
     assert decided(PilotState.C, permission=permission).supply is supply
 
 
@@ -64,7 +73,7 @@ def test_the_supply_is_what_is_permitted(permission, supply):
         (PilotState.INVALID, False, None),
     ],
 )
-def test_the_state_is_what_is_plugged_in_now(pilot, charging, state):
+def test_the_state_is_what_is_plugged_in_now(pilot: PilotState, charging: bool, state: MatterState) -> None:
     assert decided(pilot, charging=charging).state is state
 
 
@@ -79,12 +88,12 @@ def test_the_state_is_what_is_plugged_in_now(pilot, charging, state):
         (None, None),
     ],
 )
-def test_at_minus_12_v_a_vehicle_that_drew_no_current_is_what_it_was(before, state):
+def test_at_minus_12_v_a_vehicle_that_drew_no_current_is_what_it_was(before: MatterState, state: MatterState) -> None:
     """The box itself puts −12 V on the pilot, so the pilot tells nothing of the vehicle. Source: IEC 61851-1 A.4."""
     assert decided(PilotState.F, before=EvseStatus(before)).state is state
 
 
-def test_a_silent_safety_process_clears_no_fault_and_tells_no_state():
+def test_a_silent_safety_process_clears_no_fault_and_tells_no_state() -> None:
     assert decided(PilotState.C, before=BEFORE, online=False, charging=True) == EvseStatus(
         None, SupplyState.CHARGING_ENABLED, FaultState.NO_ERROR
     )
@@ -95,7 +104,7 @@ def test_a_silent_safety_process_clears_no_fault_and_tells_no_state():
     ), "what was said before the silence was told already"
 
 
-def test_of_several_faults_the_worst_is_told():
+def test_of_several_faults_the_worst_is_told() -> None:
     faults = frozenset({Fault.METER_STALE, Fault.CONTACTOR_WELDED, Fault.OVERCURRENT})
     assert decided(PilotState.C, faults).fault is FaultState.CONTACT_WET_FAILURE
 
@@ -124,5 +133,5 @@ def test_of_several_faults_the_worst_is_told():
         (Fault.INTERNAL, 0xFF),
     ],
 )
-def test_the_number_of_a_fault_is_that_of_the_specification(fault, value):
+def test_the_number_of_a_fault_is_that_of_the_specification(fault: Fault, value: int) -> None:
     assert FAULTS[fault].fault_state == value

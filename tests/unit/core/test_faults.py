@@ -12,17 +12,17 @@ def only(fault: Fault) -> frozenset[Fault]:
     return frozenset({fault})
 
 
-def test_an_empty_book_without_conditions_stays_the_same_object():
+def test_an_empty_book_without_conditions_stays_the_same_object() -> None:
     book = FaultBook()
     assert book.advance(1, NO_FAULTS, NOTHING, NO_FAULTS) is book
 
 
-def test_a_book_that_does_not_change_stays_the_same_object():
+def test_a_book_that_does_not_change_stays_the_same_object() -> None:
     book = FaultBook().advance(1, only(Fault.INTERNAL), NOTHING, NO_FAULTS)
     assert book.advance(2, only(Fault.INTERNAL), NOTHING, NO_FAULTS) is book
 
 
-def test_a_fault_keeps_its_beginning_though_its_condition_comes_and_goes():
+def test_a_fault_keeps_its_beginning_though_its_condition_comes_and_goes() -> None:
     book = FaultBook().advance(1, only(Fault.OVERCURRENT), NOTHING, NO_FAULTS)
     book = book.advance(2, NO_FAULTS, NOTHING, NO_FAULTS)
     assert book.entries == (Entry(Fault.OVERCURRENT, 1, 2),)
@@ -30,7 +30,7 @@ def test_a_fault_keeps_its_beginning_though_its_condition_comes_and_goes():
     assert book.entries == (Entry(Fault.OVERCURRENT, 1, None),)
 
 
-def test_the_delay_begins_anew_when_the_condition_returns():
+def test_the_delay_begins_anew_when_the_condition_returns() -> None:
     present = only(Fault.OVER_TEMPERATURE)
     book = FaultBook().advance(0, present, NOTHING, NO_FAULTS)
     book = book.advance(1 * S, NO_FAULTS, NOTHING, NO_FAULTS)
@@ -40,7 +40,7 @@ def test_the_delay_begins_anew_when_the_condition_returns():
     assert not book.advance(120 * S, NO_FAULTS, NOTHING, NO_FAULTS).active
 
 
-def test_whoever_repaired_a_box_that_was_too_hot_need_not_wait_once_it_is_cool():
+def test_whoever_repaired_a_box_that_was_too_hot_need_not_wait_once_it_is_cool() -> None:
     hot = only(Fault.OVER_TEMPERATURE)
     book = FaultBook().advance(0, hot, NOTHING, NO_FAULTS)
     assert book.advance(1 * S, hot, Clear.BY_INSTALLER, NO_FAULTS).active == hot
@@ -49,20 +49,20 @@ def test_whoever_repaired_a_box_that_was_too_hot_need_not_wait_once_it_is_cool()
     assert not cool.advance(3 * S, NO_FAULTS, Clear.BY_INSTALLER, NO_FAULTS).active
 
 
-def test_only_faults_that_open_make_the_book_opening():
+def test_only_faults_that_open_make_the_book_opening() -> None:
     for fault, row in FAULTS.items():
         book = FaultBook().advance(0, only(fault), NOTHING, NO_FAULTS)
         assert book.opening is (row.severity is Severity.OPEN) is (fault in OPENING)
 
 
-def test_a_released_fault_goes_at_once_but_not_while_its_condition_lasts():
+def test_a_released_fault_goes_at_once_but_not_while_its_condition_lasts() -> None:
     released = only(Fault.RCD_TRIPPED)
     book = FaultBook().advance(0, released, NOTHING, NO_FAULTS)
     assert book.advance(1, released, NOTHING, released) is book
     assert not book.advance(1, NO_FAULTS, NOTHING, released).active
 
 
-def test_faults_of_a_former_life_wait_for_their_rule():
+def test_faults_of_a_former_life_wait_for_their_rule() -> None:
     book = latched([Fault.RCD_TRIPPED, Fault.RCD_TRIPPED, Fault.METER_STALE], 0)
     assert book.active == {Fault.RCD_TRIPPED, Fault.METER_STALE}
     assert book.opening
@@ -71,14 +71,14 @@ def test_faults_of_a_former_life_wait_for_their_rule():
     assert not book.advance(2, NO_FAULTS, Clear.BY_USER, NO_FAULTS).active
 
 
-def test_every_fault_has_exactly_one_row_and_a_rank():
+def test_every_fault_has_exactly_one_row_and_a_rank() -> None:
     assert set(FAULTS) == set(Fault)
     assert worst([]) is None
     assert worst([Fault.INTERNAL, Fault.EMERGENCY_STOP, Fault.METER_STALE]) is Fault.EMERGENCY_STOP
     assert worst([Fault.METER_STALE, Fault.CONTACTOR_WELDED]) is Fault.CONTACTOR_WELDED
 
 
-def test_every_driver_failure_opens():
+def test_every_driver_failure_opens() -> None:
     for fault in Fault:
         if fault >= Fault.PILOT_ADC_FAILED:
             assert FAULTS[fault].severity is Severity.OPEN

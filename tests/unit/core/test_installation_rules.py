@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,11 @@ DECLARED = {
 MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE"}
 
 
-def test_the_least_that_an_installer_must_say_gives_careful_defaults():
+def test_the_least_that_an_installer_must_say_gives_careful_defaults() -> None:
     assert parse_installation(MINIMAL, PLAIN_BOARD) == Installation(16_000, 1, "DE", 230_000, False, 0)
 
 
-def test_every_entry_is_taken():
+def test_every_entry_is_taken() -> None:
     values = {
         "circuit_capacity_ma": 32_000,
         "phases": 3,
@@ -73,7 +74,7 @@ def test_every_entry_is_taken():
         ("circuit_capacity", 16_000, ("unknown", "circuit_capacity_ma")),
     ],
 )
-def test_an_entry_that_is_not_allowed_is_refused_by_name(key, value, words):
+def test_an_entry_that_is_not_allowed_is_refused_by_name(key: Any, value: Any, words: Any) -> None:
     with pytest.raises(InstallationError, match=key) as refusal:
         parse_installation({**MINIMAL, key: value}, PLAIN_BOARD)
     for word in words:
@@ -82,7 +83,7 @@ def test_an_entry_that_is_not_allowed_is_refused_by_name(key, value, words):
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("country", ["AU", "CH", "DE", "DK", "FR", "GB", "IE", "IT", "NL", "NO", "NZ"])
-def test_where_nothing_allows_reclosing_the_installer_cannot(country):
+def test_where_nothing_allows_reclosing_the_installer_cannot(country: Any) -> None:
     values = {**MINIMAL, "country": country, **DECLARED.get(country, {})}
     assert parse_installation(values, SOCKET).rcd_reclosures == 0
     with pytest.raises(InstallationError, match=f"rcd_reclosures: 1 is not allowed in {country}; 0 to 0"):
@@ -91,7 +92,7 @@ def test_where_nothing_allows_reclosing_the_installer_cannot(country):
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("country", ["US", "CA"])
-def test_where_a_maker_recloses_it_is_four_times_at_most(country):
+def test_where_a_maker_recloses_it_is_four_times_at_most(country: Any) -> None:
     """Source: Tesla, Wall Connector Gen 3 manual 1069742: "Auto-Retry: after 15 minutes and up to 4 times"."""
     values = {**MINIMAL, "country": country, "rcd_reclosures": 4}
     assert parse_installation(values, THERE).rcd_reclosures == 4
@@ -100,13 +101,13 @@ def test_where_a_maker_recloses_it_is_four_times_at_most(country):
 
 
 @pytest.mark.hazard("H-14")
-def test_no_other_country_lets_a_box_reset_a_trip():
+def test_no_other_country_lets_a_box_reset_a_trip() -> None:
     assert {code for code, profile in PROFILES.items() if profile.reclosures} == {"CA", "US"}
 
 
 @pytest.mark.hazard("H-17")
 @pytest.mark.parametrize("country", ["US", "CA"])
-def test_north_america_is_refused_with_a_board_that_does_not_say_that_it_is_for_there(country):
+def test_north_america_is_refused_with_a_board_that_does_not_say_that_it_is_for_there(country: Any) -> None:
     with pytest.raises(InstallationError) as refusal:
         parse_installation({**MINIMAL, "country": country}, BOARD)
     for words in (
@@ -122,7 +123,7 @@ def test_north_america_is_refused_with_a_board_that_does_not_say_that_it_is_for_
 
 @pytest.mark.hazard("H-17")
 @pytest.mark.parametrize("country", sorted(DECLARED))
-def test_what_a_country_demands_beside_the_box_must_be_declared(country):
+def test_what_a_country_demands_beside_the_box_must_be_declared(country: Any) -> None:
     """Sources: IEC 61851-1 clause 8.1 as read by nt24.it, its notes on shutters, BS 7671 regulation 722.411.4.1."""
     declared = DECLARED[country]
     assert parse_installation({**MINIMAL, "country": country, **declared}, SOCKET).country == country
@@ -134,7 +135,7 @@ def test_what_a_country_demands_beside_the_box_must_be_declared(country):
 
 @pytest.mark.hazard("H-03")
 @pytest.mark.parametrize("country", ["IT", "NL"])
-def test_where_a_weld_must_trip_a_device_upstream_the_board_needs_an_output_for_it(country):
+def test_where_a_weld_must_trip_a_device_upstream_the_board_needs_an_output_for_it(country: Any) -> None:
     """Source: IEC 61851-1 clause 8.1 with its notes, as read by nt24.it and vaielettrico.it."""
     without = replace(SOCKET, weld_output_fitted=False)
     with pytest.raises(
@@ -148,7 +149,7 @@ def test_where_a_weld_must_trip_a_device_upstream_the_board_needs_an_output_for_
 
 
 @pytest.mark.parametrize("country", ["FR", "GB"])
-def test_a_fixed_cable_needs_no_shutters(country):
+def test_a_fixed_cable_needs_no_shutters(country: Any) -> None:
     values = {**MINIMAL, "country": country, **DECLARED[country], "shutters": False}
     assert parse_installation({**values, "tethered_cable_ma": 20_000}, SOCKET).shutters is False
     assert parse_installation(values, replace(SOCKET, tethered_cable_ma=20_000)).shutters is False
@@ -156,20 +157,20 @@ def test_a_fixed_cable_needs_no_shutters(country):
 
 @pytest.mark.hazard("H-17")
 @pytest.mark.parametrize("earthing", ["", "tn", "it"])
-def test_an_electrode_in_great_britain_is_a_supply_of_the_kind_tt(earthing):
+def test_an_electrode_in_great_britain_is_a_supply_of_the_kind_tt(earthing: Any) -> None:
     values = {**MINIMAL, "country": "GB", **DECLARED["GB"], "open_pen": "electrode"}
     with pytest.raises(InstallationError, match=r"^earthing: "):
         parse_installation({**values, "earthing": earthing}, PLAIN_BOARD)
     assert parse_installation({**values, "earthing": "tt"}, PLAIN_BOARD).open_pen == "electrode"
 
 
-def test_a_supply_without_an_earthed_point_is_for_norway():
+def test_a_supply_without_an_earthed_point_is_for_norway() -> None:
     assert parse_installation({**MINIMAL, "country": "NO", "earthing": "it"}, PLAIN_BOARD).earthing == "it"
 
 
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize(("country", "phases", "most_ma"), [("DE", 1, 20_000), ("DE", 3, 32_000), ("AT", 1, 32_000)])
-def test_one_phase_alone_carries_at_most_20_a_in_germany(country, phases, most_ma):
+def test_one_phase_alone_carries_at_most_20_a_in_germany(country: Any, phases: Any, most_ma: Any) -> None:
     """Source: VDE-AR-N 4100, 4.6 kVA, as quoted by energieloesung.de."""
     values = {**MINIMAL, "country": country, "phases": phases}
     assert parse_installation({**values, "circuit_capacity_ma": most_ma}, PLAIN_BOARD).circuit_capacity_ma == most_ma
@@ -179,7 +180,7 @@ def test_one_phase_alone_carries_at_most_20_a_in_germany(country, phases, most_m
 
 @pytest.mark.hazard("H-05")
 @pytest.mark.parametrize("kind", ["a", "f"])
-def test_a_device_upstream_that_direct_current_blinds_needs_a_board_that_sees_it(kind):
+def test_a_device_upstream_that_direct_current_blinds_needs_a_board_that_sees_it(kind: Any) -> None:
     """Source: IEC 62955, 6 mA; a transformer for 60 Hz, as on the Pi EVSE HAT, sees none."""
     for blind in (replace(BOARD, rcd_dc_ma=None), replace(BOARD, rcd_dc_ma=30), replace(BOARD, rcd_fitted=False)):
         with pytest.raises(InstallationError, match=rf"^rcd_type: '{kind}' is not allowed .* one of a_rdc_dd, b$"):
@@ -187,7 +188,7 @@ def test_a_device_upstream_that_direct_current_blinds_needs_a_board_that_sees_it
     assert parse_installation({**MINIMAL, "rcd_type": kind}, BOARD).rcd_type == kind
 
 
-def test_the_codes_are_those_of_iso_3166():
+def test_the_codes_are_those_of_iso_3166() -> None:
     """Source: iso3166.tab of the tz database, where this machine has it; else their number, 249."""
     codes = CODES.split()
     assert codes == sorted(set(codes))
@@ -201,12 +202,12 @@ def test_the_codes_are_those_of_iso_3166():
         assert not in_iso_3166(wrong)
 
 
-def test_a_board_with_one_phase_takes_one():
+def test_a_board_with_one_phase_takes_one() -> None:
     with pytest.raises(InstallationError, match="phases: 3 is not allowed; 1 to 1"):
         parse_installation({**MINIMAL, "phases": 3}, replace(PLAIN_BOARD, phases=1))
 
 
-def test_a_refusal_may_be_said_in_other_units():
+def test_a_refusal_may_be_said_in_other_units() -> None:
     with pytest.raises(InstallationError) as refusal:
         parse_installation({**MINIMAL, "phases": 3, "circuit_capacity_ma": 40_000}, PLAIN_BOARD)
     told = refusal.value.told(lambda milliamps: f"{milliamps // 1000} A")

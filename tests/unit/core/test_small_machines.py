@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +27,11 @@ from evse_pi.core.temperature import Derating
 from evse_pi.core.wakeup import Waking
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, S, reading, settings_for
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hal.units import Milliamps
+
 DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 15 * S)
 VOLTS = (230_000, 230_000, 230_000)
 
@@ -33,26 +39,26 @@ VOLTS = (230_000, 230_000, 230_000)
 # --- lease ---
 
 
-def test_a_lease_ends_at_the_instant_it_names():
+def test_a_lease_ends_at_the_instant_it_names() -> None:
     lease = Lease().advance(0, replace(DEMAND, valid_until_ns=5 * S))
     assert lease.valid(5 * S - 1)
     assert not lease.valid(5 * S)
 
 
-def test_a_demand_that_is_repeated_is_not_renewed():
+def test_a_demand_that_is_repeated_is_not_renewed() -> None:
     lease = Lease().advance(0, replace(DEMAND, valid_until_ns=100 * S))
     again = lease.advance(10 * S, replace(DEMAND, valid_until_ns=100 * S))
     assert again is lease or again.received_ns == 0
     assert not again.valid(15 * S)
 
 
-def test_no_demand_any_more_ends_the_lease_at_once():
+def test_no_demand_any_more_ends_the_lease_at_once() -> None:
     lease = Lease().advance(0, DEMAND).advance(1, None)
     assert not lease.valid(1)
     assert lease.advance(2, None) is lease
 
 
-def test_orders_last_one_tick_and_the_first_number_is_only_remembered():
+def test_orders_last_one_tick_and_the_first_number_is_only_remembered() -> None:
     lease = Lease().advance(0, replace(DEMAND, request=Request.CLEAR_INSTALLER, request_number=7))
     assert not lease.orders
     second = replace(DEMAND, number=2, request=Request.CLEAR_USER, request_number=8)
@@ -67,14 +73,14 @@ def test_orders_last_one_tick_and_the_first_number_is_only_remembered():
 @pytest.mark.parametrize(
     ("at_ns", "fresh"), [(0, False), (1, True), (15 * S, True), (16 * S, True), (16 * S + 1, False)]
 )
-def test_a_sample_is_fresh_for_15_s_and_never_from_the_future(at_ns, fresh):
+def test_a_sample_is_fresh_for_15_s_and_never_from_the_future(at_ns: int, fresh: bool) -> None:
     demand = replace(DEMAND, meter=MeterSample(at_ns, VOLTS, (0, 0, 0)), temperature=TemperatureSample(at_ns, 0))
     lease = Lease().advance(15 * S, demand)
     assert (lease.meter(15 * S) is not None) is fresh
     assert (lease.temperature(15 * S) is not None) is fresh
 
 
-def test_without_a_demand_there_are_no_samples():
+def test_without_a_demand_there_are_no_samples() -> None:
     assert Lease().meter(0) is None
     assert Lease().temperature(0) is None
 
@@ -82,17 +88,17 @@ def test_without_a_demand_there_are_no_samples():
 # --- limits ---
 
 
-def test_the_first_of_equal_limits_wins():
+def test_the_first_of_equal_limits_wins() -> None:
     limits = [Limit(LimitSource.BOARD, 16_000), Limit(LimitSource.OWNER, 16_000), Limit(LimitSource.CABLE, 20_000)]
     assert tightest(limits).source is LimitSource.BOARD
 
 
 @pytest.mark.parametrize(("current_ma", "chargeable"), [(5_999, False), (6_000, True)])
-def test_less_than_6_a_cannot_be_signalled(current_ma, chargeable):
+def test_less_than_6_a_cannot_be_signalled(current_ma: Milliamps, chargeable: bool) -> None:
     assert Limit(LimitSource.OWNER, current_ma).chargeable is chargeable
 
 
-def test_the_reference_is_the_highest_offer_of_the_last_5_s():
+def test_the_reference_is_the_highest_offer_of_the_last_5_s() -> None:
     offer = Offer().advance(0, 32_000)
     offer = offer.advance(10 * S, 20_000)
     offer = offer.advance(12 * S, 10_000)
@@ -103,14 +109,14 @@ def test_the_reference_is_the_highest_offer_of_the_last_5_s():
     assert offer.reference_ma() == 10_000
 
 
-def test_a_lower_promise_that_ends_sooner_is_forgotten():
+def test_a_lower_promise_that_ends_sooner_is_forgotten() -> None:
     offer = Offer().advance(0, 20_000).advance(10 * S, 10_000)
     offer = offer.advance(15 * S, 30_000)
     offer = offer.advance(16 * S, 6_000)
     assert [promise[1] for promise in offer.promises] == [30_000]
 
 
-def test_many_small_steps_down_keep_the_highest_promise_and_stay_few():
+def test_many_small_steps_down_keep_the_highest_promise_and_stay_few() -> None:
     offer = Offer().advance(0, 32_000)
     for step in range(1, 40):
         offer = offer.advance(100 * S + step * 10 * MS, 32_000 - step * 500)
@@ -118,7 +124,7 @@ def test_many_small_steps_down_keep_the_highest_promise_and_stay_few():
         assert len(offer.promises) <= 8
 
 
-def test_after_the_end_of_an_offer_its_value_counts_until_the_contactor_has_opened():
+def test_after_the_end_of_an_offer_its_value_counts_until_the_contactor_has_opened() -> None:
     offer = Offer().advance(0, 16_000).advance(10 * S, 0)
     assert offer.advance(17 * S, 0).reference_ma() == 16_000
     assert offer.advance(20 * S, 0).reference_ma() == 0
@@ -145,7 +151,9 @@ def watched(
     ("offered_ma", "for_ever_ma"),
     [(6_000, 6_666), (16_000, 16_766), (32_000, 32_926), (51_000, 52_116), (63_000, 66_155), (80_000, 83_325)],
 )
-def test_one_point_of_duty_and_one_percent_of_the_meter_are_drawn_for_ever(offered_ma, for_ever_ma):
+def test_one_point_of_duty_and_one_percent_of_the_meter_are_drawn_for_ever(
+    offered_ma: Milliamps, for_ever_ma: Milliamps
+) -> None:
     """Points of Table A.8: 0.6 A up to 51 A, 2.5 A above. The table is in docs/SAFETY.md."""
     day = [(second * S, for_ever_ma) for second in range(0, 24 * 3600, 60)]
     assert not judge(day, offered_ma, 80_000).tripped
@@ -154,14 +162,14 @@ def test_one_point_of_duty_and_one_percent_of_the_meter_are_drawn_for_ever(offer
 
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize("offered_ma", [6_000, 16_000, 32_000, 63_000])
-def test_from_half_an_ampere_and_a_tenth_above_the_offer_it_takes_7_s_at_most(offered_ma):
+def test_from_half_an_ampere_and_a_tenth_above_the_offer_it_takes_7_s_at_most(offered_ma: Milliamps) -> None:
     drawn_ma = (offered_ma + 500) * 110 // 100
     assert judge([(second * S, drawn_ma) for second in range(8)], offered_ma, 80_000).tripped
     assert not judge([(second * S, drawn_ma) for second in range(6)], offered_ma, 80_000).tripped
 
 
 @pytest.mark.hazard("H-04")
-def test_one_low_reading_takes_back_an_eighth_of_its_time_and_a_minute_of_them_what_was():
+def test_one_low_reading_takes_back_an_eighth_of_its_time_and_a_minute_of_them_what_was() -> None:
     high = [(second * S, 23_900) for second in range(7)]
     assert not judge(high).tripped
     assert judge([*high, (7 * S, 16_000), (8 * S, 23_900)]).tripped
@@ -171,29 +179,31 @@ def test_one_low_reading_takes_back_an_eighth_of_its_time_and_a_minute_of_them_w
 
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize(("drawn_ma", "trips"), [(24_000, False), (24_001, True), (-24_001, True)])
-def test_half_as_much_again_as_the_circuit_bears_trips_with_the_second_reading(drawn_ma, trips):
+def test_half_as_much_again_as_the_circuit_bears_trips_with_the_second_reading(
+    drawn_ma: Milliamps, trips: bool
+) -> None:
     assert not judge([(0, drawn_ma)], bearable_ma=16_000).tripped
     assert judge([(0, drawn_ma), (S, drawn_ma)], bearable_ma=16_000).tripped is trips
 
 
-def test_one_reading_counts_once_towards_the_fast_rule_however_often_it_is_looked_at():
+def test_one_reading_counts_once_towards_the_fast_rule_however_often_it_is_looked_at() -> None:
     state = judge([(0, 60_000)])
     sample = MeterSample(0, VOLTS, (0, 60_000, 0))
     assert not state.advance(S, sample, 16_000, bearable_ma=16_000, closed=True).tripped
 
 
-def test_what_the_vehicle_may_still_follow_is_not_far_above_a_circuit_that_was_lowered():
+def test_what_the_vehicle_may_still_follow_is_not_far_above_a_circuit_that_was_lowered() -> None:
     assert not judge([(second * S, 32_000) for second in range(6)], 32_000, 16_000).tripped
 
 
-def test_without_a_reading_the_clock_stands():
+def test_without_a_reading_the_clock_stands() -> None:
     state = judge([(second * S, 20_000) for second in range(6)])
     blind = state.advance(60 * S, None, 16_000, bearable_ma=32_000, closed=True)
     assert not blind.tripped
     assert not watched(blind, 61 * S, (20_000, 0, 0), 16_000, 32_000).tripped
 
 
-def test_an_open_contactor_ends_the_judgement():
+def test_an_open_contactor_ends_the_judgement() -> None:
     open_one = judge([(0, 60_000)]).advance(1, None, 0, bearable_ma=32_000, closed=False)
     assert open_one == Overcurrent()
 
@@ -201,7 +211,7 @@ def test_an_open_contactor_ends_the_judgement():
 # --- supply ---
 
 
-def supply(volts: list[tuple[int, int, int]], settings=None) -> Supply:
+def supply(volts: list[tuple[int, int, int]], settings: None = None) -> Supply:
     state = Supply()
     for second, voltages in enumerate(volts):
         state = state.advance(
@@ -224,22 +234,22 @@ def supply(volts: list[tuple[int, int, int]], settings=None) -> Supply:
         ([(300_000, 100_000, 230_000)] * 11, {Fault.OVERVOLTAGE, Fault.UNDERVOLTAGE}),
     ],
 )
-def test_a_voltage_out_of_its_band_counts_after_its_delay(volts, bad):
+def test_a_voltage_out_of_its_band_counts_after_its_delay(volts: list[tuple[int, ...]], bad: set[Fault]) -> None:
     assert supply(volts).bad == bad
 
 
 @pytest.mark.parametrize(("volts", "inside", "outside"), [(270_000, 259_900, 260_000), (180_000, 188_600, 188_500)])
-def test_a_voltage_must_come_back_by_2_percent(volts, inside, outside):
+def test_a_voltage_must_come_back_by_2_percent(volts: int, inside: int, outside: int) -> None:
     bad = [(volts, 230_000, 230_000)] * 11
     assert supply([*bad, (outside, 230_000, 230_000)]).bad
     assert not supply([*bad, (inside, 230_000, 230_000)]).bad
 
 
-def test_phases_that_the_house_does_not_have_are_not_judged():
+def test_phases_that_the_house_does_not_have_are_not_judged() -> None:
     assert not supply([(230_000, 0, 0)] * 20, settings_for(FULL_BOARD, phases=1)).bad
 
 
-def test_a_silent_meter_changes_nothing():
+def test_a_silent_meter_changes_nothing() -> None:
     state = supply([(270_000, 230_000, 230_000)] * 3)
     assert state.advance(99 * S, None, settings_for(FULL_BOARD)) is state
 
@@ -247,7 +257,7 @@ def test_a_silent_meter_changes_nothing():
 # --- temperature ---
 
 
-def test_no_temperature_changes_no_derating():
+def test_no_temperature_changes_no_derating() -> None:
     hot = Derating().advance(66_00, DEFAULT_TEMPERATURE)
     assert hot.advance(None, DEFAULT_TEMPERATURE) is hot
 
@@ -270,7 +280,7 @@ def test_no_temperature_changes_no_derating():
         ((65_00, 62_00), 32_000),
     ],
 )
-def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures, limit_ma):
+def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures: tuple[int, ...], limit_ma: Milliamps) -> None:
     state = Derating()
     for temperature in temperatures:
         state = state.advance(temperature, DEFAULT_TEMPERATURE)
@@ -280,7 +290,7 @@ def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures, limit_ma
 # --- contactor ---
 
 
-def test_a_contactor_is_given_its_time_and_then_judged():
+def test_a_contactor_is_given_its_time_and_then_judged() -> None:
     opened = ContactorMonitor(closed=True).order(0, closed=False, loaded=False)
     assert not opened.watch(10 * MS, True, None, PLAIN_BOARD).faults(10 * MS)
     late = opened.watch(20 * MS, True, None, PLAIN_BOARD)
@@ -290,7 +300,7 @@ def test_a_contactor_is_given_its_time_and_then_judged():
 
 
 @pytest.mark.hazard("H-03")
-def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor():
+def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor() -> None:
     held = ContactorMonitor().watch(990 * MS, False, True, FULL_BOARD)
     assert not held.faults(999 * MS), "a vehicle's capacitors have a second"
     late = held.watch(1_000 * MS, False, True, FULL_BOARD)
@@ -303,25 +313,25 @@ def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor():
 @pytest.mark.parametrize(
     ("mirror", "live", "dead"), [(False, False, True), (True, False, False), (False, True, False), (None, False, False)]
 )
-def test_dead_is_what_every_fitted_sensor_says(mirror, live, dead):
+def test_dead_is_what_every_fitted_sensor_says(mirror: bool, live: bool, dead: bool) -> None:
     opened = ContactorMonitor(closed=True).order(0, closed=False, loaded=False)
     assert not opened.watch(10 * MS, mirror, live, FULL_BOARD).dead
     assert opened.watch(20 * MS, mirror, live, FULL_BOARD).dead is dead
 
 
-def test_the_same_order_again_changes_nothing():
+def test_the_same_order_again_changes_nothing() -> None:
     opened = ContactorMonitor()
     assert opened.order(5, closed=False, loaded=True) is opened
 
 
-def test_voltage_that_vanishes_under_a_closed_contactor_is_a_dry_contact():
+def test_voltage_that_vanishes_under_a_closed_contactor_is_a_dry_contact() -> None:
     closed = ContactorMonitor().order(0, closed=True, loaded=False).watch(30 * MS, True, False, FULL_BOARD)
     assert closed.faults(60 * MS) == {Fault.CONTACTOR_FAILED_TO_CLOSE}
     assert closed.cycles == 1
 
 
 @pytest.mark.parametrize(("mirror", "live", "made"), [(True, True, True), (True, False, False), (None, True, False)])
-def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror, live, made):
+def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror: bool | None, live: bool, made: bool) -> None:
     ordered = ContactorMonitor().order(0, closed=True, loaded=False)
     assert not ordered.made
     seen = ordered.watch(10 * MS, mirror, live, FULL_BOARD)
@@ -330,7 +340,7 @@ def test_contacts_have_closed_once_every_fitted_sensor_has_said_so(mirror, live,
     assert not seen.order(30 * MS, closed=False, loaded=False).made
 
 
-def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over():
+def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over() -> None:
     board = replace(PLAIN_BOARD, mirror_fitted=False, load_sense_fitted=False, contactor_pull_in_ns=30 * MS)
     ordered = ContactorMonitor().order(0, closed=True, loaded=False)
     assert not ordered.watch(20 * MS, None, None, board).made
@@ -340,7 +350,7 @@ def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over():
 # --- observation ---
 
 
-def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty():
+def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty() -> None:
     output = PilotOutput(PilotMode.PWM, 960_000)
     seen = PilotMonitor()
     for tick in range(110):
@@ -349,7 +359,7 @@ def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty():
     assert seen.faults(1_100 * MS, closed=True) == {Fault.PILOT_UNCERTAIN}
 
 
-def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
+def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second() -> None:
     output = PilotOutput(PilotMode.HIGH, 0)
     seen = PilotMonitor()
     for tick in range(3):
@@ -360,7 +370,7 @@ def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second():
     assert lost.advance(600 * MS, None, output).state is PilotState.INVALID
 
 
-def test_a_window_that_stays_garbled_never_counts_as_seen():
+def test_a_window_that_stays_garbled_never_counts_as_seen() -> None:
     output = PilotOutput(PilotMode.HIGH, 0)
     seen = PilotMonitor()
     for tick in range(300):
@@ -368,7 +378,7 @@ def test_a_window_that_stays_garbled_never_counts_as_seen():
     assert seen.faults(3 * S, closed=False) == {Fault.PILOT_ADC_FAILED}
 
 
-def test_a_cable_that_flickers_is_not_believed():
+def test_a_cable_that_flickers_is_not_believed() -> None:
     seen = CableMonitor()
     for tick in range(100):
         seen = seen.advance(tick * 10 * MS, 220 if tick % 10 else 680, connected=False)
@@ -385,7 +395,7 @@ def read_cable(seen: CableMonitor, begin_ms: int, ohms: int | None, *, connected
 
 
 @pytest.mark.hazard("H-04")
-def test_a_contact_that_opens_for_a_moment_makes_no_better_cable():
+def test_a_contact_that_opens_for_a_moment_makes_no_better_cable() -> None:
     seen = read_cable(CableMonitor(), 0, 680, connected=False)
     seen = read_cable(seen, 300, 680, connected=True)
     seen = read_cable(seen, 600, None, connected=True)
@@ -403,7 +413,7 @@ def test_a_contact_that_opens_for_a_moment_makes_no_better_cable():
 # --- residual current device ---
 
 
-def test_a_latch_that_its_supply_sets_is_reset_while_the_monitor_wakes_and_no_trip():
+def test_a_latch_that_its_supply_sets_is_reset_while_the_monitor_wakes_and_no_trip() -> None:
     rcd, pulses, tripped = RcdMonitor.switched_on(0), 0, True
     for now in range(0, 5_000 * MS, 10 * MS):
         was = rcd.pulsing
@@ -416,7 +426,7 @@ def test_a_latch_that_its_supply_sets_is_reset_while_the_monitor_wakes_and_no_tr
 
 
 @pytest.mark.hazard("H-05")
-def test_a_monitor_that_says_tripped_for_10_s_after_it_was_switched_on_has_tripped():
+def test_a_monitor_that_says_tripped_for_10_s_after_it_was_switched_on_has_tripped() -> None:
     rcd = RcdMonitor.switched_on(0)
     for now in range(0, 12_000 * MS, 10 * MS):
         rcd = rcd.advance(now, tripped=True, closed_ns=None)
@@ -424,14 +434,14 @@ def test_a_monitor_that_says_tripped_for_10_s_after_it_was_switched_on_has_tripp
 
 
 @pytest.mark.hazard("H-05")
-def test_no_reset_flows_while_the_monitor_wakes_unless_the_contactor_is_proven_open():
+def test_no_reset_flows_while_the_monitor_wakes_unless_the_contactor_is_proven_open() -> None:
     rcd = RcdMonitor.switched_on(0)
     for now in range(0, 9_000 * MS, 10 * MS):
         rcd = rcd.advance(now, tripped=True, closed_ns=None, dead=False)
         assert not rcd.pulsing
 
 
-def test_a_reset_that_does_not_help_leaves_the_trip():
+def test_a_reset_that_does_not_help_leaves_the_trip() -> None:
     rcd = RcdMonitor().advance(0, tripped=True, closed_ns=None).reset(1, by_user=True)
     for tick in range(200):
         rcd = rcd.advance(tick * 10 * MS, tripped=True, closed_ns=None)
@@ -439,7 +449,7 @@ def test_a_reset_that_does_not_help_leaves_the_trip():
     assert rcd.faults() == {Fault.RCD_TRIPPED}
 
 
-def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosures_back():
+def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosures_back() -> None:
     early = RcdMonitor(reclosures=3).advance(1 * S, tripped=True, closed_ns=0)
     assert not early.reclosable(9_000 * S, 4)
     reset = early.reset(2 * S, by_user=True)
@@ -449,7 +459,7 @@ def test_a_person_who_resets_the_device_ends_the_lockout_and_gives_all_reclosure
     assert (again.locked_out, again.reclosures) == (True, 4)
 
 
-def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
+def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms() -> None:
     rcd = RcdMonitor().test(0)
     now = 0
     for tripped in [False] * 12 + [False, False, True] * 10:
@@ -461,7 +471,9 @@ def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms():
 # --- lock ---
 
 
-def drive_lock(goal: bool, contact, *, bolted: bool, ms: int = 20_000, releasable: bool = True):
+def drive_lock(
+    goal: bool, contact: Callable[..., Any], *, bolted: bool, ms: int = 20_000, releasable: bool = True
+) -> tuple[LockControl, list[bool], bool]:
     """Drive a bolt that moves at the end of a pulse; `contact` makes of it what the feedback says."""
     lock, pulses, ran = LockControl(), [], 0
     for now in range(0, ms * MS, 10 * MS):
@@ -474,7 +486,7 @@ def drive_lock(goal: bool, contact, *, bolted: bool, ms: int = 20_000, releasabl
     return lock, pulses, bolted
 
 
-def test_a_bolt_that_says_locked_is_pulled_back_and_driven_out_before_it_is_believed():
+def test_a_bolt_that_says_locked_is_pulled_back_and_driven_out_before_it_is_believed() -> None:
     lock, pulses, bolted = drive_lock(True, lambda bolted: bolted, bolted=True)
     assert pulses == [False, True]
     assert lock.holding
@@ -486,7 +498,7 @@ def test_a_bolt_that_says_locked_is_pulled_back_and_driven_out_before_it_is_beli
 @pytest.mark.hazard("H-13")
 @pytest.mark.parametrize(("stuck", "goal"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("bolted", [True, False])
-def test_a_feedback_contact_that_is_stuck_is_found_and_never_believed(stuck, goal, bolted):
+def test_a_feedback_contact_that_is_stuck_is_found_and_never_believed(stuck: bool, goal: bool, bolted: bool) -> None:
     lock, pulses, bolted = drive_lock(goal, lambda _: stuck, bolted=bolted)
     assert lock.failed
     assert not lock.holding
@@ -495,13 +507,13 @@ def test_a_feedback_contact_that_is_stuck_is_found_and_never_believed(stuck, goa
 
 
 @pytest.mark.hazard("H-13")
-def test_under_a_contactor_that_may_be_closed_no_bolt_is_pulled_back_to_prove_its_contact():
+def test_under_a_contactor_that_may_be_closed_no_bolt_is_pulled_back_to_prove_its_contact() -> None:
     lock, pulses, _ = drive_lock(True, lambda bolted: bolted, bolted=True, releasable=False)
     assert set(pulses) == {True}
     assert not lock.holding
 
 
-def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebody_acknowledged():
+def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebody_acknowledged() -> None:
     lock = drive_lock(True, lambda _: True, bolted=True)[0]
     lock = lock.advance(30 * S, False, True)
     assert lock.motor is False
@@ -511,7 +523,7 @@ def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebod
     assert lock.advance(32 * S, True, False, retry=True).motor is True
 
 
-def test_a_lock_that_gave_up_waits_for_somebody():
+def test_a_lock_that_gave_up_waits_for_somebody() -> None:
     lock, now = LockControl(), 0
     while not lock.failed:
         lock, now = lock.advance(now, True, False), now + 10 * MS
@@ -522,7 +534,7 @@ def test_a_lock_that_gave_up_waits_for_somebody():
 # --- wake-up ---
 
 
-def test_no_step_is_due_after_the_last():
+def test_no_step_is_due_after_the_last() -> None:
     rules = WakeUp(calm_ns=0)
     waking, taken = Waking(), 0
     for second in range(1_000):
@@ -534,7 +546,7 @@ def test_no_step_is_due_after_the_last():
 # --- self-test ---
 
 
-def test_a_self_test_whose_device_is_never_tested_ends_by_itself():
+def test_a_self_test_whose_device_is_never_tested_ends_by_itself() -> None:
     settings = settings_for(FULL_BOARD)
     tests = SelfTest(Stage.RCD, since_ns=0)
     idle = Inputs(now_ns=1 * S, pilot=None, demand=None)
@@ -545,13 +557,13 @@ def test_a_self_test_whose_device_is_never_tested_ends_by_itself():
     }
 
 
-def test_a_request_during_a_run_does_not_begin_another():
+def test_a_request_during_a_run_does_not_begin_another() -> None:
     tests = SelfTest().begun(0)
     assert tests.again() is tests
     assert tests.forgiven() is tests
 
 
 @pytest.mark.hazard("H-04")
-def test_what_was_judged_of_the_generator_is_kept_when_the_vehicle_is_forgotten():
+def test_what_was_judged_of_the_generator_is_kept_when_the_vehicle_is_forgotten() -> None:
     judged = DutyMonitor(lowered=True, verdicts=1)
     assert PilotMonitor(duty=judged).forgotten(5).duty == judged

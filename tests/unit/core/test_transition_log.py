@@ -33,7 +33,7 @@ SETS = [
 @pytest.mark.hazard("H-02")
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize("phase", list(Phase), ids=lambda phase: phase.name)
-def test_whatever_holds_at_once_nothing_unsafe_follows(phase):
+def test_whatever_holds_at_once_nothing_unsafe_follows(phase: Phase) -> None:
     assert len(SETS) > 400
     for holding in SETS:
         after = phase_after(phase, holding)
@@ -47,6 +47,6 @@ def test_whatever_holds_at_once_nothing_unsafe_follows(phase):
             assert after is Phase.FAULTED, holding
 
 
-def test_every_condition_is_used_and_every_phase_can_be_left():
+def test_every_condition_is_used_and_every_phase_can_be_left() -> None:
     assert {condition for rows in TRANSITIONS.values() for condition, _ in rows} == set(C)
     assert all(TRANSITIONS[phase] for phase in Phase)

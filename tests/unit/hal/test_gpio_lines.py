@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -14,16 +14,19 @@ from hal import gpiod_pins
 from hal.errors import DeviceBusy, DeviceNotFound, DevicePermission, HalError
 from hal.gpio import Gpio, Pull
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 @pytest.fixture
-def gpio():
+def gpio() -> Iterator[Gpio]:
     gpio = Gpio(factory=MockFactory(pin_class=MockPWMPin))
     yield gpio
     gpio.close()
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_an_output_starts_inactive_and_follows(gpio, active_high):
+def test_an_output_starts_inactive_and_follows(gpio: Gpio, active_high: bool) -> None:
     line = gpio.output(17, "coil", active_high=active_high)
     pin = gpio.factory.pin(17)
     assert (pin.function, bool(pin.state)) == ("output", not active_high)
@@ -33,12 +36,12 @@ def test_an_output_starts_inactive_and_follows(gpio, active_high):
     assert bool(pin.state) is not active_high
 
 
-def test_an_active_high_output_never_was_high_on_its_way_to_low(gpio):
+def test_an_active_high_output_never_was_high_on_its_way_to_low(gpio: Gpio) -> None:
     gpio.output(17, "coil")
     assert [change.state for change in gpio.factory.pin(17).states] == [False]
 
 
-def test_closing_an_output_first_drives_it_inactive(gpio):
+def test_closing_an_output_first_drives_it_inactive(gpio: Gpio) -> None:
     line = gpio.output(17, "coil")
     line.set(True)
     pin = gpio.factory.pin(17)
@@ -50,7 +53,7 @@ def test_closing_an_output_first_drives_it_inactive(gpio):
 
 @pytest.mark.parametrize("pull", Pull)
 @pytest.mark.parametrize("active_high", [True, False])
-def test_an_input_reads_and_watches_its_active_level_with_every_pull(gpio, pull, active_high):
+def test_an_input_reads_and_watches_its_active_level_with_every_pull(gpio: Gpio, pull: Pull, active_high: bool) -> None:
     line = gpio.input(22, "trip", active_high=active_high, pull=pull)
     pin = gpio.factory.pin(22)
     level = {True: pin.drive_high, False: pin.drive_low}
@@ -65,12 +68,12 @@ def test_an_input_reads_and_watches_its_active_level_with_every_pull(gpio, pull,
     assert seen == ["active", "active"]
 
 
-def test_an_unconnected_input_reads_its_pull(gpio):
+def test_an_unconnected_input_reads_its_pull(gpio: Gpio) -> None:
     assert gpio.input(20, "a", active_high=True, pull=Pull.UP).read() is True
     assert gpio.input(21, "b", active_high=True, pull=Pull.DOWN).read() is False
 
 
-def test_a_square_wave_runs_only_while_it_is_set(gpio):
+def test_a_square_wave_runs_only_while_it_is_set(gpio: Gpio) -> None:
     line = gpio.square_wave(24, "test", 60)
     pin = gpio.factory.pin(24)
     assert (pin.frequency, pin.state) == (60, 0)
@@ -81,7 +84,7 @@ def test_a_square_wave_runs_only_while_it_is_set(gpio):
     line.close()
 
 
-def test_a_line_that_is_taken_or_missing_or_closed_is_a_hal_error(gpio):
+def test_a_line_that_is_taken_or_missing_or_closed_is_a_hal_error(gpio: Gpio) -> None:
     line = gpio.output(17, "coil")
     with pytest.raises(HalError, match=r"coil 2 \(GPIO 17\)"):
         gpio.output(17, "coil 2")
@@ -105,7 +108,9 @@ def test_a_line_that_is_taken_or_missing_or_closed_is_a_hal_error(gpio):
         (errno.EINVAL, HalError),
     ],
 )
-def test_the_kernel_s_errors_are_told_apart_by_their_number(gpio, number, kind):
+def test_the_kernel_s_errors_are_told_apart_by_their_number(
+    gpio: Gpio, number: int, kind: type[DeviceBusy | DeviceNotFound | DevicePermission]
+) -> None:
     translated = gpio.translate("coil", OSError(number, os.strerror(number)))
     assert type(translated) is kind
     assert str(translated) == f"coil: {os.strerror(number)}"
@@ -117,19 +122,19 @@ class FakeChip:
     opened: ClassVar[list[str]] = []
     labels: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         self.opened.append(path)
 
-    def get_info(self):
+    def get_info(self) -> SimpleNamespace:
         return SimpleNamespace(label=self.labels[self.path])
 
-    def close(self):
+    def close(self) -> None:
         self.opened.remove(self.path)
 
 
 @pytest.fixture
-def chips(monkeypatch):
+def chips(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Let the machine have the chips of `labels`."""
     monkeypatch.setattr(gpiod_pins.gpiod, "Chip", FakeChip)
     monkeypatch.setattr(FakeChip, "opened", [])
@@ -146,7 +151,9 @@ def chips(monkeypatch):
         ({"/dev/gpiochip0": "pinctrl-bcm2711", "/dev/gpiochip1": "raspberrypi-exp-gpio"}, "/dev/gpiochip0"),
     ],
 )
-def test_the_header_s_chip_is_found_by_its_label_whatever_its_number(chips, labels, path):
+def test_the_header_s_chip_is_found_by_its_label_whatever_its_number(
+    chips: Callable[..., Any], labels: dict[str, str], path: str
+) -> None:
     chips(labels)
     factory = Gpio().factory
     assert (factory.chip.path, FakeChip.opened) == (path, [path])
@@ -154,7 +161,7 @@ def test_the_header_s_chip_is_found_by_its_label_whatever_its_number(chips, labe
     assert FakeChip.opened == []
 
 
-def test_a_machine_without_a_header_is_told_what_it_has(chips):
+def test_a_machine_without_a_header_is_told_what_it_has(chips: Callable[..., Any]) -> None:
     chips({"/dev/gpiochip0": "gpio-mockup"})
     with pytest.raises(DeviceNotFound, match=r"none is a Raspberry Pi's header; /dev/gpiochip0 is gpio-mockup"):
         Gpio()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from gpiozero.pins.mock import MockFactory
 
@@ -16,26 +18,29 @@ from hal.status_led import GpioStatusLed
 from hal.voltage_sense import GpioVoltageSense
 from hal.watchdog import GpioWatchdog
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 MS = 1_000_000
 
 
 @pytest.fixture
-def gpio():
+def gpio() -> Iterator[Gpio]:
     gpio = Gpio(factory=MockFactory())
     yield gpio
     gpio.close()
 
 
 @pytest.fixture
-def clock():
+def clock() -> MockClock:
     return MockClock(now_ns=5_000 * MS)
 
 
-def level(gpio, number):
+def level(gpio: Gpio, number: int) -> bool:
     return bool(gpio.factory.pin(number).state)
 
 
-def contactor(gpio, clock, *, boost=True):
+def contactor(gpio: Gpio, clock: MockClock, *, boost: bool = True) -> GpioContactor:
     return GpioContactor(
         gpio.output(17, "coil"),
         gpio.input(27, "mirror", active_high=True, pull=Pull.UP),
@@ -45,7 +50,7 @@ def contactor(gpio, clock, *, boost=True):
     )
 
 
-def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio, clock):
+def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio: Gpio, clock: MockClock) -> None:
     device = contactor(gpio, clock)
     device.open()
     device.close()
@@ -55,7 +60,7 @@ def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio, clock):
     assert not level(gpio, 17)
 
 
-def test_open_writes_the_line_even_when_nothing_was_closed(gpio, clock):
+def test_open_writes_the_line_even_when_nothing_was_closed(gpio: Gpio, clock: MockClock) -> None:
     """A line that another program raised must fall all the same."""
     device = contactor(gpio, clock)
     gpio.factory.pin(17).state = True
@@ -63,7 +68,7 @@ def test_open_writes_the_line_even_when_nothing_was_closed(gpio, clock):
     assert not level(gpio, 17)
 
 
-def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio, clock):
+def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio: Gpio, clock: MockClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     clock.advance(99 * MS)
@@ -75,7 +80,7 @@ def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio
     assert (level(gpio, 17), level(gpio, 5)) == (True, False)
 
 
-def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio, clock):
+def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio: Gpio, clock: MockClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     device.open()
@@ -85,21 +90,21 @@ def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio, clock):
 
 
 class BrokenLine:
-    def __init__(self, *, fails_on):
+    def __init__(self, *, fails_on: set[bool]) -> None:
         self.fails_on = fails_on
         self.level = None
         self.closed = False
 
-    def set(self, active):
+    def set(self, active: bool) -> None:
         if active in self.fails_on:
             raise HalError("line: broken")
         self.level = active
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
-def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock):
+def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: MockClock) -> None:
     coil, boost = BrokenLine(fails_on={True}), BrokenLine(fails_on=set())
     device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)
     with pytest.raises(HalError):
@@ -107,7 +112,7 @@ def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock):
     assert (coil.level, boost.level) == (False, False)
 
 
-def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock):
+def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock: MockClock) -> None:
     coil, boost = BrokenLine(fails_on={False}), BrokenLine(fails_on=set())
     device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)
     device.close()
@@ -119,7 +124,7 @@ def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock):
     assert (coil.closed, boost.closed) == (True, True)
 
 
-def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio, clock):
+def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio: Gpio, clock: MockClock) -> None:
     device = contactor(gpio, clock)
     assert device.read_closed() is True  # nothing connected: the pull-up
     gpio.factory.pin(27).drive_low()
@@ -127,14 +132,14 @@ def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio, clock):
     assert GpioContactor(gpio.output(6, "other"), None, clock).read_closed() is None
 
 
-def test_release_opens_and_makes_every_line_an_input(gpio, clock):
+def test_release_opens_and_makes_every_line_an_input(gpio: Gpio, clock: MockClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     device.release()
     assert [gpio.factory.pin(number).function for number in (17, 5, 27)] == ["input"] * 3
 
 
-def rcd(gpio, clock, *, reset=True):
+def rcd(gpio: Gpio, clock: MockClock, *, reset: bool = True) -> GpioResidualCurrentDevice:
     return GpioResidualCurrentDevice(
         gpio.input(22, "trip", active_high=True, pull=Pull.DOWN),
         gpio.output(23, "test"),
@@ -144,7 +149,7 @@ def rcd(gpio, clock, *, reset=True):
     )
 
 
-def test_a_trip_between_two_reads_is_told_once(gpio, clock):
+def test_a_trip_between_two_reads_is_told_once(gpio: Gpio, clock: MockClock) -> None:
     device = rcd(gpio, clock)
     pin = gpio.factory.pin(22)
     assert device.read_tripped() is False
@@ -154,14 +159,14 @@ def test_a_trip_between_two_reads_is_told_once(gpio, clock):
     assert device.read_tripped() is False
 
 
-def test_a_failing_read_does_not_lose_the_edge_before_it(clock):
+def test_a_failing_read_does_not_lose_the_edge_before_it(clock: MockClock) -> None:
     class Trip:
         broken = True
 
-        def watch(self, callback):
+        def watch(self, callback: Callable[..., Any]) -> None:
             self.callback = callback
 
-        def read(self):
+        def read(self) -> bool | None:
             if self.broken:
                 raise HalError("trip: broken")
             return False
@@ -175,7 +180,7 @@ def test_a_failing_read_does_not_lose_the_edge_before_it(clock):
     assert device.read_tripped() is True
 
 
-def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio, clock):
+def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio: Gpio, clock: MockClock) -> None:
     device = rcd(gpio, clock)
     gpio.factory.pin(22).drive_high()
     assert [device.read_tripped() for _ in range(3)] == [True] * 3
@@ -183,7 +188,7 @@ def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio, clock):
     assert device.read_tripped() is False
 
 
-def test_the_test_current_follows_and_ends_with_close(gpio, clock):
+def test_the_test_current_follows_and_ends_with_close(gpio: Gpio, clock: MockClock) -> None:
     device = rcd(gpio, clock)
     pin = gpio.factory.pin(23)
     device.set_test(True)
@@ -193,7 +198,7 @@ def test_the_test_current_follows_and_ends_with_close(gpio, clock):
     assert pin.function == "input"
 
 
-def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio, clock):
+def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio: Gpio, clock: MockClock) -> None:
     device = rcd(gpio, clock)
     device.reset()
     assert level(gpio, 24)
@@ -205,11 +210,11 @@ def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio, clock):
     assert not level(gpio, 24)
 
 
-def test_a_device_without_reset_input_resets_by_itself(gpio, clock):
+def test_a_device_without_reset_input_resets_by_itself(gpio: Gpio, clock: MockClock) -> None:
     rcd(gpio, clock, reset=False).reset()
 
 
-def lock(gpio, clock):
+def lock(gpio: Gpio, clock: MockClock) -> GpioConnectorLock:
     return GpioConnectorLock(
         gpio.output(12, "lock"),
         gpio.output(16, "unlock"),
@@ -219,14 +224,14 @@ def lock(gpio, clock):
     )
 
 
-def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio, clock):
+def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio: Gpio, clock: MockClock) -> None:
     levels = {"lock": False, "unlock": False}
 
     class Line:
-        def __init__(self, name):
+        def __init__(self, name: str) -> None:
             self.name = name
 
-        def set(self, active):
+        def set(self, active: bool) -> None:
             levels[self.name] = active
             assert not all(levels.values())
 
@@ -239,7 +244,9 @@ def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio, clock):
     assert seen == [(True, False), (False, True), (True, False), (False, False), (False, True)]
 
 
-def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_order_does_not_renew_it(gpio, clock):
+def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_order_does_not_renew_it(
+    gpio: Gpio, clock: MockClock
+) -> None:
     device = lock(gpio, clock)
     for _ in range(29):
         device.drive_lock()
@@ -256,7 +263,7 @@ def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_orde
     assert level(gpio, 12)
 
 
-def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio, clock):
+def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio: Gpio, clock: MockClock) -> None:
     line = BrokenLine(fails_on={True})
     feedback = gpio.input(20, "feedback", active_high=False, pull=Pull.UP)
     device = GpioConnectorLock(line, BrokenLine(fails_on=set()), feedback, clock, drive_ns=1)
@@ -267,7 +274,7 @@ def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio, cloc
     assert line.level is True
 
 
-def test_a_broken_feedback_wire_reads_unlocked(gpio, clock):
+def test_a_broken_feedback_wire_reads_unlocked(gpio: Gpio, clock: MockClock) -> None:
     device = lock(gpio, clock)
     assert device.read_locked() is False
     gpio.factory.pin(20).drive_low()
@@ -275,7 +282,7 @@ def test_a_broken_feedback_wire_reads_unlocked(gpio, clock):
     device.close()
 
 
-def test_a_watchdog_pulse_is_one_rising_edge_where_the_line_was_lowered_before(gpio):
+def test_a_watchdog_pulse_is_one_rising_edge_where_the_line_was_lowered_before(gpio: Gpio) -> None:
     device = GpioWatchdog(gpio.output(25, "watchdog"))
     pin = gpio.factory.pin(25)
     levels = []
@@ -287,7 +294,7 @@ def test_a_watchdog_pulse_is_one_rising_edge_where_the_line_was_lowered_before(g
     assert not pin.states[-1].state
 
 
-def test_a_pressed_emergency_stop_and_a_broken_wire_look_the_same(gpio):
+def test_a_pressed_emergency_stop_and_a_broken_wire_look_the_same(gpio: Gpio) -> None:
     device = GpioEmergencyStop(gpio.input(21, "stop", active_high=True, pull=Pull.UP))
     assert device.read_pressed() is True
     gpio.factory.pin(21).drive_low()
@@ -295,7 +302,7 @@ def test_a_pressed_emergency_stop_and_a_broken_wire_look_the_same(gpio):
     device.close()
 
 
-def test_voltage_sense_and_status_led_follow_their_lines(gpio):
+def test_voltage_sense_and_status_led_follow_their_lines(gpio: Gpio) -> None:
     sense = GpioVoltageSense(gpio.input(26, "sense", active_high=False, pull=Pull.UP))
     assert sense.read_live() is False
     gpio.factory.pin(26).drive_low()
@@ -310,21 +317,21 @@ def test_voltage_sense_and_status_led_follow_their_lines(gpio):
 class LateLine:
     """An input whose edges are told when the test says so, with the time at which they were."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.level = False
         self.tell = None
 
-    def watch(self, callback):
+    def watch(self, callback: Callable[..., Any]) -> None:
         self.tell = callback
 
-    def read(self):
+    def read(self) -> bool | None:
         return self.level
 
-    def close(self): ...
+    def close(self) -> None: ...
 
 
 @pytest.mark.hazard("H-14")
-def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second_trip():
+def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second_trip() -> None:
     """On a busy machine the thread of the edges comes late: the trip of a test became one that a person must clear."""
     line, now_ns = LateLine(), [100]
     device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])
@@ -339,7 +346,7 @@ def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second
     assert not device.read_tripped()
 
 
-def test_a_glitch_between_two_reads_is_told_however_late_its_edge_comes():
+def test_a_glitch_between_two_reads_is_told_however_late_its_edge_comes() -> None:
     line, now_ns = LateLine(), [100]
     device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])
     assert not device.read_tripped()

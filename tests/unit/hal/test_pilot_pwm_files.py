@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hal.errors import DeviceNotFound
 from hal.mock import MockClock
 from hal.pilot_pwm import UDEV_PATIENCE_NS, SysfsPilotPwm
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def chip(root, number, device):
+
+def chip(root: Path, number: int, device: str) -> Path:
     target = root / "sys/devices" / device
     target.mkdir(parents=True)
     folder = root / f"sys/class/pwm/pwmchip{number}"
@@ -19,7 +24,7 @@ def chip(root, number, device):
     return folder
 
 
-def test_the_chip_is_found_by_its_device_whatever_its_number(tmp_path):
+def test_the_chip_is_found_by_its_device_whatever_its_number(tmp_path: Path) -> None:
     chip(tmp_path, 0, "other.pwm")
     folder = chip(tmp_path, 7, "1f00098000.pwm")
     clock = MockClock()
@@ -28,7 +33,7 @@ def test_the_chip_is_found_by_its_device_whatever_its_number(tmp_path):
     assert (folder / "export").read_text() == "2"
 
 
-def test_waiting_for_udev_ends(tmp_path):
+def test_waiting_for_udev_ends(tmp_path: Path) -> None:
     chip(tmp_path, 0, "1f00098000.pwm")
     clock = MockClock()
     with pytest.raises(DeviceNotFound):
@@ -36,11 +41,11 @@ def test_waiting_for_udev_ends(tmp_path):
     assert UDEV_PATIENCE_NS <= clock.now_ns < UDEV_PATIENCE_NS + 100_000_000
 
 
-def test_a_machine_without_pwm_is_named(tmp_path):
+def test_a_machine_without_pwm_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeviceNotFound, match="sys/class/pwm"):
         SysfsPilotPwm([("1f00098000.pwm", 2)], root=tmp_path)
 
 
-def test_a_duty_outside_the_period_is_refused_before_it_is_written():
+def test_a_duty_outside_the_period_is_refused_before_it_is_written() -> None:
     with pytest.raises(ValueError, match="duty_ppm = 1000001"):
         SysfsPilotPwm.set_duty(object.__new__(SysfsPilotPwm), 1_000_001)

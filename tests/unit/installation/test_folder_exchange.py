@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from evse_pi.installation.folder_exchange import exchange
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def test_two_folders_change_places(tmp_path):
+
+def test_two_folders_change_places(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
@@ -21,7 +25,7 @@ def test_two_folders_change_places(tmp_path):
     assert (tmp_path / "one/file").read_text() == "one"
 
 
-def test_a_missing_one_is_named_and_the_other_stays(tmp_path):
+def test_a_missing_one_is_named_and_the_other_stays(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with pytest.raises(FileNotFoundError, match="other"):
         exchange(tmp_path / "one", tmp_path / "other")

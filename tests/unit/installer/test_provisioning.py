@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -13,24 +14,29 @@ from evse_pi.matter.identity.attestation import FileCredentials
 from evse_pi.matter.identity.test_credentials import TestCredentials, development_declaration
 from tests.support.matter_authority import CountingEntropy
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evse_pi.matter.clusters.basic_information import Product
+
 VENDOR, PRODUCT, EVSE = 0xFFF1, 0x8001, 0x050C
 NAMES = {"vendor_id": VENDOR, "product_id": PRODUCT, "vendor_name": "Volt & Söhne", "product_name": 'Box "1"'}
 
 
 @cache  # a signature is another one each time
-def credentials(seed="one"):
+def credentials(seed: str = "one") -> dict[str, bytes]:
     made = TestCredentials.create(VENDOR, PRODUCT, EVSE, CountingEntropy(seed))
     key = made._key._private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {"dac": made.dac(), "pai": made.pai(), "declaration": made.certification_declaration(), "key": key}
 
 
-def read(state_dir):
+def read(state_dir: Path) -> tuple[Product, FileCredentials]:
     folder = state_dir / "attestation"
     product = read_product(folder, "1.0.0")
     return product, FileCredentials(folder, vendor_id=VENDOR, product_id=PRODUCT, device_type=product.device_type)
 
 
-def test_what_fits_is_put_in_place_for_its_owner_alone(tmp_path):
+def test_what_fits_is_put_in_place_for_its_owner_alone(tmp_path: Path) -> None:
     assert provision(tmp_path, credentials(), NAMES) is True
     product, files = read(tmp_path)
     assert (product.vendor_name, product.product_name) == ("Volt & Söhne", 'Box "1"')
@@ -39,7 +45,7 @@ def test_what_fits_is_put_in_place_for_its_owner_alone(tmp_path):
     assert (tmp_path / "attestation").stat().st_mode & 0o777 == 0o700
 
 
-def test_the_former_ones_stay_beside_the_new_ones(tmp_path):
+def test_the_former_ones_stay_beside_the_new_ones(tmp_path: Path) -> None:
     provision(tmp_path, credentials("one"), NAMES)
     provision(tmp_path, credentials("two"), NAMES)
     provision(tmp_path, credentials("three"), NAMES)
@@ -62,7 +68,9 @@ def test_the_former_ones_stay_beside_the_new_ones(tmp_path):
         ({}, {"vendor_name": "V" * 33}, "vendor_name"),
     ],
 )
-def test_what_does_not_fit_changes_nothing(tmp_path, changed, names, told):
+def test_what_does_not_fit_changes_nothing(
+    tmp_path: Path, changed: dict[str, bytes], names: dict[Any, Any], told: str
+) -> None:
     provision(tmp_path, credentials(), NAMES)
     before = {path: path.read_bytes() for path in (tmp_path / "attestation").iterdir()}
     with pytest.raises(ValueError, match=told):
@@ -71,7 +79,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path, changed, names, told):
     assert [path.name for path in tmp_path.iterdir()] == ["attestation"]
 
 
-def test_a_cut_at_any_step_leaves_the_former_or_the_new_ones(tmp_path, monkeypatch):
+def test_a_cut_at_any_step_leaves_the_former_or_the_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No moment is without a folder, in which the node would fall back to test credentials and be another device."""
     from evse_pi.installer import provisioning as module
 

@@ -43,6 +43,7 @@ from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter
 from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hal.interfaces import MeterReading
@@ -115,7 +116,7 @@ class AtOnce(Executor):
 
 
 @pytest.fixture
-def service_manager(tmp_path, monkeypatch):
+def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as endpoint:
         endpoint.bind(str(tmp_path / "notify"))
         endpoint.setblocking(False)
@@ -123,7 +124,9 @@ def service_manager(tmp_path, monkeypatch):
         yield endpoint
 
 
-async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(service_manager, tmp_path):
+async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(
+    service_manager: socket, tmp_path: Path
+) -> None:
     async with Running(tmp_path) as running:
         async with asyncio.timeout(20):
             while not running.link.sent:  # noqa: ASYNC110 (there is no event to wait for)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from evse_pi.run import boot_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PI_4 = b"Raspberry Pi 4 Model B Rev 1.5\0"
 
 
 @pytest.fixture
-def pi(tmp_path):
+def pi(tmp_path: Path) -> Path:
     firmware = tmp_path / "boot/firmware"
     firmware.mkdir(parents=True)
     (firmware / "config.txt").write_text("[all]\n")
@@ -29,7 +34,7 @@ def pi(tmp_path):
         (None, True),
     ],
 )
-def test_the_lines_of_the_chosen_board_are_written(pi, chosen, has_i2c):
+def test_the_lines_of_the_chosen_board_are_written(pi: Path, chosen: str, has_i2c: bool) -> None:
     environment = pi / "environment"
     if chosen is not None:
         environment.write_text(chosen)
@@ -39,7 +44,7 @@ def test_the_lines_of_the_chosen_board_are_written(pi, chosen, has_i2c):
     assert ("dtparam=i2c_arm=on" in written) is has_i2c
 
 
-def test_a_board_that_there_is_not_is_named_and_nothing_written(pi, capsys):
+def test_a_board_that_there_is_not_is_named_and_nothing_written(pi: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environment = pi / "environment"
     environment.write_text("EVSE_PI_BOARD=wallbux\n")
     assert boot_settings.main(environment, pi) != 0

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from evse_pi.run import health
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def test_this_installation_is_healthy(tmp_path):
+
+def test_this_installation_is_healthy(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "evse_pi.run.health"], capture_output=True, text=True, check=False, cwd="/"
     )  # fmt: skip
@@ -18,7 +22,7 @@ def test_this_installation_is_healthy(tmp_path):
     assert health.problems(tmp_path / "none") == []
 
 
-def test_a_library_that_is_missing_or_broken_is_named(monkeypatch, tmp_path):
+def test_a_library_that_is_missing_or_broken_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "spidev.py").write_text("raise RuntimeError('built for another Python')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "spidev", raising=False)
@@ -37,7 +41,7 @@ def test_a_library_that_is_missing_or_broken_is_named(monkeypatch, tmp_path):
         ("EVSE_PI_BOARD=wallbux\n", "board 'wallbux' is unknown"),
     ],
 )
-def test_the_board_is_that_of_this_machine(tmp_path, content, told):
+def test_the_board_is_that_of_this_machine(tmp_path: Path, content: str, told: str | None) -> None:
     environment = tmp_path / "environment"
     environment.write_text(content)
     found = health.problems(environment)

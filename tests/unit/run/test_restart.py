@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,20 +11,27 @@ from evse_pi.api.client import BoxNotRunning
 from evse_pi.api.status import ContactorStatus
 from evse_pi.run import restart
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from evse_pi.api.protocol import Command
+    from evse_pi.api.status import Contactor
+
 OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A machine whose box says what it is told to; the commands that were run are kept."""
     commands = []
 
-    def run(command, check):
+    def run(command: list[str], check: bool) -> SimpleNamespace:
         commands.append(command)
         return SimpleNamespace(returncode=0)
 
-    def says(contactor):
-        def ask(*_):
+    def says(contactor: BoxNotRunning | Contactor | None) -> list[Any]:
+        def ask(*_: Command | Path) -> SimpleNamespace | None:
             if isinstance(contactor, Exception):
                 raise contactor
             return SimpleNamespace(contactor=contactor)
@@ -36,7 +44,7 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize("mirror", [False, None])
-def test_an_open_box_is_restarted(machine, mirror):
+def test_an_open_box_is_restarted(machine: Callable[..., Any], mirror: bool | None) -> None:
     commands = machine(OPEN._replace(mirror_closed=mirror))
     assert restart.main([]) == 0
     assert commands == [["systemctl", "restart", "evse-pi-safety.service", "evse-pi-node.service"]]
@@ -52,7 +60,9 @@ def test_an_open_box_is_restarted(machine, mirror):
         (TimeoutError("no answer"), "does not say"),
     ],
 )
-def test_no_other_box_is_restarted_and_the_command_for_later_is_told(machine, capsys, contactor, told):
+def test_no_other_box_is_restarted_and_the_command_for_later_is_told(
+    machine: Callable[..., Any], capsys: pytest.CaptureFixture[str], contactor: Contactor | None, told: str
+) -> None:
     commands = machine(contactor)
     assert restart.main([]) == restart.LATER
     assert commands == []
@@ -61,7 +71,7 @@ def test_no_other_box_is_restarted_and_the_command_for_later_is_told(machine, ca
     assert "sudo systemctl restart evse-pi-safety.service evse-pi-node.service" in said
 
 
-def test_whether_it_charges_is_only_answered(machine):
+def test_whether_it_charges_is_only_answered(machine: Callable[..., Any]) -> None:
     commands = machine(OPEN._replace(close_ordered=True))
     assert restart.main(["--charging"]) == 0
     machine(OPEN)

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -33,11 +34,23 @@ from evse_pi.storage.recall import load_startup_state
 from hal.units import Milliamps, Millivolts
 from tests.support.node_box import RATINGS, HandClock, HandWriter
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evse_pi.api.status import Contactor, SelfTest
+    from evse_pi.charging.history_rows import Row
+
 OLD, NEW = "releases/1.0.0", "releases/1.0.1"
 OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
 
 
-def status(*, contactor=OPEN, connected=True, self_test=SelfTestStatus.PASSED, matter=True):
+def status(
+    *,
+    contactor: Contactor | None = OPEN,
+    connected: bool = True,
+    self_test: SelfTest = SelfTestStatus.PASSED,
+    matter: bool = True,
+) -> SimpleNamespace:
     return SimpleNamespace(
         contactor=contactor,
         safety=SimpleNamespace(connected=connected, self_test=self_test),
@@ -48,7 +61,7 @@ def status(*, contactor=OPEN, connected=True, self_test=SelfTestStatus.PASSED, m
 class Box:
     """A machine with two releases, whose box answers by the release that it was started from and how long ago."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.base, self.state_dir = folder / "opt", folder / "state"
         for release in (OLD, NEW):
             (self.base / release).mkdir(parents=True)
@@ -66,7 +79,7 @@ class Box:
         self.told = []
         self.cut_before = None
 
-    def write(self, form, row):
+    def write(self, form: int, row: str) -> None:
         with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
             database.execute("CREATE TABLE IF NOT EXISTS rows (text)")
             database.execute("CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -74,11 +87,11 @@ class Box:
             database.execute(f"PRAGMA user_version = {form}")
             database.commit()
 
-    def rows(self):
+    def rows(self) -> list[str]:
         with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
             return [row for (row,) in database.execute("SELECT text FROM rows")]
 
-    def run(self, command):
+    def run(self, command: list[str]) -> int | None:
         if self.cut_before is not None and len(self.commands) >= self.cut_before:
             raise KeyboardInterrupt("the power is gone")
         if command[:2] == ["systemctl", "is-active"]:
@@ -94,16 +107,16 @@ class Box:
             self.started_at, self.running = self.clock, self.current
         return self.dpkg if command[0] == "dpkg" else 0
 
-    def ask(self, _socket):
+    def ask(self, _socket: Path) -> SimpleNamespace | None:
         said = self.says(self.running, self.clock - self.started_at)
         if said is None:
             raise BoxNotRunning("no box is running")
         return said
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         self.clock += seconds
 
-    def update(self):
+    def update(self) -> None:
         machine = Machine(
             self.base, self.state_dir, self.state_dir / "s", self.run, self.ask, lambda: self.clock, self.sleep,
             lambda _package: self.version,
@@ -111,16 +124,16 @@ class Box:
         update(self.state_dir / "evse-pi.deb", machine, self.told.append)
 
     @property
-    def current(self):
+    def current(self) -> str:
         return str((self.base / "current").readlink())
 
 
 @pytest.fixture
-def box(tmp_path):
+def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
-def test_a_healthy_release_stays_after_a_minute_of_watching(box):
+def test_a_healthy_release_stays_after_a_minute_of_watching(box: Box) -> None:
     box.says = lambda release, seconds: status() if release == OLD or seconds > 20 else None
     box.update()
     assert box.current == NEW
@@ -130,7 +143,7 @@ def test_a_healthy_release_stays_after_a_minute_of_watching(box):
 
 
 @pytest.mark.parametrize("contactor", [OPEN._replace(close_ordered=True), OPEN._replace(mirror_closed=True)])
-def test_nothing_is_touched_while_a_vehicle_charges(box, contactor):
+def test_nothing_is_touched_while_a_vehicle_charges(box: Box, contactor: Contactor) -> None:
     box.says = lambda *_: status(contactor=contactor)
     with pytest.raises(UpdateError, match="a vehicle charges; nothing was changed"):
         box.update()
@@ -138,7 +151,7 @@ def test_nothing_is_touched_while_a_vehicle_charges(box, contactor):
     assert not (box.state_dir / module.COPY).exists()
 
 
-def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box):
+def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box: Box) -> None:
     charging = status(contactor=OPEN._replace(close_ordered=True))
     box.says = lambda *_: charging if box.commands else status()
     with pytest.raises(UpdateError, match=r"a vehicle charges; releases/1.0.1 is in force after: sudo systemctl"):
@@ -146,7 +159,7 @@ def test_a_vehicle_that_came_meanwhile_is_not_disturbed(box):
     assert box.commands == ["dpkg --install"]
 
 
-def test_a_box_that_does_not_say_whether_it_charges_is_not_updated(box):
+def test_a_box_that_does_not_say_whether_it_charges_is_not_updated(box: Box) -> None:
     for says in (None, status(contactor=None)):
         box.says = lambda *_, said=says: said
         with pytest.raises(UpdateError, match="does not say whether a vehicle charges; nothing was changed") as refused:
@@ -155,14 +168,14 @@ def test_a_box_that_does_not_say_whether_it_charges_is_not_updated(box):
     assert (box.commands, box.current) == ([], OLD)
 
 
-def test_a_box_without_a_safety_process_is(box):
+def test_a_box_without_a_safety_process_is(box: Box) -> None:
     box.says = lambda release, _: status() if release == NEW else None
     box.safety_unit_runs = False
     box.update()
     assert box.commands == ["dpkg --install", "systemctl restart"]
 
 
-def test_a_box_that_falls_silent_meanwhile_is_not_restarted(box):
+def test_a_box_that_falls_silent_meanwhile_is_not_restarted(box: Box) -> None:
     box.says = lambda *_: None if box.commands else status()
     with pytest.raises(
         UnfinishedUpdateError, match=r"does not say.*; releases/1.0.1 is in force after: sudo systemctl"
@@ -171,21 +184,21 @@ def test_a_box_that_falls_silent_meanwhile_is_not_restarted(box):
     assert box.commands == ["dpkg --install"]
 
 
-def test_the_package_s_script_leaves_the_restart_to_the_update(box):
+def test_the_package_s_script_leaves_the_restart_to_the_update(box: Box) -> None:
     box.update()
     assert box.told_the_script == "EVSE_PI_RESTART=no"
     script = (Path(__file__).parents[3] / "packaging/deb/postinst").read_text()
     assert 'if [ "${EVSE_PI_RESTART:-}" = no ]; then' in script
 
 
-def test_the_release_in_force_is_named_as_such(box):
+def test_the_release_in_force_is_named_as_such(box: Box) -> None:
     box.version = OLD.removeprefix("releases/")
     with pytest.raises(UpdateError, match=f"{OLD} is in force already; nothing was changed"):
         box.update()
     assert box.commands == []
 
 
-def test_a_release_that_was_taken_back_bears_a_mark_and_is_refused_from_then_on(box):
+def test_a_release_that_was_taken_back_bears_a_mark_and_is_refused_from_then_on(box: Box) -> None:
     box.says = lambda release, seconds: status(matter=release == OLD)
     with pytest.raises(UnfinishedUpdateError):
         box.update()
@@ -209,7 +222,7 @@ def test_a_release_that_was_taken_back_bears_a_mark_and_is_refused_from_then_on(
         (lambda seconds: status(connected=int(seconds) % 40 != 39), "the safety process does not answer"),
     ],
 )
-def test_a_release_that_is_not_healthy_is_taken_back(box, sick, told):
+def test_a_release_that_is_not_healthy_is_taken_back(box: Box, sick: Callable[..., Any], told: str) -> None:
     box.says = lambda release, seconds: status() if release == OLD else sick(seconds)
     with pytest.raises(UnfinishedUpdateError, match=f"{told}; releases/1.0.0 is in force again"):
         box.update()
@@ -218,7 +231,7 @@ def test_a_release_that_is_not_healthy_is_taken_back(box, sick, told):
     assert box.rows() == ["before"]
 
 
-def test_a_self_test_on_request_in_that_minute_is_no_illness(box):
+def test_a_self_test_on_request_in_that_minute_is_no_illness(box: Box) -> None:
     box.says = lambda _, seconds: status(
         self_test=SelfTestStatus.RUNNING if int(seconds) in (30, 31) else SelfTestStatus.PASSED
     )
@@ -226,21 +239,21 @@ def test_a_self_test_on_request_in_that_minute_is_no_illness(box):
     assert box.current == NEW
 
 
-def test_matter_is_not_asked_of_a_box_that_had_none(box):
+def test_matter_is_not_asked_of_a_box_that_had_none(box: Box) -> None:
     box.says = lambda *_: status(matter=False)
     box.update()
     assert box.current == NEW
 
 
-def test_a_package_that_is_refused_leaves_the_former_release(box):
+def test_a_package_that_is_refused_leaves_the_former_release(box: Box) -> None:
     box.dpkg = 1
     with pytest.raises(UpdateError, match=f"the package was not installed whole; {OLD} stays in force"):
         box.update()
     assert (box.current, box.commands) == (OLD, ["dpkg --install"])
 
 
-def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(box):
-    def says(release, _):
+def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(box: Box) -> None:
+    def says(release: str, _: float) -> SimpleNamespace | None:
         if release == NEW and len(box.rows()) == 1:
             box.write(form=8, row="by the new release")
         return status() if release == OLD else None
@@ -252,8 +265,8 @@ def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(b
     assert (box.state_dir / "evse.db.after-update").exists()
 
 
-def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box):
-    def says(release, _):
+def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box: Box) -> None:
+    def says(release: str, _: float) -> SimpleNamespace | None:
         if release == NEW and len(box.rows()) == 1:
             box.write(form=7, row="a session")
         return status() if release == OLD else None
@@ -264,8 +277,8 @@ def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box):
     assert box.rows() == ["before", "a session"]
 
 
-def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box):
-    def says(release, seconds):
+def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box: Box) -> None:
+    def says(release: str, seconds: float) -> SimpleNamespace | None:
         charging = release == NEW and seconds < 400
         return status(matter=release == OLD, contactor=OPEN._replace(close_ordered=charging and seconds > 30))
 
@@ -281,7 +294,7 @@ LIMIT = LimitRequest(LimitSource.OWNER, limit_ma=Milliamps(10_000))
 SET = replace(NOTHING_SET.enabled(), user_maximum_ma=13_000)
 
 
-def in_real_form(box, *rows):
+def in_real_form(box: Box, *rows: Row) -> None:
     """Have the box's database be one that this release made, with `rows`."""
     (box.state_dir / "evse.db").unlink()
     store = Store(box.state_dir / "evse.db")
@@ -289,7 +302,7 @@ def in_real_form(box, *rows):
     store.close()
 
 
-def started_on(box, *, commissioned=False):
+def started_on(box: Box, *, commissioned: bool = False) -> tuple[ChargePoint, Store]:
     """Return the charge point that the former release starts with, and its store."""
     store, clock = Store(box.state_dir / "evse.db"), HandClock()
     memory = replace(load_startup_state(store, clock.unix_s()), commissioned=commissioned)
@@ -297,10 +310,10 @@ def started_on(box, *, commissioned=False):
     return ChargePoint(clock, RATINGS, house, memory, HandWriter()), store
 
 
-def take_back_with_another_form(box):
+def take_back_with_another_form(box: Box) -> None:
     """Update to a release that changes the database's form and lets a vehicle charge until its owner says stop."""
 
-    def says(release, seconds):
+    def says(release: str, seconds: float) -> SimpleNamespace | None:
         database = box.state_dir / "evse.db"
         if release == OLD:
             return status()
@@ -321,7 +334,9 @@ def take_back_with_another_form(box):
 @pytest.mark.hazard("H-18")
 @pytest.mark.parametrize("commissioned", [False, True])
 @pytest.mark.parametrize("rows", [(owner_row(LIMIT), settings_row(SET)), (owner_row(LIMIT),), (settings_row(SET),), ()])
-def test_a_database_from_before_the_update_permits_nothing_until_a_person_does(box, rows, commissioned):
+def test_a_database_from_before_the_update_permits_nothing_until_a_person_does(
+    box: Box, rows: tuple[Row, ...], commissioned: bool
+) -> None:
     in_real_form(box, *rows)
     take_back_with_another_form(box)
     assert box.told[-1].endswith("charging is forbidden until: evse-pi permit")
@@ -345,7 +360,7 @@ def test_a_database_from_before_the_update_permits_nothing_until_a_person_does(b
 
 
 @pytest.mark.hazard("H-18")
-def test_a_stop_that_was_stored_stays_a_stop_that_names_no_doubt(box):
+def test_a_stop_that_was_stored_stays_a_stop_that_names_no_doubt(box: Box) -> None:
     in_real_form(box, owner_row(replace(LIMIT, permitted=False)))
     point, store = started_on(box)
     assert (point.doubt, point.demand().permitted) == (None, False)
@@ -353,7 +368,7 @@ def test_a_stop_that_was_stored_stays_a_stop_that_names_no_doubt(box):
 
 
 @pytest.mark.hazard("H-18")
-def test_a_copy_that_cannot_be_made_to_forbid_is_not_put_in_place(box, left_in_the_log):
+def test_a_copy_that_cannot_be_made_to_forbid_is_not_put_in_place(box: Box, left_in_the_log: tuple[Path, ...]) -> None:
     database, copy = left_in_the_log
     with closing(sqlite3.connect(copy)) as opened, opened:
         opened.execute("DROP TABLE setting")
@@ -362,8 +377,10 @@ def test_a_copy_that_cannot_be_made_to_forbid_is_not_put_in_place(box, left_in_t
     assert box.rows() == ["before", "by the new release", "in the log"]
 
 
-def test_the_box_is_started_again_where_its_database_cannot_be_put_back(box, monkeypatch):
-    def full(database, copy):
+def test_the_box_is_started_again_where_its_database_cannot_be_put_back(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(database: Path, copy: Path) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, "_restore", full)
@@ -375,7 +392,7 @@ def test_the_box_is_started_again_where_its_database_cannot_be_put_back(box, mon
 
 
 @pytest.mark.hazard("H-18")
-def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box):
+def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box: Box) -> None:
     in_real_form(box, owner_row(LIMIT), settings_row(SET))
     forbid_charging(box.state_dir / "evse.db", TAKEN_BACK)
     modes = (box.state_dir / "evse.db").read_bytes()[18:20]
@@ -389,10 +406,10 @@ def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box):
     store.close()
 
 
-def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_last(box):
+def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_last(box: Box) -> None:
     """It answers again with a vehicle that charges, and is left alone until that is over."""
 
-    def says(release, seconds):
+    def says(release: str, seconds: float) -> SimpleNamespace | None:
         if release == NEW and 50 <= seconds < 60:
             return None
         return status(contactor=OPEN._replace(close_ordered=release == NEW and 60 <= seconds < 100))
@@ -405,7 +422,7 @@ def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_database(box, step):
+def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_database(box: Box, step: int) -> None:
     box.says = lambda release, _: status() if release == OLD else None
     box.cut_before = step
     with pytest.raises(KeyboardInterrupt):
@@ -415,7 +432,7 @@ def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_datab
 
 
 @pytest.fixture
-def left_in_the_log(box):
+def left_in_the_log(box: Box) -> tuple[Path, ...]:
     """A database of a new form whose last transactions are in its log alone, as a killed process leaves it."""
     state, beside = box.state_dir, box.state_dir / "killed"
     copy = module.back_up(state)
@@ -433,18 +450,18 @@ def left_in_the_log(box):
     return state / "evse.db", copy
 
 
-def kept_rows(box):
+def kept_rows(box: Box) -> list[str]:
     with closing(sqlite3.connect(box.state_dir / "evse.db.after-update")) as kept:
         return [row for (row,) in kept.execute("SELECT text FROM rows")]
 
 
-def test_what_is_kept_beside_has_what_was_in_the_log(box, left_in_the_log):
+def test_what_is_kept_beside_has_what_was_in_the_log(box: Box, left_in_the_log: tuple[Path, ...]) -> None:
     module._restore(*left_in_the_log)
     assert box.rows() == ["before"]
     assert kept_rows(box) == ["before", "by the new release", "in the log"]
 
 
-def test_a_log_that_another_program_holds_open_is_kept_too(box, left_in_the_log):
+def test_a_log_that_another_program_holds_open_is_kept_too(box: Box, left_in_the_log: tuple[Path, ...]) -> None:
     """A reader, such as a person's `sqlite3`, keeps SQLite from ending the log."""
     database, copy = left_in_the_log
     with closing(sqlite3.connect(database, isolation_level=None)) as reader:
@@ -456,7 +473,7 @@ def test_a_log_that_another_program_holds_open_is_kept_too(box, left_in_the_log)
     assert kept_rows(box) == ["before", "by the new release", "in the log"]
 
 
-def test_one_that_cannot_be_read_is_kept_as_it_is(box, left_in_the_log):
+def test_one_that_cannot_be_read_is_kept_as_it_is(box: Box, left_in_the_log: tuple[Path, ...]) -> None:
     database, copy = left_in_the_log
     database.write_bytes(b"torn" * 1024)
     database.with_name("evse.db-wal").unlink()
@@ -465,10 +482,10 @@ def test_one_that_cannot_be_read_is_kept_as_it_is(box, left_in_the_log):
     assert (box.state_dir / "evse.db.after-update").read_bytes() == b"torn" * 1024
 
 
-def cut_at(cut, steps, real):
+def cut_at(cut: int, steps: Iterator[int], real: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that ends the process as the power does, if its call is the one with the number `cut`."""
 
-    def step(*given, **named):
+    def step(*given: int | Path, **named: bool) -> Path | None:
         if next(steps) == cut:
             raise KeyboardInterrupt("the power is gone")
         return real(*given, **named)
@@ -476,7 +493,9 @@ def cut_at(cut, steps, real):
     return step
 
 
-def test_a_cut_ahead_of_any_change_of_a_file_leaves_one_of_the_two_databases_whole(box, left_in_the_log, monkeypatch):
+def test_a_cut_ahead_of_any_change_of_a_file_leaves_one_of_the_two_databases_whole(
+    box: Box, left_in_the_log: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     database, copy = left_in_the_log
     shutil.copytree(box.state_dir, box.base / "whole")
     changes = [(module.shutil, "copy2"), *((Path, name) for name in ("unlink", "hardlink_to", "replace", "chmod"))]
@@ -499,16 +518,18 @@ def test_a_cut_ahead_of_any_change_of_a_file_leaves_one_of_the_two_databases_who
     assert len(ends) > 6
 
 
-def test_each_file_is_on_the_disk_before_its_name_is(box, left_in_the_log, monkeypatch):
+def test_each_file_is_on_the_disk_before_its_name_is(
+    box: Box, left_in_the_log: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a name leads to after a power cut is only what fsync(2) has put there."""
     done = []
     real_sync, real_replace = os.fsync, Path.replace
 
-    def sync(number):
+    def sync(number: Any) -> None:
         done.append(str(Path(f"/proc/self/fd/{number}").readlink()))
         real_sync(number)
 
-    def replace(one, other):
+    def replace(one: Any, other: Any) -> None:
         done.append((one.name, other.name))
         real_replace(one, other)
 
@@ -519,14 +540,14 @@ def test_each_file_is_on_the_disk_before_its_name_is(box, left_in_the_log, monke
     assert done == [folder, f"{folder}/evse.db.new", ("evse.db.new", "evse.db"), folder]
 
 
-def test_a_release_without_a_database_is_updated_too(box):
+def test_a_release_without_a_database_is_updated_too(box: Box) -> None:
     (box.state_dir / "evse.db").unlink()
     box.update()
     assert "there is no database yet" in box.told
 
 
 @pytest.fixture
-def signed(tmp_path):
+def signed(tmp_path: Path) -> tuple[Path, ...]:
     """A package with the signature of a key, and that key's public half."""
     key = Ed25519PrivateKey.generate()
     package = tmp_path / "evse-pi_1.0.1_arm64.deb"
@@ -537,12 +558,12 @@ def signed(tmp_path):
     return package, public
 
 
-def test_a_package_with_the_maker_s_signature_is_accepted(signed, tmp_path):
+def test_a_package_with_the_maker_s_signature_is_accepted(signed: tuple[Path, ...], tmp_path: Path) -> None:
     package, public = signed
     verify(package, [tmp_path / "none", public])
 
 
-def test_no_other_package_is(signed, tmp_path):
+def test_no_other_package_is(signed: tuple[Path, ...], tmp_path: Path) -> None:
     package, public = signed
     with pytest.raises(UpdateError, match="no release key is here"):
         verify(package, [tmp_path / "none"])
@@ -565,10 +586,15 @@ def test_no_other_package_is(signed, tmp_path):
         (UnfinishedUpdateError("1.0.0 is back"), Exit.UNWELL),
     ],
 )
-def test_only_what_changed_nothing_ends_as_refused(monkeypatch, signed, error, ends_with):
+def test_only_what_changed_nothing_ends_as_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    signed: tuple[Path, ...],
+    error: UnfinishedUpdateError | UpdateError,
+    ends_with: Exit | None,
+) -> None:
     """A script that reads 1 may try again; 3 needs a look."""
 
-    def end(*_):
+    def end(*_: Callable[..., Any] | Machine | Path) -> None:
         raise error
 
     monkeypatch.setattr(module, "verify", lambda _: None)

@@ -27,14 +27,14 @@ def instants(plant: Plant, signal: str) -> list[tuple[int, int]]:
     return [(change.at_ns, change.value) for change in plant.history.changes if change.signal == signal]
 
 
-def test_the_contactor_takes_its_time_both_ways():
+def test_the_contactor_takes_its_time_both_ways() -> None:
     plant = closed_plant()
     plant.drive(Drive.CONTACTOR, False, SECOND)
     plant.advance(2 * SECOND)
     assert instants(plant, "poles") == [(0, 0), (18 * MS, 3), (SECOND + 12 * MS, 0)]
 
 
-def test_the_main_contacts_bounce_and_end_closed():
+def test_the_main_contacts_bounce_and_end_closed() -> None:
     plant = Plant(PlantSettings(contactor=ContactorSettings(bounces=3)))
     plant.drive(Drive.CONTACTOR, True, 0)
     plant.advance(SECOND)
@@ -43,7 +43,7 @@ def test_the_main_contacts_bounce_and_end_closed():
     assert instants(plant, "mirror")[-1][0] <= 20 * MS
 
 
-def test_a_coil_pulse_shorter_than_the_pull_in_time_closes_nothing():
+def test_a_coil_pulse_shorter_than_the_pull_in_time_closes_nothing() -> None:
     plant = Plant(STIFF)
     plant.drive(Drive.CONTACTOR, True, 0)
     plant.drive(Drive.CONTACTOR, False, 10 * MS)
@@ -51,7 +51,7 @@ def test_a_coil_pulse_shorter_than_the_pull_in_time_closes_nothing():
     assert plant.contactor.closings == 0
 
 
-def test_with_an_economiser_the_boost_pulls_in_and_the_contactor_line_holds():
+def test_with_an_economiser_the_boost_pulls_in_and_the_contactor_line_holds() -> None:
     plant = Plant(replace(STIFF, economiser=True))
     plant.drive(Drive.CONTACTOR, True, 0)
     plant.advance(SECOND)
@@ -76,7 +76,9 @@ def test_with_an_economiser_the_boost_pulls_in_and_the_contactor_line_holds():
         ("stick_sense", {"line": "load_voltage", "value": True}, False, True),
     ],
 )
-def test_faults_of_an_open_contactor_show_where_they_should(verb, args, mirror, live):
+def test_faults_of_an_open_contactor_show_where_they_should(
+    verb: str, args: dict[str, list[int]], mirror: bool, live: bool
+) -> None:
     plant = closed_plant()
     plant.apply(verb, args, SECOND)
     plant.drive(Drive.CONTACTOR, False, SECOND)
@@ -88,7 +90,7 @@ def test_faults_of_an_open_contactor_show_where_they_should(verb, args, mirror, 
 
 
 @pytest.mark.parametrize("verb", ["dry", "break_coil"])
-def test_a_contactor_that_fails_to_close_shows_no_voltage(verb):
+def test_a_contactor_that_fails_to_close_shows_no_voltage(verb: str) -> None:
     plant = Plant(STIFF)
     plant.apply(verb, {}, 0)
     plant.drive(Drive.CONTACTOR, True, 0)
@@ -97,7 +99,7 @@ def test_a_contactor_that_fails_to_close_shows_no_voltage(verb):
     assert not plant.sense(Sense.MIRROR)
 
 
-def test_the_watchdog_gate_opens_the_coil_when_pulses_stop():
+def test_the_watchdog_gate_opens_the_coil_when_pulses_stop() -> None:
     plant = Plant(replace(STIFF, watchdog=WatchdogSettings(hold_min_ns=100 * MS, hold_max_ns=100 * MS)))
     plant.drive(Drive.CONTACTOR, True, 0)
     plant.advance(SECOND)
@@ -110,7 +112,7 @@ def test_the_watchdog_gate_opens_the_coil_when_pulses_stop():
     assert instants(plant, "poles")[-1] == (last_pulse_ns + 112 * MS, 0)
 
 
-def test_a_watchdog_may_trip_the_residual_current_device_instead():
+def test_a_watchdog_may_trip_the_residual_current_device_instead() -> None:
     plant = Plant(replace(STIFF, watchdog=WatchdogSettings(trips_rcd=True)))
     plant.drive(Drive.WATCHDOG, True, 0)
     plant.drive(Drive.CONTACTOR, True, 0)
@@ -121,7 +123,7 @@ def test_a_watchdog_may_trip_the_residual_current_device_instead():
 
 @pytest.mark.parametrize(("args", "within_ns"), [({"dc_ma": 6}, 10 * SECOND), ({"dc_ma": 60}, 300 * MS),
                                                  ({"dc_ma": 200}, 100 * MS), ({"ac_ma": 30}, 300 * MS)])  # fmt: skip
-def test_residual_current_trips_in_its_time_and_takes_the_coil(args, within_ns):
+def test_residual_current_trips_in_its_time_and_takes_the_coil(args: dict[str, int], within_ns: int) -> None:
     plant = closed_plant()
     plant.apply("leak", args, SECOND)
     plant.advance(SECOND + within_ns + 20 * MS)
@@ -132,14 +134,14 @@ def test_residual_current_trips_in_its_time_and_takes_the_coil(args, within_ns):
 
 
 @pytest.mark.parametrize("args", [{"dc_ma": 5.9}, {"ac_ma": 29}])
-def test_less_residual_current_does_not_trip(args):
+def test_less_residual_current_does_not_trip(args: dict[str, float]) -> None:
     plant = closed_plant()
     plant.apply("leak", args, SECOND)
     plant.advance(60 * SECOND)
     assert not plant.sense(Sense.RCD_TRIPPED)
 
 
-def test_the_rcd_test_trips_and_the_reset_clears():
+def test_the_rcd_test_trips_and_the_reset_clears() -> None:
     plant = Plant(STIFF)
     plant.drive(Drive.RCD_TEST, True, 0)
     plant.advance(100 * MS)
@@ -152,7 +154,7 @@ def test_the_rcd_test_trips_and_the_reset_clears():
     assert not plant.sense(Sense.RCD_TRIPPED)
 
 
-def test_a_toggled_test_winding_needs_an_alternating_drive():
+def test_a_toggled_test_winding_needs_an_alternating_drive() -> None:
     plant = Plant(replace(STIFF, rcd=RcdSettings(test=Injection.TOGGLE)))
     plant.drive(Drive.RCD_TEST, True, 0)
     plant.advance(SECOND)
@@ -172,7 +174,9 @@ def test_a_toggled_test_winding_needs_an_alternating_drive():
         ("reset_dead", True, True, True),
     ],
 )
-def test_each_broken_residual_current_device_fails_in_its_way(fault, after_test, after_leak, after_reset):
+def test_each_broken_residual_current_device_fails_in_its_way(
+    fault: str, after_test: bool, after_leak: bool, after_reset: bool
+) -> None:
     plant = closed_plant(replace(STIFF, rcd=RcdSettings(cuts_coil=False)))
     plant.apply("break_rcd", {"how": fault}, SECOND)
     plant.drive(Drive.RCD_TEST, True, SECOND)
@@ -187,7 +191,7 @@ def test_each_broken_residual_current_device_fails_in_its_way(fault, after_test,
     assert plant.sense(Sense.RCD_TRIPPED) is after_reset
 
 
-def test_a_slow_residual_current_device_trips_and_resets_just_in_time():
+def test_a_slow_residual_current_device_trips_and_resets_just_in_time() -> None:
     plant = Plant(STIFF)
     plant.apply("break_rcd", {"how": "slow"}, 0)
     plant.drive(Drive.RCD_TEST, True, 0)
@@ -207,7 +211,7 @@ def test_a_slow_residual_current_device_trips_and_resets_just_in_time():
     assert not plant.sense(Sense.RCD_TRIPPED), "quick again in the middle of a reset"
 
 
-def test_a_card_shows_at_the_reader_until_it_is_taken_away():
+def test_a_card_shows_at_the_reader_until_it_is_taken_away() -> None:
     plant = Plant(STIFF)
     plant.apply("hold_card", {"uid": "00AAff"}, 0)
     assert plant.state()["card"] == "00aaff"
@@ -217,7 +221,7 @@ def test_a_card_shows_at_the_reader_until_it_is_taken_away():
     assert plant.state()["card"] == ""
 
 
-def test_the_lock_moves_only_when_driven_long_enough():
+def test_the_lock_moves_only_when_driven_long_enough() -> None:
     plant = Plant(STIFF)
     plant.drive(Drive.LOCK, True, 0)
     plant.drive(Drive.LOCK, False, 200 * MS)
@@ -233,7 +237,7 @@ def test_the_lock_moves_only_when_driven_long_enough():
     ("fault", "bolted", "locked"),
     [("jammed", False, False), ("feedback_open", True, False), ("feedback_closed", True, True)],
 )
-def test_a_broken_lock_fails_in_its_way(fault, bolted, locked):
+def test_a_broken_lock_fails_in_its_way(fault: str, bolted: bool, locked: bool) -> None:
     plant = Plant(STIFF)
     plant.apply("break_lock", {"how": fault}, 0)
     plant.drive(Drive.LOCK, True, 0)
@@ -241,7 +245,7 @@ def test_a_broken_lock_fails_in_its_way(fault, bolted, locked):
     assert (plant.lock.bolted, plant.sense(Sense.LOCKED)) == (bolted, locked)
 
 
-def test_the_emergency_stop_takes_the_coil():
+def test_the_emergency_stop_takes_the_coil() -> None:
     plant = closed_plant()
     plant.apply("press_stop", {}, SECOND)
     plant.advance(2 * SECOND)
@@ -249,7 +253,7 @@ def test_the_emergency_stop_takes_the_coil():
     assert not plant.sense(Sense.MIRROR)
 
 
-def test_the_meter_shows_what_the_supply_does():
+def test_the_meter_shows_what_the_supply_does() -> None:
     plant = Plant(STIFF)
     plant.apply("set_voltage", {"volts": 207.0, "phase": 1}, 0)
     plant.apply("lose_phase", {"phase": 2}, 0)
@@ -265,7 +269,7 @@ def test_the_meter_shows_what_the_supply_does():
     assert plant.meter().volts == (230.0, 230.0, 230.0)
 
 
-def test_energy_is_power_times_time():
+def test_energy_is_power_times_time() -> None:
     plant = closed_plant()
     plant.set_pilot(266_667, SECOND)
     plant.apply("plug_in", {}, SECOND)
@@ -278,7 +282,7 @@ def test_energy_is_power_times_time():
     assert end["energy_mwh"] - start["energy_mwh"] == pytest.approx(start["power_mw"] / 2, abs=2)
 
 
-def test_the_converter_scales_drifts_sticks_and_clips():
+def test_the_converter_scales_drifts_sticks_and_clips() -> None:
     plant = Plant(replace(STIFF, disturbance=replace(STIFF.disturbance, noise_v=0.0)))
     pilot = AdcInput(Analog.PILOT, zero_mv=1650, gain_ppm=120_000)
     read = lambda: codes(plant, pilot, ConverterRange(3300, 4096), [0])[0]  # noqa: E731
@@ -293,7 +297,7 @@ def test_the_converter_scales_drifts_sticks_and_clips():
     assert read() == 1024
 
 
-def test_a_dead_pwm_stage_keeps_its_level_and_the_car_sees_that():
+def test_a_dead_pwm_stage_keeps_its_level_and_the_car_sees_that() -> None:
     plant = Plant(STIFF)
     plant.set_pilot(266_667, 0)
     plant.apply("kill_pwm_stage", {"stuck_duty_ppm": 1_000_000}, 0)
@@ -303,7 +307,7 @@ def test_a_dead_pwm_stage_keeps_its_level_and_the_car_sees_that():
     assert plant.analog(Analog.PILOT_LOW) == -12.0
 
 
-def test_losing_the_earth_looks_like_an_unplugged_car():
+def test_losing_the_earth_looks_like_an_unplugged_car() -> None:
     plant = Plant(STIFF)
     plant.set_pilot(1_000_000, 0)
     plant.apply("plug_in", {}, 0)
@@ -311,7 +315,7 @@ def test_losing_the_earth_looks_like_an_unplugged_car():
     assert plant.wire.present.high_v == 12.0
 
 
-def test_the_cable_codes_its_rating():
+def test_the_cable_codes_its_rating() -> None:
     plant = Plant(STIFF)
     assert plant.analog(Analog.PROXIMITY) == pytest.approx(3.3)
     plant.apply("plug_in", {"cable_ma": 20_000}, 0)
@@ -320,7 +324,7 @@ def test_the_cable_codes_its_rating():
     assert plant.analog(Analog.PROXIMITY) == pytest.approx(3.3 * 40 / 1040)
 
 
-def test_the_same_seed_gives_the_same_world():
+def test_the_same_seed_gives_the_same_world() -> None:
     def run() -> list[tuple[int, str, int]]:
         plant = Plant(PlantSettings(seed=5))
         for n in range(10):
@@ -331,7 +335,7 @@ def test_the_same_seed_gives_the_same_world():
     assert run() == run()
 
 
-def test_time_never_goes_back():
+def test_time_never_goes_back() -> None:
     plant = closed_plant()
     plant.advance(0)
     assert plant.agenda.now_ns == SECOND
@@ -339,7 +343,7 @@ def test_time_never_goes_back():
     assert instants(plant, "contactor")[-1] == (SECOND, 0)
 
 
-def test_settings_are_built_from_plain_data():
+def test_settings_are_built_from_plain_data() -> None:
     settings = build(
         PlantSettings,
         {
@@ -364,6 +368,6 @@ def test_settings_are_built_from_plain_data():
         ({"mains": 5}, "PlantSettings.mains 5"),
     ],
 )
-def test_bad_settings_are_refused_by_name(data, said):
+def test_bad_settings_are_refused_by_name(data: dict[str, dict[str, bool | int | str]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build(PlantSettings, data)

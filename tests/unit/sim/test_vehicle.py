@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from evse_pi.sim.plant import Plant, PlantSettings
 from evse_pi.sim.signals import Drive
 from evse_pi.sim.vehicle import VehicleSettings, offered_ma
+
+if TYPE_CHECKING:
+    from hal.units import DutyPpm
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -52,11 +56,11 @@ def high_v(plant: Plant) -> float:
         (1_000_000, 0),
     ],
 )
-def test_the_car_reads_the_duty_cycle_as_the_norm_says(duty_ppm, ma):
+def test_the_car_reads_the_duty_cycle_as_the_norm_says(duty_ppm: DutyPpm, ma: int) -> None:
     assert offered_ma(duty_ppm) == ma
 
 
-def test_each_verb_shows_its_pilot_voltage():
+def test_each_verb_shows_its_pilot_voltage() -> None:
     plant = box()
     assert high_v(plant) == 12.0
     for verb, volts in (("plug_in", 8.98), ("close_s2", 5.99), ("ask_ventilation", 2.93), ("open_s2", 8.98)):
@@ -66,17 +70,17 @@ def test_each_verb_shows_its_pilot_voltage():
     assert high_v(plant) == 12.0
 
 
-def test_the_car_draws_no_more_than_offered():
+def test_the_car_draws_no_more_than_offered() -> None:
     assert charging_box(demand_ma=32_000).meter().amps == (16.0, 16.0, 16.0)
 
 
-def test_the_car_draws_no_more_than_it_wants():
+def test_the_car_draws_no_more_than_it_wants() -> None:
     plant = charging_box(phases=1)
     plant.apply("draw", {"ma": 7_000}, 10 * SECOND)
     assert plant.meter().amps == (7.0, 0.0, 0.0)
 
 
-def test_the_car_follows_a_new_offer_within_five_seconds():
+def test_the_car_follows_a_new_offer_within_five_seconds() -> None:
     plant = charging_box()
     plant.set_pilot(100_000, 10 * SECOND)
     assert plant.meter().amps[0] == 16.0
@@ -84,7 +88,7 @@ def test_the_car_follows_a_new_offer_within_five_seconds():
     assert plant.meter().amps[0] == 6.0
 
 
-def test_the_car_stops_and_opens_s2_within_three_seconds_of_the_pwm():
+def test_the_car_stops_and_opens_s2_within_three_seconds_of_the_pwm() -> None:
     plant = charging_box()
     plant.set_pilot(1_000_000, 10 * SECOND)
     plant.advance(13 * SECOND)
@@ -92,7 +96,7 @@ def test_the_car_stops_and_opens_s2_within_three_seconds_of_the_pwm():
     assert high_v(plant) == pytest.approx(8.98, abs=0.01)
 
 
-def test_an_obstinate_car_draws_on_without_pwm():
+def test_an_obstinate_car_draws_on_without_pwm() -> None:
     plant = charging_box()
     plant.apply("ignore_pwm_stop", {}, 10 * SECOND)
     plant.set_pilot(1_000_000, 10 * SECOND)
@@ -100,7 +104,7 @@ def test_an_obstinate_car_draws_on_without_pwm():
     assert plant.meter().amps[0] == 16.0
 
 
-def test_opening_the_contactor_on_an_obstinate_car_is_counted():
+def test_opening_the_contactor_on_an_obstinate_car_is_counted() -> None:
     plant = charging_box()
     plant.apply("ignore_pwm_stop", {}, 10 * SECOND)
     plant.drive(Drive.CONTACTOR, False, 20 * SECOND)
@@ -109,7 +113,7 @@ def test_opening_the_contactor_on_an_obstinate_car_is_counted():
     assert plant.meter().amps[0] == 0.0
 
 
-def test_an_automatic_car_goes_to_c_only_when_pwm_offers_current():
+def test_an_automatic_car_goes_to_c_only_when_pwm_offers_current() -> None:
     plant = box(automatic=True)
     plant.apply("plug_in", {}, 0)
     plant.advance(20 * SECOND)
@@ -119,7 +123,7 @@ def test_an_automatic_car_goes_to_c_only_when_pwm_offers_current():
     assert high_v(plant) == pytest.approx(5.99, abs=0.01)
 
 
-def test_a_sleeping_car_wakes_by_state_f_and_not_by_pwm():
+def test_a_sleeping_car_wakes_by_state_f_and_not_by_pwm() -> None:
     plant = box(automatic=True)
     plant.apply("plug_in", {}, 0)
     plant.apply("sleep", {}, 0)
@@ -134,7 +138,7 @@ def test_a_sleeping_car_wakes_by_state_f_and_not_by_pwm():
     assert high_v(plant) == pytest.approx(5.99, abs=0.01)
 
 
-def test_a_short_f_does_not_wake_the_car():
+def test_a_short_f_does_not_wake_the_car() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("sleep", {}, 0)
@@ -144,7 +148,7 @@ def test_a_short_f_does_not_wake_the_car():
     assert plant.vehicle.asleep
 
 
-def test_cutting_the_pilot_wakes_the_car_as_state_e_does():
+def test_cutting_the_pilot_wakes_the_car_as_state_e_does() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("sleep", {}, 0)
@@ -154,7 +158,7 @@ def test_cutting_the_pilot_wakes_the_car_as_state_e_does():
     assert not plant.vehicle.asleep
 
 
-def test_flapping_toggles_s2_at_its_rate():
+def test_flapping_toggles_s2_at_its_rate() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("flap", {"hz": 5}, 0)
@@ -166,7 +170,7 @@ def test_flapping_toggles_s2_at_its_rate():
     assert sum(change.at_ns > 3 * SECOND for change in plant.history.changes) == 0
 
 
-def test_the_car_stops_by_itself_when_it_has_what_it_wanted():
+def test_the_car_stops_by_itself_when_it_has_what_it_wanted() -> None:
     plant = charging_box()
     before = plant.state()["energy_mwh"]
     plant.apply("want", {"mwh": 500_000}, 10 * SECOND)
@@ -175,14 +179,14 @@ def test_the_car_stops_by_itself_when_it_has_what_it_wanted():
     assert high_v(plant) == pytest.approx(8.98, abs=0.01)
 
 
-def test_unplugging_under_load_ends_the_current():
+def test_unplugging_under_load_ends_the_current() -> None:
     plant = charging_box()
     plant.apply("unplug", {}, 10 * SECOND)
     assert plant.meter().amps[0] == 0.0
     assert high_v(plant) == 12.0
 
 
-def test_pilot_faults_of_the_car_reach_the_wire():
+def test_pilot_faults_of_the_car_reach_the_wire() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.set_pilot(OFFER_16_A, 0)
@@ -217,14 +221,14 @@ def test_pilot_faults_of_the_car_reach_the_wire():
         ("weld", {"poles": [3]}, "allowed are"),
     ],
 )
-def test_bad_verbs_are_refused_by_name(verb, args, said):
+def test_bad_verbs_are_refused_by_name(verb: str, args: dict[str, str], said: str) -> None:
     plant = box()
     with pytest.raises(ValueError, match=re.escape(said)):
         plant.apply(verb, args, 0)
     assert not plant.vehicle.plugged
 
 
-def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop():
+def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("insist", {}, 0)
@@ -240,7 +244,7 @@ def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop():
     assert plant.vehicle.s2 == "open"
 
 
-def test_a_car_that_insists_asks_nobody_in_state_f_and_forgets_it_with_the_plug():
+def test_a_car_that_insists_asks_nobody_in_state_f_and_forgets_it_with_the_plug() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("insist", {}, 0)
@@ -255,7 +259,7 @@ def test_a_car_that_insists_asks_nobody_in_state_f_and_forgets_it_with_the_plug(
     assert plant.vehicle.s2 == "open"
 
 
-def test_a_car_tells_what_it_was_told_to():
+def test_a_car_tells_what_it_was_told_to() -> None:
     plant = box()
     plant.apply("tell_battery", {"percent": 20, "mwh": 70_000_000}, 0)
     plant.apply("tell_identifier", {"identifier": "car"}, 0)

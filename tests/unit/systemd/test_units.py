@@ -15,35 +15,35 @@ from hal.units import SECOND
 ROOT = Path(__file__).parents[3]
 
 
-def settings(unit):
+def settings(unit: str) -> dict[str, str]:
     lines = (ROOT / "systemd" / unit).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def steps(script):
+def steps(script: str) -> list[str]:
     return [line.strip() for line in (ROOT / "packaging/deb" / script).read_text().splitlines()]
 
 
-def position(lines, start):
+def position(lines: list[str], start: str) -> int:
     (found,) = [number for number, line in enumerate(lines) if line.startswith(start)]
     return found
 
 
-def test_users_and_folders_are_there_before_anything_starts_without_a_reboot():
+def test_users_and_folders_are_there_before_anything_starts_without_a_reboot() -> None:
     """Of an upgrade with another entry: systemd-tmpfiles-setup runs at boot only (tmpfiles.d(5))."""
     lines = steps("postinst")
     made = [position(lines, start) for start in ("systemd-sysusers", "systemd-tmpfiles --create", "systemctl enable")]
     assert made == sorted(made)
 
 
-def test_the_release_is_judged_before_the_link_goes_over_to_it_and_the_former_one_is_noted_first():
+def test_the_release_is_judged_before_the_link_goes_over_to_it_and_the_former_one_is_noted_first() -> None:
     lines = steps("postinst")
     order = ("cp -al", 'if ! "$release.new/bin/python" -I -m evse_pi.run.health', 'mv -T "$base/former.new"',
              'mv -T "$base/current.new"', "for other in")  # fmt: skip
     assert (found := [position(lines, start) for start in order]) == sorted(found)
 
 
-def test_no_maintainer_script_stops_or_restarts_a_process_but_by_what_asks_the_box_first():
+def test_no_maintainer_script_stops_or_restarts_a_process_but_by_what_asks_the_box_first() -> None:
     touching = re.compile(r"systemctl.* (stop|restart|try-restart|kill|isolate)|deb-systemd-invoke|kill ")
     found = {
         (script, line)
@@ -58,7 +58,7 @@ def test_no_maintainer_script_stops_or_restarts_a_process_but_by_what_asks_the_b
     assert all(lines.index(line) > asked for _, line in found)
 
 
-def test_the_service_users_have_no_shell_and_no_home():
+def test_the_service_users_have_no_shell_and_no_home() -> None:
     users = [
         line.split() for line in (ROOT / "systemd/evse-pi.sysusers.conf").read_text().splitlines() if line[:2] == "u "
     ]
@@ -66,24 +66,24 @@ def test_the_service_users_have_no_shell_and_no_home():
     assert all(words[-2:] == ["/nonexistent", "/usr/sbin/nologin"] for words in users)
 
 
-def test_the_start_may_take_as_long_as_it_waits_for_the_machine_s_devices():
+def test_the_start_may_take_as_long_as_it_waits_for_the_machine_s_devices() -> None:
     assert int(settings("evse-pi-safety.service")["TimeoutStartSec"]) > SETTLED_S
 
 
 @pytest.mark.parametrize("name", ["safety", "node"])
-def test_a_process_keeps_to_the_release_that_it_was_started_from(name):
+def test_a_process_keeps_to_the_release_that_it_was_started_from(name: str) -> None:
     """The program names its release's own interpreter; the one below `current` would change with the link."""
     assert settings(f"evse-pi-{name}.service")["ExecStart"].startswith(f"/opt/evse-pi/current/bin/evse-pi-{name} ")
 
 
-def test_a_node_that_sends_no_demands_is_restarted_after_its_lease_has_run_out():
+def test_a_node_that_sends_no_demands_is_restarted_after_its_lease_has_run_out() -> None:
     node = settings("evse-pi-node.service")
     assert node["Type"] == "notify"
     assert int(node["WatchdogSec"]) * SECOND > LEASE_NS
 
 
 @pytest.mark.parametrize("unit", ["evse-pi-safety.service", "evse-pi-node.service"])
-def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_one_can_help(unit):
+def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_one_can_help(unit: str) -> None:
     unit_settings = settings(unit)
     assert unit_settings["Restart"] == "always"
     assert unit_settings["StartLimitIntervalSec"] == "0"

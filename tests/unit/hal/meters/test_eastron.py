@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,13 @@ from hal.meters.sdm120 import SDM120
 from hal.meters.sdm230 import SDM230
 from hal.meters.sdm630 import SDM630
 
+if TYPE_CHECKING:
+    from hal.meters.eastron import RegisterTable
+
 TABLES = [SDM120, SDM230, SDM630, SDM72D_M, SDM72D_M_V1]
 
 
-def bits(value):
+def bits(value: float) -> int:
     return struct.unpack(">I", struct.pack(">f", value))[0]
 
 
@@ -28,12 +32,12 @@ class Bus:
 
     name = "/dev/fake"
 
-    def __init__(self, values):
+    def __init__(self, values: dict[int, float]) -> None:
         self.values = values
         self.requests = []
         self.fails_at = None
 
-    def read_input_registers(self, unit, address, count):
+    def read_input_registers(self, unit: int, address: int, count: int) -> tuple[int, ...] | None:
         self.requests.append((unit, address, count))
         if self.fails_at == len(self.requests):
             raise BadReading("bus")
@@ -44,7 +48,7 @@ class Bus:
         return tuple(words)
 
 
-def good_values(table):
+def good_values(table: RegisterTable) -> dict[int, float]:
     values = dict.fromkeys(table.voltage, 230.5)
     values |= dict.fromkeys(table.current, 15.9) | dict.fromkeys(table.power, 3_650.25)
     values |= dict.fromkeys(table.apparent, 230.5 * 15.9)
@@ -53,7 +57,7 @@ def good_values(table):
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
-def test_a_complete_reading_has_the_quantities_of_its_model(table):
+def test_a_complete_reading_has_the_quantities_of_its_model(table: RegisterTable) -> None:
     bus = Bus(good_values(table))
     reading = EastronMeter(bus, 7, table, lambda: 99).read()
     assert reading.voltage_mv == (230_500,) * len(table.voltage)
@@ -66,7 +70,7 @@ def test_a_complete_reading_has_the_quantities_of_its_model(table):
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
-def test_requests_ask_for_no_register_outside_the_table_and_few_enough_at_once(table):
+def test_requests_ask_for_no_register_outside_the_table_and_few_enough_at_once(table: RegisterTable) -> None:
     """The manuals allow 30 parameters, which are 60 registers, a request."""
     bus = Bus(good_values(table))
     EastronMeter(bus, 1, table).read()
@@ -91,7 +95,7 @@ def test_requests_ask_for_no_register_outside_the_table_and_few_enough_at_once(t
         ("import_energy", 2e7),
     ],
 )
-def test_a_value_that_cannot_be_true_is_refused_by_name_and_value(quantity, value):
+def test_a_value_that_cannot_be_true_is_refused_by_name_and_value(quantity: str, value: float) -> None:
     values = good_values(SDM630)
     where = getattr(SDM630, quantity)
     values[where[1] if isinstance(where, tuple) else where] = value
@@ -100,7 +104,7 @@ def test_a_value_that_cannot_be_true_is_refused_by_name_and_value(quantity, valu
         EastronMeter(Bus(values), 1, SDM630).read()
 
 
-def test_energy_that_falls_is_refused_and_the_same_is_not():
+def test_energy_that_falls_is_refused_and_the_same_is_not() -> None:
     bus = Bus(good_values(SDM120))
     meter = EastronMeter(bus, 1, SDM120)
     meter.read()
@@ -111,7 +115,7 @@ def test_energy_that_falls_is_refused_and_the_same_is_not():
 
 
 @pytest.mark.parametrize("broken", [1, 2, 3])
-def test_one_broken_request_of_several_gives_no_reading(broken):
+def test_one_broken_request_of_several_gives_no_reading(broken: int) -> None:
     bus = Bus(good_values(SDM630))
     bus.fails_at = broken
     with pytest.raises(BadReading, match="bus"):
@@ -155,7 +159,7 @@ def test_three_lines_without_a_neutral_have_their_voltages_between_lines():
 
 
 @given(st.floats(width=32), st.sampled_from([1_000, 1_000_000]))
-def test_the_integer_decoding_agrees_with_the_machines(value, factor):
+def test_the_integer_decoding_agrees_with_the_machines(value: float, factor: int) -> None:
     scaled = scaled_float32(bits(value), factor)
     if math.isfinite(value):
         assert abs(scaled - value * factor) <= 0.5 + abs(value) * factor * 1e-15

@@ -31,7 +31,7 @@ from hal.mock import (
 CODES = array("H", [100, 200])
 
 
-def script(*faults):
+def script(*faults: FaultPlan) -> Script:
     return Script(MockClock(now_ns=1_000), list(faults))
 
 
@@ -59,7 +59,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("method", READINGS)
-def test_a_reading_raises_after_its_good_calls_and_heals_after_its_bad_ones(method):
+def test_a_reading_raises_after_its_good_calls_and_heals_after_its_bad_ones(method: str) -> None:
     mock = READINGS[method](script(FaultPlan(method, FaultKind.RAISE, after=1, lasting=1, error=BusTimeout)))
     first = getattr(mock, method)()
     with pytest.raises(BusTimeout, match=method):
@@ -70,7 +70,7 @@ def test_a_reading_raises_after_its_good_calls_and_heals_after_its_bad_ones(meth
 
 
 @pytest.mark.parametrize("method", READINGS)
-def test_a_hanging_reading_takes_its_time_on_the_tests_clock(method):
+def test_a_hanging_reading_takes_its_time_on_the_tests_clock(method: str) -> None:
     calm, late = script(), script(FaultPlan(method, FaultKind.HANG, amount=5_000_000_000))
     getattr(READINGS[method](calm), method)()
     getattr(READINGS[method](late), method)()
@@ -78,13 +78,13 @@ def test_a_hanging_reading_takes_its_time_on_the_tests_clock(method):
 
 
 @pytest.mark.parametrize("method", READINGS)
-def test_a_drifting_reading_moves_away_from_the_truth(method):
+def test_a_drifting_reading_moves_away_from_the_truth(method: str) -> None:
     truth = getattr(READINGS[method](script()), method)()
     drifting = READINGS[method](script(FaultPlan(method, FaultKind.DRIFT, amount=100)))
     assert getattr(drifting, method)() != truth
 
 
-def test_a_stuck_reading_stays_with_its_old_time_stamp():
+def test_a_stuck_reading_stays_with_its_old_time_stamp() -> None:
     meter = MockMeter(script(FaultPlan("read", FaultKind.STUCK, after=1)))
     meter.read()
     frozen = meter.read()
@@ -94,8 +94,8 @@ def test_a_stuck_reading_stays_with_its_old_time_stamp():
 
 
 @pytest.mark.parametrize(("method", "arguments"), ORDERS)
-def test_an_order_that_raises_or_sticks_has_no_effect(method, arguments):
-    def state(mock):
+def test_an_order_that_raises_or_sticks_has_no_effect(method: str, arguments: tuple[bool | int, ...]) -> None:
+    def state(mock: MockContactor | MockPilotPwm | MockResidualCurrentDevice) -> list[bool | int]:
         names = ("duty_ppm", "driven", "testing", "locked", "pulses", "lit")
         return [getattr(mock, name) for name in names if hasattr(mock, name)]
 
@@ -112,7 +112,7 @@ def test_an_order_that_raises_or_sticks_has_no_effect(method, arguments):
     assert stuck.script.history[-1].method == method
 
 
-def test_a_welded_contact_a_deaf_rcd_and_a_jammed_bolt_do_not_follow():
+def test_a_welded_contact_a_deaf_rcd_and_a_jammed_bolt_do_not_follow() -> None:
     contactor, rcd, lock = MockContactor(script()), MockResidualCurrentDevice(script()), MockConnectorLock(script())
     contactor.drive_welded(True)
     contactor.open()
@@ -125,7 +125,7 @@ def test_a_welded_contact_a_deaf_rcd_and_a_jammed_bolt_do_not_follow():
     assert lock.read_locked() is False
 
 
-def test_a_glitch_of_the_rcd_is_told_once_and_a_trip_until_reset():
+def test_a_glitch_of_the_rcd_is_told_once_and_a_trip_until_reset() -> None:
     rcd = MockResidualCurrentDevice(script())
     rcd.drive_glitch()
     assert [rcd.read_tripped(), rcd.read_tripped()] == [True, False]
@@ -135,6 +135,6 @@ def test_a_glitch_of_the_rcd_is_told_once_and_a_trip_until_reset():
     assert rcd.read_tripped() is False
 
 
-def test_no_cable_reads_none_and_no_mirror_contact_reads_none():
+def test_no_cable_reads_none_and_no_mirror_contact_reads_none() -> None:
     assert MockProximity(script()).read_ohms() is None
     assert MockContactor(script(), has_mirror=False).read_closed() is None
