@@ -65,12 +65,15 @@ files: ## write the pages and schemas of board and installation files from their
 	$(PYTHON) -m evse_pi.installation.reference schema > docs/installation.schema.json
 	$(PYTHON) -m evse_pi.installation.countries > docs/COUNTRIES.md
 
-docs: commands files walk ## write all pages that are made from code
+docs: commands files walk rights ## write all pages that are made from code
 
 walk: ## write the installer's walk in docs/INSTALLING.md
 	$(PYTHON) -m tests.support.installer_walk
 
+rights: ## write who may do what in docs/SECURITY.md
+	$(PYTHON) -m tests.support.rights
+
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk bench
+.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk rights bench

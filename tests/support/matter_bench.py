@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from evse_pi.matter.channel.pase import PaseVerifier
 from evse_pi.matter.clusters.basic_information import Product
@@ -58,6 +58,8 @@ class RecordedDiscovery:
 class Bench:
     """One node on a network; `async with` starts and stops it."""
 
+    interfaces: ClassVar[tuple[HostInterface, ...]] = (INTERFACE,)
+
     def __init__(
         self,
         endpoints: Iterable[Endpoint] = (),
@@ -80,7 +82,7 @@ class Bench:
             credentials,
             entropy,
             self.clock,
-            lambda: [INTERFACE],
+            lambda: self.interfaces,
         )
         self.node = MatterNode(PRODUCT, Setup(3840, VERIFIER), around, endpoints, enable_key=enable_key)
         self.controllers: list[MatterInitiator] = []
