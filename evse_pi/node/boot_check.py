@@ -1,9 +1,10 @@
-"""Whether the firmware's settings that the board needs were in force when this machine started."""
+"""How the box started: whether the firmware's settings were in force, and what the safety process refused."""
 
 from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from boards.boot_lines import problems
@@ -12,15 +13,16 @@ from evse_pi.api.texts import english as words
 from evse_pi.clearance import kernel_boot_id
 from evse_pi.installation.files import write_atomically
 from evse_pi.link import FOLDER_MODE
-from evse_pi.paths import BOOT_CHECK_FILE
+from evse_pi.paths import BOOT_CHECK_FILE, REFUSAL_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec
 
-
 log = logging.getLogger(__name__)
+
+MAX_REFUSAL = 500
 
 
 def boot_notices(board: BoardSpec, run_dir: Path) -> tuple[Notice, ...]:
@@ -54,3 +56,10 @@ def check_boot_settings(board: BoardSpec, run_dir: Path) -> tuple[str, ...]:
     if first.get("problems") and not now:
         return (words.BOOT_SETTINGS_AT_NEXT_START,)
     return tuple(now)
+
+
+def safety_refusal(run_dir: Path) -> str | None:
+    """Return why the safety process could not start the last time, None when it could."""
+    with suppress(OSError, UnicodeDecodeError):
+        return (run_dir / REFUSAL_FILE).read_text()[:MAX_REFUSAL].strip() or None
+    return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from evse_pi.api.codec import from_plain
 from evse_pi.api.history import FaultEvent, TransitionEvent
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from evse_pi.core.records import Snapshot
     from evse_pi.core.states import Reason
     from hal.units import CentiCelsius
+
+PRODUCT_VERSION: Final = version("evse-pi")
+"""Read once: it stands in a file on the card, and status is asked of the event loop."""
 
 
 class NodeStatus(NamedTuple):

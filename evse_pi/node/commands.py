@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.api import API_VERSION
@@ -38,7 +37,7 @@ from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request
-from evse_pi.node.box_status import fault_event, limits, session_summary, status, transition_event
+from evse_pi.node.box_status import PRODUCT_VERSION, fault_event, limits, session_summary, status, transition_event
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class NodeActions(Protocol):
     def renew(self) -> None:
         """Send a new demand at once."""
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read the installer's file again."""
 
     async def flush(self) -> str | None:
@@ -301,7 +300,7 @@ class Commands:
         return await self._order(Request.RESTART_WAKE_UP)
 
     async def _reload_installation(self, _request: Nothing, _caller: Caller) -> Ordered:
-        self._node.reload()
+        await self._node.reload()
         return await self._order(Request.RELOAD_INSTALLATION)
 
     async def _order(self, order: Request, clearance: Clearance | None = None) -> Ordered:
@@ -318,7 +317,7 @@ class Commands:
         return Ordered()
 
     async def _version(self, _request: Nothing, _caller: Caller) -> VersionAnswer:
-        return VersionAnswer(version("evse-pi"), API_VERSION)
+        return VersionAnswer(PRODUCT_VERSION, API_VERSION)
 
 
 SHOWS_CODES = (CommissionAction.CODES, CommissionAction.OPEN, CommissionAction.FACTORY_RESET)

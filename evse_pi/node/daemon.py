@@ -8,7 +8,6 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.api.server import Server
@@ -23,15 +22,15 @@ from evse_pi.core.records import Request as Order
 from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
 from evse_pi.installation.service_manager import ServiceManager
-from evse_pi.node.boot_check import boot_notices
-from evse_pi.node.box_status import NodeStatus
+from evse_pi.node.boot_check import boot_notices, safety_refusal
+from evse_pi.node.box_status import PRODUCT_VERSION, NodeStatus
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis_commands import COUNTERS, Diagnosis
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import equipment_of
 from evse_pi.node_run import NodeRun
-from evse_pi.paths import CONTROL_SOCKET, DATABASE, REFUSAL_FILE, RING_FILE
+from evse_pi.paths import CONTROL_SOCKET, DATABASE, RING_FILE
 from evse_pi.recorder.archive import FOLDER as RECORDINGS
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring, RingFile
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
     from boards.spec import BoardSpec
     from evse_pi.api.status import DeviceStatus
     from evse_pi.charging.clock import Clock
+    from evse_pi.core.board_ratings import BoardRatings
+    from evse_pi.core.installation_limits import Installation
     from evse_pi.core.records import Snapshot
     from evse_pi.device.equipment import Equipment
     from evse_pi.node.matter_device import MatterDevice
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_REFUSAL = 500
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
@@ -118,11 +118,11 @@ async def serve(
         diagnosis = Diagnosis(board, box, ring, archive, await storage.call(store.setting, COUNTERS))
         node.diagnosis = diagnosis
         commands = Commands(box, storage, store, node)
-        service = Service(*commands.offers, *diagnosis.offers(commands.view))
+        service = Service(*commands.offers, *diagnosis.offers(commands.view, storage))
         server = Server(paths.run_dir / CONTROL_SOCKET, service)
         await server.start()
         field.start()
-        log.info("node runs board=%s version=%s", board.name, version("evse-pi"))
+        log.info("node runs board=%s version=%s", board.name, PRODUCT_VERSION)
         device = asyncio.create_task(node.run_matter_device(matter, equipment_of(board, hardware)), name="matter")
         device.add_done_callback(node.matter_ended)
         page = asyncio.create_task(node.serve_web_page(web, service, device), name="web")
@@ -166,6 +166,7 @@ class Daemon:
         self._renewal = asyncio.Event()
         self._writing = asyncio.Event()
         self._sensed = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._installer_trouble: str | None = None
         self._stopping: asyncio.Event | None = None
@@ -179,7 +180,7 @@ class Daemon:
         self._manager = ServiceManager(os.environ.get("NOTIFY_SOCKET"))
         self._boot_notices = boot_notices(board, paths.run_dir)
         self.charger = ChargePointAdapter(box, self.renew)
-        self.reload()
+        self._take_installation(_installation(paths.installation, box.ratings))
 
     async def run(self, field: FieldDevices, stopping: asyncio.Event) -> None:
         """Keep lease, time and storage until `stopping`. When it ends, the lease ends by itself."""
@@ -245,18 +246,20 @@ class Daemon:
         """Send a new demand at once."""
         self._renewal.set()
 
-    def reload(self) -> None:
-        """Read the installer's file again; the safety process reads it itself and decides."""
-        former = self._box.installation
-        try:
-            self._box.installation = read_installation(self._paths.installation, self._box.ratings)
-            self._installer_trouble = None
-        except ConfigError as error:
-            self._installer_trouble = str(error)
-            log.warning("installer's file cannot be used problem=%s", error)
+    async def reload(self) -> None:
+        """Read the installer's file again, beside the loop; the safety process reads it itself and decides."""
+        async with self._reading:  # what was read last is what counts
+            self._take_installation(await asyncio.to_thread(_installation, self._paths.installation, self._box.ratings))
+
+    def _take_installation(self, found: Installation | str) -> None:
+        if isinstance(found, str):
+            self._installer_trouble = found
+            log.warning("installer's file cannot be used problem=%s", found)
             return
+        former = self._box.installation
+        self._box.installation, self._installer_trouble = found, None
         self.notifier.notify()
-        if former is not None and former.meter != self._box.installation.meter and self._stopping is not None:
+        if former is not None and former.meter != found.meter and self._stopping is not None:
             log.info("another meter was fitted; the process ends to be started with it")
             self._loop.call_later(ANSWERED_WITHIN_S, self._stopping.set)
 
@@ -302,14 +305,14 @@ class Daemon:
         devices = self._field.state(now_ns, meter_doubt) if self._field else ()
         return NodeStatus(
             board=Board(self._board.name, self._board.title),
-            version=version("evse-pi"),
+            version=PRODUCT_VERSION,
             owner_permits=self.owner_permits,
             matter=self.matter.describe() if self.matter is not None else None,
             matter_absence=self.matter_absence,
             web=self._web.describe() if self._web is not None else None,
             devices=devices,
             notices=self._notices(devices),
-            safety_refusal=_refusal(self._paths.run_dir),
+            safety_refusal=safety_refusal(self._paths.run_dir),
         )
 
     def _notices(self, devices: tuple[DeviceStatus, ...]) -> tuple[Notice, ...]:
@@ -439,8 +442,9 @@ class Daemon:
                 await self.diagnosis.keep(self._storage)
 
 
-def _refusal(run_dir: Path) -> str | None:
-    """Return why the safety process could not start the last time, None when it could."""
-    with suppress(OSError, UnicodeDecodeError):
-        return (run_dir / REFUSAL_FILE).read_text()[:MAX_REFUSAL].strip() or None
-    return None
+def _installation(path: Path, rated: BoardRatings) -> Installation | str:
+    """Return what the installer's file says, or why it cannot be used."""
+    try:
+        return read_installation(path, rated)
+    except ConfigError as error:
+        return str(error)

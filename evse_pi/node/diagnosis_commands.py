@@ -84,18 +84,24 @@ class Diagnosis:
         self._release_after_ns = box.clock.monotonic_ns()
         self._note_counters(self.counters, urgent=True)
 
-    def offers(self, view: Callable[[], Status]) -> tuple[CommandHandler, ...]:
-        """Return the commands of diagnosis with what answers them; `view` returns the whole status."""
+    def offers(self, view: Callable[[], Status], storage: WriterThread) -> tuple[CommandHandler, ...]:
+        """Return the commands of diagnosis with what answers them; `view` returns the whole status.
+
+        What lies on the card is looked up by `storage`.
+        """
 
         async def explain(_request: Nothing, _caller: Caller) -> Why:
             return why(view())
+
+        async def recordings(_request: Nothing, _caller: Caller) -> tuple[str, ...]:
+            return tuple(await storage.call(self._archive.names))
 
         return (
             CommandHandler(WHY, explain),
             CommandHandler(SCOPE, self._scope),
             CommandHandler(COUNTERS_COMMAND, self._counters),
             CommandHandler(TIMING, self._timing),
-            CommandHandler(RECORDINGS, self._recordings),
+            CommandHandler(RECORDINGS, recordings),
             CommandHandler(READINGS, self._readings),
         )
 
@@ -200,9 +206,6 @@ class Diagnosis:
     async def _timing(self, _request: Nothing, _caller: Caller) -> ReactionTiming:
         with _black_box():
             return timing_view(self._ring.contents())
-
-    async def _recordings(self, _request: Nothing, _caller: Caller) -> tuple[str, ...]:
-        return tuple(self._archive.names())
 
     async def _readings(self, _request: Nothing, _caller: Caller) -> Readings | None:
         with _black_box():

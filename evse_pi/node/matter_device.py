@@ -11,7 +11,6 @@ import logging
 import os
 from contextlib import suppress
 from datetime import UTC
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +44,7 @@ from evse_pi.matter.node import SESSION_PARAMETERS, MatterNode, NodeDependencies
 from evse_pi.matter.storage import DamagedRecord, decoding
 from evse_pi.matter.wire import tlv
 from evse_pi.node import machine_mark
+from evse_pi.node.box_status import PRODUCT_VERSION
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.simulator_control import SimulatorControl
 
@@ -178,7 +178,7 @@ class MatterDevice:
     def _build(self, store: KeyValueStore) -> None:
         options, self._store = self._options, store
         self._made_elsewhere = machine_mark.made_elsewhere(store, self._mark)
-        product = read_product(self._credentials_folder, version("evse-pi"))
+        product = read_product(self._credentials_folder, PRODUCT_VERSION)
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
         endpoint, self._evse = endpoints.wallbox(self._device_dependencies(store, clock), options.features)

@@ -508,7 +508,7 @@ async def test_a_new_installation_is_read_and_the_safety_process_told(tmp_path: 
         talking.cancel()
         assert running.box.installation == lower
         running.paths.installation.write_text("phases = 9")
-        running.node.reload()
+        await running.node.reload()
         assert any("installation.toml" in warning for warning in warnings(await running.ask("status")))
 
 
