@@ -26,13 +26,17 @@ from evse_pi.charging.metering import (
 from evse_pi.charging.one_shot_requests import OneShotRequests
 from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.startup_state import owner_row
+from evse_pi.charging.thermometer_check import ThermometerChecks, careful_ma
 from evse_pi.charging.write_queue import PERIOD_NS
+from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, LimitSource, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evse_pi.charging.acting_limits import ActingLimit
     from evse_pi.charging.clock import Clock
     from evse_pi.charging.controller_permission import RowWriter
@@ -49,6 +53,7 @@ log = logging.getLogger(__name__)
 SELF_TEST = "self_test"
 HIGHEST_VOLTAGE_MV = 265_000
 RESUME_NS = 2 * PERIOD_NS  # from the last save to the power cut, and from the machine's start to the meter's
+WARMING_MA = MIN_OFFER_MA  # the least that is charged with
 SILENT_NS = 3 * SECOND  # a snapshot comes every second
 
 
@@ -81,6 +86,7 @@ class ChargePoint:
         self._self_test_ordered = False
         self.counter = EnergyCounter()
         self.meter_check = MeterCheck()
+        self.thermometers = ThermometerChecks()
         self._estimate = EnergyEstimate(at_ns=clock.monotonic_ns())
         saved = memory.session
         if saved is not None and saved.register_mwh is not None:
@@ -116,6 +122,30 @@ class ChargePoint:
         self.event_recorder.current_ma = highest_current_ma(reading)
         grown_mwh = self.counter.total_mwh - before.total_mwh
         self.event_recorder.add_energy(grown_mwh, since_ns=before.at_ns, estimated=self.counter.backwards)
+
+    def feel(self, temperatures: Mapping[str, TemperatureSample]) -> None:
+        """Take in the newest reading of each thermometer by its name, nothing while one has never been read.
+
+        One that jumps is not used, which the safety process takes for a silent one; while one stands still under load
+        half the current is offered. Hazard: H-12, H-16.
+        """
+        self.thermometers = self.thermometers.accept(temperatures, loaded=self._loaded())
+        self.temperature = self.thermometers.hottest
+        if not self.thermometers.still:
+            self.arbiter.withdraw(LimitSource.SENSOR_DOUBT)
+            return
+        full_ma = self.ratings.rated_current_ma
+        if self.installation is not None:
+            full_ma = min(full_ma, self.installation.circuit_capacity_ma)
+        self.arbiter.put(LimitRequest(LimitSource.SENSOR_DOUBT, limit_ma=careful_ma(full_ma)))
+
+    def _loaded(self) -> bool:
+        """Return whether the vehicle warms the box: by the meter, by the offer where there is none."""
+        snapshot = self.snapshot
+        if snapshot is None or not current_flows(snapshot):
+            return False
+        drawn_ma = self.event_recorder.current_ma if self.ratings.meter_fitted else snapshot.offered_current_ma
+        return drawn_ma is not None and drawn_ma >= WARMING_MA
 
     def tick(self) -> None:
         """Let time pass. A safety process that is silent for longer than the lease has opened the contactor."""

@@ -58,6 +58,7 @@ class LimitSource(IntEnum):
     SCHEDULE = 20
     RANDOM_DELAY = 21
     RESUME_PAUSE = 22
+    SENSOR_DOUBT = 23
 
 
 class Reason(IntEnum):

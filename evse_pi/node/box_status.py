@@ -29,10 +29,12 @@ from evse_pi.api.status import (
     WebPage,
 )
 from evse_pi.api.texts import english as words
+from evse_pi.api.texts.trouble_texts import meter_trouble, thermometer_troubles
 from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.metering import fresh
 from evse_pi.core.faults import FAULTS, worst
 from evse_pi.core.recurrence import ways_out
+from evse_pi.node.field_devices import METER
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -97,6 +99,13 @@ def status(box: ChargePoint, node: NodeStatus) -> Status:
         notices=node.notices,
         safety_refusal=node.safety_refusal,
     )
+
+
+def device_doubts(box: ChargePoint) -> dict[str, str]:
+    """Return what speaks against devices that answer, by their names."""
+    trouble, thermometers = box.meter_check.trouble, box.thermometers
+    doubts = thermometer_troubles(thermometers.still, thermometers.jumping)
+    return doubts if trouble is None else doubts | {METER: meter_trouble(trouble)}
 
 
 def limits(box: ChargePoint) -> tuple[LimitStatus, ...]:

@@ -14,7 +14,7 @@ from evse_pi.api.server import Server
 from evse_pi.api.service import Service
 from evse_pi.api.status import Board, Notice, NoticeKind
 from evse_pi.api.texts import english as words
-from evse_pi.api.texts.trouble_texts import clock_trouble, meter_trouble, permission_doubt, storage_trouble
+from evse_pi.api.texts.trouble_texts import clock_trouble, permission_doubt, storage_trouble
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.wall_clock import WallClockWatch
 from evse_pi.clearance import with_clearance
@@ -23,7 +23,7 @@ from evse_pi.core.records import encode_demand
 from evse_pi.installation.files import ConfigError, ratings, read_installation
 from evse_pi.installation.service_manager import ServiceManager
 from evse_pi.node.boot_check import boot_notices, safety_refusal
-from evse_pi.node.box_status import PRODUCT_VERSION, NodeStatus
+from evse_pi.node.box_status import PRODUCT_VERSION, NodeStatus, device_doubts
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.node.diagnosis_commands import COUNTERS, Diagnosis
@@ -300,9 +300,8 @@ class Daemon:
 
     def node_status(self) -> NodeStatus:
         """Return what the status shows beside the box itself."""
-        now_ns, doubt = self._box.clock.monotonic_ns(), self._box.meter_check.trouble
-        meter_doubt = None if doubt is None else meter_trouble(doubt)
-        devices = self._field.state(now_ns, meter_doubt) if self._field else ()
+        now_ns = self._box.clock.monotonic_ns()
+        devices = self._field.state(now_ns, device_doubts(self._box)) if self._field else ()
         return NodeStatus(
             board=Board(self._board.name, self._board.title),
             version=PRODUCT_VERSION,
@@ -399,7 +398,7 @@ class Daemon:
         if self._field is not None:
             if (reading := self._field.meter) is not None:
                 self._box.measure(reading)
-            self._box.temperature = self._field.hottest()
+            self._box.feel(self._field.temperatures())
             if self._field.complete:
                 self._sensed.set()
 

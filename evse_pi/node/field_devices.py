@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from evse_pi.api.status import DeviceStatus
@@ -15,7 +16,7 @@ from hal.errors import HalError
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from boards.build_field import FieldHardware
     from hal.interfaces import MeterReading
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METER = "meter"
+NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 METER_PERIOD_NS = SECOND
 TEMPERATURE_PERIOD_NS = 2 * SECOND
 LONGEST_BACKOFF_NS = 4 * SECOND  # three attempts fit into the 15 s after which a value is stale
@@ -206,27 +208,21 @@ class FieldDevices:
         sample = self._meter.newest if self._meter else None
         return sample.value if sample else None
 
-    def hottest(self) -> TemperatureSample | None:
-        """Return the hottest place, as old as the reading of the most silent thermometer.
+    def temperatures(self) -> dict[str, TemperatureSample]:
+        """Return the newest reading of each thermometer by its name, and nothing while one has never been read.
 
         Hazard: H-12 a silent sensor is not a cool one.
         """
-        samples = [probe.newest for probe in self._thermometers]
-        known = [sample for sample in samples if sample is not None]
-        if not known or len(known) < len(samples):
-            return None
-        return TemperatureSample(min(sample.at_ns for sample in known), max(sample.value for sample in known))
+        read = [(probe.name, probe.newest) for probe in self._thermometers]
+        known = {name: TemperatureSample(newest.at_ns, newest.value) for name, newest in read if newest is not None}
+        return known if len(known) == len(read) else {}
 
     @property
     def complete(self) -> bool:
         """Whether every sensor has been read."""
         return all(probe.newest is not None for probe in self._probes)
 
-    def state(self, now_ns: int, meter_doubt: str | None = None) -> tuple[DeviceStatus, ...]:
-        """Return what the status shows of every device; `meter_doubt` speaks against what the meter answers."""
-        told = tuple(probe.state(now_ns) for probe in self._probes)
-        if meter_doubt is None:
-            return told
-        return tuple(
-            each._replace(trouble=each.trouble or meter_doubt) if each.device == METER else each for each in told
-        )
+    def state(self, now_ns: int, doubts: Mapping[str, str] = NO_DOUBTS) -> tuple[DeviceStatus, ...]:
+        """Return what the status shows of every device; `doubts` speak against what one answers, by its name."""
+        told = (probe.state(now_ns) for probe in self._probes)
+        return tuple(each._replace(trouble=each.trouble or doubts.get(each.device)) for each in told)

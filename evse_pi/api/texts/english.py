@@ -36,6 +36,8 @@ from evse_pi.api.texts.english_notices import STARTED_WITHOUT_MATTER as STARTED_
 from evse_pi.api.texts.english_notices import STORAGE_TROUBLES as STORAGE_TROUBLES
 from evse_pi.api.texts.english_notices import STORED_ONLY_LATER as STORED_ONLY_LATER
 from evse_pi.api.texts.english_notices import TARGET_TOO_SOON as TARGET_TOO_SOON
+from evse_pi.api.texts.english_notices import THERMOMETER_JUMPS as THERMOMETER_JUMPS
+from evse_pi.api.texts.english_notices import THERMOMETER_STANDS_STILL as THERMOMETER_STANDS_STILL
 from evse_pi.api.texts.english_notices import WEB_PAGE_NOT_SERVED as WEB_PAGE_NOT_SERVED
 from evse_pi.api.why import Verdict
 from evse_pi.core.fault_kinds import Check
@@ -85,6 +87,7 @@ LIMITS: Mapping[LimitSource, str] = {
     LimitSource.SCHEDULE: "the schedule",
     LimitSource.RANDOM_DELAY: "the random delay",
     LimitSource.RESUME_PAUSE: "the pause after an automatic stop",
+    LimitSource.SENSOR_DOUBT: "a thermometer that stands still under load",
 }
 PILOT_MODES: Mapping[PilotMode, str] = {PilotMode.HIGH: "+12 V", PilotMode.PWM: "1 kHz", PilotMode.LOW: "-12 V"}
 VERDICTS: Mapping[Verdict, str] = {

@@ -93,6 +93,10 @@ METER_TROUBLES: Mapping[MeterTroubleKind, str] = {
     ),
     MeterTroubleKind.BEYOND_CIRCUIT: "it shows {power}, more than this circuit can carry: disturbed, or another model",
 }
+THERMOMETER_STANDS_STILL = (
+    "it has not moved for an hour under load: frozen, or a very steady box; half the current is offered until it moves"
+)
+THERMOMETER_JUMPS = "it jumps as no part of a box can; it is not used until two readings agree"
 CLOCK_UNKNOWN = "the time of day is not known; history is dated once it is"
 CLOCK_BEHIND = "the clock shows {shown} and is wrong: the history goes to {latest}"
 CLOCK_SET_FORWARD = "the clock was set forward by {by_s} s; what happened since the machine started was dated again"

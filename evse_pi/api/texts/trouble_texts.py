@@ -10,6 +10,8 @@ from evse_pi.api.texts.quantities import amps, power
 from evse_pi.api.troubles import ClockBehind, ClockSet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evse_pi.api.troubles import ClockTrouble, MeterTrouble, PermissionDoubt, StorageTrouble
 
 
@@ -18,6 +20,11 @@ def meter_trouble(trouble: MeterTrouble) -> str:
     return words.METER_TROUBLES[trouble.kind].format(
         current=amps(trouble.current_ma), power=power(trouble.power_mw), phase=trouble.phase
     )
+
+
+def thermometer_troubles(still: Iterable[str], jumping: Iterable[str]) -> dict[str, str]:
+    """Return what speaks against thermometers, by their names, those that jump first."""
+    return dict.fromkeys(still, words.THERMOMETER_STANDS_STILL) | dict.fromkeys(jumping, words.THERMOMETER_JUMPS)
 
 
 def clock_trouble(trouble: ClockTrouble) -> str:

@@ -96,18 +96,19 @@ def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] 
     return FieldDevices(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)  # type: ignore[arg-type]
 
 
-def test_the_hottest_place_is_as_old_as_the_most_silent_thermometer() -> None:
+def test_no_temperature_is_told_before_every_thermometer_was_read() -> None:
     """H-12: a silent sensor is not a cool one."""
     clock = Ticks()
     device = field(None, Script(30_00), Script(70_00), Script(20_00))
-    assert device.hottest() is None
+    assert device.temperatures() == {}
     assert not device.complete
     for number, each in enumerate(device._thermometers):
         clock.now_ns = number
-        assert device.hottest() is None
+        assert device.temperatures() == {}
         each.poll(clock)
     assert device.complete
-    assert (device.hottest().at_ns, device.hottest().centi_celsius) == (0, 70_00)
+    told = [(each.at_ns, each.centi_celsius) for each in device.temperatures().values()]
+    assert told == [(0, 30_00), (1, 70_00), (2, 20_00)]
 
 
 class Hanging(Script):
@@ -130,7 +131,7 @@ def test_a_bus_that_hangs_holds_up_no_other_bus_and_nobody_who_asks() -> None:
     assert hanging.reached.wait(5)
     assert woken.wait(5)
     assert device.meter is None
-    assert device.hottest().centi_celsius == 25_00
+    assert [each.centi_celsius for each in device.temperatures().values()] == [25_00]
     (state, _) = device.state(6 * SECOND)
     assert state.trouble == "no answer for 6 s"
     device.end(patience_s=0.01)
@@ -159,9 +160,10 @@ def test_a_board_without_slow_devices_is_complete_at_once(fitted: bool) -> None:
     assert field(Script(meter_reading(0, 0)) if fitted else None).complete is not fitted
 
 
-def test_what_speaks_against_the_meter_is_told_as_its_trouble() -> None:
+def test_what_speaks_against_a_device_is_told_as_its_trouble() -> None:
     device, clock = field(Script(1), Script(30_00)), Ticks()
     for each in device._probes:
         each.poll(clock)
     assert [each.trouble for each in device.state(0)] == [None, None]
-    assert [each.trouble for each in device.state(0, "frozen")] == ["frozen", None]
+    doubts = {"meter": "frozen", "place 0 thermometer": "still"}
+    assert [each.trouble for each in device.state(0, doubts)] == ["frozen", "still"]
