@@ -24,11 +24,12 @@ from hal.status_led import GpioStatusLed
 from hal.units import MILLISECOND
 from hal.voltage_sense import GpioVoltageSense
 from hal.watchdog import GpioWatchdog
+from hal.weld_output import GpioWeldOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from boards.spec import BoardSpec, InputPin, WatchdogSpec
+    from boards.spec import BoardSpec, InputPin, LoadSenseSpec, WatchdogSpec
     from hal.gpio import InputLine, OutputLine, SquareWaveLine
     from hal.interfaces import (
         ConnectorLock,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         StatusLed,
         VoltageSense,
         Watchdog,
+        WeldOutput,
     )
 
 
@@ -55,9 +57,11 @@ class SafetyHardware:
     pilot_pwm: PilotPwm
     pilot_adc: PilotAdc
     pilot_supply: PilotSupplySpec | None = None
+    load_sense: LoadSenseSpec | None = None
     watchdog: Watchdog | None = None
     rcd: ResidualCurrentDevice | None = None
     voltage_sense: VoltageSense | None = None
+    weld_output: WeldOutput | None = None
     proximity: ProximityInput | None = None
     lock: ConnectorLock | None = None
     emergency_stop: EmergencyStop | None = None
@@ -105,7 +109,8 @@ def build_safety(
         lock = _lock(spec, gpio, clock)
         rcd = _rcd(spec, gpio, clock)
         status_led = _status_led(spec, gpio)
-        closers.extend(device.close for device in (watchdog, lock, rcd, status_led) if device)
+        weld_output = _weld_output(spec, gpio)
+        closers.extend(device.close for device in (watchdog, lock, rcd, status_led, weld_output) if device)
         converter = Mcp3xxx(spec.pilot_adc.bus, spec.pilot_adc.device, spec.pilot_adc.chip, spec.pilot_adc.speed_hz)
         closers.append(converter.close)
         sense, stop = spec.voltage_sense, spec.emergency_stop
@@ -113,11 +118,13 @@ def build_safety(
         return SafetyHardware(
             contactor=contactor,
             pilot_pwm=pilot_pwm,
-            pilot_adc=_pilot_adc(spec, converter, supply, clock, rng or random.SystemRandom()),
+            pilot_adc=_pilot_adc(spec, converter, clock, rng or random.SystemRandom()),
             pilot_supply=supply,
+            load_sense=spec.load_sense,
             watchdog=watchdog,
             rcd=rcd,
-            voltage_sense=GpioVoltageSense(_input(gpio, sense, "voltage sense")) if sense else None,
+            voltage_sense=GpioVoltageSense(_input(gpio, sense.line, "voltage sense")) if sense else None,
+            weld_output=weld_output,
             proximity=_proximity(spec, converter),
             lock=lock,
             emergency_stop=GpioEmergencyStop(_input(gpio, stop, "emergency stop")) if stop else None,
@@ -129,17 +136,24 @@ def build_safety(
         raise
 
 
-def _pilot_adc(
-    spec: BoardSpec,
-    converter: Mcp3xxx,
-    supply: PilotSupplySpec | None,
-    clock: Callable[[], int],
-    rng: random.Random,
-) -> SpiPilotAdc:
-    """Return the pilot's window with the rails round it: the positive one, that the ratio rests on, on both sides."""
-    before = (supply.positive.channel,) if supply else ()
-    after = (supply.positive.channel, supply.negative.channel) if supply else ()
+def _pilot_adc(spec: BoardSpec, converter: Mcp3xxx, clock: Callable[[], int], rng: random.Random) -> SpiPilotAdc:
+    """Return the pilot's window with all other channels round it."""
+    before, after = side_channels(spec)
     return SpiPilotAdc(converter, spec.pilot_adc.channel, clock, rng, before=before, after=after)
+
+
+def side_channels(spec: BoardSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return what is read right before and right after each window of the pilot.
+
+    On both sides: the load side, to compare two instants of each period, and the positive rail, that the ratio rests
+    on. The rail comes next to the window.
+    """
+    load = spec.load_sense.channels if spec.load_sense else ()
+    supply = spec.pilot_supply
+    if not isinstance(supply, PilotSupplySpec):
+        return load, load
+    positive, negative = supply.positive.channel, supply.negative.channel
+    return (*load, positive), (positive, negative, *load)
 
 
 def _pilot_pwm(spec: BoardSpec, root: Path) -> SysfsPilotPwm:
@@ -192,6 +206,14 @@ def _lock(spec: BoardSpec, gpio: Gpio, clock: Callable[[], int]) -> GpioConnecto
         clock,
         drive_ns=parts.drive_ms * MILLISECOND,
     )
+
+
+def _weld_output(spec: BoardSpec, gpio: Gpio) -> GpioWeldOutput | None:
+    parts = spec.weld_output
+    if parts is None:
+        return None
+    readback = _input(gpio, parts.readback, "weld output readback") if parts.readback else None
+    return GpioWeldOutput(gpio.output(parts.pin, "weld output", active_high=parts.active_high), readback)
 
 
 def _status_led(spec: BoardSpec, gpio: Gpio) -> GpioStatusLed | None:

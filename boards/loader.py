@@ -12,9 +12,12 @@ from boards.spec import (
     BoardSpec,
     ContactorFailSafe,
     ContactorSpec,
+    ConverterInput,
+    CouplerSense,
     EconomiserSpec,
     HardwareWindow,
     InputPin,
+    LoadSenseSpec,
     LockSpec,
     MeterModel,
     MeterSpec,
@@ -28,7 +31,6 @@ from boards.spec import (
     ProximitySpec,
     RcdSpec,
     ResidualCurrents,
-    SupplyInput,
     TemperatureChip,
     TemperatureSpec,
     WatchdogSpec,
@@ -124,7 +126,7 @@ def read_spec(root: Section, name: str) -> BoardSpec:
         contactor=_required(root, "contactor", _contactor),
         watchdog=_required(root, "watchdog", _watchdog),
         rcd=_required(root, "rcd", _rcd),
-        voltage_sense=_optional(root, "voltage_sense", _input),
+        voltage_sense=_optional(root, "voltage_sense", _coupler_sense),
         proximity=_optional(root, "proximity", _proximity),
         lock=_optional(root, "lock", _lock),
         emergency_stop=_optional(root, "emergency_stop", _input),
@@ -134,6 +136,7 @@ def read_spec(root: Section, name: str) -> BoardSpec:
         pilot_supply=_optional(root, "pilot_supply", _pilot_supply),
         weld_output=_optional(root, "weld_output", _weld_output),
         north_america=_optional(root, "north_america", _north_america),
+        load_sense=_optional(root, "load_sense", _load_sense),
     )
     board.finish()
     return spec
@@ -168,11 +171,25 @@ def _output(section: Section) -> OutputPin:
     return OutputPin(section.pin("pin"), section.flag("active_high"))
 
 
-def _scale(section: Section) -> LinearScale:
-    gain = section.integer("gain_uv_per_code", -100_000, 100_000)
+def _coupler_sense(section: Section) -> CouplerSense:
+    return CouplerSense(_input(section), section.integer("hold_ms", 0, 500, default=100))
+
+
+def _load_sense(section: Section) -> LoadSenseSpec:
+    phases = [_required(section, "l1", _mains_input)]
+    phases += [_required(section, key, _mains_input) for key in ("l2", "l3") if section.has(key)]
+    return LoadSenseSpec(tuple(phases))
+
+
+def _mains_input(section: Section) -> ConverterInput:
+    return ConverterInput(section.integer("channel", 0, 7), _scale(section, 1_000_000, 1_000_000))
+
+
+def _scale(section: Section, gain_uv: int = 100_000, offset_mv: int = 40_000) -> LinearScale:
+    gain = section.integer("gain_uv_per_code", -gain_uv, gain_uv)
     if gain == 0:
         section.problem("gain_uv_per_code", "= 0 is refused; every code would mean the same voltage")
-    return LinearScale(gain or 1, Millivolts(section.integer("offset_mv", -40_000, 40_000)))
+    return LinearScale(gain or 1, Millivolts(section.integer("offset_mv", -offset_mv, offset_mv)))
 
 
 def _pilot_adc(section: Section) -> PilotAdcSpec:
@@ -190,14 +207,14 @@ def _pilot_supply(section: Section) -> PilotSupplySpec | HardwareWindow:
     if section.has("hardware_window"):
         return HardwareWindow(section.text("hardware_window", at_least=REASON_LENGTH))
     return PilotSupplySpec(
-        positive=_required(section, "positive", _supply_input),
-        negative=_required(section, "negative", _supply_input),
+        positive=_required(section, "positive", _converter_input),
+        negative=_required(section, "negative", _converter_input),
         window_mv=_supply_window(section),
     )
 
 
-def _supply_input(section: Section) -> SupplyInput:
-    return SupplyInput(section.integer("channel", 0, 7), _scale(section))
+def _converter_input(section: Section) -> ConverterInput:
+    return ConverterInput(section.integer("channel", 0, 7), _scale(section))
 
 
 def _supply_window(section: Section) -> tuple[Millivolts, Millivolts]:

@@ -180,9 +180,9 @@ HEAD = """# The keys of a board file
 
 Made from the loader by `make docs`; do not edit. `boards/board.schema.json` is the same for editors. A file is refused
 whole, with every problem named: a key that is not here, a value outside what is allowed, and what does not fit together
-(`boards.rules.check`): two devices at one pin or channel, a converter that does not see the pilot's rails, a contactor
-that opens too late, a socket without a lock or above 63 A. Pins are BCM numbers. A table that may be left out stands
-for a device that is not there."""
+(`boards.rules.check`): two devices at one pin or channel, a converter that does not see the pilot's rails or the peaks
+of the mains, a contactor that opens too late, a socket without a lock or above 63 A. Pins are BCM numbers. A table that
+may be left out stands for a device that is not there."""
 
 UNITS = {
     "_ma": "mA", "_mv": "mV", "_ms": "ms", "_hz": "Hz", "_ohms": "Ω", "gain_uv_per_code": "µV a code", "baud": "bit/s",
@@ -202,7 +202,11 @@ TABLES = {
     "trip": "Its output; active means tripped.",
     "test": "The input that injects a test current.",
     "reset": "The input that resets its latch; without it the device resets by itself.",
-    "voltage_sense": "Mains behind the contactor; active means live.",
+    "voltage_sense": "Couplers behind the contactor, which do not see one welded pole alone; active means live.",
+    "load_sense": "Each phase behind the contactor against PE, in the place of couplers.",
+    "l1": "The first phase.",
+    "l2": "The second phase.",
+    "l3": "The third phase.",
     "weld_output": "The relay that trips a switch ahead of the box while the contactor is welded.",
     "readback": "The second contact of that relay; active means that the output is closed.",
     "proximity": "The proximity contact: a pull-up, read by a channel of the pilot's converter.",
@@ -255,6 +259,7 @@ MEANINGS = {
     "reset_ms": "Length of the pulse that resets",
     "supply_mv": "Voltage that the pull-up leads to",
     "pull_up_ohms": "The pull-up",
+    "hold_ms": "How long the couplers show a voltage that has gone",
     "lock_pin": "Line that drives towards locked",
     "unlock_pin": "Line that drives towards unlocked",
     "drive_ms": "How long the motor is driven",

@@ -10,11 +10,13 @@ from hal.pi_models import HEADER_UART_PINS, MODELS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from boards.spec import BoardSpec, PilotAdcSpec
+    from boards.spec import BoardSpec, ConverterInput, PilotAdcSpec
     from hal.linear_scale import LinearScale
 
 PILOT_SPAN_MV = 13_000
 """The converter must see more than the ±12.6 V of a healthy generator, or a faulty one looks healthy."""
+MAINS_SPAN_MV = 357_000
+"""The peak of 230 V and 10 %: a load sense that clips earlier sees a voltage that stands where none does."""
 REACTION_MS = 50
 """What the software may need from the vehicle's change to the line's change."""
 SOCKET_MA = 63_000
@@ -32,6 +34,7 @@ def check(spec: BoardSpec) -> Iterator[str]:
     yield from _pins(spec)
     yield from _adc(spec)
     yield from _pilot_supply(spec)
+    yield from _load_sense(spec)
     yield from _contactor(spec)
     yield from _watchdog(spec)
     yield from _socket(spec)
@@ -79,6 +82,27 @@ def _pilot_supply(spec: BoardSpec) -> Iterator[str]:
             )
 
 
+def _load_sense(spec: BoardSpec) -> Iterator[str]:
+    sense = spec.load_sense
+    if sense is None:
+        return
+    if len(sense.phases) != spec.phases:
+        yield f"load_sense has {len(sense.phases)} phases; the contactor switches {spec.phases}, and each must be seen"
+    if spec.voltage_sense:
+        yield "voltage_sense is refused beside load_sense; couplers cannot say which phase is live"
+    for name, line in _load_phases(spec):
+        ends = _span(spec.pilot_adc, line.scale)
+        if ends[0] > -MAINS_SPAN_MV or ends[1] < MAINS_SPAN_MV:
+            yield (
+                f"load_sense.{name}.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; "
+                f"must see at least {-MAINS_SPAN_MV}..{MAINS_SPAN_MV} mV"
+            )
+
+
+def _load_phases(spec: BoardSpec) -> Iterator[tuple[str, ConverterInput]]:
+    return ((f"l{place}", line) for place, line in enumerate(spec.load_sense.phases if spec.load_sense else (), 1))
+
+
 def _span(adc: PilotAdcSpec, scale: LinearScale) -> tuple[int, int]:
     """Return the least and the greatest voltage that the converter can tell behind an input stage."""
     low, high = sorted((scale.millivolts(0), scale.millivolts(adc.chip.full_scale)))
@@ -92,12 +116,14 @@ def _channels(spec: BoardSpec) -> Iterator[tuple[str, int]]:
     if isinstance(spec.pilot_supply, PilotSupplySpec):
         yield "pilot_supply.positive.channel", spec.pilot_supply.positive.channel
         yield "pilot_supply.negative.channel", spec.pilot_supply.negative.channel
+    for name, line in _load_phases(spec):
+        yield f"load_sense.{name}.channel", line.channel
 
 
 def _contactor(spec: BoardSpec) -> Iterator[str]:
     contactor = spec.contactor
-    if contactor.mirror is None and spec.voltage_sense is None:
-        yield "contactor.mirror is missing and so is voltage_sense; one of them must show a welded contactor"
+    if contactor.mirror is None and spec.voltage_sense is None and spec.load_sense is None:
+        yield "contactor.mirror, load_sense and voltage_sense are missing; one of them must show a welded contactor"
     allowed = OPEN_WITHIN_MS - REACTION_MS
     if contactor.release_ms > allowed:
         yield (
@@ -215,6 +241,7 @@ def _inputs(spec: BoardSpec) -> Iterator[tuple[str, int]]:
         yield "weld_output.readback.pin", spec.weld_output.readback.pin
     if spec.lock:
         yield "lock.feedback.pin", spec.lock.feedback.pin
-    for key, line in (("voltage_sense", spec.voltage_sense), ("emergency_stop", spec.emergency_stop)):
-        if line:
-            yield f"{key}.pin", line.pin
+    if spec.voltage_sense:
+        yield "voltage_sense.pin", spec.voltage_sense.line.pin
+    if spec.emergency_stop:
+        yield "emergency_stop.pin", spec.emergency_stop.pin

@@ -52,13 +52,14 @@ class Parity(Enum):
 
 
 HEADER = "header"
+"""The port of a meter at the header's UART, GPIO 14 and 15, whatever this model of Pi calls it."""
 OPEN_WITHIN_MS = 100
 """From the vehicle's change to parted contacts. Source: IEC 61851-1 Table A.6, sequences 3.1 and 8."""
 PULSE_MARGIN_MS = 5
 """What a pulse must be ahead of the earliest moment at which the gate lets go. Source: docs/boards/reference.md."""
 TICK_MS = 10
 """How often the safety process looks, and feeds the watchdog."""
-"""The port of a meter at the header's UART, GPIO 14 and 15, whatever this model of Pi calls it."""
+UNSEEN_WELD = "nothing sees one welded pole: couplers need a second one for a way back, and there is no mirror contact"
 UNSEEN_SUPPLY = "nothing sees the pilot's +12 V and -12 V: a sagging rail makes a plug without a vehicle look like one"
 
 
@@ -109,8 +110,8 @@ class PilotAdcSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SupplyInput:
-    """A channel of the pilot's converter that sees one rail of the generator, ahead of the source resistor."""
+class ConverterInput:
+    """A further channel of the pilot's converter, and what its codes mean ahead of the input stage."""
 
     channel: int
     scale: LinearScale
@@ -120,9 +121,32 @@ class SupplyInput:
 class PilotSupplySpec:
     """The generator's two rails as the converter sees them, and how far from 0 V each must read."""
 
-    positive: SupplyInput
-    negative: SupplyInput
+    positive: ConverterInput
+    negative: ConverterInput
     window_mv: tuple[Millivolts, Millivolts]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSenseSpec:
+    """Each phase of the load side against PE, as the pilot's converter sees it, L1 first."""
+
+    phases: tuple[ConverterInput, ...]
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Return the channels, L1 first."""
+        return tuple(phase.channel for phase in self.phases)
+
+
+@dataclass(frozen=True, slots=True)
+class CouplerSense:
+    """Opto-couplers between the load side's conductors on one line, which show a voltage `hold_ms` after it has gone.
+
+    One welded pole with all others open drives no current through them: they see two, and the mirror contact one.
+    """
+
+    line: InputPin
+    hold_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +310,7 @@ class BoardSpec:
     contactor: ContactorSpec
     watchdog: WatchdogSpec | NotFitted
     rcd: RcdSpec | NotFitted
-    voltage_sense: InputPin | None
+    voltage_sense: CouplerSense | None
     proximity: ProximitySpec | None
     lock: LockSpec | None
     emergency_stop: InputPin | None
@@ -296,6 +320,7 @@ class BoardSpec:
     pilot_supply: PilotSupplySpec | HardwareWindow | None = None
     weld_output: WeldOutputSpec | None = None
     north_america: NorthAmericaSpec | None = None
+    load_sense: LoadSenseSpec | None = None
 
     @property
     def rated_current_ma(self) -> Milliamps:
@@ -329,4 +354,11 @@ class BoardSpec:
             return self.watchdog.reason
         if self.watchdog.bench_only:
             return self.watchdog.bench_only
-        return UNSEEN_SUPPLY if self.pilot_supply is None else None
+        if self.pilot_supply is None:
+            return UNSEEN_SUPPLY
+        return None if self.sees_one_pole else UNSEEN_WELD
+
+    @property
+    def sees_one_pole(self) -> bool:
+        """Whether one welded pole alone is seen, by the mirror contact or by a sense of each phase. Hazard: H-03."""
+        return self.contactor.mirror is not None or self.load_sense is not None

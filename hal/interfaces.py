@@ -165,6 +165,19 @@ class EmergencyStop(Protocol):
         """Return whether it is pressed, or its wire is broken."""
 
 
+class WeldOutput(Protocol):
+    """Trips a switch ahead of the wallbox."""
+
+    def set(self, active: bool) -> None:
+        """Close the output's contact, or let it open."""
+
+    def read_closed(self) -> bool | None:
+        """Return whether a second contact says that it is closed, None without one."""
+
+    def close(self) -> None:
+        """Let it open and release the lines."""
+
+
 class Watchdog(Protocol):
     """The external circuit that lets go of the contactor when pulses stop."""
 

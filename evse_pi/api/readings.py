@@ -11,7 +11,7 @@ class Readings(NamedTuple):
 
     `driven`, `driven_ppm` and `driven_ma` are what was driven and offered while it was read. `close_ordered` is the
     contactor's output, `mirror_closed` its mirror contact. `positive_mv` and `negative_mv` are the rails of the pilot's
-    generator.
+    generator. `load_mv` is of each phase of the load side against PE the further from 0 V of two instants of the tick.
     """
 
     at_ns: int | None = None
@@ -41,6 +41,7 @@ class Readings(NamedTuple):
     took_us: int | None = None
     positive_mv: Millivolts | None = None
     negative_mv: Millivolts | None = None
+    load_mv: tuple[Millivolts, ...] | None = None
 
 
 NO_READINGS = Readings()

@@ -127,7 +127,6 @@ class ControllerPermission:
             self._check(mine, await self._writer.written(number))
             self.settings = change(self.settings)
         except BaseException:
-            # Cancelled or refused, yet the row is on its way: without this one a start would permit what was refused.
             if self._stored is wanted:
                 self._put(self.settings)  # the disk may still take what was refused
             raise
@@ -174,7 +173,6 @@ class ControllerPermission:
             return
         now_ns, unix_s = self._clock.monotonic_ns(), self._unix_s()
         self._epoch_s = None if unix_s is None else unix_s - now_ns // SECOND
-        # An end that has come is stored as such, or a clock that is later set back would permit again.
         expired = self.in_force
         if expired != self.settings:
             self.settings = expired

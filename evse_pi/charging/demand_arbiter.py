@@ -179,8 +179,6 @@ class DemandArbiter:
         def weight(request: LimitRequest) -> tuple[bool, int, bool, int]:
             ceiling_ma = request.ceiling_ma(now_ns)
             limit_ma = MAX_OFFER_MA + 1 if ceiling_ma is None else ceiling_ma
-            # The least tuple wins: False stands before True, and the source decides equals so that the winner never
-            # flaps.
             return request.permits(now_ns), limit_ma, request.expired(now_ns), request.source
 
         return min(self._requests.values(), key=weight)

@@ -136,7 +136,6 @@ class EventRecorder:
     def add_energy(self, energy_mwh: int, *, since_ns: int, estimated: bool) -> None:
         """Credit energy that flowed since `since_ns` to the session in which that time began."""
         last = self._sessions.last
-        # A meter is read once a second: its next reading comes after the vehicle has gone, with energy of before.
         if self._sessions.current is None and last is not None and last.ended_ns is not None:
             if energy_mwh > 0 and since_ns < last.ended_ns:
                 late = last.add(energy_mwh, estimated=estimated)

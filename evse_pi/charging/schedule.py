@@ -139,7 +139,6 @@ def plan_charging(before: TargetProgress | None, planning_input: PlanningInput) 
     status = PlanStatus.LATE if late else PlanStatus.BEGUN
     if begun:
         return progress, Plan(status, first, progress.start_s)
-    # The start that was told stays the start, though this call comes a little later; an untold one is now.
     start_s = start_s if progress.start_s == start_s else now_s
     delay_below_s = min(planning_input.window_s, max(latest_s - now_s + 1, 0))
     return replace(progress, start_s=start_s, goal_s=goal_s), Plan(status, first, start_s, delay_below_s)
@@ -174,7 +173,6 @@ def _taken_up(before: TargetProgress | None, planning_input: PlanningInput) -> T
     first = planning_input.dues[0]
     if before is None or (before.session, before.due_s) != (planning_input.session, first.at_s):
         return TargetProgress(planning_input.session, first.at_s, first.target, planning_input.energy_mwh)
-    # The same hour with another goal: what was charged counts on, but a start that was planned for the old one not.
     if before.target != first.target:
         return replace(before, target=first.target, start_s=None, goal_s=None)
     return before
@@ -183,14 +181,12 @@ def _taken_up(before: TargetProgress | None, planning_input: PlanningInput) -> T
 def _durations(progress: TargetProgress, planning_input: PlanningInput) -> list[tuple[int, int | None]]:
     """Return how long to charge from now until each of the next targets is reached, None where that cannot be known."""
     found: list[tuple[int, int | None]] = []
-    # Below zero is what was charged since the target became the next one: it counts towards it.
     wanted_mwh = progress.base_mwh - planning_input.energy_mwh
     for due in planning_input.dues:
         if due.at_s - planning_input.dues[0].at_s >= LOOK_AHEAD_S:
             break
         target = due.target
         if not goes_by_soc(target, known=planning_input.soc_known):
-            # Added energies add up from target to target; what went beyond one of them is not credited to the next.
             wanted_mwh = max(wanted_mwh + _at_socket(target.added_energy_mwh or 0), 0)
         elif planning_input.soc_percent is None or planning_input.capacity_mwh is None or target.soc_percent is None:
             found.append((due.at_s, None))
@@ -198,7 +194,6 @@ def _durations(progress: TargetProgress, planning_input: PlanningInput) -> list[
         else:
             last_percent = 1 if target.soc_percent == FULL_PERCENT else 0  # its end is the vehicle's to tell
             missing_percent = max(target.soc_percent - planning_input.soc_percent, last_percent)
-            # A state of charge holds what earlier targets add, so it is compared with their sum, not added to it.
             wanted_mwh = max(wanted_mwh, _at_socket(-(-missing_percent * planning_input.capacity_mwh // 100)), 0)
         found.append((due.at_s, -(-wanted_mwh * HOUR_S // planning_input.power_mw)))
     return found

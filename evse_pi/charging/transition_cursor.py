@@ -22,8 +22,7 @@ class TransitionCursor:
     lost: int = 0
 
     def accept(self, snapshot: Snapshot) -> tuple[TransitionCursor, tuple[Transition, ...]]:
-        """Return the cursor after `snapshot`, and the transitions that are new."""
-        # Each run of the safety process numbers from 1, so another run has everything to tell.
+        """Return the feed after `snapshot`, and the transitions that are new."""
         consumed = self.number if snapshot.safety_run_id == self.safety_run_id else 0
         new = tuple(change for change in snapshot.transitions if change.number > consumed)
         if not new:
@@ -32,7 +31,6 @@ class TransitionCursor:
                 if snapshot.safety_run_id == self.safety_run_id
                 else TransitionCursor(snapshot.safety_run_id, 0, self.lost)
             ), ()
-        # A snapshot repeats the newest 16: a gap before the first that is new is what fell out of them unread.
         missed = new[0].number - consumed - 1
         return TransitionCursor(snapshot.safety_run_id, new[-1].number, self.lost + missed), new
 

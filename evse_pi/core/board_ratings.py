@@ -21,7 +21,9 @@ class BoardRatings:
     """What the board can carry, how fast its contactor is, and what is fitted on it.
 
     `tethered_cable_ma` is the rating of the fixed cable; None means a socket, whose cable is read by proximity.
-    `contactor_min_off_ns` keeps the contacts cool between two closes. `pilot_supply_mv` is how far from 0 V both rails
+    `contactor_min_off_ns` keeps the contacts cool between two closes. `load_phases` of the load side are seen each
+    against PE, 0 where couplers take any voltage for live; those show one that has gone for `load_hold_ns`.
+    `pilot_supply_mv` is how far from 0 V both rails
     of the pilot's generator must read, None where the board does not see them. `bench_only` is why the board must not
     energise a vehicle, None where it may. `weld_output_fitted` says that a welded contactor can trip a switch ahead of
     the box. `rcd_dc_ma` and `rcd_ac_ma` are the smooth direct and the alternating residual current that its device
@@ -38,6 +40,8 @@ class BoardRatings:
     tethered_cable_ma: Milliamps | None = None
     mirror_fitted: bool = False
     load_sense_fitted: bool = False
+    load_phases: int = 0
+    load_hold_ns: int = 0
     rcd_fitted: bool = False
     lock_fitted: bool = False
     emergency_stop_fitted: bool = False

@@ -50,6 +50,9 @@ class Fault(IntEnum):
     PILOT_SUPPLY = 36
     RCD_TRIPS_REPEATED = 37
     PILOT_DUTY = 38
+    PHASE_LOST = 39
+    SUPPLY_LOST = 40
+    WELD_OUTPUT_FAILED = 41
 
 
 class Severity(Enum):

@@ -189,6 +189,20 @@ FAULTS: dict[Fault, FaultRow] = {
         mrec="CX015",
         clear_delay_ns=60 * SECOND,
     ),
+    Fault.SUPPLY_LOST: FaultRow(
+        Severity.STOP,
+        Clear.WHEN_GONE,
+        FaultState.POWER_LOSS,
+        mrec="CX015",
+        clear_delay_ns=60 * SECOND,
+    ),
+    Fault.PHASE_LOST: FaultRow(
+        Severity.STOP,
+        Clear.WHEN_GONE,
+        FaultState.POWER_QUALITY,
+        mrec="CX015",
+        clear_delay_ns=60 * SECOND,
+    ),
     Fault.LOCK_FAILED: FaultRow(
         Severity.STOP,
         Clear.BY_USER,
@@ -234,6 +248,7 @@ FAULTS: dict[Fault, FaultRow] = {
     Fault.PROXIMITY_READ_FAILED: _driver(),
     Fault.LOCK_DRIVE_FAILED: _driver(),
     Fault.WATCHDOG_DRIVE_FAILED: _driver(),
+    Fault.WELD_OUTPUT_FAILED: _driver(),
     Fault.INTERNAL: FaultRow(
         Severity.OPEN,
         Clear.RESTART,

@@ -24,6 +24,14 @@ class PilotSupply:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadVoltages:
+    """The phases of the load side against PE right before and right after the pilot's window, in mV, L1 first."""
+
+    before_mv: tuple[Millivolts, ...]
+    after_mv: tuple[Millivolts, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PilotReading:
     """The two plateaus of one window; a plateau with too few samples to be believed is None.
 
@@ -51,7 +59,9 @@ class Inputs:
 
     `pilot` is None when the window could not be read; an optional device that the board lacks reads None. `demand` is
     the newest one ever received, not only one that came in this tick; None when there is none, or to let go softly.
-    `failures` are the drivers that raised in this tick, `alarms` what the loop found out about itself.
+    `load_live` is what couplers say of the load side, `load` the voltages on a board that sees each of its phases,
+    `weld_output_closed` what the second contact of the weld output's relay says. `failures` are the drivers that raised
+    in this tick, `alarms` what the loop found out about itself.
     """
 
     now_ns: int
@@ -65,6 +75,8 @@ class Inputs:
     locked: bool | None = None
     failures: frozenset[Fault] = field(default_factory=frozenset)
     alarms: frozenset[Fault] = field(default_factory=frozenset)
+    load: LoadVoltages | None = None
+    weld_output_closed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class Outputs:
     lock: bool | None = None
     rcd_test: bool = False
     rcd_reset: bool = False
+    weld_output: bool = False
 
 
 SAFE_OUTPUTS = Outputs(close_ordered=False, pilot=PilotOutput(PilotMode.LOW, DutyPpm(0)))

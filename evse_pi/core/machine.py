@@ -249,7 +249,7 @@ def _closable(state: MachineState, settings: MachineSettings, now_ns: int) -> bo
     return (
         now_ns - max(watch.pilot.since_ns, state.since_ns) >= CLOSE_AFTER_NS
         and watch.pilot.diode.verdict is DiodeVerdict.OK
-        and watch.contactor.dead
+        and watch.contactor.apart
         and now_ns >= watch.contactor.rested_ns(settings.board.contactor_min_off_ns)
     )
 
@@ -351,6 +351,7 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
         watch.lock.motor if settings.board.lock_fitted else None,
         watch.rcd.injecting,
         watch.rcd.pulsing,
+        watch.weld_output.driving,
     )
     return MachineState(phase, since_ns, watch, state.book, offer, waking, state.status, state.journal, outputs)
 
@@ -414,6 +415,8 @@ def _reason(
         return (Reason.RCM_STARTING, watch.rcd.awake_ns) if watch.rcd.starting else (Reason.SELF_TEST, 0)
     if refusal is not None and refusal[0] in TOLD_OF_FAULTS:
         return refusal
+    if watch.load.feeding:
+        return Reason.VEHICLE_FEEDS, 0
     if phase is Phase.FAULTED:
         return Reason.STATE_F_HOLD, state.since_ns + settings.state_f_ns
     if phase is Phase.WAKING and state.waking.holding is not None:

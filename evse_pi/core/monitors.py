@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evse_pi.core.budgets import Budgets
@@ -12,6 +12,7 @@ from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import fit_for_purpose
 from evse_pi.core.lease import Lease, SensorTrust
 from evse_pi.core.limits import Limit, fixed_limits, tightest
+from evse_pi.core.load_monitor import LoadMonitor
 from evse_pi.core.lock_control import LockControl
 from evse_pi.core.overcurrent import Overcurrent
 from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
@@ -22,6 +23,7 @@ from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import FULL, TOO_HOT, Derating
+from evse_pi.core.weld_control import WeldControl, first_weld_control, weld_seen
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Monitors:
     recurrence: Recurrence = field(default_factory=Recurrence)
     meter_trust: SensorTrust = field(default_factory=SensorTrust)
     heat_trust: SensorTrust = field(default_factory=SensorTrust)
+    load: LoadMonitor = field(default_factory=LoadMonitor)
+    weld_output: WeldControl = field(default_factory=WeldControl)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
@@ -78,21 +82,23 @@ class Monitors:
         lease = self.lease.advance(now_ns, inputs.demand)
         meter = lease.meter(now_ns) if board.meter_fitted else None
         heat = lease.temperature(now_ns) if board.temperature_fitted else None
-        contactor = self.contactor.watch(now_ns, inputs.mirror_closed, inputs.load_live, board)
+        contactor, load = self._look_behind(inputs, settings)
+        inputs = replace(inputs, load_live=load.sense.live) if board.load_phases else inputs
         budgets = self.budgets.forgiven() if Request.CLEAR_INSTALLER in lease.orders else self.budgets
         tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
         if tests.wanted and not self.tests.wanted and Request.CLEAR_INSTALLER not in lease.orders:
             tests, budgets = (tests, budgets.tested(now_ns)) if budgets.may_test(now_ns) else (self.tests, budgets)
         if board.rcd_fitted:
             closed_ns = contactor.ordered_ns if contactor.closed else None
-            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.dead)
+            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.apart)
             if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
                 budgets = budgets.tripped(now_ns)
             before, rcd = rcd, self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
             if before.idle and rcd.acknowledged:
                 budgets = budgets.reset(now_ns)
         if board.lock_fitted:
-            goal = _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
+            kept = Fault.CONTACTOR_WELDED in doing.faults and not pilot.connected
+            goal = lock.goal if kept else _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
             lock = lock.advance(
                 now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders, releasable=contactor.dead
             )
@@ -122,7 +128,37 @@ class Monitors:
             recurrence,
             self.meter_trust.advance(lease.meter(now_ns)),
             self.heat_trust.advance(lease.temperature(now_ns)),
+            load,
+            self._tell_upstream(inputs, contactor, load, board, doing.faults),
         )
+
+    def _look_behind(self, inputs: Inputs, settings: MachineSettings) -> tuple[ContactorMonitor, LoadMonitor]:
+        """Return contactor and load side after this tick's look at both."""
+        now_ns, board, sense = inputs.now_ns, settings.board, self.load.sense
+        if board.load_phases:
+            sense = sense.advance(now_ns, inputs.load)
+        elif board.load_sense_fitted:
+            sense = sense.advance_couplers(inputs.load_live)
+        contactor = self.contactor.watch(now_ns, inputs.mirror_closed, sense, board)
+        return contactor, self.load.advance(now_ns, sense, contactor, board, settings.installation.phases)
+
+    def _tell_upstream(
+        self,
+        inputs: Inputs,
+        contactor: ContactorMonitor,
+        load: LoadMonitor,
+        board: BoardRatings,
+        faults: frozenset[Fault],
+    ) -> WeldControl:
+        """Return the weld output after this tick.
+
+        Couplers do not see one pole alone, so there the load side counts as dead only with the contacts apart.
+        """
+        if not board.weld_output_fitted:
+            return self.weld_output
+        dead = load.sense.dead if board.load_phases else contactor.apart
+        seen = weld_seen(contactor, load)
+        return self.weld_output.advance(inputs.now_ns, faults, seen, inputs.weld_output_closed, dead=dead)
 
     def _order_rcd(
         self, rcd: RcdMonitor, orders: Request, settings: MachineSettings, doing: ControlContext, now_ns: int
@@ -135,7 +171,7 @@ class Monitors:
             rcd = rcd.unplugged()
         if Request.CLEAR_INSTALLER in orders:
             rcd = rcd.forgiven()
-        if not self.contactor.dead or not rcd.idle:
+        if not self.contactor.apart or not rcd.idle:
             return rcd
         locked = Fault.RCD_TRIPS_REPEATED in doing.faults and Request.CLEAR_INSTALLER not in orders
         if Fault.RCD_TRIPPED in doing.faults and Request.CLEAR_USER in orders and not locked:
@@ -154,7 +190,7 @@ class Monitors:
         now_ns, board = inputs.now_ns, settings.board
         found = inputs.failures | inputs.alarms
         found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
-        found |= self.contactor.faults(now_ns)
+        found |= self.contactor.faults(now_ns) | self.load.faults(now_ns) | self.weld_output.faults(now_ns)
         found |= self.lease.faults(
             now_ns, meter=self._blind_meter(board, now_ns), temperature=self._blind_heat(board, now_ns)
         )
@@ -246,6 +282,7 @@ def first_monitors(now_ns: int, former: frozenset[Fault], *, powered_up: bool) -
         derating=Derating(TOO_HOT) if Fault.OVER_TEMPERATURE in former else Derating(),
         supply=Supply(),
         overcurrent=Overcurrent(),
+        weld_output=first_weld_control(former),
     )
 
 
@@ -261,8 +298,9 @@ def _lock_goal(
 ) -> bool | None:
     """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
 
-    On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead.
-    Hazard: H-13 a live plug in the hand.
+    On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead. A plug
+    behind a welded contactor stays as it is though the switch ahead of the box may be off: it can be switched on again
+    by a person who does not see the plug. Hazard: H-13 a live plug in the hand.
     """
     if pilot.connected:
         return True

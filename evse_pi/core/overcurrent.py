@@ -81,14 +81,15 @@ class Overcurrent:
         if sample is None:
             return replace(self, updated_ns=now_ns)
         drawn_ma, far_over = self.drawn_ma, self.far_over
-        margin_ma = _margin_ma(reference_ma)
-        # Every demand repeats the last reading, so only one with another time counts as the next in a row.
+        margin_ma = (reference_ma + MARGIN_MA) * MARGIN_PERCENT // 100
         if sample.at_ns != self.judged_ns:
             drawn_ma = max(map(abs, sample.current_ma), default=0)  # a reversed transformer counts backwards
             far = drawn_ma > margin_ma and drawn_ma * 100 > max(bearable_ma, MIN_OFFER_MA) * FAST_PERCENT
             far_over = far_over + 1 if far else 0
         elapsed_ns = 0 if self.judged_ns is None else now_ns - self.updated_ns
-        over_ns = max(self.over_ns + _run_ns(elapsed_ns, drawn_ma, reference_ma), 0)
+        excess_ma, full_ma = drawn_ma - rightful_ma(reference_ma), margin_ma - rightful_ma(reference_ma)
+        run_ns = elapsed_ns * min(excess_ma, full_ma) // full_ma if excess_ma > 0 else -(elapsed_ns // LEAK)
+        over_ns = max(self.over_ns + run_ns, 0)
         judged = replace(
             self,
             judged_ns=sample.at_ns,
@@ -112,7 +113,6 @@ class Overcurrent:
     def opened(self, now_ns: int, reference_ma: Milliamps) -> Overcurrent:
         """Return the judgement after a trip; what is far above circuit and cable is not tried again."""
         again = 2 if self.far_over >= FAST_SAMPLES else self.trips + 1
-        # A vehicle that draws a share too much of any offer draws, of one lowered by that share, what was meant.
         lower_ma = reference_ma * reference_ma // max(self.drawn_ma, 1)
         return replace(self, trips=again, tripped_ns=now_ns, cap_ma=Milliamps(max(lower_ma, MIN_OFFER_MA)))
 
@@ -122,15 +122,3 @@ class Overcurrent:
         tripped_ns = 0 if waited else self.tripped_ns
         rested = Overcurrent(trips=self.trips, tripped_ns=tripped_ns, cap_ma=self.cap_ma, released=waited)
         return self if rested == self else rested
-
-
-def _margin_ma(reference_ma: Milliamps) -> int:
-    return (reference_ma + MARGIN_MA) * MARGIN_PERCENT // 100
-
-
-def _run_ns(elapsed_ns: int, drawn_ma: int, reference_ma: Milliamps) -> int:
-    """Return how far the clock runs in a time, negative where it runs back."""
-    rightful = rightful_ma(reference_ma)
-    excess_ma, full_ma = drawn_ma - rightful, _margin_ma(reference_ma) - rightful
-    # In proportion to the excess up to the margin: a vehicle just above its offer is given longer than one far above.
-    return elapsed_ns * min(excess_ma, full_ma) // full_ma if excess_ma > 0 else -(elapsed_ns // LEAK)

@@ -87,6 +87,7 @@ class Reason(IntEnum):
     RCM_STARTING = 20
     TRYING_AGAIN = 21
     KEPT_AFTER_REPEATS = 22
+    VEHICLE_FEEDS = 23
 
 
 class MatterState(IntEnum):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.api.readings import Readings
+from evse_pi.core.load_sense import LoadSense
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evse_pi.core.faults import Fault
     from evse_pi.recorder.frame import Frame
+    from hal.units import Millivolts
 
 
 def readings(frame: Frame, before: Frame | None = None) -> Readings:
@@ -36,7 +38,8 @@ def readings(frame: Frame, before: Frame | None = None) -> Readings:
         pilot_state=outcome.pilot_state,
         close_ordered=outcome.close_ordered,
         mirror_closed=inputs.mirror_closed,
-        load_live=inputs.load_live,
+        load_live=_live(frame, before),
+        load_mv=_load_mv(frame),
         rcd_tripped=inputs.rcd_tripped,
         emergency_stop=inputs.emergency_stop,
         locked=inputs.locked,
@@ -51,6 +54,22 @@ def readings(frame: Frame, before: Frame | None = None) -> Readings:
         late_us=frame.late_us,
         took_us=frame.took_us,
     )
+
+
+def _live(frame: Frame, before: Frame | None) -> bool | None:
+    """Return whether the load side is live: what couplers say, or what this tick and the one before show together."""
+    if frame.inputs.load is None or before is None:
+        return frame.inputs.load_live
+    looked = LoadSense().advance(before.inputs.now_ns, before.inputs.load)
+    return looked.advance(frame.inputs.now_ns, frame.inputs.load).live
+
+
+def _load_mv(frame: Frame) -> tuple[Millivolts, ...] | None:
+    """Return of each phase the voltage that was further from 0 V of the two that the tick saw."""
+    load = frame.inputs.load
+    if load is None:
+        return None
+    return tuple(max(both, key=abs) for both in zip(load.before_mv, load.after_mv, strict=True))
 
 
 def at_fault(frames: Sequence[Frame], fault: Fault, at_ns: int) -> Readings | None:

@@ -58,7 +58,7 @@ class ConfigError(ValueError):
 
 def ratings(board: BoardSpec) -> BoardRatings:
     """Return what the state machine must know of `board`; one without a proximity contact has a fixed cable."""
-    contactor, supply = board.contactor, board.pilot_supply
+    contactor, supply, couplers, load = board.contactor, board.pilot_supply, board.voltage_sense, board.load_sense
     sees = None if isinstance(board.rcd, NotFitted) else board.rcd.detects
     return BoardRatings(
         rated_current_ma=board.rated_current_ma,
@@ -68,7 +68,9 @@ def ratings(board: BoardSpec) -> BoardRatings:
         contactor_min_off_ns=contactor.min_off_ms * MILLISECOND,
         tethered_cable_ma=None if board.proximity else board.rated_current_ma,
         mirror_fitted=contactor.mirror is not None,
-        load_sense_fitted=board.voltage_sense is not None,
+        load_sense_fitted=couplers is not None or load is not None,
+        load_phases=len(load.phases) if load else 0,
+        load_hold_ns=couplers.hold_ms * MILLISECOND if couplers else 0,
         rcd_fitted=not isinstance(board.rcd, NotFitted),
         lock_fitted=board.lock is not None,
         emergency_stop_fitted=board.emergency_stop is not None,

@@ -198,7 +198,6 @@ class ChargePointAdapter:
         if self._reported is not None and snapshot is not None:
             known, self._reported = self._reported, None
             energy_mwh = NO_ENERGY if known.transfer is None else MilliwattHours(known.transfer.energy_mwh)
-            # Peers know newer sessions than the disk where the power went before a row was written, and they are right.
             event_recorder.reconcile(known.session, known.latest, energy_mwh)
             event_recorder.on_snapshot(snapshot)
 

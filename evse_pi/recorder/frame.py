@@ -1,6 +1,6 @@
 """What one tick saw and decided, as a record of fixed size: enough to take the same step again elsewhere.
 
-    0                                                         220     224
+    0                                                         251     255
     number, life, instants | inputs | outcome | demand         crc32
 
 A record that was caught half written fails its checksum, so that a reader never waits for the writer.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.io_records import Inputs, PilotReading, PilotSupply
+from evse_pi.core.io_records import Inputs, LoadVoltages, PilotReading, PilotSupply
 from evse_pi.core.machine import Phase
 from evse_pi.core.records import Demand, decode_demand, encode_demand
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
@@ -26,16 +26,18 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
 
 DEMAND_BYTES = 96  # the longest demand has 76
-_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3ii BBBBBiQQ BBBBBIBBBIBIQB B{DEMAND_BYTES}s")
+_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3ii BBBBBiQQB6iB BBBBBIBBBBIBIQB B{DEMAND_BYTES}s")
 _CHECK = struct.Struct("<I")
 FRAME_BYTES = _FORM.size + _CHECK.size
 COLUMNS = [
     "number", "life", "at_ns", "late_us", "took_us", "pilot_known", "high_mv", "low_mv", "spread_mv", "high_count",
     "low_count", "high_ppm", "lowest_count", "lowest1_mv", "lowest2_mv", "lowest3_mv", "positive_mv",
     "positive_after_mv", "negative_mv", "measured_duty_ppm", "mirror_closed", "load_live", "rcd_tripped",
-    "emergency_stop", "locked", "proximity_ohms", "failures", "alarms", "phase", "evse_state", "pilot_state",
-    "close_ordered", "pilot_mode", "duty_ppm", "lock", "rcd_test", "rcd_reset", "offered_ma", "limit_source",
-    "limit_ma", "faults", "reason", "demand_bytes", "demand",
+    "emergency_stop", "locked", "proximity_ohms", "failures", "alarms", "load_phases",
+    "load1_before_mv", "load2_before_mv", "load3_before_mv", "load1_after_mv", "load2_after_mv", "load3_after_mv",
+    "weld_output_closed", "phase", "evse_state", "pilot_state", "close_ordered", "pilot_mode", "duty_ppm", "lock",
+    "rcd_test", "rcd_reset", "weld_output", "offered_ma", "limit_source", "limit_ma", "faults", "reason",
+    "demand_bytes", "demand",
 ]  # fmt: skip
 _PILOT, _HIGH, _LOW, _SHARE, _SUPPLY, _DUTY = 1, 2, 4, 8, 16, 32
 _MODES, _PHASES = tuple(PilotMode), tuple(Phase)
@@ -44,6 +46,8 @@ _PHASE_INDEX = {phase: index for index, phase in enumerate(_PHASES)}
 _THREE: tuple[bool | None, ...] = (None, False, True)
 _THREE_INDEX = {None: 0, False: 1, True: 2}
 _NO_PILOT = (0,) * 15
+_NO_LOAD = (0,) * 7
+_FIRST_OF_LOAD = COLUMNS.index("load_phases")
 _FIRST_OF_OUTCOME = COLUMNS.index("phase")
 
 
@@ -60,6 +64,7 @@ class TickOutcome:
     lock: bool | None
     rcd_test: bool
     rcd_reset: bool
+    weld_output: bool
     offered_ma: Milliamps
     limit_source: LimitSource
     limit_ma: Milliamps
@@ -119,6 +124,8 @@ class FrameWriter:
             -1 if inputs.proximity_ohms is None else inputs.proximity_ohms,
             fault_bits(inputs.failures),
             fault_bits(inputs.alarms),
+            *_load_values(inputs.load),
+            _THREE_INDEX[inputs.weld_output_closed],
             *_outcome_values(state),
             len(self._encoded),
             self._encoded,
@@ -141,6 +148,7 @@ def frame_of(values: Sequence[Any]) -> Frame:
     try:
         number, life, now_ns, late_us, took_us, *rest = values
         pilot, devices = rest[: len(_NO_PILOT)], rest[len(_NO_PILOT) : len(_NO_PILOT) + 8]
+        load, weld_closed = values[_FIRST_OF_LOAD : _FIRST_OF_LOAD + len(_NO_LOAD)], values[_FIRST_OF_OUTCOME - 1]
         mirror, live, tripped, stop, locked, ohms, failures, alarms = devices
         size, demand = values[-2:]
         inputs = Inputs(
@@ -155,6 +163,8 @@ def frame_of(values: Sequence[Any]) -> Frame:
             locked=_THREE[locked],
             failures=_fault_set(failures),
             alarms=_fault_set(alarms),
+            load=_load(load),
+            weld_output_closed=_THREE[weld_closed],
         )
         return Frame(number, life, late_us, took_us, inputs, _outcome(values[_FIRST_OF_OUTCOME:-2]))
     except (ValueError, TypeError, IndexError) as error:
@@ -195,6 +205,21 @@ def _reading(values: Sequence[int]) -> PilotReading | None:
     )
 
 
+def _load_values(load: LoadVoltages | None) -> tuple[int, ...]:
+    if load is None:
+        return _NO_LOAD
+    missing = (0,) * (3 - len(load.before_mv))
+    return (len(load.before_mv), *load.before_mv, *missing, *load.after_mv, *missing)
+
+
+def _load(values: Sequence[int]) -> LoadVoltages | None:
+    phases, *voltages = values
+    if not phases:
+        return None
+    before, after = voltages[:3], voltages[3:]
+    return LoadVoltages(tuple(map(Millivolts, before[:phases])), tuple(map(Millivolts, after[:phases])))
+
+
 def _outcome_values(state: MachineState) -> tuple[int, ...]:
     status, outputs = state.status, state.outputs
     return (
@@ -207,6 +232,7 @@ def _outcome_values(state: MachineState) -> tuple[int, ...]:
         _THREE_INDEX[outputs.lock],
         outputs.rcd_test,
         outputs.rcd_reset,
+        outputs.weld_output,
         state.offer.offered_ma,
         status.limit.source,
         status.limit.current_ma,
@@ -216,7 +242,8 @@ def _outcome_values(state: MachineState) -> tuple[int, ...]:
 
 
 def _outcome(values: Sequence[int]) -> TickOutcome:
-    phase, evse, pilot, closed, mode, duty, lock, test, reset, offered, source, limit, faults, reason = values
+    phase, evse, pilot, closed, mode, duty, lock, test, reset, weld, *told = values
+    offered, source, limit, faults, reason = told
     return TickOutcome(
         _PHASES[phase],
         EvseState(evse),
@@ -227,6 +254,7 @@ def _outcome(values: Sequence[int]) -> TickOutcome:
         _THREE[lock],
         bool(test),
         bool(reset),
+        bool(weld),
         Milliamps(offered),
         LimitSource(source),
         Milliamps(limit),

@@ -19,6 +19,8 @@ from evse_pi.core import (
     io_records,
     lease,
     limits,
+    load_monitor,
+    load_sense,
     lock_control,
     machine,
     machine_settings,
@@ -36,6 +38,7 @@ from evse_pi.core import (
     temperature,
     transition_log,
     wakeup,
+    weld_control,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ _MODULES = (
     transition_log,
     lease,
     limits,
+    load_monitor,
+    load_sense,
     lock_control,
     machine,
     pilot_monitor,
@@ -70,6 +75,7 @@ _MODULES = (
     supply,
     temperature,
     wakeup,
+    weld_control,
     monitors,
 )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAGIC = b"EVSEBOX1"
-VERSION = 3
+VERSION = 4
 HEADER = struct.Struct("<8sIIIBBQQqiiqq")
 HEADER_BYTES = 128
 FRAMES = 1_536  # 15.4 s

@@ -55,6 +55,7 @@ class Actuators:
         self._motor = Output(self._move_lock, Fault.LOCK_DRIVE_FAILED)
         self._rcd_test = Output(self._test_rcd, Fault.RCD_DRIVE_FAILED)
         self._rcd_reset = Output(self._reset_rcd, Fault.RCD_DRIVE_FAILED)
+        self._weld = Output(self._tell_upstream, Fault.WELD_OUTPUT_FAILED)
 
     @property
     def failures(self) -> frozenset[Fault]:
@@ -91,6 +92,7 @@ class Actuators:
         self._motor.tell(outputs.lock, failures)
         self._rcd_test.tell(outputs.rcd_test, failures)
         self._rcd_reset.tell(outputs.rcd_reset, failures)
+        self._weld.tell(outputs.weld_output, failures)
         if outputs.close_ordered:
             self._contactor.tell(not failures, failures)
 
@@ -114,6 +116,10 @@ class Actuators:
             pwm.set_high()
         else:
             pwm.set_low()
+
+    def _tell_upstream(self, active: bool) -> None:
+        if self._hardware.weld_output:
+            self._hardware.weld_output.set(active)
 
     def _move_lock(self, lock: bool | None) -> None:
         motor = self._hardware.lock

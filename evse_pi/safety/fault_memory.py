@@ -149,7 +149,6 @@ class FaultMemory:
         """Replace what is remembered by those of `faults` that outlive the process; never waits and never raises."""
         kept = outliving(faults) if faults else NO_FAULTS
         try:
-            # The run directory first: it is memory, never waits, and is all that a restart of this process needs.
             if kept != self._kept:
                 self._run.write(kept)
                 self._kept, self._complained = kept, False
@@ -282,7 +281,6 @@ def _write(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
         wanted: frozenset[Fault] | None = None
         failed = ended = False
         while not ended or (wanted is not None and not failed):
-            # All that waits is read before one write: a card that hung must not be made to write every step in between.
             while not ended and select.select([line], [], [], _patience_s(wanted, failed=failed))[0]:
                 message = os.read(line, _MESSAGE.size)
                 ended = not message
@@ -325,7 +323,6 @@ def _newest(content: bytes) -> tuple[int, frozenset[Fault] | None]:
     slots = [_read(content[at : at + SLOT_BYTES]) for at in range(0, FILE_BYTES, SLOT_BYTES)]
     found = [slot for slot in slots if slot is not None]
     if not found:
-        # Zeros were made and never written to. Anything else may have held a trip, so one is assumed.
         return 0, DOUBTFUL if any(content) else None
     return max(found, key=_number)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.io_records import Inputs, PilotSupply
+from evse_pi.core.io_records import Inputs, LoadVoltages, PilotSupply
 from evse_pi.core.pilot import measure
 from hal.errors import BadReading, HalError
 from hal.units import MILLISECOND
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from boards.build_safety import SafetyHardware
-    from boards.spec import PilotSupplySpec
+    from boards.spec import LoadSenseSpec, PilotSupplySpec
     from evse_pi.core.io_records import PilotReading
     from evse_pi.core.records import Demand
     from evse_pi.safety.loop_timing import LoopTiming
@@ -52,13 +52,15 @@ class InputReader:
         self.window: PilotWindow | None = None
         self._codes = array("H")
         self._repeats = 0
+        self._load: LoadVoltages | None = None
 
     def read(self, now_ns: int, demand: Demand | None, failures: frozenset[Fault], alarms: frozenset[Fault]) -> Inputs:
         """Return what this tick sees; `failures` grow by every driver that raises, whose reading is then absent."""
         devices = self._hardware
         sense, rcd, proximity = devices.voltage_sense, devices.rcd, devices.proximity
-        stop, lock = devices.emergency_stop, devices.lock
+        stop, lock, weld = devices.emergency_stop, devices.lock, devices.weld_output
         self._failures = set(failures)
+        self._load = None
         pilot = self._try(Fault.PILOT_ADC_FAILED, self._read_pilot, None)
         if pilot is None:
             self._timing.lose_window()
@@ -74,6 +76,8 @@ class InputReader:
             locked=self._try(Fault.LOCK_DRIVE_FAILED, lock.read_locked, None) if lock else None,
             failures=frozenset(self._failures),
             alarms=alarms,
+            load=self._load,
+            weld_output_closed=self._try(Fault.WELD_OUTPUT_FAILED, weld.read_closed, None) if weld else None,
         )
 
     def _read_pilot(self) -> PilotReading:
@@ -85,6 +89,7 @@ class InputReader:
         self._codes = window.codes
         if self._repeats >= MAX_REPEATS:
             raise BadReading(f"pilot converter: {self._repeats + 1} windows in a row are equal, noise included")
+        self._load = _load(window, self._hardware.load_sense) if self._hardware.load_sense else None
         reading = measure(window, self.pilot_scale)
         rails = self._hardware.pilot_supply
         return replace(reading, supply=_supply(window, rails)) if rails else reading
@@ -115,4 +120,15 @@ def _supply(window: PilotWindow, rails: PilotSupplySpec) -> PilotSupply | None:
         positive.scale.millivolts(window.before[positive.channel]),
         positive.scale.millivolts(window.after[positive.channel]),
         negative.scale.millivolts(window.after[negative.channel]),
+    )
+
+
+def _load(window: PilotWindow, sense: LoadSenseSpec) -> LoadVoltages | None:
+    """Return the phases of the load side round a window, None where a converter left one out."""
+    channels = sense.channels
+    if not window.before.keys() >= set(channels) or not window.after.keys() >= set(channels):
+        return None
+    return LoadVoltages(
+        tuple([phase.scale.millivolts(window.before[phase.channel]) for phase in sense.phases]),
+        tuple([phase.scale.millivolts(window.after[phase.channel]) for phase in sense.phases]),
     )

@@ -45,7 +45,7 @@ class Publisher:
             state.watch.tests.stage,
             state.watch.lease.order_number,
             inputs.mirror_closed,
-            inputs.load_live,
+            state.watch.load.sense.live,
             inputs.locked,
             self._link.node_run,
         )
@@ -82,7 +82,7 @@ class Publisher:
             cable_ma=watch.cable_ma(board),
             close_ordered=outputs.close_ordered,
             mirror_closed=inputs.mirror_closed,
-            load_live=inputs.load_live,
+            load_live=watch.load.sense.live,
             locked=inputs.locked,
             permitted=status.permitted,
             faults=state.book.active,

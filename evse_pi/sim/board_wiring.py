@@ -13,7 +13,7 @@ from evse_pi.sim.devices.tree import MODELS
 from evse_pi.sim.mains import MainsSettings
 from evse_pi.sim.plant import PlantSettings, WatchdogSettings
 from evse_pi.sim.residual import Injection, RcdSettings
-from evse_pi.sim.signals import Analog, Drive, Sense
+from evse_pi.sim.signals import LOAD_PHASES, Analog, Drive, Sense
 from evse_pi.sim.vehicle import VehicleSettings
 from evse_pi.sim.wiring import ChannelWiring, I2cWiring, MeterWiring, PwmWiring, SimulatorSettings, SpiWiring, Wiring
 from hal.pi_models import find_model
@@ -67,7 +67,7 @@ def wiring_of(spec: BoardSpec, *, model: str = "pi5", release: KernelRelease = K
 
 def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
     """Return an electrical world whose contactor, RCD, watchdog and proximity circuit are the board's."""
-    dog, rcd, proximity, lock = spec.watchdog, spec.rcd, spec.proximity, spec.lock
+    dog, rcd, proximity, lock, couplers = spec.watchdog, spec.rcd, spec.proximity, spec.lock, spec.voltage_sense
     plant = PlantSettings()
     return PlantSettings(
         vehicle=VehicleSettings(cable_ma=LOOSE_CABLE_MA if proximity else None),
@@ -79,6 +79,7 @@ def plant_of(spec: BoardSpec, *, seed: int = 1) -> PlantSettings:
         economiser=spec.contactor.economiser is not None,
         watchdog=None if isinstance(dog, NotFitted) else _gate(dog),
         lock_travel_ns=lock.drive_ms * MILLISECOND * 2 // 3 if lock else plant.lock_travel_ns,
+        sense_hold_ns=couplers.hold_ms * MILLISECOND if couplers else None,
         proximity_supply_mv=proximity.supply_mv if proximity else plant.proximity_supply_mv,
         proximity_pull_up_ohm=proximity.pull_up_ohms if proximity else plant.proximity_pull_up_ohm,
         temperatures={sensor.place: ROOM_C for sensor in spec.temperature} or plant.temperatures,
@@ -99,6 +100,10 @@ def _spi(spec: BoardSpec) -> SpiWiring:
     if isinstance(supply, PilotSupplySpec):
         channels.append(_channel(spec, supply.positive.channel, Analog.PILOT_POSITIVE, supply.positive.scale))
         channels.append(_channel(spec, supply.negative.channel, Analog.PILOT_NEGATIVE, supply.negative.scale))
+    phases = spec.load_sense.phases if spec.load_sense else ()
+    channels += [
+        _channel(spec, line.channel, source, line.scale) for line, source in zip(phases, LOAD_PHASES, strict=False)
+    ]
     return SpiWiring(adc.bus, adc.device, adc.chip.value, REFERENCE_MV, tuple(channels))
 
 
@@ -122,6 +127,8 @@ def _drives(spec: BoardSpec) -> dict[Drive, LineWiring]:
     if spec.lock:
         lines[Drive.LOCK] = (spec.lock.lock_pin, True)
         lines[Drive.UNLOCK] = (spec.lock.unlock_pin, True)
+    if spec.weld_output:
+        lines[Drive.WELD_OUTPUT] = (spec.weld_output.pin, spec.weld_output.active_high)
     if spec.status_led:
         lines[Drive.LED] = (spec.status_led.pin, spec.status_led.active_high)
     return {
@@ -133,7 +140,8 @@ def _drives(spec: BoardSpec) -> dict[Drive, LineWiring]:
 def _senses(spec: BoardSpec) -> dict[Sense, LineWiring]:
     lines: dict[Sense, InputPin | None] = {
         Sense.MIRROR: spec.contactor.mirror,
-        Sense.LOAD_VOLTAGE: spec.voltage_sense,
+        Sense.LOAD_VOLTAGE: spec.voltage_sense.line if spec.voltage_sense else None,
+        Sense.WELD_OUTPUT: spec.weld_output.readback if spec.weld_output else None,
         Sense.RCD_TRIPPED: None if isinstance(spec.rcd, NotFitted) else spec.rcd.trip,
         Sense.LOCKED: spec.lock.feedback if spec.lock else None,
         Sense.EMERGENCY_STOP: spec.emergency_stop,

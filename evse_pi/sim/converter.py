@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.sim.signals import Analog
+from evse_pi.sim.signals import LOAD_PHASES, Analog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,8 @@ def millivolts(plant: Plant, wired: AdcInput, instants_ns: Sequence[int]) -> lis
         return [float(stuck)] * len(instants_ns)
     if wired.source is Analog.PILOT:
         quantities = plant.sample_pilot(instants_ns)
+    elif wired.source in LOAD_PHASES:
+        quantities = [plant.load.volts(LOAD_PHASES.index(wired.source), at_ns) for at_ns in instants_ns]
     else:
         quantities = [plant.analog(wired.source, wired.sensor)] * len(instants_ns)
     offset_mv, drift_ppm = plant.fault_injection.drift.get(wired.source, (0, 1_000_000))
@@ -54,5 +56,5 @@ def millivolts(plant: Plant, wired: AdcInput, instants_ns: Sequence[int]) -> lis
 def codes(plant: Plant, wired: AdcInput, span: ConverterRange, instants_ns: Sequence[int]) -> list[int]:
     """Return the converter's codes at instants up to the plant's present one."""
     per_mv, top = span.codes / span.reference_mv, span.codes - 1
-    raw = [int(mv * per_mv) for mv in millivolts(plant, wired, instants_ns)]
-    return [0 if code < 0 else min(code, top) for code in raw]
+    raw = [mv * per_mv for mv in millivolts(plant, wired, instants_ns)]
+    return [0 if code < 0 else int(min(code, top)) for code in raw]

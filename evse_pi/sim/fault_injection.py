@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.sim.circuit import FULL_PPM
 from evse_pi.sim.coil_circuit import NOMINAL_MV, SwitchFault
+from evse_pi.sim.load_side import Capacitors, LoadSenseFault
 from evse_pi.sim.lock_model import LockFault  # noqa: TC001 - verbs' annotations are read at run time
 from evse_pi.sim.meter_model import MeterFault  # noqa: TC001
 from evse_pi.sim.plant_settings import within
@@ -49,15 +50,16 @@ class FaultInjection:
         self.gate_hold_ms: int | None = None
         self.coil_return: SwitchFault | None = None
         self.latch_cut = False
-        self.left_ns = 0
         self.thermometers = Thermometers(self._plant.temperatures, self._plant.settings.ambient_swing_c, self._begun_ns)
         self.i2c: I2cFault | None = None
+        self.weld_relay: bool | None = None
 
     def verbs(self) -> dict[str, Callable[..., None]]:
         """Return the verbs by name."""
         verbs: list[Callable[..., None]] = [
-            self.weld, self.dry, self.leave_voltage, self.break_coil, self.supply_coil, self.break_gate,
-            self.stretch_gate, self.break_return, self.cut_latch, self.stick_mirror, self.stick_sense,
+            self.weld, self.dry, self.leave_charge, self.feed_back, self.break_load_sense, self.stick_weld_output,
+            self.break_coil, self.supply_coil, self.break_gate, self.stretch_gate, self.break_return, self.cut_latch,
+            self.stick_mirror, self.stick_sense,
             self.supply_pilot, self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
             self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc, self.drift_reference,
             self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
@@ -82,10 +84,28 @@ class FaultInjection:
         """Let the armature move without closing the main contacts."""
         self._plant.contactor.dry = on
 
-    def leave_voltage(self, ms: int = 0) -> None:
-        """Let the vehicle's capacitors, or what it feeds back, hold voltage behind the contacts for so long."""
+    def leave_charge(self, microfarad: float = 2.2, bleeder_ohm: float | None = None) -> None:
+        """Let the vehicle's capacitors keep the peak of the mains after the next opening, with a bleeder or none."""
+        within("microfarad", microfarad, 0, 100)
+        within("bleeder_ohm", bleeder_ohm or 1, 1, 100_000_000)
+        self._plant.load.capacitors = Capacitors(microfarad / 1e6, bleeder_ohm)
+
+    def feed_back(self, ms: int = 0) -> None:
+        """Let the vehicle feed alternating voltage back for so long after the next opening."""
         within("ms", ms, 0, 60_000)
-        self.left_ns = ms * 1_000_000
+        self._plant.load.feed_ns = ms * 1_000_000
+
+    def break_load_sense(self, how: LoadSenseFault | None = None, phase: int | None = None) -> None:
+        """Break the sense of one phase behind the contactor, or of all; without `how` it works again."""
+        for each in self._phases(phase):
+            if how is None:
+                self._plant.load.broken.pop(each, None)
+            else:
+                self._plant.load.broken[each] = how
+
+    def stick_weld_output(self, closed: bool | None = None) -> None:
+        """Let the relay of the weld output stay closed or open; without an argument it works again."""
+        self.weld_relay = closed
 
     def break_coil(self, on: bool = True) -> None:
         """Break the winding of the coil."""
@@ -341,6 +361,7 @@ class FaultInjection:
         plant.contactor.dry, plant.contactor.mirror_stuck = False, None
         plant.rcd.faults.clear()
         plant.lock.fault = None
+        plant.load.repair()
         plant.wire.disturb(**asdict(plant.settings.disturbance))
         plant.mains.restore()
         plant.energy_meter.restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 NS_PER_HOUR = 3_600 * 1_000_000_000
@@ -55,6 +56,25 @@ class Mains:
         if not self.present[phase]:
             return 0.0
         return self.open_volts[phase] - self.amps[phase] * self.settings.line_milliohm / 1000
+
+    @property
+    def phases(self) -> range:
+        """Return the numbers of the phases."""
+        return range(self.settings.phases)
+
+    def turn(self, phase: int, at_ns: int) -> float:
+        """Return where one phase is between its peaks, -1 to 1."""
+        return math.sin(math.tau * (self.hertz * at_ns / 1e9 - phase / self.settings.phases))
+
+    def instant(self, phase: int, at_ns: int) -> float:
+        """Return the voltage against earth of the conductor that should be this phase."""
+        if self.swapped and phase == 0:
+            return 0.0
+        return math.sqrt(2) * self.volts(phase) * self.turn(phase, at_ns)
+
+    def neutral(self, at_ns: int) -> float:
+        """Return the voltage against earth of the conductor that should be the neutral."""
+        return math.sqrt(2) * self.volts(0) * self.turn(0, at_ns) if self.swapped else 0.0
 
     def watts(self, phase: int) -> float:
         """Return the active power on one phase."""

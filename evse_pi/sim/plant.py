@@ -23,13 +23,14 @@ from evse_pi.sim.circuit import (
 from evse_pi.sim.coil_circuit import CoilCircuit, CoilState, SwitchFault
 from evse_pi.sim.contactor_model import Coil, ContactorSettings, PowerContactor
 from evse_pi.sim.fault_injection import FaultInjection
+from evse_pi.sim.load_side import LoadSide
 from evse_pi.sim.lock_model import LockMotor
 from evse_pi.sim.mains import Mains, MainsSettings
 from evse_pi.sim.meter_model import EnergyMeter
 from evse_pi.sim.plant_settings import argument_types, arguments, invoke
 from evse_pi.sim.rails import Rail
 from evse_pi.sim.residual import RcdSettings, ResidualDevice
-from evse_pi.sim.signals import Analog, Drive, History, PilotRail, Sense
+from evse_pi.sim.signals import LOAD_PHASES, Analog, Drive, History, PilotRail, Sense
 from evse_pi.sim.vehicle import PilotView, Vehicle, VehicleSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class PlantSettings:
     economiser: bool = False  # the contactor's line alone only holds, its boost line pulls in
     stop_cuts_coil: bool = True
     lock_travel_ns: int = 300 * MS
-    sense_hold_ns: int = 40 * MS  # of the load side's couplers: 1 µF
+    sense_hold_ns: int | None = 40 * MS  # of the load side's couplers: 1 µF; None: it has none
+    upstream_ns: int = 20 * MS  # the shunt release trips the switch ahead of the box
     proximity_supply_mv: int = 3_300
     proximity_pull_up_ohm: int = 1_000
     input_filter_s: float = 2.0e-6  # of the pilot's divider: 20.0 kΩ, 100 pF
@@ -108,7 +110,7 @@ class Plant:
         self.period_ns = 1_000_000
         self._energy_ns = now_ns
         self._flowed_mwh = 0.0
-        self._was_driven, self._held_until_ns = False, now_ns
+        self.load = LoadSide(self.mains, self.contactor, self.vehicle, self.agenda, self.settle, settings.sense_hold_ns)
         self._seen: tuple[object, ...] = ()
         self._verbs = self._verb_table()
         self.settle()
@@ -164,11 +166,12 @@ class Plant:
             return stuck
         return {
             Sense.MIRROR: lambda: self.contactor.mirror,
-            Sense.LOAD_VOLTAGE: lambda: self._sensed,
+            Sense.LOAD_VOLTAGE: lambda: self.load.lit,
             Sense.RCD_TRIPPED: lambda: self.rcd.tripped,
             Sense.LOCKED: lambda: self.lock.locked,
             Sense.EMERGENCY_STOP: lambda: self.fault_injection.stop_pressed,
             Sense.LIVE_NEUTRAL_SWAPPED: lambda: self.mains.swapped,
+            Sense.WELD_OUTPUT: lambda: self.weld_relay_closed,
         }[line]()
 
     def sample_pilot(self, instants_ns: Sequence[int]) -> list[float]:
@@ -193,6 +196,8 @@ class Plant:
         if source is Analog.PROXIMITY:
             supply_v = self.settings.proximity_supply_mv / 1000
             return proximity_v(self._cable_ohm(), supply_v, self.settings.proximity_pull_up_ohm)
+        if source in LOAD_PHASES:
+            return self.load.volts(LOAD_PHASES.index(source), self.agenda.now_ns)
         if source is Analog.TEMPERATURE:
             return self.thermometer(sensor)
         if source is Analog.LOAD_CURRENT:
@@ -287,7 +292,8 @@ class Plant:
         duty_ppm = self.fault_injection.stage_ppm(self.duty_ppm)
         self.vehicle.observe(PilotView(duty_ppm, connected=not cut), live=self._live)
         self._load_mains()
-        self._hold_sense()
+        self._release_upstream()
+        self.load.settle()
         closed = any(self.contactor.closed)
         self.rcd.feel(*(self.fault_injection.leak_ma if closed else (0.0, 0.0)))
         self._shape_pilot(duty_ppm, PilotLoad() if cut else self.vehicle.load())
@@ -298,25 +304,21 @@ class Plant:
         return any(closed and self.mains.present[pole] for pole, closed in enumerate(self.contactor.closed))
 
     @property
-    def _sensed(self) -> bool:
-        """What couplers between the load side's phases and its neutral show: current needs a way there and back.
+    def weld_relay_closed(self) -> bool:
+        """Whether the contact towards the shunt release is closed."""
+        stuck = self.fault_injection.weld_relay
+        return self.drives[Drive.WELD_OUTPUT] if stuck is None else stuck
 
-        One welded pole with all others open drives none, with a vehicle or without. Source: docs/boards/reference.md.
-        """
-        return self._driven or self.agenda.now_ns < self._held_until_ns
+    def _release_upstream(self) -> None:
+        """Let the shunt release trip the switch ahead of the box for as long as the relay is closed."""
+        if not self.weld_relay_closed:
+            self.agenda.cancel("upstream.release")
+        elif not self.agenda.pending("upstream.release") and any(self.mains.present):
+            self.agenda.after("upstream.release", self.settings.upstream_ns, self._trip_upstream)
 
-    @property
-    def _driven(self) -> bool:
-        live = sum(closed and self.mains.present[pole] for pole, closed in enumerate(self.contactor.closed))
-        return live > 1 or (live > 0 and self.contactor.neutral_closed)
-
-    def _hold_sense(self) -> None:
-        """Let the hold capacitor, and what the vehicle leaves, outlast the contacts."""
-        if self._was_driven and not self._driven:
-            left_ns = self.fault_injection.left_ns + self.settings.sense_hold_ns
-            self._held_until_ns = self.agenda.now_ns + left_ns
-            self.agenda.at("sense.hold", self._held_until_ns, self.settle)
-        self._was_driven = self._driven
+    def _trip_upstream(self) -> None:
+        self.mains.present = [False] * self.settings.mains.phases
+        self.settle()
 
     def _coil(self) -> Coil:
         faults = self.fault_injection

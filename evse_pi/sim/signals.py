@@ -24,6 +24,7 @@ class Drive(StrEnum):
     WATCHDOG = "watchdog"
     PILOT_CUT = "pilot_cut"
     LED = "led"
+    WELD_OUTPUT = "weld_output"  # the relay that trips a switch ahead of the box
 
 
 class Sense(StrEnum):
@@ -35,6 +36,7 @@ class Sense(StrEnum):
     LOCKED = "locked"
     EMERGENCY_STOP = "emergency_stop"
     LIVE_NEUTRAL_SWAPPED = "live_neutral_swapped"
+    WELD_OUTPUT = "weld_output_closed"  # the second contact of that relay
 
 
 class Analog(StrEnum):
@@ -47,9 +49,15 @@ class Analog(StrEnum):
     PILOT_NEGATIVE = "pilot_negative"
     COIL_NODE = "coil_node"  # between the contactor's coil and its return switch
     PROXIMITY = "proximity"
+    LOAD_L1 = "load_l1"  # the phases behind the contactor against earth
+    LOAD_L2 = "load_l2"
+    LOAD_L3 = "load_l3"
     LOAD_CURRENT = "load_current"
     MAINS_VOLTAGE = "mains_voltage"
     TEMPERATURE = "temperature"
+
+
+LOAD_PHASES = (Analog.LOAD_L1, Analog.LOAD_L2, Analog.LOAD_L3)
 
 
 class PilotRail(StrEnum):

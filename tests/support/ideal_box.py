@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
-from evse_pi.core.io_records import Inputs, Outputs, PilotReading, PilotSupply
+from evse_pi.core.io_records import Inputs, LoadVoltages, Outputs, PilotReading, PilotSupply
 from evse_pi.core.machine import MachineState, initial, step
 from evse_pi.core.machine_settings import MachineSettings, WakeUp
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
@@ -42,6 +42,7 @@ FULL_BOARD = replace(
     PLAIN_BOARD,
     tethered_cable_ma=None,
     load_sense_fitted=True,
+    load_phases=3,
     rcd_fitted=True,
     lock_fitted=True,
     emergency_stop_fitted=True,
@@ -72,6 +73,7 @@ class IdealBox:
     now_ns: int = 1_000 * S
     vehicle: str = "A"
     diode: bool = True
+    mains: tuple[bool, bool, bool] = (True, True, True)
     garbled: bool = False  # the window shows nothing that can be believed
     stuck_closed: bool = False
     stuck_open: bool = False
@@ -208,14 +210,25 @@ class IdealBox:
             pilot=self.window(),
             demand=self.demand,
             mirror_closed=self.contacts_closed if board.mirror_fitted else None,
-            load_live=self.contacts_closed if board.load_sense_fitted else None,
+            load_live=self._any_live if board.load_sense_fitted and not board.load_phases else None,
             rcd_tripped=board.rcd_fitted and (self.rcd_latched or (self.outputs.rcd_test and self.rcd_works)),
             emergency_stop=self.emergency_stop,
             proximity_ohms=None if self.ohms is None else Ohms(self.ohms),
             locked=self.locked if board.lock_fitted else None,
             failures=self.failures,
             alarms=self.alarms,
+            load=self.load_voltages() if board.load_phases else None,
         )
+
+    @property
+    def _any_live(self) -> bool:
+        return self.contacts_closed and any(self.mains)
+
+    def load_voltages(self) -> LoadVoltages:
+        """Return what each phase behind the contacts shows: a tick is half a period of 50 Hz, so the sign turns."""
+        peak_mv = 300_000 if self.now_ns // TICK_NS % 2 else -300_000
+        seen = tuple(Millivolts(peak_mv if self.contacts_closed and live else 0) for live in self.mains)
+        return LoadVoltages(seen, seen)
 
     def window(self) -> PilotReading | None:
         """Return what the pilot shows: the generator's level, loaded by the vehicle behind its diode."""

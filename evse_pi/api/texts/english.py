@@ -69,6 +69,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.KEPT_AFTER_REPEATS: "a fault has come back so often that the box does not try again by itself",
     Reason.RCM_STARTING: "the residual current monitor is waking up",
     Reason.READING_CABLE: "the plug's cable is being read",
+    Reason.VEHICLE_FEEDS: "there is voltage behind the open contactor, which the vehicle may feed",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
 }
 LIMITS: Mapping[LimitSource, str] = {
@@ -158,6 +159,10 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
     Reason.KEPT_AFTER_REPEATS: (
         "A fault that ends by itself has ended a charge so often that the box does not try again by itself.",
         "Mend its cause, then unplug the vehicle, or acknowledge: evse-pi clear.",
+    ),
+    Reason.VEHICLE_FEEDS: (
+        "Alternating voltage stands behind the open contactor: the vehicle feeds it, or a pole is welded.",
+        "Wait: if it lasts for longer than a second, the contactor counts as welded.",
     ),
     Reason.STATE_F_HOLD: ("The box tells the vehicle that it is out of service after a fault.", "Wait a second."),
     Reason.STARTING: ("The vehicle asks, and the last checks before closing run.", "Wait a second."),

@@ -34,6 +34,9 @@ FAULT_TITLES: Mapping[Fault, str] = {
     Fault.METER_STALE: "the meter is silent",
     Fault.POWER_QUALITY: "a phase is missing",
     Fault.LIVE_NEUTRAL_SWAP: "line and neutral are swapped",
+    Fault.PHASE_LOST: "a phase does not come through the contactor",
+    Fault.SUPPLY_LOST: "no mains comes through the contactor",
+    Fault.WELD_OUTPUT_FAILED: "the weld output's relay is not where it should be",
     Fault.OVER_TEMPERATURE: "the box is too hot",
     Fault.TEMPERATURE_STALE: "the thermometer is silent",
     Fault.TIMING_BUDGET: "the box reacts too slowly",
@@ -47,7 +50,7 @@ FAULT_TITLES: Mapping[Fault, str] = {
     Fault.PROXIMITY_READ_FAILED: "the proximity input does not answer",
     Fault.LOCK_DRIVE_FAILED: "the connector lock does not answer",
     Fault.EMERGENCY_STOP_READ_FAILED: "the emergency stop's input does not answer",
-    Fault.VOLTAGE_SENSE_FAILED: "the voltage sense does not answer",
+    Fault.VOLTAGE_SENSE_FAILED: "the voltage sense cannot be used",
     Fault.WATCHDOG_DRIVE_FAILED: "the hardware watchdog does not answer",
 }
 FAULT_HINTS: Mapping[Fault, str] = {
@@ -108,6 +111,17 @@ FAULT_HINTS: Mapping[Fault, str] = {
     ),
     Fault.METER_STALE: "No fresh meter reading for 15 s: check the meter's bus, address and supply.",
     Fault.POWER_QUALITY: "A phase is missing: check fuses and the supply terminals.",
+    Fault.PHASE_LOST: (
+        "A phase is dead behind the closed contactor: check fuses and supply terminals; if the meter shows it, the "
+        "contactor's pole or its sense is broken."
+    ),
+    Fault.SUPPLY_LOST: (
+        "There is no mains behind the closed contactor: check the switch ahead of the box; charging goes on by itself "
+        "when it is back."
+    ),
+    Fault.WELD_OUTPUT_FAILED: (
+        "The relay that trips the switch ahead of the box does not follow its order: check relay, readback and line."
+    ),
     Fault.LIVE_NEUTRAL_SWAP: "Switch off the supply and correct line and neutral at the supply terminals.",
     Fault.OVER_TEMPERATURE: (
         "Let the box cool; check terminals for loose screws, and whether sun or an enclosure heats it."
@@ -132,7 +146,10 @@ FAULT_HINTS: Mapping[Fault, str] = {
     Fault.PROXIMITY_READ_FAILED: "The proximity input does not answer: check the converter and its channel.",
     Fault.LOCK_DRIVE_FAILED: "The connector lock does not answer: check its lines and supply.",
     Fault.EMERGENCY_STOP_READ_FAILED: "The emergency stop input does not answer: check its line.",
-    Fault.VOLTAGE_SENSE_FAILED: "The voltage sense does not answer: check its line.",
+    Fault.VOLTAGE_SENSE_FAILED: (
+        "The voltage sense does not answer, or shows a voltage that no vehicle keeps: check its line, resistors and "
+        "input."
+    ),
     Fault.WATCHDOG_DRIVE_FAILED: "The hardware watchdog does not answer: check its line.",
     Fault.PILOT_SUPPLY: (
         "Measure +12 V and -12 V of the pilot's generator at its switch and look for a loose joint or a weak supply; "
@@ -194,7 +211,14 @@ FAULT_SEEN: Mapping[Fault, str] = {
     Fault.PROXIMITY_READ_FAILED: "The proximity input could not be read.",
     Fault.LOCK_DRIVE_FAILED: "The lines of the connector lock could not be used.",
     Fault.EMERGENCY_STOP_READ_FAILED: "The emergency stop's input could not be read.",
-    Fault.VOLTAGE_SENSE_FAILED: "The input that sees voltage behind the contactor could not be read.",
+    Fault.VOLTAGE_SENSE_FAILED: (
+        "What sees voltage behind the contactor could not be read, or showed one that stood there for a minute{behind}."
+    ),
+    Fault.PHASE_LOST: "The contactor was closed, and a phase behind it was dead for half a second{behind}.",
+    Fault.SUPPLY_LOST: "The contactor was closed, and every phase behind it was dead for half a second{behind}.",
+    Fault.WELD_OUTPUT_FAILED: (
+        "The second contact of the weld output's relay contradicted its order, or a line of it could not be used."
+    ),
     Fault.WATCHDOG_DRIVE_FAILED: "The line of the hardware watchdog could not be driven.",
     Fault.INTERNAL: ("The safety process met an error that no driver is known to raise, opened, and restarted."),
 }
@@ -217,6 +241,8 @@ FAULT_PARTS: Mapping[str, str] = {
     "contacts silent": "its contacts did not answer",
     "contact unseen": "no contact was seen",
     "and": " and ",
+    "behind": ": at one instant {voltages}",
+    "instant": "L{place} {volts} V",
     "no resistor": "nothing",
     "ohms": "{ohms} ohms",
     "phase": "L{place} {volts:.1f} V",

@@ -49,11 +49,18 @@ def _values(seen: Readings) -> dict[str, str]:
         "ohms": ohms,
         "drawn": amps(max(seen.current_ma or (0,), key=abs)),
         "offered": amps(seen.driven_ma),
+        "behind": _behind(seen.load_mv or ()),
         "voltages": ", ".join(phases) or UNKNOWN,
         "meter_age": _age(seen.meter_age_ms),
         "temperature_age": _age(seen.temperature_age_ms),
         "degrees": degrees(seen.centi_celsius),
     }
+
+
+def _behind(load_mv: Iterable[int]) -> str:
+    part = words.FAULT_PARTS
+    phases = [part["instant"].format(place=place, volts=round(mv / 1000)) for place, mv in enumerate(load_mv, 1)]
+    return part["behind"].format(voltages=", ".join(phases)) if phases else ""
 
 
 def _side_of_short(seen: Readings) -> str:

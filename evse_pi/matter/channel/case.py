@@ -154,8 +154,6 @@ class CaseResponder:
             else:
                 await self._authenticate(exchange, sigma1, local_id)
         except ExchangeTimeout:
-            # Not even an acknowledgement came back: the initiator may not have heard us, and comes again with the same
-            # octets.
             if not exchange.session.has_answered:
                 self._seen.pop(sigma1.initiator_random, None)
             raise
@@ -163,8 +161,7 @@ class CaseResponder:
     def _refuse_replay(self, sigma1: Sigma1) -> None:
         """Take note of an initiator's random number. Raises: HandshakeRefused where it was seen before.
 
-        An initiator takes a new one for each handshake; only who recorded a Sigma1 repeats one, to hold our time. Asked
-        only of a sender that has proven to know the IPK or a former secret, so that a stranger fills no memory.
+        An initiator takes a new one for each handshake; only who recorded a Sigma1 repeats one, to hold our time.
         """
         if sigma1.initiator_random in self._seen:
             raise HandshakeRefused(INVALID_PARAMETER, "this Sigma1 came before")
@@ -209,7 +206,6 @@ class CaseResponder:
         keys = SessionKeys.from_octets(hkdf(secret, salt=salt, info=b"SessionKeys", length=48))
         self._establish(exchange, sigma1, peer, keys, local_id)
         self._remember(peer, resumption_id, secret)
-        # The session is there before the peer is told: its first message may follow the report at once.
         exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
 
     def _addressed(self, sigma1: Sigma1) -> tuple[Fabric, bytes]:
@@ -274,7 +270,6 @@ class CaseResponder:
 
     def _establish(self, exchange: Exchange, sigma1: Sigma1, peer: _Peer, keys: SessionKeys, local_id: int) -> None:
         current = self._fabrics.get(peer.fabric.index)
-        # The handshake has waited for the peer; a fabric that ended meanwhile must not get a session from it.
         if current is None or current.noc != peer.fabric.noc:
             raise HandshakeRefused(NO_SHARED_TRUST_ROOTS, "the fabric was removed or updated meanwhile")
         session = exchange.session.secured(

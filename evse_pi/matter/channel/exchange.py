@@ -158,11 +158,9 @@ class Exchange:
         if header.acknowledged_counter is not None:
             self._on_acknowledged(header.acknowledged_counter)
         if header.needs_ack:
-            # A duplicate means that our acknowledgement was lost: the next one goes at once and rides on nothing.
             self._owe_ack(counter, at_once=is_duplicate or self.is_closed)
         if is_duplicate or self.is_closed or is_standalone_ack(header):
             return
-        # An honest peer has one reliable message under way, so who fills this sends without waiting for answers.
         if self._inbox.qsize() < MAX_WAITING_MESSAGES:
             self._inbox.put_nowait(Message(header.protocol_id, header.opcode, payload))
 
@@ -238,13 +236,11 @@ class Exchange:
             self._give_up(f"{self.session} acknowledged none of {MAX_TRANSMISSIONS} transmissions")
             return
         outgoing.transmissions += 1
-        # The same octets with the same counter: with another one the peer would take it for a second message.
         self._carrier.transmit(self.session, outgoing.datagram)
         self._schedule_retransmission()
 
     def _on_acknowledged(self, counter: int) -> None:
         outgoing = self._under_way
-        # Another counter is a late duplicate of an acknowledgement that was already taken in.
         if outgoing is None or outgoing.counter != counter:
             return
         self.session.has_answered = True

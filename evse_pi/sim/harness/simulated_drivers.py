@@ -6,8 +6,10 @@ import itertools
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
+from boards.build_safety import side_channels
+from boards.spec import PilotSupplySpec
 from evse_pi.sim.converter import AdcInput, ConverterRange, codes, millivolts
-from evse_pi.sim.signals import Analog, Drive, Sense
+from evse_pi.sim.signals import LOAD_PHASES, Analog, Drive, Sense
 from hal.interfaces import PilotWindow
 from hal.mcp3xxx import MAX_BURST
 from hal.pilot_adc import LEADS_US, sampled_at, window_delays_us
@@ -16,7 +18,7 @@ from hal.units import MILLISECOND, DutyPpm, Ohms
 if TYPE_CHECKING:
     import random
 
-    from boards.spec import ContactorSpec, PilotSupplySpec
+    from boards.spec import BoardSpec, ContactorSpec
     from evse_pi.sim.harness.virtual_clock import VirtualClock
     from evse_pi.sim.plant import Plant
     from hal.linear_scale import LinearScale
@@ -52,27 +54,24 @@ class PlantPort:
 class SimulatedPilotAdc:
     """Takes its time for a window, as the bus does."""
 
-    def __init__(
-        self, port: PlantPort, scale: LinearScale, rng: random.Random, supply: PilotSupplySpec | None = None
-    ) -> None:
+    def __init__(self, port: PlantPort, board: BoardSpec, rng: random.Random) -> None:
         self._port = port
         self._runs = itertools.cycle([sampling_run(rng) for _ in range(PATTERNS)])
         self._leads_us = itertools.cycle(LEADS_US)
-        self._pilot = _input(Analog.PILOT, scale)
-        self._rails: dict[int, AdcInput] = {}
-        self._after: tuple[int, ...] = ()
-        if supply:
-            positive, negative = supply.positive, supply.negative
-            self._rails = {
-                positive.channel: _input(Analog.PILOT_POSITIVE, positive.scale),
-                negative.channel: _input(Analog.PILOT_NEGATIVE, negative.scale),
-            }
-            self._after = (positive.channel, negative.channel)
+        self._pilot = _input(Analog.PILOT, board.pilot_adc.scale)
+        self._others: dict[int, AdcInput] = {}
+        self._before, self._after = side_channels(board)
+        for phase, source in zip(board.load_sense.phases if board.load_sense else (), LOAD_PHASES, strict=False):
+            self._others[phase.channel] = _input(source, phase.scale)
+        if isinstance(board.pilot_supply, PilotSupplySpec):
+            positive, negative = board.pilot_supply.positive, board.pilot_supply.negative
+            self._others[positive.channel] = _input(Analog.PILOT_POSITIVE, positive.scale)
+            self._others[negative.channel] = _input(Analog.PILOT_NEGATIVE, negative.scale)
 
     def read_window(self) -> PilotWindow:
-        """Return the codes of one window, and of the rails round it."""
+        """Return the codes of one window, and of the other channels round it."""
         clock, plant = self._port.clock, self._port.plant
-        before = self._read_rails(self._after[:1])
+        before = self._read_others(self._before)
         clock.sleep_until(clock.now_ns + 1_000 * next(self._leads_us))
         started_ns = clock.now_ns
         run = next(self._runs)
@@ -82,20 +81,20 @@ class SimulatedPilotAdc:
         found = array("H", codes(plant, self._selected(self._pilot), ADC_RANGE, instants))
         ended_ns = clock.now_ns
         sampled_ns = tuple(started_ns + at_ns for at_ns in sampled_at(run.delays_us, run.stamps_ns, FRAME_NS))
-        return PilotWindow(found, started_ns, ended_ns, before, self._read_rails(self._after), sampled_ns)
+        return PilotWindow(found, started_ns, ended_ns, before, self._read_others(self._after), sampled_ns)
 
-    def _read_rails(self, channels: tuple[int, ...]) -> dict[int, int]:
+    def _read_others(self, channels: tuple[int, ...]) -> dict[int, int]:
         clock, plant = self._port.clock, self._port.plant
         if not channels:
             return {}
         clock.sleep_until(clock.now_ns + SPACING_NS * len(channels))
         plant.advance(clock.now_ns)
-        wired = {channel: self._selected(self._rails[channel]) for channel in channels}
+        wired = {channel: self._selected(self._others[channel]) for channel in channels}
         return {channel: codes(plant, line, ADC_RANGE, (clock.now_ns,))[0] for channel, line in wired.items()}
 
     def _selected(self, wired: AdcInput) -> AdcInput:
         """Return the input that the multiplexer connects instead, where it hangs on one."""
-        every = (self._pilot, *self._rails.values())
+        every = (self._pilot, *self._others.values())
         return next((each for each in every if each.source is self._port.plant.fault_injection.selected), wired)
 
     def close(self) -> None:
@@ -318,6 +317,26 @@ class SimulatedStatusLed:
 
     def close(self) -> None:
         """Dark."""
+        self.set(False)
+
+
+class SimulatedWeldOutput:
+    """The relay towards the shunt release."""
+
+    def __init__(self, port: PlantPort, *, readable: bool) -> None:
+        self._port = port
+        self._readable = readable
+
+    def set(self, active: bool) -> None:
+        """Close the relay's contact or not."""
+        self._port.drive(Drive.WELD_OUTPUT, active)
+
+    def read_closed(self) -> bool | None:
+        """Return what the second contact says, None on a board without one."""
+        return self._port.sense(Sense.WELD_OUTPUT) if self._readable else None
+
+    def close(self) -> None:
+        """Let it open."""
         self.set(False)
 
 

@@ -30,6 +30,7 @@ from evse_pi.sim.harness.simulated_drivers import (
     SimulatedStatusLed,
     SimulatedVoltageSense,
     SimulatedWatchdog,
+    SimulatedWeldOutput,
 )
 from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.sim.plant import Plant
@@ -284,6 +285,7 @@ class VirtualBox:
         contactor.open()
         pwm.set_low()
 
+        weld = board.weld_output
         supply = board.pilot_supply if isinstance(board.pilot_supply, PilotSupplySpec) else None
 
         def breakable(device: object, name: str) -> Any:
@@ -292,8 +294,12 @@ class VirtualBox:
         return SafetyHardware(
             contactor=breakable(contactor, "contactor"),
             pilot_pwm=breakable(pwm, "pilot_pwm"),
-            pilot_adc=breakable(SimulatedPilotAdc(port, board.pilot_adc.scale, self._rng, supply), "pilot_adc"),
+            pilot_adc=breakable(SimulatedPilotAdc(port, board, self._rng), "pilot_adc"),
             pilot_supply=supply,
+            load_sense=board.load_sense,
+            weld_output=breakable(SimulatedWeldOutput(port, readable=weld.readback is not None), "weld_output")
+            if weld
+            else None,
             watchdog=None if isinstance(board.watchdog, NotFitted) else breakable(SimulatedWatchdog(port), "watchdog"),
             rcd=None if isinstance(board.rcd, NotFitted) else breakable(SimulatedRcd(port), "rcd"),
             voltage_sense=breakable(SimulatedVoltageSense(port), "voltage_sense") if board.voltage_sense else None,

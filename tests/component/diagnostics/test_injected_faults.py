@@ -79,6 +79,12 @@ def weld(box: DiagnosedBox) -> None:
     box.do("open_s2")
 
 
+def feeds(box: DiagnosedBox) -> None:
+    box.do("feed_back", ms=900)
+    box.do("auto", on=False)
+    box.do("open_s2")
+
+
 def blind(box: DiagnosedBox) -> None:
     box.world.node.measures = False
 
@@ -171,7 +177,18 @@ CASES = {
     "proximity lost": Case(verb("set_proximity", ohm=200_000.0), "CABLE_REMOVED", "no coding resistor", "plug"),
     "stale meter": Case(blind, "METER_STALE", "s old", "bus", seconds=20),
     "silent thermometers": Case(blind, "TEMPERATURE_STALE", "s old", "sensor", seconds=20),
-    "lost phase": Case(verb("lose_phase", phase=1), "POWER_QUALITY", "L2 0.0 V", "fuses", seconds=20),
+    "lost phase": Case(verb("lose_phase", phase=1), "PHASE_LOST", "L2 0 V", "fuses"),
+    "lost phase that the meter shows": Case(
+        verb("lose_phase", phase=1), "POWER_QUALITY", "L2 0.0 V", "fuses", False, seconds=20
+    ),
+    "lost mains": Case(verb("lose_phase"), "SUPPLY_LOST", "L1 0 V, L2 0 V, L3 0 V", "switch ahead of the box"),
+    "sense of a phase stands": Case(
+        verb("break_load_sense", how="high", phase=2), "VOLTAGE_SENSE_FAILED", "L3 36", "resistors", False, seconds=65
+    ),
+    "weld output stuck": Case(
+        verb("stick_weld_output", closed=True), "WELD_OUTPUT_FAILED", "contradicted", "readback", False
+    ),
+    "vehicle feeds back": Case(feeds, "VEHICLE_FEEDS", "feeds it", "Wait", seconds=0.6, verdict="WAITING"),
     "overvoltage": Case(verb("set_voltage", volts=280.0), "OVERVOLTAGE", "V, L2", "neutral", seconds=10),
     "undervoltage": Case(verb("set_voltage", volts=160.0), "UNDERVOLTAGE", "L1 15", "cross-section", seconds=20),
     "overcurrent": Case(greedy, "OVERCURRENT", "drew 32.0 A while 10.0 A", "limit", seconds=25),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from boards.loader import load_board
 from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
@@ -21,6 +20,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.vehicle import S2
+from tests.support.coupler_board import COUPLER_BOARD
 from tests.support.forked import in_a_fork
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.hazard("H-08"), pytest.mark.hazard("H-09"), pytest.mark.hazard("H-16")]
 
 MS = 1_000_000
-BOARD = load_board("simulated")
+BOARD = COUPLER_BOARD
 INSTALLATION = replace(SIMULATED_INSTALLATION, ventilated=True)
 
 DRIVER_FAULT = {
@@ -44,6 +44,7 @@ DRIVER_FAULT = {
     "lock": Fault.LOCK_DRIVE_FAILED,
     "emergency_stop": Fault.EMERGENCY_STOP_READ_FAILED,
     "watchdog": Fault.WATCHDOG_DRIVE_FAILED,
+    "weld_output": Fault.WELD_OUTPUT_FAILED,
 }
 
 
@@ -56,6 +57,7 @@ DRIFTS: dict[str, Callable[[Any], Any]] = {
     "pilot_pwm.set_duty": lambda ppm: min(1_000_000, ppm + 300_000),
     "contactor.read_closed": lambda closed: not closed,
     "voltage_sense.read_live": lambda live: not live,
+    "weld_output.read_closed": lambda closed: not closed,
     "rcd.read_tripped": lambda tripped: not tripped,
     "proximity.read_ohms": lambda ohms: ohms and ohms * 3,
     "lock.read_locked": lambda locked: not locked,

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import pytest
 
-from boards.loader import load_board
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
 from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from tests.support.coupler_board import COUPLER_BOARD
 from tests.support.forked import in_a_fork
 
 pytestmark = pytest.mark.hazard("H-16")
 
 MS = 1_000_000
 S = 1_000_000_000
-BOARD = load_board("simulated")
+BOARD = COUPLER_BOARD
 OPEN_WITHIN_MS = 100  # of the vehicle's end of charge; the contactor's 25 ms are within
 
 

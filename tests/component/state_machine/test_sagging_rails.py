@@ -212,7 +212,7 @@ def seen_of(corner: str, duty_ppm: int, positive_mv: int, negative_mv: int, sour
     hardware = SafetyHardware(
         SimulatedContactor(port, REFERENCE.contactor),
         SimulatedPilotPwm(port),
-        SimulatedPilotAdc(port, REFERENCE.pilot_adc.scale, random.Random(1), supply),
+        SimulatedPilotAdc(port, REFERENCE, random.Random(1)),
         supply,
     )
     input_reader = InputReader(hardware, REFERENCE.pilot_adc.scale, LoopTiming(ratings(REFERENCE)))

@@ -129,17 +129,17 @@ def test_a_tick_that_drags_on_does_not_feed_the_gate_again_that_has_opened(late_
     world = charging_world(lambda _: late_ns)
     world.wait(1_000 * MS)
 
-    def drag(live: object) -> object:
+    def drag(pressed: object) -> object:
         nonlocal late_ns
         late_ns = 0
         world.clock.sleep_until(world.clock.now_ns + drag_ms * MS)
         world.plant.advance(world.clock.now_ns)
         world.breakage.broken.clear()
-        return live
+        return pressed
 
     began_ns, late_ns = world.clock.now_ns, late_ms * MS
-    world.breakage.drifts["voltage_sense.read_live"] = drag
-    world.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    world.breakage.drifts["emergency_stop.read_pressed"] = drag
+    world.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
     world.wait(3_000 * MS)
     coil = [each.value for each in world.plant.history.changes if each.signal == "coil" and each.at_ns > began_ns]
     assert coil == [0]

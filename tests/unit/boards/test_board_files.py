@@ -202,17 +202,50 @@ def test_the_shipped_boards_keep_to_the_norm(tmp_path: Path) -> None:
 def test_a_channel_that_a_four_channel_converter_lacks_is_refused() -> None:
     changed = change("pilot_adc.chip", "mcp3204")
     changed["proximity"]["channel"] = 4
+    del changed["load_sense"]
     (problem,) = problems(changed)
     assert "proximity.channel = 4 is refused; mcp3204 has channels 0..3" in problem
 
 
-def test_a_board_on_which_nobody_could_see_a_welded_contactor_is_refused() -> None:
+COUPLERS = {"pin": 19, "active_high": False, "pull": "up", "hold_ms": 40}
+
+
+@pytest.mark.hazard("H-03")
+def test_a_board_on_which_nothing_could_show_a_welded_contactor_is_refused() -> None:
     changed = change("contactor.mirror", ...)
-    del changed["voltage_sense"]
+    del changed["load_sense"]
     (problem,) = problems(changed)
     assert "one of them must show a welded contactor" in problem
     changed["contactor"]["mirror"] = table()["contactor"]["mirror"]
-    assert parse_board(changed, "mine", "mine.toml").voltage_sense is None
+    assert parse_board(changed, "mine", "mine.toml").load_sense is None
+
+
+@pytest.mark.hazard("H-03")
+def test_couplers_alone_see_no_single_pole_and_such_a_board_is_for_the_bench() -> None:
+    """One welded pole with all others open drives no current through them. Source: docs/boards/reference.md."""
+    changed = change("load_sense", ...)
+    changed["voltage_sense"] = COUPLERS
+    with_mirror = parse_board(changed, "mine", "mine.toml")
+    assert (with_mirror.sees_one_pole, with_mirror.bench_only) == (True, None)
+    del changed["contactor"]["mirror"]
+    alone = parse_board(changed, "mine", "mine.toml")
+    assert not alone.sees_one_pole
+    assert "one welded pole" in (alone.bench_only or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("voltage_sense", COUPLERS, "voltage_sense is refused beside load_sense"),
+        ("load_sense.l3", ..., "load_sense has 2 phases; the contactor switches 3, and each must be seen"),
+        ("load_sense.l1", ..., "load_sense.l1 is missing"),
+        ("load_sense.l2.channel", 5, "load_sense.l2.channel = 5 is refused; it already is load_sense.l1.channel"),
+        ("load_sense.l1.gain_uv_per_code", 160_000, "see -365122..290078 mV; must see at least -357000..357000 mV"),
+        ("load_sense.l4", {}, "l4 = {} is no key of this table"),
+    ],
+)
+def test_a_wrong_sense_of_the_load_side_is_refused_in_words(path: str, value: object, line: str) -> None:
+    assert any(line in problem for problem in problems(change(path, value)))
 
 
 @pytest.mark.hazard("H-13")

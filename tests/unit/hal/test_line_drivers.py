@@ -17,6 +17,7 @@ from hal.rcd import GpioResidualCurrentDevice
 from hal.status_led import GpioStatusLed
 from hal.voltage_sense import GpioVoltageSense
 from hal.watchdog import GpioWatchdog
+from hal.weld_output import GpioWeldOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,6 +313,19 @@ def test_voltage_sense_and_status_led_follow_their_lines(gpio: Gpio) -> None:
     led.set(True)
     assert level(gpio, 13)
     led.close()
+
+
+def test_a_weld_output_has_a_line_and_a_second_contact(gpio: Gpio) -> None:
+    output = GpioWeldOutput(gpio.output(26, "weld"), gpio.input(4, "readback", active_high=True, pull=Pull.UP))
+    assert not level(gpio, 26)
+    assert output.read_closed() is True, "a broken wire reads as closed"
+    gpio.factory.pin(4).drive_low()
+    assert output.read_closed() is False
+    output.set(True)
+    assert level(gpio, 26)
+    output.close()
+    assert not gpio.factory.pin(26).states[-1].state
+    assert GpioWeldOutput(gpio.output(19, "weld"), None).read_closed() is None
 
 
 class LateLine:

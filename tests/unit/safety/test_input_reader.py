@@ -10,7 +10,9 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from boards.loader import load_board
+from boards.spec import ConverterInput, LoadSenseSpec
 from evse_pi.core.faults import Fault
+from evse_pi.core.io_records import LoadVoltages
 from evse_pi.installation.files import ratings
 from evse_pi.safety.input_reader import MAX_REPEATS, InputReader
 from evse_pi.safety.loop_timing import LoopTiming
@@ -116,3 +118,16 @@ def test_a_residual_current_device_is_not_asked_again_for_an_edge_that_is_gone()
     reader, _ = looking_at([3680, 3681] * 48)
     reader._hardware = replace(reader._hardware, rcd=device)  # type: ignore[arg-type]
     assert failures(reader) == {Fault.RCD_DRIVE_FAILED}
+
+
+SENSE = LoadSenseSpec(tuple(ConverterInput(channel, LinearScale(100_000, Millivolts(-200_000))) for channel in (5, 6)))
+
+
+def test_the_load_side_is_read_on_both_sides_of_the_window_and_missing_where_the_converter_leaves_it_out() -> None:
+    window = PilotWindow(array("H", [3680, 3681] * 48), 0, 4_000_000, {5: 0, 6: 2_000, 2: 1}, {5: 4_000, 6: 2_001})
+    hardware = SafetyHardware(Device(False), Device(None), Device(window), load_sense=SENSE)  # type: ignore[arg-type]
+    reader = InputReader(hardware, SCALE, LoopTiming(ratings(load_board("simulated"))))
+    seen = reader.read(0, None, NONE, NONE).load
+    assert seen == LoadVoltages((Millivolts(-200_000), Millivolts(0)), (Millivolts(200_000), Millivolts(100)))
+    hardware.pilot_adc.answer = PilotWindow(window.codes[::-1], 0, 4_000_000, {5: 0, 6: 0}, {5: 0})  # type: ignore[attr-defined]
+    assert reader.read(0, None, NONE, NONE).load is None

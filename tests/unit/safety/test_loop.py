@@ -84,8 +84,8 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
     charging: VirtualBox, error: Exception
 ) -> None:
     charging.may_crash = True
-    charging.breakage.drifts["voltage_sense.read_live"] = raise_this(error)
-    charging.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    charging.breakage.drifts["emergency_stop.read_pressed"] = raise_this(error)
+    charging.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
     charging.wait(11 * MS)
     assert charging.exit_status == 70
     assert not charging.asked_closed
@@ -99,8 +99,8 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
 @pytest.mark.hazard("H-15")
 def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: VirtualBox) -> None:
     charging.may_crash = True
-    charging.breakage.drifts["voltage_sense.read_live"] = raise_this(RuntimeError())
-    charging.breakage.broken["voltage_sense.read_live"] = Break.DRIFT
+    charging.breakage.drifts["emergency_stop.read_pressed"] = raise_this(RuntimeError())
+    charging.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
     charging.wait(11 * MS)
     charging.breakage.broken.clear()
     charging.wait(1_100 * MS)

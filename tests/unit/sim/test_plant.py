@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -371,3 +373,88 @@ def test_settings_are_built_from_plain_data() -> None:
 def test_bad_settings_are_refused_by_name(data: dict[str, dict[str, bool | int | str]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build(PlantSettings, data)
+
+
+# --- the load side against earth ---
+
+UNLIT = replace(STIFF, sense_hold_ns=None)
+
+
+def rms(plant: Plant, phase: int, at_ns: int) -> float:
+    """Return the voltage of one phase behind the contactor over the 20 ms that begin at `at_ns`."""
+    volts = [plant.load.volts(phase, at_ns + step * MS // 4) for step in range(80)]
+    return math.sqrt(sum(each * each for each in volts) / len(volts))
+
+
+def opened(settings: PlantSettings = UNLIT, **left: Any) -> Plant:
+    plant = Plant(settings)
+    plant.drive(Drive.CONTACTOR, True, 0)
+    plant.advance(SECOND)
+    for verb, args in left.items():
+        plant.apply(verb, args, SECOND)
+    plant.drive(Drive.CONTACTOR, False, SECOND)
+    plant.advance(SECOND + 50 * MS)
+    return plant
+
+
+@pytest.mark.parametrize("plugged", [False, True])
+def test_one_welded_pole_is_live_against_earth_and_ties_the_others_by_the_vehicle_s_capacitors(plugged: bool) -> None:
+    plant = Plant(UNLIT)
+    if plugged:
+        plant.apply("plug_in", {}, 0)
+    plant.apply("weld", {"poles": [1]}, 0)
+    plant.advance(SECOND)
+    others = 230.0 if plugged else 0.0
+    assert [round(rms(plant, phase, SECOND)) for phase in range(3)] == [others, 230, others]
+    assert not plant.load.lit
+
+
+@pytest.mark.parametrize(
+    ("args", "seconds"),
+    [
+        ({"microfarad": 2.2, "bleeder_ohm": 470_000}, 1.4),
+        ({"microfarad": 2.2, "bleeder_ohm": 1_000_000}, 2.5),
+        ({"microfarad": 2.2}, 7.4),
+    ],
+)
+def test_a_vehicle_s_capacitors_have_60_v_between_the_pins_after(args: dict[str, float], seconds: float) -> None:
+    """Times and formula: docs/boards/reference.md. A phase shows half of what stands between the pins."""
+    plant = opened(leave_charge=args)
+    assert plant.load.volts(0, plant.agenda.now_ns) * 2 == pytest.approx(325, rel=0.1)
+    after_ns = 1_012 * MS + round(seconds * SECOND)  # the contacts open 12 ms after the order
+    assert plant.load.volts(0, after_ns) * 2 == pytest.approx(60, rel=0.04)
+
+
+@pytest.mark.parametrize(("microfarad", "seconds"), [(2.2, 0.64), (4.4, 1.3)])
+def test_couplers_take_what_a_vehicle_leaves_for_live(microfarad: float, seconds: float) -> None:
+    plant = opened(STIFF, leave_charge={"microfarad": microfarad, "bleeder_ohm": 470_000})
+    plant.advance(1_012 * MS + round(0.95 * seconds * SECOND))
+    assert plant.sense(Sense.LOAD_VOLTAGE)
+    plant.advance(1_012 * MS + round(1.05 * seconds * SECOND) + 40 * MS)
+    assert not plant.sense(Sense.LOAD_VOLTAGE)
+
+
+def test_what_a_vehicle_feeds_back_alternates_and_ends() -> None:
+    plant = opened(feed_back={"ms": 500})
+    assert rms(plant, 2, SECOND + 100 * MS) == pytest.approx(115, rel=0.01), "half of it against earth"
+    plant.advance(2 * SECOND)
+    assert rms(plant, 2, SECOND + 520 * MS) == 0.0
+
+
+@pytest.mark.parametrize(("how", "volts"), [("open", 0.0), ("shorted", 460.0), ("hum", 230.0)])
+def test_a_broken_sense_shows_what_its_circuit_makes(how: str, volts: float) -> None:
+    plant = closed_plant()
+    plant.apply("break_load_sense", {"how": how, "phase": 1}, SECOND)
+    assert rms(plant, 1, SECOND) == pytest.approx(volts, rel=0.01)
+    assert rms(plant, 0, SECOND) == pytest.approx(230, rel=0.01)
+    plant.apply("repair", {}, SECOND)
+    assert rms(plant, 1, SECOND) == pytest.approx(230, rel=0.01)
+
+
+def test_the_weld_output_trips_the_switch_ahead_of_the_box_after_20_ms() -> None:
+    plant = closed_plant()
+    plant.drive(Drive.WELD_OUTPUT, True, SECOND)
+    plant.advance(SECOND + 19 * MS)
+    assert all(plant.mains.present)
+    plant.advance(SECOND + 21 * MS)
+    assert not any(plant.mains.present)
