@@ -321,6 +321,10 @@ _DEMAND_FORM, _METER_FORM, _TEMPERATURE_FORM = _Form(_DEMAND), _Form(_METER), _F
 _SNAPSHOT_FORM, _TRANSITION_FORM, _EVIDENCE_FORM = _Form(_SNAPSHOT), _Form(_TRANSITION), _Form(_EVIDENCE)
 
 
+METER_AT = _HEADER.size + _DEMAND_FORM.struct.size
+"""Where the bytes of a demand say whether it has a sample of the meter."""
+
+
 def _meter_values(meter: MeterSample) -> tuple[int, ...]:
     """Return the fields of a sample, with 0 in place of the phases that the meter lacks."""
     volts, amps = meter.voltage_mv, meter.current_ma

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.core.records import METER_AT, VERSIONS
 from evse_pi.recorder.frame import COLUMNS, Frame, FrameError, frame_of
 from evse_pi.recorder.keyframe import KeyframeError, from_plain
 from evse_pi.recorder.ring import RawWindow
@@ -29,6 +30,17 @@ MAX_BYTES = 4 << 20  # a whole ring is below 1 MiB
 WINDOWS_KEPT = 48
 _FORMER_COLUMNS = {"contactor_closed": "close_ordered"}
 """Columns of recordings that version 0.1.0 made, and what they are called now."""
+
+
+_LATER_COLUMNS = {
+    *("load_phases", "load1_before_mv", "load2_before_mv", "load3_before_mv", "load1_after_mv", "load2_after_mv"),
+    *("load3_after_mv", "weld_output_closed", "weld_output"),
+}
+"""Columns that recordings of an earlier version lack: such a box had nothing to fill them with, and 0 says so."""
+
+
+_FORMER_DEMAND, _DEMAND_KIND = 4, 1
+_FORMER_PHASES, _INSTANT_BYTES = b"\3\3", 8
 
 
 class RecordingError(ValueError):
@@ -113,12 +125,39 @@ def load(path: Path) -> Recording:
         if len(content) > MAX_BYTES:
             raise RecordingError(f"{path}: more than {MAX_BYTES} bytes")
         about, keyframe, *frames, last = [json.loads(line) for line in content.splitlines()]
-        about["columns"] = [_FORMER_COLUMNS.get(name, name) for name in about["columns"]]
-        if about["format"] != FORMAT or about["columns"] != COLUMNS:
+        known = [_FORMER_COLUMNS.get(name, name) for name in about["columns"]]
+        about["columns"] = COLUMNS
+        if about["format"] != FORMAT or known not in (COLUMNS, _earlier(known)):
             raise RecordingError(f"{path}: recorded by another version; this one reads format {FORMAT}")
         windows = [RawWindow(each[0], each[1], each[2], tuple(each[3:])) for each in last["windows"]]
-        return Recording(about, keyframe, [[*values[:-1], bytes.fromhex(values[-1])] for values in frames], windows)
+        whole = [_renewed(_widened([*values[:-1], bytes.fromhex(values[-1])], known)) for values in frames]
+        return Recording(about, keyframe, whole, windows)
     except (gzip.BadGzipFile, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(f"{path}: no recording of a box: {error}") from error
+
+
+def _earlier(known: list[str]) -> list[str]:
+    """Return the columns of this version without those that came later than a recording with the columns `known`."""
+    return [name for name in COLUMNS if name in known or name not in _LATER_COLUMNS]
+
+
+def _widened(values: list[Any], known: list[str]) -> list[Any]:
+    """Return a tick's values with a 0 for each column that its recording lacks. Raises: IndexError."""
+    if len(known) == len(COLUMNS):
+        return values
+    row = dict(zip(known, values, strict=True))
+    return [row.get(name, 0) for name in COLUMNS]
+
+
+def _renewed(values: list[Any]) -> list[Any]:
+    """Return a tick's values with a demand of version 0.1.0, whose meter had three phases, in the form of this one."""
+    size, demand = values[-2], values[-1]
+    if size <= METER_AT or demand[2] != _FORMER_DEMAND:
+        return values
+    measured = _FORMER_PHASES if demand[METER_AT] else b""
+    at = METER_AT + 1 + (_INSTANT_BYTES if measured else 0)
+    size += len(measured)
+    head = demand[:2] + bytes((VERSIONS[_DEMAND_KIND], _DEMAND_KIND)) + size.to_bytes(2, "little")
+    return [*values[:-2], size, head + demand[len(head) : at] + measured + demand[at:]]
