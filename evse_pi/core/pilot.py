@@ -54,6 +54,12 @@ makes C of an empty line. Source: docs/boards/reference.md.
 
 ENTER_WINDOWS = 5
 LEAVE_WINDOWS = 2
+DISSENT = 5
+"""What a window against an energised state counts, and one for it takes back one.
+
+Two in a row leave it, and so do three within seven, 95 ms with a release of 25 ms: without a memory a line that shows B
+in every second window keeps the contactor closed for ever.
+"""
 CLEARLY_ABOVE_MV = 10_500
 CLEARLY_BELOW_MV = 1_500
 
@@ -199,8 +205,8 @@ def _loaded(high_mv: Millivolts, supply: PilotSupply | None) -> bool:
 class Debounce:
     """The accepted state and what speaks against it.
 
-    C and D are entered after 5 windows that agree, left after 2 that do not show the accepted one, and after 1 that is
-    clearly something else. INVALID is counted in `invalid` and never becomes the accepted state.
+    C and D are entered after 5 windows that agree, left after 2 in a row that do not show the accepted one or 3 within
+    7, and after 1 that is clearly something else; while they last, `count` is in parts of a window. INVALID is counted in `invalid` and never becomes the accepted state.
     Source: open within 100 ms of leaving C, IEC 61851-1 Table A.6 sequence 8.1.
     """
 
@@ -216,10 +222,14 @@ class Debounce:
             kept = (self.candidate, self.count) if leaving else (PilotState.INVALID, 0)
             return Debounce(self.state, *kept, invalid=self.invalid + 1)
         if seen is self.state:
-            return self if self.count == self.invalid == 0 else Debounce(seen)
-        agrees = leaving or seen is self.candidate
-        count = self.count + 1 if agrees else 1
-        needed = ENTER_WINDOWS if seen in _ENERGISED and not leaving else LEAVE_WINDOWS
+            if self.count == self.invalid == 0:
+                return self
+            return Debounce(seen, self.candidate, self.count - 1) if leaving and self.count > 1 else Debounce(seen)
+        if leaving:
+            count, needed = self.count + DISSENT, LEAVE_WINDOWS * DISSENT
+        else:
+            count = self.count + 1 if seen is self.candidate else 1
+            needed = ENTER_WINDOWS if seen in _ENERGISED else LEAVE_WINDOWS
         if count >= needed or (leaving and _clearly_left(seen, high_mv)):
             return Debounce(seen)
         return Debounce(self.state, seen, count)

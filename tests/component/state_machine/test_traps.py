@@ -127,6 +127,22 @@ def test_nothing_closes_for_a_resistor_without_a_diode() -> None:
 
 
 @pytest.mark.hazard("H-02")
+@pytest.mark.hazard("H-01")
+@pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("shown", ["BC", "BCC"])
+def test_a_line_that_shows_b_between_every_c_opens_within_75_ms(settings, shown):
+    """100 ms less a release of 25 ms. Source: IEC 61851-1 Table A.6 sequence 8.1."""
+    box = box_in(EvseState.C2, settings)
+    for vehicle in (shown * 7)[:7]:
+        box.vehicle = vehicle
+        box.tick()
+    assert not box.closed
+    for vehicle in shown * 200:
+        box.vehicle = vehicle
+        box.tick()
+        assert not box.closed
+
+
 @pytest.mark.parametrize("vehicle", ["A", "B", "D", "E", "C garbled"])
 def test_nothing_closes_for_a_pilot_that_is_not_in_c(vehicle: Any) -> None:
     box = box_in(EvseState.A, PLAIN)

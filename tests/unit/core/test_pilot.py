@@ -216,8 +216,22 @@ def test_one_window_that_is_clearly_something_else_leaves_c(state: PilotState, h
     assert after(settled(C), state, high_mv=high_mv).state is state
 
 
-def test_showing_c_again_forgets_the_doubt() -> None:
+def test_showing_c_again_takes_the_doubt_back_bit_by_bit() -> None:
     assert after(settled(C), B, C, B).state is C
+    assert after(settled(C), B, *[C] * 5) == Debounce(C)
+
+
+@pytest.mark.hazard("H-01")
+@pytest.mark.parametrize("left", [C, D])
+@pytest.mark.parametrize("other", [A, B])
+@pytest.mark.parametrize("between", [0, 1, 2])
+def test_a_line_that_shows_another_state_again_and_again_leaves_c_within_seven_windows(
+    left: PilotState, other: PilotState, between: int
+) -> None:
+    """Seven windows are 70 ms, and 25 ms the release: within the 100 ms of IEC 61851-1 Table A.6 sequence 8.1."""
+    shown = [other, *[left] * between] * 7
+    assert after(settled(left), *shown[:7]).state is not left
+    assert after(settled(left), *[other, *[left] * 6] * 50).state is left  # and noise of one in seven does not
 
 
 def test_a_and_b_take_two_windows() -> None:
