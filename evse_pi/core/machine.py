@@ -26,7 +26,7 @@ from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.limits import Limit, Offer
 from evse_pi.core.monitors import ControlContext, Monitors, first_monitors
 from evse_pi.core.pilot import DiodeVerdict
-from evse_pi.core.pilot_monitor import CABLE_EXPECTED_NS
+from evse_pi.core.pilot_monitor import ASKING, CABLE_EXPECTED_NS, STATE_B_NS
 from evse_pi.core.rcd_monitor import RECLOSE_WAIT_NS
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
@@ -112,6 +112,8 @@ TRANSITIONS: dict[Phase, tuple[tuple[Condition, Phase], ...]] = {
 }
 
 TOLD_OF_FAULTS = (Reason.FAULT, Reason.RETRY_WAIT, Reason.TRYING_AGAIN, Reason.KEPT_AFTER_REPEATS)
+_ASKED_FOR_BY_WAKING = (Reason.RCD_TEST, Reason.PWM_SETTLING)
+"""A step of the wake-up that hid the vehicle asks for them by itself: they end no ladder and begin none."""
 CLOSED_PHASES = (Phase.CHARGING, Phase.STOPPING)
 _OFFERING_PHASES = (Phase.OFFERING, Phase.CHARGING)
 _HIGH, _LOW = PilotOutput(PilotMode.HIGH, DutyPpm(0)), PilotOutput(PilotMode.LOW, DutyPpm(0))
@@ -203,7 +205,7 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
         watch = replace(watch, tests=watch.tests.again())
     limit = watch.limit(settings, now_ns)
     refusal = _refusal(watch, book, limit, settings, now_ns)
-    refused_anew = refusal is not None and refusal[0] is not Reason.RCD_TEST  # which a step of the ladder asks for
+    refused_anew = refusal is not None and refusal[0] not in _ASKED_FOR_BY_WAKING
     waking = _waking(state, watch, settings, now_ns, refused=refused_anew)
     seen = MachineState(
         state.phase, state.since_ns, watch, book, state.offer, waking, state.status, state.journal, state.outputs
@@ -271,6 +273,9 @@ def _refusal(
         return Reason.READING_CABLE, watch.pilot.since_ns + CABLE_EXPECTED_NS
     if not limit.chargeable:
         return Reason.LIMIT_BELOW_MINIMUM, 0
+    if settings.board.tethered_cable_ma is not None and watch.pilot.connected and not watch.pilot.showed_b:
+        asks = watch.pilot.state in ASKING  # one in B is offered nothing before, so that it cannot ask too early
+        return (Reason.STATE_B_NOT_SEEN, 0) if asks else (Reason.PWM_SETTLING, watch.pilot.since_ns + STATE_B_NS)
     if not watch.contactor.closed and now_ns < watch.budgets.closable_ns:
         return Reason.TOO_MANY_STOPS, watch.budgets.closable_ns
     if settings.board.rcd_fitted and not watch.contactor.closed and not watch.rcd.ready(now_ns):

@@ -206,7 +206,8 @@ class Debounce:
     """The accepted state and what speaks against it.
 
     C and D are entered after 5 windows that agree, left after 2 in a row that do not show the accepted one or 3 within
-    7, and after 1 that is clearly something else; while they last, `count` is in parts of a window. INVALID is counted in `invalid` and never becomes the accepted state.
+    7, and after 1 that is clearly something else; while they last, `count` is in parts of a window. INVALID is counted
+    in `invalid` and never becomes the accepted state.
     Source: open within 100 ms of leaving C, IEC 61851-1 Table A.6 sequence 8.1.
     """
 

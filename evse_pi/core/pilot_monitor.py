@@ -22,6 +22,8 @@ DOUBT_NS = 500 * MILLISECOND  # plugs bounce; only a contactor that is closed ca
 SHORT_NS = 200 * MILLISECOND
 UNDECIDED_WINDOWS = 100
 GONE_NS = SECOND  # a plug that bounces ends no session
+STATE_B_NS = 200 * MILLISECOND
+"""For how long a vehicle at a fixed cable must have shown B before its C counts. Source: docs/adr/0016."""
 CABLE_STEADY_NS = 200 * MILLISECOND
 CABLE_EXPECTED_NS = SECOND  # proximity may touch later than the pilot
 
@@ -37,7 +39,8 @@ class PilotMonitor:
 
     While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the previous
     state is kept.
-    `doubted` names what is wrong with the last window, None of a window to be believed.
+    `doubted` names what is wrong with the last window, None of a window to be believed. `showed_b` says that the line
+    has shown B for STATE_B_NS since it last showed A, or since nothing could be seen of it.
     """
 
     state: PilotState = PilotState.INVALID
@@ -48,6 +51,7 @@ class PilotMonitor:
     doubted: Fault | None = None
     supply: SupplyWatch = _ALL_WELL
     duty: DutyMonitor = UNJUDGED
+    showed_b: bool = False
 
     def advance(
         self,
@@ -81,13 +85,17 @@ class PilotMonitor:
         debounce = self.debounce.accept(seen, high_mv)
         state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
         if state is not self.state:
-            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty)
+            showed_b = self.showed_b and state is not PilotState.A
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty, showed_b)
+        showed_b = self.showed_b or (doubted is None and seen is PilotState.B and self._in_b(now_ns))
         seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
-            return PilotMonitor(
-                PilotState.INVALID, now_ns, seen_ns, diode=diode, doubted=doubted, supply=supply, duty=duty
-            )
-        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty)
+            state, debounce = PilotState.INVALID, _NOTHING_ACCEPTED
+            return PilotMonitor(state, now_ns, seen_ns, debounce, diode, doubted, supply, duty, showed_b)
+        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty, showed_b)
+
+    def _in_b(self, now_ns: int) -> bool:
+        return self.state is PilotState.B and now_ns - self.since_ns >= STATE_B_NS
 
     def forgotten(self, now_ns: int) -> PilotMonitor:
         """Return the monitor when nothing could be seen for seconds: the vehicle that is there now may be another.

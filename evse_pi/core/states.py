@@ -88,6 +88,7 @@ class Reason(IntEnum):
     TRYING_AGAIN = 21
     KEPT_AFTER_REPEATS = 22
     VEHICLE_FEEDS = 23
+    STATE_B_NOT_SEEN = 24
 
 
 class MatterState(IntEnum):

@@ -49,6 +49,7 @@ class PilotLoad:
     short_before_diode_ohm: float | None = None
     short_behind_diode_ohm: float | None = None
     farad: float = 0.3e-9
+    clamp_v: float | None = None  # where a worn suppressor at the box begins to conduct
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ def branch(source_v: float, generator: Generator, load: PilotLoad, *, conducting
     if load.short_before_diode_ohm is not None:
         siemens += 1 / load.short_before_diode_ohm
     amps = source_v / generator.source_ohm + (load.diode_v or 0.0) / car_ohm
-    return Branch(amps / siemens, 1e9 * math.hypot(load.farad / siemens, generator.edge_s))
+    target_v = amps / siemens if load.clamp_v is None else min(amps / siemens, load.clamp_v)
+    return Branch(target_v, 1e9 * math.hypot(load.farad / siemens, generator.edge_s))
 
 
 def plateau_v(source_v: float, generator: Generator, load: PilotLoad) -> float:

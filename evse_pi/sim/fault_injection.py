@@ -44,6 +44,7 @@ class FaultInjection:
         self.proximity_ohm: float | None = None
         self.earth = True
         self.stop_pressed = False
+        self.suppressor_v: float | None = None
         self.coil_broken = False
         self.coil_mv = NOMINAL_MV
         self.gate: SwitchFault | None = None
@@ -61,7 +62,8 @@ class FaultInjection:
             self.break_coil, self.supply_coil, self.break_gate, self.stretch_gate, self.break_return, self.cut_latch,
             self.stick_mirror, self.stick_sense,
             self.supply_pilot, self.ramp_supply, self.disturb_supply, self.kill_pwm_stage, self.shift_duty,
-            self.disturb_pilot, self.lose_earth, self.stick_adc, self.drift_adc, self.drift_reference,
+            self.disturb_pilot, self.soften_suppressor, self.lose_earth, self.stick_adc, self.drift_adc,
+            self.drift_reference,
             self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
             self.press_stop, self.set_temperature, self.freeze_thermometer, self.stick_thermometer,
             self.toss_thermometer, self.break_i2c, self.set_voltage, self.lose_phase, self.set_frequency,
@@ -214,6 +216,11 @@ class FaultInjection:
         self._plant.wire.disturb(
             noise_v=noise_v, offset_v=offset_v, ripple_v=ripple_v, spike_v=spike_v, spike_share=spike_share
         )
+
+    def soften_suppressor(self, volts: float | None = None) -> None:
+        """Let a worn suppressor at the pilot conduct from so many volts on; without a number it is new again."""
+        within("volts", volts or 0, 0, 100)
+        self.suppressor_v = volts
 
     def lose_earth(self, on: bool = True) -> None:
         """Cut the protective conductor between box and car: the pilot loses its return."""

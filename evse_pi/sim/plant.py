@@ -6,7 +6,7 @@ Time is handed in and the plant catches up lazily, so it runs the same under vir
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.sim.agenda import Agenda
@@ -296,7 +296,9 @@ class Plant:
         self.load.settle()
         closed = any(self.contactor.closed)
         self.rcd.feel(*(self.fault_injection.leak_ma if closed else (0.0, 0.0)))
-        self._shape_pilot(duty_ppm, PilotLoad() if cut else self.vehicle.load())
+        load = PilotLoad() if cut else self.vehicle.load()
+        worn_v = self.fault_injection.suppressor_v
+        self._shape_pilot(duty_ppm, load if worn_v is None else replace(load, clamp_v=worn_v))
         self._record(duty_ppm)
 
     @property

@@ -136,7 +136,10 @@ class IdealBox:
         return self
 
     def plug_in(self, vehicle: str = "B") -> None:
-        """Plug in a vehicle with a 32 A cable."""
+        """Plug in a vehicle with a 32 A cable; at a fixed cable it shows B first, as each with a switch S2 does."""
+        if vehicle in ("C", "D") and self.vehicle != "B" and not self.settings.board.proximity_fitted:
+            self.vehicle = "B"
+            self.run(500 * MS)
         self.vehicle, self.ohms = vehicle, 220
 
     def unplug(self) -> None:
