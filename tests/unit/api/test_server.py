@@ -13,8 +13,9 @@ from evse_pi.api.admission import owners_and_installer
 from evse_pi.api.protocol import MAX_REQUEST_BYTES, Command
 from evse_pi.api.refusal import Allowed, Refusal
 from evse_pi.api.refusal import refuse as refuse_value
-from evse_pi.api.server import INSTALLERS_ROOM, MAX_PER_USER, Server
+from evse_pi.api.server import Server
 from evse_pi.api.service import Caller, CommandHandler, PeerProcess, Service
+from tests.support.virtual_loop import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +44,10 @@ async def fail(request: Unit, caller: Caller) -> Any:
     raise ZeroDivisionError("oops")
 
 
+async def hang(request: Unit, caller: Caller) -> None:
+    await asyncio.Event().wait()
+
+
 async def count(request: Unit, caller: Caller) -> AsyncIterator[Any]:
     for number in range(3):
         yield number
@@ -62,6 +67,7 @@ SERVICE = Service(
     offered("echo", Echo, echo),
     offered("refuse", Unit, refuse),
     offered("fail", Unit, fail),
+    offered("hang", Unit, hang),
     offered("secret", Unit, echo, installer=True),
     offered("count", Unit, count, streams=True),
     offered("flood", Unit, flood, streams=True),
@@ -170,9 +176,65 @@ async def test_a_client_that_does_not_read_costs_one_buffer_and_nobody_else(tmp_
         await deaf.close()
 
 
+async def test_a_request_has_4096_bytes_and_32_brackets_and_none_more(tmp_path: Path) -> None:
+    """The figures of docs/SECURITY.md; a bracket too many is told, a byte too many ends the connection."""
+    head = b'{"command": "echo", "text": "'
+    async with serving(tmp_path) as path:
+        client = await Client.connected(path)
+        assert (await client.ask(head + b"x" * (4_096 - len(head) - 2) + b'"}'))["ok"]
+        nested = head + b"[" * 31 + b'"}'
+        assert (await client.ask(nested))["ok"]
+        assert "at most 32" in (await client.ask(head + b"[" * 32 + b'"}'))["error"]
+        assert (await client.ask({"command": "echo"}))["ok"]
+        assert "at most 4096 bytes" in (await client.ask(head + b"x" * (4_096 - len(head) - 1) + b'"}'))["error"]
+        assert await client.line() is None
+        await client.close()
+
+
+@virtual_time
+async def test_a_connection_that_asks_nothing_makes_room_after_half_a_minute(tmp_path: Path) -> None:
+    now = asyncio.get_running_loop().time
+    async with serving(tmp_path) as path:
+        began = now()
+        reader, writer = await asyncio.open_unix_connection(path)
+        assert await reader.read() == b""
+        assert 30 <= now() - began < 31
+        writer.close()
+
+
+@virtual_time
+async def test_a_reader_that_does_not_read_is_cut_off_after_five_seconds(tmp_path: Path) -> None:
+    now = asyncio.get_running_loop().time
+    server = Server(tmp_path / "control.sock", SERVICE)
+    await server.start()
+    began = now()
+    _, writer = await asyncio.open_unix_connection(tmp_path / "control.sock", limit=1)
+    writer.write(b'{"command": "flood"}\n')
+    while not server._users:  # noqa: ASYNC110 (it rings no bell)
+        await asyncio.sleep(0)
+    while server._users:  # noqa: ASYNC110 (it rings no bell)
+        await asyncio.sleep(0.1)
+    assert 5 <= now() - began < 6
+    writer.close()
+    await server.stop()
+
+
+@virtual_time
+async def test_a_command_that_does_not_answer_is_told_so_after_eight_seconds(tmp_path: Path) -> None:
+    """A client waits for ten."""
+    now = asyncio.get_running_loop().time
+    async with serving(tmp_path) as path:
+        began = now()
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"command": "hang"}\n')
+        assert "no answer within 8 s" in json.loads(await reader.readline())["error"]
+        assert 8 <= now() - began < 9
+        writer.close()
+
+
 async def test_connections_of_a_user_are_bounded_and_room_is_made_again(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
-        clients = [await Client.connected(path) for _ in range(MAX_PER_USER)]
+        clients = [await Client.connected(path) for _ in range(8)]
         for client in clients:
             assert (await client.ask({"command": "echo"}))["ok"]
         late = await Client.connected(path)
@@ -188,7 +250,7 @@ async def test_connections_of_a_user_are_bounded_and_room_is_made_again(tmp_path
 
 async def test_users_who_open_all_they_can_leave_room_for_an_installer(tmp_path: Path) -> None:
     """The sixteen connections that there are, whatever users of the group open; `users` stands for the kernel."""
-    users = iter([1001] * 8 + [1002] * 8 + [0] * (INSTALLERS_ROOM + 1))
+    users = iter([1001] * 8 + [1002] * 8 + [0] * 5)
 
     def admitted(_peer: PeerProcess) -> Caller:
         uid = next(users)
@@ -196,14 +258,14 @@ async def test_users_who_open_all_they_can_leave_room_for_an_installer(tmp_path:
 
     async with serving(tmp_path, admission=admitted) as path:
         clients, served = [], []
-        for _ in range(8 + 8 + INSTALLERS_ROOM + 1):
+        for _ in range(8 + 8 + 5):
             client = await Client.connected(path)
             clients.append(client)
             try:
                 served.append((await client.ask({"command": "echo"}))["ok"])
             except (OSError, AssertionError):
                 served.append(False)
-        assert served == [True] * 12 + [False] * 4 + [True] * INSTALLERS_ROOM + [False]
+        assert served == [True] * 12 + [False] * 4 + [True] * 4 + [False]
         for client in clients:
             with suppress(OSError):
                 await client.close()

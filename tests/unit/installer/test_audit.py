@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evse_pi.installer import audit
 from evse_pi.installer.audit import AuditRef, append, read_trail
 from evse_pi.installer.box_settings import BoxSettings, Who
-from evse_pi.installer.refusals import ON_RECORD, fold
+from evse_pi.installer.refusals import fold
 from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
@@ -149,12 +149,12 @@ def test_refusals_without_end_are_a_few_entries_and_a_number(tmp_path: Path) -> 
     for _ in range(1_000):
         settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
     entries = settings.trail().entries
-    assert len(entries) == ON_RECORD
+    assert len(entries) == 10
     clock.advance(3_601)
     settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
     trail = settings.trail()
     assert trail.intact
-    assert trail.entries[-1]["folded"] == 1_000 - ON_RECORD
+    assert trail.entries[-1]["folded"] == 1_000 - 10
     settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
     assert "folded" not in settings.trail().entries[-1]
 

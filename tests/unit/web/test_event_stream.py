@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from evse_pi.web.event_stream import MAX_PER_ADDRESS, MAX_STREAMS, EventStreams
@@ -21,6 +21,36 @@ async def begun(streams: EventStreams, address: str) -> AsyncIterator[bytes]:
     stream = streams.of(address, page)
     assert await anext(stream) == b"data: a page\n\n"
     return stream
+
+
+@virtual_time
+async def test_an_address_has_six_streams_and_all_together_twelve() -> None:
+    streams = EventStreams(lambda: asyncio.sleep(3600))
+    one = []
+    while streams.has_room("a"):
+        one.append(await begun(streams, "a"))
+    assert len(one) == 6
+    others = [await begun(streams, f"phone {number}") for number in range(40)]
+    live = [stream for stream in (*one, *others) if [piece async for piece in first(stream)]]
+    assert len(live) == 12
+    for stream in live:
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def first(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the next piece of a stream, nothing where its place was taken."""
+    with suppress(StopAsyncIteration):
+        yield await anext(stream)
+
+
+@virtual_time
+async def test_a_stream_that_is_forgotten_makes_room_after_ten_minutes() -> None:
+    streams, now = EventStreams(lambda: asyncio.sleep(3600)), asyncio.get_running_loop().time
+    began = now()
+    async for _ in streams.of("a", page):
+        pass
+    assert 600 <= now() - began <= 605, "at the next sign of life"
+    assert not streams._running
 
 
 @virtual_time

@@ -75,3 +75,16 @@ def test_any_head_is_a_request_or_refused(head: bytes) -> None:
     assert method in ("GET", "HEAD", "POST")
     assert target.startswith("/")
     assert all(value.isprintable() for value in fields.values())
+
+
+async def test_a_head_of_8192_bytes_and_a_form_of_1024_are_read_and_no_longer_ones() -> None:
+    """The figures of docs/SECURITY.md, to the byte."""
+    head = b"GET / HTTP/1.1\r\nX: %s\r\n\r\n"
+    fits = 8_192 - len(head) + len(b"%s") + len(b"\r\n\r\n")  # the end of a head is not counted
+    assert (await read(head % (b"x" * fits))).method == "GET"
+    with pytest.raises(BadRequest, match="at most 8192 bytes"):
+        await read(head % (b"x" * (fits + 1)))
+    form = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"
+    assert len((await read(form % (1_024, b"x" * 1_024))).body) == 1_024
+    with pytest.raises(BadRequest, match="at most 1024"):
+        await read(form % (1_025, b"x" * 1_025))

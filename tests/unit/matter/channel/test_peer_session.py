@@ -176,6 +176,13 @@ def test_a_full_table_gives_up_the_oldest_session_of_the_fabric_above_its_share(
     assert len(sessions) == 7
 
 
+def test_a_node_has_room_for_56_sessions() -> None:
+    sessions = SessionTable(entropy=CountingEntropy(), farewell=Farewells())
+    for number in range(1, 58):
+        sessions.add(session(number, fabric=1 + number % 16, used=number))
+        assert len(sessions) == min(number, 56)
+
+
 def test_a_session_with_an_interaction_is_given_up_last() -> None:
     class OpenExchange:
         is_closed = False
