@@ -37,7 +37,7 @@ def _is_elsewhere(path: Path, config: pytest.Config) -> bool:
     tier = config.getoption("--tier")
     if tier is None or TESTS not in path.parents:
         return False
-    return (path.relative_to(TESTS).parts[0] in PARALLEL) != (tier == "parallel")
+    return bool((path.relative_to(TESTS).parts[0] in PARALLEL) != (tier == "parallel"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -64,7 +64,7 @@ def test_every_attribute_command_and_event_of_the_cluster_is_spoken_of() -> None
         "DischargingEnabledUntil": "V2X",
         "SessionEnergyDischarged": "V2X",
     }
-    elements = [one.name for one in (*SCHEMA.attributes, *SCHEMA.commands, *SCHEMA.events)]
+    elements = [one.name for one in (*SCHEMA.attributes, *SCHEMA.commands, *SCHEMA.events)]  # type: ignore[attr-defined]
     for name in elements:
         word = "NextCharge" if name.startswith("NextCharge") else spoken_of_as.get(name, name)
         assert word in TEXT, f"nothing is said of {name}"

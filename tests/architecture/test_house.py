@@ -110,4 +110,4 @@ def _broad_handlers(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:
         yield name, node
     for child in ast.iter_child_nodes(node):
         inner = isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _broad_handlers(child, f"{name}.{child.name}" if inner else name)
+        yield from _broad_handlers(child, f"{name}.{child.name}" if inner else name)  # type: ignore[attr-defined]

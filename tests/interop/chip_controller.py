@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
         return value  # whether an integer came without sign is part of its type
     for kind in (int, float, str, bytes):
         if isinstance(value, kind):
-            return kind(value)
+            return kind(value)  # type: ignore[arg-type]
     return {"error": f"{type(value).__name__}: {value}"}
 
 
@@ -67,8 +67,8 @@ class Worker:
             nodeId=112233, paaTrustStorePath=str(paa_folder), useTestCommissioner=False
         )
         self.clusters = clusters
-        self.subscriptions = {}
-        self.updates = []
+        self.subscriptions: dict[Any, Any] = {}
+        self.updates: list[Any] = []
         self.news = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
@@ -337,7 +337,7 @@ class Worker:
                 answer = ("value", await getattr(self, name)(*arguments, **named))
             except Exception as error:  # noqa: BLE001 (whatever happens is the answer)
                 code = getattr(error, "status", getattr(error, "err", None))
-                answer = ("error", type(error).__name__, str(error), None if code is None else int(code))
+                answer = ("error", type(error).__name__, str(error), None if code is None else int(code))  # type: ignore[assignment]
             connection.send(answer)
 
 

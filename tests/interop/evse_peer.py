@@ -80,7 +80,7 @@ class Peer:
     def states(self) -> list[int]:
         return self.read("State", "SupplyState", "FaultState")
 
-    def next_charge(self) -> list[int | None]:
+    def next_charge(self) -> list[Any]:
         """Return start, target time, energy and state of charge of the next charge."""
         names = ("StartTime", "TargetTime", "RequiredEnergy", "TargetSoC")
         return self.read(*(f"NextCharge{name}" for name in names))

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -124,9 +124,9 @@ def kept_wallbox(
 
 
 @contextmanager
-def lent_node(kept: Kept[Lamp] | Kept[Wallbox], chip: ChipController, request: pytest.FixtureRequest) -> Iterator:
+def lent_node(kept: Kept[Lamp] | Kept[Wallbox], chip: ChipController, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Lend a node to a test, which must leave it without a complaint in its log."""
-    with lent(kept, request) as node:
+    with lent(kept, request) as node:  # type: ignore[misc]
         yield node
         if not has_failed(request):
             chip.call("unsubscribe")

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from tests.interop.controllers import ChipController
     from tests.interop.wallbox import Wallbox
 
-COMMANDS = {
+COMMANDS: dict[str, dict[str, Any]] = {
     "Disable": {},
     "EnableCharging": {"chargingEnabledUntil": None, "minimumChargeCurrent": 6_000, "maximumChargeCurrent": 16_000},
     "StartDiagnostics": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_discharging_is_permitted_and_taken_back_without_an_event(peer: Peer) ->
 
 
 def test_a_run_of_discharging(peer: Peer) -> None:
-    def supply() -> list[int | None]:
+    def supply() -> list[Any]:
         return peer.read("SupplyState", "ChargingEnabledUntil", "DischargingEnabledUntil")
 
     def currents() -> list[int]:

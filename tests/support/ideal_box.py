@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.core.board_ratings import BoardRatings
 from evse_pi.core.faults import Fault
@@ -114,7 +114,7 @@ class IdealBox:
         self.request, self.request_number = request, self.request_number + 1
         self.demand = None
 
-    def fork(self) -> IdealBox:
+    def fork(self) -> Self:
         """Return a second box in the same situation."""
         other = copy.copy(self)
         other.trace = []
@@ -125,7 +125,7 @@ class IdealBox:
         self.state = initial(self.now_ns)
         self._actuate(self.state.outputs)
 
-    def charging(self) -> IdealBox:
+    def charging(self) -> Self:
         """Bring a vehicle from unplugged to charging; return the box."""
         self.run_until(lambda box: box.reason is Reason.NO_VEHICLE, 10 * S)
         self.plug_in()
@@ -188,7 +188,7 @@ class IdealBox:
             self.now_ns += S - TICK_NS
             self.tick()
 
-    def run_until(self, condition: Callable[[IdealBox], object], limit_ns: int) -> int:
+    def run_until(self, condition: Callable[[Self], object], limit_ns: int) -> int:
         """Tick until `condition(box)`; return how long it took, fail after `limit_ns`."""
         begun_ns = self.now_ns
         while not condition(self):

@@ -76,8 +76,11 @@ def header_of(datagram: str) -> ProtocolHeader:
 
 async def replay(device: ChannelDevice, network: Network, handshake: dict[str, Any]) -> PeerSession:
     """Let the controller's datagrams arrive, compare the node's answers and return the session."""
-    device.entropy.recorded = list(handshake["random"])
-    device.stack.unsecured._counter._next = header_of(handshake["received"][1]).acknowledged_counter
+    entropy: Any = device.entropy
+    entropy.recorded = list(handshake["random"])
+    acknowledged = header_of(handshake["received"][1]).acknowledged_counter
+    assert acknowledged is not None
+    device.stack.unsecured._counter._next = acknowledged
     network.sent.clear()
     for datagram in handshake["received"]:
         device.stack.receive(bytes.fromhex(datagram), "controller")
@@ -89,7 +92,7 @@ async def replay(device: ChannelDevice, network: Network, handshake: dict[str, A
         if protocol.opcode != SecureChannelOpcode.STANDALONE_ACK:
             answers.append([protocol.opcode, sent.datagram[offset + length :].hex()])
     assert answers == handshake["sent"]
-    assert device.entropy.recorded == []
+    assert entropy.recorded == []
     return device.established[-1]
 
 

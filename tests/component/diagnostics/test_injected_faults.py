@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evse_pi.api.diagnosis import Why
+    from evse_pi.api.why import Why
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,7 +186,7 @@ def broken_day(state: EvseState, method: str, kind: Break) -> tuple[int, set[Fau
 def test_broken_driver_leaves_nothing_live_and_is_named(state: EvseState, method: str) -> None:
     prepared(state)
     for kind in [kind for each, kind in CASES if each == method]:
-        hits, seen = in_a_fork(lambda kind=kind: broken_day(state, method, kind))
+        hits, seen = in_a_fork(partial(broken_day, state, method, kind))
         if not hits:
             return  # nothing calls it on such a day, so it makes no difference how it is broken
         if kind is Break.RAISE:

@@ -5,6 +5,8 @@ A driver that raises is dead and easily seen; one that repeats what it read last
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from evse_pi.core.faults import Fault
@@ -102,4 +104,4 @@ def test_an_emergency_stop_or_a_plug_contact_that_is_stuck_leaves_the_vehicle_it
         return charging.energised
 
     for method in ("emergency_stop.read_pressed", "proximity.read_ohms"):
-        assert not in_a_fork(lambda method=method: case(method)), method
+        assert not in_a_fork(partial(case, method)), method

@@ -107,7 +107,7 @@ class World(RuleBasedStateMachine):
         self.box.drawn_ma, self.box.temperature = (drawn_ma,) * 3, temperature
 
     @rule(request=st.sampled_from([r for r in Request if r] + [Request.CLEAR_USER | Request.CLEAR_INSTALLER]))
-    def order(self, request: pytest.FixtureRequest) -> None:
+    def order(self, request: Request) -> None:
         self.box.order(request)
 
     @rule()
@@ -138,7 +138,7 @@ class World(RuleBasedStateMachine):
             assert self.box.told == list(range(1, len(self.box.told) + 1)), "I8"
 
 
-COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.hazard("H-01")

@@ -48,7 +48,7 @@ LINE = {
 REST = {
     "refused": _set("permitted", False),
     **{f"{ma} mA asked": _set("asked_ma", ma) for ma in (0, 1, 3_000, 5_999, 6_000, 10_000, 32_000)},
-    "lease over": lambda box: (setattr(box, "node_alive", False), setattr(box, "demand", None)),
+    "lease over": lambda box: (setattr(box, "node_alive", False), setattr(box, "demand", None)),  # type: ignore[func-returns-value]
     **{f"{t / 100} degrees": _sense("temperature", t) for t in (66_00, 69_00, 72_00)},
     "60 A drawn": _sense("drawn_ma", (60_000,) * 3),
     "meter silent": _sense("meter_alive", False),
@@ -129,7 +129,7 @@ def check(box: IdealBox, was_closed: bool, what: str) -> None:
             assert box.vehicle == "C", what
 
 
-def play(situation: IdealBox, changes: list, apart: int, what: str) -> None:
+def play(situation: IdealBox, changes: list[Any], apart: int, what: str) -> None:
     """Let the first change come `apart` ticks before the rest, and look at every tick until the line is believed."""
     box = situation.fork()
     first, *others = changes

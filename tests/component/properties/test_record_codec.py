@@ -26,6 +26,7 @@ from evse_pi.core.records import (
     encode_snapshot,
 )
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from hal.units import CentiCelsius, Milliamps, Millivolts
 
 u32, instants, currents = st.integers(0, 2**32 - 1), st.integers(0, 2**63 - 1), st.integers(0, 80_000)
 i32 = st.integers(-(2**31), 2**31 - 1)
@@ -156,7 +157,7 @@ def test_a_demand_that_is_cut_or_too_long_is_refused(demand: Any, cut: Any) -> N
                 decode_demand(reframed)
 
 
-DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 1)
+DEMAND = Demand(1, True, Milliamps(16_000), LimitSource.OWNER, 1)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +167,11 @@ DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 1)
         ({"offered_current_ma": -1}, "offered_current_ma -1"),
         ({"number": 2**32}, "number"),
         ({"valid_until_ns": -1}, "valid_until_ns"),
-        ({"temperature": TemperatureSample(0, 400_00)}, "centi_celsius 40000"),
-        ({"meter": MeterSample(0, (0, 0, -1), (0, 0, 0))}, "voltage_mv L3 -1"),
+        ({"temperature": TemperatureSample(0, CentiCelsius(400_00))}, "centi_celsius 40000"),
+        (
+            {"meter": MeterSample(0, (Millivolts(0), Millivolts(0), Millivolts(-1)), (Milliamps(0),) * 3)},
+            "voltage_mv L3 -1",
+        ),
     ],
 )
 def test_what_may_not_be_said_is_not_encoded_and_the_field_is_named(change: Any, name: Any) -> None:
@@ -177,16 +181,16 @@ def test_what_may_not_be_said_is_not_encoded_and_the_field_is_named(change: Any,
 
 @given(snapshots())
 def test_too_many_transitions_are_not_encoded(snapshot: Any) -> None:
-    one = Transition(1, 0, EvseState.A, PilotState.A, False, 0, frozenset(), Reason.NO_VEHICLE)
+    one = Transition(1, 0, EvseState.A, PilotState.A, False, Milliamps(0), frozenset(), Reason.NO_VEHICLE)
     with pytest.raises(ValueError, match="transitions 17"):
         encode_snapshot(replace(snapshot, transitions=(one,) * 17))
 
 
 def test_a_gap_in_the_transitions_is_refused() -> None:
-    one = Transition(1, 0, EvseState.A, PilotState.A, False, 0, frozenset(), Reason.NO_VEHICLE)
+    one = Transition(1, 0, EvseState.A, PilotState.A, False, Milliamps(0), frozenset(), Reason.NO_VEHICLE)
     snapshot = Snapshot(
-        *(1, 1, 0, EvseState.A, PilotState.A, 0, 0, PilotMode.HIGH, 0, 0, LimitSource.BOARD, 0, 0),
-        *(False, None, None, None, True, frozenset(), Reason.NO_VEHICLE, 0, True, False, 0, 0, 0, 0, 0, 0, 0, 0),
+        *(1, 1, 0, EvseState.A, PilotState.A, 0, 0, PilotMode.HIGH, 0, 0, LimitSource.BOARD, 0, 0),  # type: ignore[arg-type]
+        *(False, None, None, None, True, frozenset(), Reason.NO_VEHICLE, 0, True, False, 0, 0, 0, 0, 0, 0, 0, 0),  # type: ignore[arg-type]
         transitions=(one, replace(one, number=3)),
     )
     with pytest.raises(RecordDecodeError, match="rise by one"):

@@ -51,7 +51,7 @@ currents = st.integers(6_000, 80_000)
 @given(zones, moments, schedules, windows, currents, st.sampled_from([1, 3]))
 def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(
     zone: Any, now_s: Any, weekly: Any, window_s: Any, current_ma: Any, phases: Any
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     power_mw = available_power_mw(current_ma, Millivolts(230_000), phases)
     dues = coming(weekly, now_s, zone)
     planning_input = PlanningInput(now_s, dues, 1, 0, power_mw, window_s)
@@ -61,7 +61,7 @@ def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(
     while now_s < due.at_s:
         before = None if progress is None else progress.goal_s
         progress, plan = plan_charging(progress, replace(planning_input, now_s=now_s, dues=coming(weekly, now_s, zone)))
-        if begun_s is None and progress.goal_s is not None:
+        if begun_s is None and progress is not None and progress.goal_s is not None:
             begun_s = now_s
             delay = draw_delay(DelayCause.PLANNED_START, now_s * SECOND, plan.delay_below_s, lambda below: below - 1)
             open_s = now_s if delay is None else delay.until_ns // SECOND
@@ -77,16 +77,17 @@ def test_a_vehicle_is_ready_in_time_or_is_said_not_to_be(
         now_s += step_s
     if promised:
         in_battery_mwh = planning_input.energy_mwh * EFFICIENCY_PERCENT // 100
+        assert due.target.added_energy_mwh is not None
         assert in_battery_mwh >= due.target.added_energy_mwh - power_mw * STEP_S // 3600 // 100
 
 
-def _reached(dues: Any, goal_s: Any, energy_mwh: Any) -> Any:  # type: ignore[no-untyped-def]
+def _reached(dues: Any, goal_s: Any, energy_mwh: Any) -> Any:
     """Return whether what was charged is enough for the target of `goal_s`, so that the next one may be waited for."""
     wanted_mwh = sum(-(-due.target.added_energy_mwh * 100 // EFFICIENCY_PERCENT) for due in dues if due.at_s <= goal_s)
     return energy_mwh >= wanted_mwh
 
 
-def _sleep(plan: Any, now_s: Any) -> Any:  # type: ignore[no-untyped-def]
+def _sleep(plan: Any, now_s: Any) -> Any:
     """Return how long nothing will happen: until the start that was announced."""
     return max(plan.start_s - now_s, 1) if plan.start_s is not None else 86_400 * 8
 
@@ -94,7 +95,7 @@ def _sleep(plan: Any, now_s: Any) -> Any:  # type: ignore[no-untyped-def]
 @given(zones, moments, schedules, windows, currents)
 def test_a_start_is_never_before_now_and_never_after_its_target(
     zone: Any, now_s: Any, weekly: Any, window_s: Any, current_ma: Any
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
     dues = coming(weekly, now_s, zone)
     _, plan = plan_charging(None, PlanningInput(now_s, dues, 1, 0, power_mw, window_s))
@@ -105,7 +106,7 @@ def test_a_start_is_never_before_now_and_never_after_its_target(
 
 
 @given(zones, moments, schedules)
-def test_targets_come_on_their_days_in_order_within_a_week(zone: Any, now_s: Any, weekly: Any) -> None:  # type: ignore[no-untyped-def]
+def test_targets_come_on_their_days_in_order_within_a_week(zone: Any, now_s: Any, weekly: Any) -> None:
     found = coming(weekly, now_s, zone)
     assert found
     assert [due.at_s for due in found] == sorted(due.at_s for due in found)
@@ -116,7 +117,7 @@ def test_targets_come_on_their_days_in_order_within_a_week(zone: Any, now_s: Any
 
 
 @given(zones, moments, schedules)
-def test_a_week_of_targets_shows_their_minutes_and_misses_no_day(zone: Any, now_s: Any, weekly: Any) -> None:  # type: ignore[no-untyped-def]
+def test_a_week_of_targets_shows_their_minutes_and_misses_no_day(zone: Any, now_s: Any, weekly: Any) -> None:
     found = coming(weekly, now_s, zone)
     for due in found:
         shown = datetime.fromtimestamp(due.at_s, zone)
@@ -134,7 +135,7 @@ def test_a_week_of_targets_shows_their_minutes_and_misses_no_day(zone: Any, now_
 
 
 @given(zones, moments, schedules, st.integers(1_800, 43_200))
-def test_every_target_comes_once_however_the_clocks_change(zone: Any, now_s: Any, weekly: Any, step_s: Any) -> None:  # type: ignore[no-untyped-def]
+def test_every_target_comes_once_however_the_clocks_change(zone: Any, now_s: Any, weekly: Any, step_s: Any) -> None:
     """A caller that looks at the next target again and again meets each one, in its order, and none of them twice."""
     end_s = now_s + 3 * 86_400
     expected = [due for due in coming(weekly, now_s, zone) if due.at_s <= end_s]
@@ -151,7 +152,7 @@ def test_every_target_comes_once_however_the_clocks_change(zone: Any, now_s: Any
 @given(zones, moments, schedules, windows, currents, st.booleans())
 def test_where_nothing_waits_a_start_is_never_in_the_future(
     zone: Any, now_s: Any, weekly: Any, window_s: Any, current_ma: Any, flows: Any
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     power_mw = available_power_mw(current_ma, Millivolts(230_000), 3)
     first_s, progress, start_s, energy_mwh = now_s, None, None, 0
     for _ in range(20):
@@ -169,7 +170,7 @@ def test_where_nothing_waits_a_start_is_never_in_the_future(
 
 
 @given(st.integers(0, 86_400), st.integers(0, 10**18), st.randoms(use_true_random=False))
-def test_a_delay_lies_in_its_window_to_the_second(below_s: Any, now_ns: Any, random: Any) -> None:  # type: ignore[no-untyped-def]
+def test_a_delay_lies_in_its_window_to_the_second(below_s: Any, now_ns: Any, random: Any) -> None:
     delay = draw_delay(DelayCause.PLANNED_START, now_ns, below_s, random.randrange)
     if delay is not None:
         assert SECOND <= delay.until_ns - now_ns <= (below_s - 1) * SECOND
@@ -177,6 +178,6 @@ def test_a_delay_lies_in_its_window_to_the_second(below_s: Any, now_ns: Any, ran
 
 
 @pytest.mark.parametrize("below_s", [0, 1, 2, 600])
-def test_the_greatest_delay_is_one_second_less_than_the_window(below_s: Any) -> None:  # type: ignore[no-untyped-def]
+def test_the_greatest_delay_is_one_second_less_than_the_window(below_s: Any) -> None:
     delay = draw_delay(DelayCause.PLANNED_START, 0, below_s, lambda below: below - 1)
     assert (0 if delay is None else delay.until_ns) == max(below_s - 1, 0) * SECOND

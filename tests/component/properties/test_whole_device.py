@@ -23,6 +23,7 @@ from evse_pi.core.records import Request
 from evse_pi.core.states import PilotMode
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
 from evse_pi.matter.wire.status_code import StatusCode
+from hal.units import Milliamps
 from tests.support.checked_box import CABLES
 from tests.support.evse_bench import EvseBench
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, settings_for
@@ -296,7 +297,7 @@ class World(RuleBasedStateMachine):
 
     @rule(request=st.sampled_from([Request.CLEAR_USER, Request.CLEAR_USER | Request.CLEAR_INSTALLER]))
     @precondition(lambda self: self.device.node_up)
-    def order(self, request: pytest.FixtureRequest) -> None:
+    def order(self, request: Request) -> None:
         self.device.order(request)
 
     # Faults.
@@ -449,6 +450,7 @@ class World(RuleBasedStateMachine):
                 assert now_s - EPOCH_S <= until + 2, "what is past is disabled"
         if not self.device.box.permission.now.charging:
             assert state.maximum_charge_current == 0
+        assert self.device.box.installation is not None
         assert state.circuit_capacity == self.device.box.installation.circuit_capacity_ma
 
     def check_sessions(self) -> None:
@@ -471,8 +473,9 @@ class World(RuleBasedStateMachine):
             assert not demand.permitted, "forbidden is forbidden"
         if demand.permitted:
             wanted = [device.box.owner.limit_ma]
-            wanted += [grant.maximum_ma] if device.commissioned else []
+            wanted += [Milliamps(grant.maximum_ma)] if device.commissioned else []
             assert all(each is None or demand.offered_current_ma <= each for each in wanted), "no limit is passed"
+        assert device.box.installation is not None
         limits = [demand.offered_current_ma, 32_000, device.box.installation.circuit_capacity_ma]
         cable_ma = device.charger.view().cable_ma
         limits += [] if cable_ma is None else [cable_ma]
@@ -484,7 +487,12 @@ class World(RuleBasedStateMachine):
         device, machine = self.device, self.device.machine
         if machine.mode is PilotMode.PWM and not device.loses and not device.renewal and machine.mail is None:
             fresh = machine.demand is not None and device.box.arbiter is not None
-            if fresh and machine.demand.number == device.box.arbiter._number and self.settled():
+            if (
+                fresh
+                and machine.demand is not None
+                and machine.demand.number == device.box.arbiter._number
+                and self.settled()
+            ):
                 assert machine.state.offer.offered_ma <= device.evse.state.maximum_charge_current
 
     def settled(self) -> bool:
@@ -504,7 +512,7 @@ class World(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.mark.hazard("H-10")

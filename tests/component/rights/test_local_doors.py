@@ -298,7 +298,7 @@ def test_the_link_to_the_safety_process(who: Who) -> None:
         for name, row in DEMANDS.items():
             request = Request[name] if name.isupper() else Request.NONE
             foreign = end.counters.foreign
-            if not as_who(who, lambda request=request: sent(path, demand(request))):
+            if not as_who(who, lambda request=request: sent(path, demand(request))):  # type: ignore[misc]
                 found = NO_DOOR
             elif (heard := end.receive()) is None:
                 found = UNHEARD

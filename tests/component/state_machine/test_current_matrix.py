@@ -21,7 +21,7 @@ OFFERS = [(100_000, 6_000), (500_000, 30_000), (960_000, 80_000)]
 
 def offered(duty_ppm: int, current_ma: int, **house: int) -> IdealBox:
     """Return a box that charges at one of the offers."""
-    box = box_in(EvseState.C2, settings_for(LARGEST_BOARD, **{"circuit_capacity_ma": Milliamps(80_000), **house}))
+    box = box_in(EvseState.C2, settings_for(LARGEST_BOARD, **{"circuit_capacity_ma": Milliamps(80_000), **house}))  # type: ignore[arg-type]
     box.asked_ma = current_ma
     box.run(10 * S)
     assert box.outputs.pilot.duty_ppm == duty_ppm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,6 +37,7 @@ def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_lat
 def test_a_lease_dated_a_year_ahead_still_ends_15_s_after_it_came() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.node_alive = False
+    assert box.demand is not None
     box.demand = replace(box.demand, number=99, valid_until_ns=box.now_ns + 365 * 86_400 * S)
     took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, 16 * S)
     assert took_ns <= 15 * S + 2 * TICK_NS
@@ -122,7 +123,7 @@ def test_the_minimum_off_time_is_kept_through_a_restart() -> None:
 def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges() -> None:
     box = IdealBox(FULL)
     box.plug_in("C")
-    seen = []
+    seen: list[Any] = []
     while not box.closed:
         box.tick()
         state = box.state.status.evse_state
@@ -342,7 +343,9 @@ def test_a_fault_while_stopping_does_not_wait_for_the_grace() -> None:
 
 class BlindToTheNegativeHalf(IdealBox):
     def window(self) -> PilotReading:
-        return replace(super().window(), low_mv=None) if self.mode is PilotMode.PWM else super().window()
+        seen = super().window()
+        assert seen is not None
+        return replace(seen, low_mv=None) if self.mode is PilotMode.PWM else seen
 
 
 @pytest.mark.hazard("H-06")

@@ -13,6 +13,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.machine_settings import WakeUp, WakeUpStep
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
+from hal.units import Milliamps, Millivolts
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
 PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
@@ -60,7 +61,8 @@ class StuckHigh(IdealBox):
 class WeakRail(IdealBox):
     def window(self) -> Any:
         seen = super().window()
-        return replace(seen, high_mv=10_900) if seen.high_mv == 12_000 else seen
+        assert seen is not None
+        return replace(seen, high_mv=Millivolts(10_900)) if seen.high_mv == 12_000 else seen
 
 
 @pytest.mark.parametrize("kind", [StuckHigh, WeakRail])
@@ -510,7 +512,7 @@ def test_a_box_that_is_too_hot_stops_and_waits_for_62_degrees_and_a_minute() -> 
 @pytest.mark.parametrize(
     ("change", "source", "limit_ma"),
     [
-        ({"board": replace(FULL_BOARD, rated_current_ma=10_000)}, LimitSource.BOARD, 10_000),
+        ({"board": replace(FULL_BOARD, rated_current_ma=Milliamps(10_000))}, LimitSource.BOARD, 10_000),
         ({"circuit_capacity_ma": 10_000}, LimitSource.CIRCUIT_CAPACITY, 10_000),
         ({}, LimitSource.OWNER, 20_000),
     ],

@@ -155,7 +155,7 @@ def test_a_cause_in_the_world_opens_the_contactor_and_gets_its_name(fault: Any) 
     box.drawn_ma = (15_000, 15_000, 15_000)
     box.run(4 * S)
     CAUSES[fault](box)
-    box.run_until(lambda b: not b.closed, LIMITS_NS.get(fault, 100 * MS))
+    box.run_until(lambda b: not b.closed, int(LIMITS_NS.get(fault, 100 * MS)))
     box.run(20 * S)
     assert box.faults == {fault}
 

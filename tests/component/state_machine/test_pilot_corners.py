@@ -15,8 +15,11 @@ from evse_pi.core.pilot import DiodeVerdict
 def _bench() -> Any:
     path = Path(__file__).parents[3] / "bench" / "pilot_corners.py"
     spec = importlib.util.spec_from_file_location("pilot_corners", path)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["pilot_corners"] = module
+    assert spec is not None
+    assert spec.loader is not None
     spec.loader.exec_module(module)
     return module
 

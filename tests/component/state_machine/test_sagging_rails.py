@@ -31,7 +31,7 @@ from evse_pi.sim.harness.simulated_drivers import PlantPort, SimulatedContactor,
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.sim.plant import Plant
-from hal.units import MILLISECOND, SECOND
+from hal.units import MILLISECOND, SECOND, DutyPpm
 
 if TYPE_CHECKING:
     from boards.spec import BoardSpec
@@ -103,6 +103,7 @@ def test_an_empty_line_is_no_vehicle_whatever_both_rails_are(positive_mv: int, n
 @pytest.mark.parametrize("at_us", [0, 500, 1_000, 2_000, 3_000, 4_000, 5_000, 9_000])
 def test_a_step_of_the_rail_at_any_moment_of_a_tick_closes_nothing(at_us: int) -> None:
     box = idle()
+    assert box.loop is not None
     tick_ns = box.loop.due_ns
 
     def step() -> None:
@@ -137,6 +138,7 @@ def test_a_box_that_starts_on_a_low_rail_does_not_pass_its_self_test(name: str, 
     box = world(BOARDS[name])
     box.do("supply_pilot", positive_mv=positive_mv)
     stays_dead(box, 8)
+    assert box.loop is not None
     assert not box.loop.state.watch.tests.passed
     assert Fault.PILOT_SUPPLY in box.faults
 
@@ -222,9 +224,9 @@ def seen_of(corner: str, duty_ppm: int, positive_mv: int, negative_mv: int, sour
     plant.apply("plug_in", {}, 0)
     if corner.startswith("c"):
         plant.apply("close_s2", {}, 0)
-    hardware.pilot_pwm.set_duty(duty_ppm)
+    hardware.pilot_pwm.set_duty(DutyPpm(duty_ppm))
     clock.sleep_until(100 * MILLISECOND)
-    output, watch, found = PilotOutput(PilotMode.PWM, duty_ppm), PilotMonitor(), set()
+    output, watch, found = PilotOutput(PilotMode.PWM, DutyPpm(duty_ppm)), PilotMonitor(), set()
     for _ in range(60):
         inputs = input_reader.read(clock.now_ns, None, frozenset(), frozenset())
         watch = watch.advance(clock.now_ns, inputs.pilot, output, supply.window_mv)

@@ -94,7 +94,7 @@ def test_no_fault_holds_state_f_for_ever(fault: Any) -> None:
     low_ns = sum(
         after - before
         for (before, outputs), (after, _) in pairwise([*box.trace, (box.now_ns, None)])
-        if outputs.pilot.mode is PilotMode.LOW
+        if outputs is not None and outputs.pilot.mode is PilotMode.LOW
     )
     assert 300 * MS <= low_ns <= 10 * S
     assert box.mode is PilotMode.HIGH
@@ -129,7 +129,7 @@ def test_nothing_closes_for_a_resistor_without_a_diode() -> None:
 @pytest.mark.hazard("H-01")
 @pytest.mark.parametrize("settings", [PLAIN, FULL], ids=["plain", "full"])
 @pytest.mark.parametrize("shown", ["BC", "BCC"])
-def test_a_line_that_shows_b_between_every_c_opens_within_75_ms(settings, shown):
+def test_a_line_that_shows_b_between_every_c_opens_within_75_ms(settings: Any, shown: Any) -> None:
     """100 ms less a release of 25 ms. Source: IEC 61851-1 Table A.6 sequence 8.1."""
     box = box_in(EvseState.C2, settings)
     for vehicle in (shown * 7)[:7]:
@@ -422,7 +422,7 @@ def test_a_vehicle_in_c_after_an_outage_is_no_fault() -> None:
 
 def test_every_transition_is_told_once_and_in_order() -> None:
     box = IdealBox(FULL)
-    told = []
+    told: list[Any] = []
     for turn in range(40):
         box.vehicle = "ABCBCABE"[turn % 8]
         box.ohms = 220

@@ -7,6 +7,7 @@ failure and of the 200 ms: docs/adr/0016-state-b-at-a-fixed-cable.md.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from boards.loader import load_board
 from evse_pi.core.states import EvseState, PilotMode, PilotState, Reason
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
-from hal.units import MILLISECOND, SECOND
+from hal.units import MILLISECOND, SECOND, Milliamps
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, IdealBox, S, box_in, settings_for
 
 pytestmark = pytest.mark.hazard("H-02")
@@ -24,7 +25,7 @@ TETHERED = replace(SOCKET, proximity=None, lock=None)
 PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
 
-def idle(board=TETHERED, *, offered_ma=6_000, installation=SIMULATED_INSTALLATION):
+def idle(board: Any = TETHERED, *, offered_ma: Any = 6_000, installation: Any = SIMULATED_INSTALLATION) -> Any:
     box = VirtualBox(VirtualBoxSettings(board, installation))
     box.node.permit(box.clock.now_ns, offered_ma=offered_ma)
     box.wait_for_state(EvseState.A, 6 * SECOND)
@@ -32,7 +33,7 @@ def idle(board=TETHERED, *, offered_ma=6_000, installation=SIMULATED_INSTALLATIO
     return box
 
 
-def stays_dead(box, seconds=8.0):
+def stays_dead(box: Any, seconds: Any = 8.0) -> None:
     end_ns = box.clock.now_ns + round(seconds * SECOND)
     while box.clock.now_ns < end_ns:
         box.wait(10 * MILLISECOND)
@@ -42,36 +43,37 @@ def stays_dead(box, seconds=8.0):
 
 @pytest.mark.parametrize("offered_ma", [6_000, 16_000, 32_000])
 @pytest.mark.parametrize("volts", [3.0, 4.5, 6.0, 7.2])
-def test_a_worn_suppressor_without_a_vehicle_makes_no_plug_live(volts, offered_ma):
+def test_a_worn_suppressor_without_a_vehicle_makes_no_plug_live(volts: Any, offered_ma: Any) -> None:
     box = idle(offered_ma=offered_ma)
     box.do("soften_suppressor", volts=volts)
     stays_dead(box)
     assert box.loop.state.watch.pilot.state in (PilotState.C, PilotState.D)
 
 
-def test_nor_does_one_that_is_worn_when_the_box_starts():
+def test_nor_does_one_that_is_worn_when_the_box_starts() -> None:
     box = VirtualBox(VirtualBoxSettings(TETHERED, SIMULATED_INSTALLATION))
     box.node.permit(box.clock.now_ns, offered_ma=32_000)
     box.do("soften_suppressor", volts=6.0)
     stays_dead(box, 20)
+    assert box.loop is not None
     assert box.loop.state.status.reason is Reason.STATE_B_NOT_SEEN
 
 
-def test_nor_at_a_fixed_cable_that_the_installer_put_on_a_board_with_a_socket():
-    fixed = replace(SIMULATED_INSTALLATION, tethered_cable_ma=32_000)
+def test_nor_at_a_fixed_cable_that_the_installer_put_on_a_board_with_a_socket() -> None:
+    fixed = replace(SIMULATED_INSTALLATION, tethered_cable_ma=Milliamps(32_000))
     box = idle(SOCKET, installation=fixed)
     box.do("soften_suppressor", volts=6.0)
     stays_dead(box)
 
 
-def test_at_a_socket_it_takes_a_cable_that_says_what_it_carries():
+def test_at_a_socket_it_takes_a_cable_that_says_what_it_carries() -> None:
     box = idle(SOCKET)
     box.do("soften_suppressor", volts=6.0)
     stays_dead(box)
 
 
 @pytest.mark.parametrize("offered_ma", [6_000, 16_000, 32_000])
-def test_a_vehicle_with_a_switch_is_served_at_a_fixed_cable(offered_ma):
+def test_a_vehicle_with_a_switch_is_served_at_a_fixed_cable(offered_ma: Any) -> None:
     box = idle(offered_ma=offered_ma)
     box.do("plug_in")
     box.wait_for_state(EvseState.B2, 8 * SECOND)
@@ -81,7 +83,7 @@ def test_a_vehicle_with_a_switch_is_served_at_a_fixed_cable(offered_ma):
 
 @pytest.mark.parametrize("seen_ms", [0, 50, 150, 190])
 @pytest.mark.parametrize("vehicle", ["C", "D"])
-def test_a_vehicle_that_was_not_in_b_for_200_ms_is_refused_by_name(seen_ms, vehicle):
+def test_a_vehicle_that_was_not_in_b_for_200_ms_is_refused_by_name(seen_ms: Any, vehicle: Any) -> None:
     box = box_in(EvseState.A, settings_for(PLAIN_BOARD, ventilated=True))
     box.vehicle = "B"
     box.run(seen_ms * MS)
@@ -97,7 +99,7 @@ def test_a_vehicle_that_was_not_in_b_for_200_ms_is_refused_by_name(seen_ms, vehi
     box.run_until(lambda b: b.closed, 3 * S)
 
 
-def test_a_vehicle_that_asks_as_soon_as_it_is_offered_a_current_is_served():
+def test_a_vehicle_that_asks_as_soon_as_it_is_offered_a_current_is_served() -> None:
     box = box_in(EvseState.A, PLAIN)
     box.vehicle = "B"
     box.run_until(lambda b: b.mode is PilotMode.PWM, S)
@@ -105,7 +107,7 @@ def test_a_vehicle_that_asks_as_soon_as_it_is_offered_a_current_is_served():
     box.run_until(lambda b: b.closed, 3 * S)
 
 
-def test_each_vehicle_shows_b_for_itself():
+def test_each_vehicle_shows_b_for_itself() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.unplug()
     box.run(15 * S)
@@ -115,7 +117,7 @@ def test_each_vehicle_shows_b_for_itself():
     assert box.reason is Reason.STATE_B_NOT_SEEN
 
 
-def test_what_came_while_nothing_could_be_seen_shows_b_again():
+def test_what_came_while_nothing_could_be_seen_shows_b_again() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.restart()
     box.run(30 * S)
@@ -127,7 +129,7 @@ def test_what_came_while_nothing_could_be_seen_shows_b_again():
     box.run_until(lambda b: b.closed, 15 * S)
 
 
-def test_an_offer_that_ended_and_came_back_finds_the_same_vehicle():
+def test_an_offer_that_ended_and_came_back_finds_the_same_vehicle() -> None:
     box = box_in(EvseState.C2, PLAIN)
     box.permitted = False
     box.run_until(lambda b: not b.closed, 8 * S)
@@ -135,7 +137,7 @@ def test_an_offer_that_ended_and_came_back_finds_the_same_vehicle():
     box.run_until(lambda b: b.closed, 20 * S)
 
 
-def test_sequence_1_2_a_vehicle_without_a_switch_is_served_at_a_socket_alone():
+def test_sequence_1_2_a_vehicle_without_a_switch_is_served_at_a_socket_alone() -> None:
     """Source: IEC 61851-1 Table A.6 sequence 1.2; a socket's proximity contact tells a cable from a suppressor."""
     for settings, served in ((FULL, True), (PLAIN, False)):
         box = IdealBox(settings)

@@ -16,7 +16,7 @@ from evse_pi.core.recurrence import ways_out
 from evse_pi.core.states import EvseState, LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
-from hal.units import SECOND
+from hal.units import SECOND, Milliamps
 
 WRONG = frozenset((Fault.PILOT_DUTY, Fault.PILOT_GENERATOR))
 """Of the mean, and of single windows that are far off."""
@@ -24,7 +24,7 @@ BOARD = replace(load_board("simulated"), meter=None)
 
 
 def plugged(offered_ma: int, *, seed: int = 1, capacity_ma: int = 32_000) -> VirtualBox:
-    house = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=capacity_ma)
+    house = replace(SIMULATED_INSTALLATION, circuit_capacity_ma=Milliamps(capacity_ma))
     box = VirtualBox(VirtualBoxSettings(BOARD, house, seed=seed))
     box.wait_for_state(EvseState.A, 6 * SECOND)
     box.wait(10 * SECOND)

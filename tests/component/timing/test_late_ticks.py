@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from boards.loader import load_board
+from boards.spec import WatchdogSpec
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
 from evse_pi.sim.harness.faulty_drivers import Break
@@ -81,13 +82,16 @@ def test_late_ticks_that_add_up_are_a_fault_where_they_cost_more_than_100_ms(
     release_ms: int, first_ms: int, second_ms: int
 ) -> None:
     late: list[int] = []
+    assert isinstance(BOARD.watchdog, WatchdogSpec)
     gate = replace(BOARD.watchdog, hold_min_ms=55 - release_ms // 2, hold_max_ms=90 - release_ms)
     board = replace(BOARD, contactor=replace(BOARD.contactor, release_ms=release_ms), watchdog=gate)
     world = charging_world(lambda _: late.pop(0) * MS if late else 0, board=board)
     world.wait(1_000 * MS)
+    assert world.loop is not None
     due_ns = world.loop.due_ns
-    world.wait_for(lambda: world.loop.due_ns != due_ns, 20 * MS)
-    left_ns, named = world.clock.now_ns, set()
+    world.wait_for(lambda: world.loop is not None and world.loop.due_ns != due_ns, 20 * MS)
+    left_ns = world.clock.now_ns
+    named: set[Any] = set()
     world.watchers.append(lambda: named.update(world.faults))
     late += [first_ms, second_ms]
     world.do("open_s2")

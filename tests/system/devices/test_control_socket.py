@@ -118,7 +118,7 @@ def test_a_whole_charge_is_seen_in_the_state(emulated: Emulation) -> None:
     ("wiring", "said"),
     [
         (Wiring(model="pi3"), "status 2"),
-        (Wiring(drives={**Wiring().drives, "led": Wiring().drives["contactor"]}), "status 2"),
+        (Wiring(drives={**Wiring().drives, "led": Wiring().drives["contactor"]}), "status 2"),  # type: ignore[dict-item, index]
     ],
 )
 def test_impossible_wiring_ends_the_simulator_before_it_is_ready(tmp_path: Path, wiring: Any, said: Any) -> None:

@@ -178,6 +178,7 @@ def test_every_model_reads_the_quantities_it_has(tmp_path: Path, model: Any) -> 
     spec = load_board("simulated", own=tmp_path)
     phases = 1 if model in (MeterModel.SDM120, MeterModel.SDM230) else 3
     has_phases = model is not MeterModel.SDM72D_M_V1
+    assert spec.meter is not None
     spec = replace(spec, phases=phases, meter=replace(spec.meter, model=model))
     prepare = (
         "from dataclasses import replace; from boards.spec import MeterModel; "

@@ -75,7 +75,7 @@ def charge(box: Paths) -> None:
 
 
 def capacity_of(now: dict[str, Any]) -> int:
-    return next(limit["limit_ma"] for limit in now["limits"] if limit["source"] == "CIRCUIT_CAPACITY")
+    return int(next(limit["limit_ma"] for limit in now["limits"] if limit["source"] == "CIRCUIT_CAPACITY"))
 
 
 @pytest.mark.hazard("H-04")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_request_through_an_activated_socket_sets_the_capacity_and_a_wrong_pin
         manager.wait()
 
 
-def _asked(address: Path, request: dict[str, object]) -> dict[str, object]:
+def _asked(address: Path, request: dict[str, Any]) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(60)
         connection.connect(str(address))

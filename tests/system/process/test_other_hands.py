@@ -171,7 +171,7 @@ def test_a_captured_node_clears_nothing_for_which_it_has_no_proof() -> None:
 def test_two_old_demands_that_are_repeated_for_ever_keep_no_permission_alive(box: ProcessBox) -> None:
     kept: list[bytes] = []
     send = box.link.send
-    box.link.send = lambda datagram: kept.append(datagram) is None and send(datagram)  # type: ignore[method-assign]
+    box.link.send = lambda datagram: kept.append(datagram) is None and send(datagram)  # type: ignore[func-returns-value, method-assign]
     box.permitted, box.lease_ns = True, 3_600 * SECOND
     box.renew()
     box.renew()

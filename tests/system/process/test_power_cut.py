@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_no_cut_loses_what_was_acknowledged_or_lets_more_flow(tmp_path: Path) ->
     assert day.figures.acknowledged.total() > 5
 
 
-def findings(*changes: tuple[int, str, int], cut_s: int | None = None, **later: object) -> list[str]:
+def findings(*changes: tuple[int, str, int], cut_s: int | None = None, **later: Any) -> list[str]:
     """Return what the watch finds in a day on which the wishes change at 20 s."""
     ledger = Ledger()
     ledger.become(1 * S, ALLOWED)
@@ -62,7 +62,7 @@ def test_the_watch_is_content_with_a_box_that_obeys() -> None:
         (["closed long after the power went"], {"cut_s": 20}),
     ],
 )
-def test_the_watch_sees_a_box_that_does_not(found: list[str], story: dict[str, object]) -> None:
+def test_the_watch_sees_a_box_that_does_not(found: list[str], story: dict[str, Any]) -> None:
     assert findings(**story) == found
 
 

@@ -198,6 +198,7 @@ def test_residual_current_trip_outlives_a_crash_of_the_process(charging: Process
     charging.wait_for_snapshot(lambda now: Fault.RCD_TRIPPED in now.faults, 2)
     charging.do("repair")
     charging.signal_safety(signal.SIGKILL)
+    assert charging.safety is not None
     charging.safety.wait()
     charging.start_safety()
     again = charging.wait_for_snapshot(lambda now: now.self_test_passed, START_S)
@@ -212,6 +213,7 @@ def test_residual_current_trip_outlives_a_power_cut(charging: ProcessBox) -> Non
     charging.wait_for(lambda: faults_in(disk.read_bytes()) == {Fault.RCD_TRIPPED}, 10, "the fault on disk")
     charging.do("repair")
     charging.signal_safety(signal.SIGKILL)
+    assert charging.safety is not None
     charging.safety.wait()
     (charging.folder / MEMORY_FILE).unlink()  # the run directory is memory
     charging.start_safety()
@@ -222,7 +224,10 @@ def test_residual_current_trip_outlives_a_power_cut(charging: ProcessBox) -> Non
 def test_terminated_process_lets_the_vehicle_let_go_first(charging: ProcessBox) -> None:
     charging.wait_for(lambda: charging.plant.state()["vehicle"]["drawing"], 5)
     charging.signal_safety(signal.SIGTERM)
-    charging.wait_for(lambda: charging.safety.poll() is not None, 8, "end of the process")
+    charging.wait_for(
+        lambda: charging.safety is not None and charging.safety.poll() is not None, 8, "end of the process"
+    )
+    assert charging.safety is not None
     assert charging.safety.returncode == 0
     assert charging.plant.state()["openings_under_load"] == 0
     assert charging.plant.state()["duty_ppm"] == 0
@@ -316,6 +321,7 @@ def test_safety_process_loads_nothing_that_could_wait_or_grow(tmp_path: Path) ->
 
 
 def test_safety_process_stays_below_25_megabytes(charging: ProcessBox) -> None:
+    assert charging.safety is not None
     status = Path(f"/proc/{charging.safety.pid}/status").read_text()
     resident_kb = int(status.split("VmRSS:")[1].split()[0])
     assert resident_kb <= 25_000

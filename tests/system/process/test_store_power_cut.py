@@ -40,9 +40,11 @@ KILLS = 12
 def write_until_killed(path: Path, after_s: float) -> int:
     """Return the last number that a writer acknowledged before it was killed, 0 for none."""
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
         first = child.stdout.readline()
         time.sleep(after_s)
         child.kill()
+        assert child.stdout is not None
         rest = child.stdout.read()
     lines = [line for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
     return int(lines[-1])

@@ -61,7 +61,7 @@ def machine(tmp_path: Path) -> Any:
     probe = run("true")
     if probe.returncode:
         pytest.skip(f"no layers here: {probe.stderr.strip()}")
-    run.pi, run.config, run.called = pi, config, tmp_path / "called"
+    run.pi, run.config, run.called = pi, config, tmp_path / "called"  # type: ignore[attr-defined]
     return run
 
 

@@ -84,7 +84,7 @@ def machine(debian: Any, tmp_path: Path) -> Any:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    inside.whole = tmp_path / "up"
+    inside.whole = tmp_path / "up"  # type: ignore[attr-defined]
     return inside
 
 
@@ -117,7 +117,7 @@ def test_what_the_package_says_of_itself(debian: Any, deb: Any, architecture: An
 def test_no_path_of_the_building_machine_is_left_in_it(debian: Any, deb: Any, tmp_path: Path) -> None:
     run("dpkg-deb", "--raw-extract", f"{debian}{deb[OLD]}", tmp_path / "tree")
     search = ["grep", "-rlE", "evse-pi-build-|file:///tmp/|/source/packaging", tmp_path / "tree"]
-    assert subprocess.run(search, capture_output=True, text=True, check=False).stdout == ""
+    assert subprocess.run([str(word) for word in search], capture_output=True, text=True, check=False).stdout == ""
     scripts = [path for path in (tmp_path / "tree/opt/evse-pi/package/bin").iterdir() if not path.is_symlink()]
     starts = {path.read_text().splitlines()[0] for path in scripts if path.read_bytes()[:2] == b"#!"}
     assert starts == {f"#!/opt/evse-pi/releases/{OLD}/bin/python"}

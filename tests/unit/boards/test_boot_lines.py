@@ -68,7 +68,9 @@ PI5 = Model(named("Raspberry Pi 5").filters, named("Raspberry Pi 5").board_type)
 
 @pytest.mark.parametrize("description", DESCRIPTIONS)
 def test_each_model_is_known_by_its_device_tree(description: Any) -> None:
-    assert find_model(description).name == DESCRIPTIONS[description]
+    model = find_model(description)
+    assert model is not None
+    assert model.name == DESCRIPTIONS[description]
 
 
 @pytest.mark.parametrize("description", UNKNOWN)

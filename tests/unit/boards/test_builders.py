@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from gpiozero.pins.mock import MockFactory
@@ -46,8 +46,9 @@ def test_closing_reaches_every_device_and_tells_the_first_error() -> None:
     with pytest.raises(BadReading, match="contactor"):
         close_all(closers)
     assert calls == ["BadReading", "pwm", "BusTimeout"]
+    nothing: Any = None
     with pytest.raises(BadReading):
-        SafetyHardware(contactor=None, pilot_pwm=None, pilot_adc=None, closers=closers).close()
+        SafetyHardware(contactor=nothing, pilot_pwm=nothing, pilot_adc=nothing, closers=closers).close()
 
 
 @pytest.mark.parametrize("module", ["boards.build_safety", "boards.loader"])
@@ -71,6 +72,7 @@ def test_no_vendor_library_is_loaded_by_an_import() -> None:
 def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path: Path) -> None:
     spec = load_board("simulated", own=tmp_path)
     field = build_field(spec)
+    assert field.meter is not None
     assert field.meter.bus == "/dev/serial0"  # the name that most know, as this machine is no Pi
     assert [(slot.place, slot.bus) for slot in field.thermometers] == [
         ("contactor terminals", "/dev/i2c-1"),
@@ -81,6 +83,9 @@ def test_the_field_devices_are_named_by_bus_and_not_opened_yet(tmp_path: Path) -
 
 def test_the_installations_meter_takes_the_place_of_the_boards(tmp_path: Path) -> None:
     spec = load_board("simulated", own=tmp_path)
+    assert spec.meter is not None
     other = replace(spec.meter, model=MeterModel.SDM120, port="/dev/ttyUSB0")
-    assert build_field(spec, meter=other).meter.bus == "/dev/ttyUSB0"
+    slot = build_field(spec, meter=other).meter
+    assert slot is not None
+    assert slot.bus == "/dev/ttyUSB0"
     assert build_field(replace(spec, meter=None, temperature=())).meter is None

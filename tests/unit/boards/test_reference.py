@@ -49,7 +49,7 @@ def fits(value: object, schema: dict[str, Any]) -> bool:
         case "integer", int() if not isinstance(value, bool):
             return bool(schema["minimum"] <= value <= schema["maximum"])
         case "string", str():
-            return len(value) >= schema["minLength"]
+            return bool(len(value) >= schema["minLength"])
         case "boolean", bool():
             return True
     return False

@@ -97,6 +97,7 @@ def test_a_session_is_counted_by_the_meter(life: Life) -> None:
     measure(life, 8_000_000)
     life.become("A")
     last = life.box.event_recorder.last_session
+    assert last is not None
     assert (last.energy_mwh, last.estimated, last.closed_ns(0)) == (7_000_000, False, 3600 * SECOND)
 
 
@@ -111,6 +112,7 @@ def test_energy_read_just_after_unplugging_still_belongs_to_the_session(life: Li
     assert life.store.sessions(1)[0].session.energy_mwh == 5_000
     life.clock.advance(5)
     measure(life, 9_000)
+    assert life.box.event_recorder.last_session is not None
     assert life.box.event_recorder.last_session.energy_mwh == 5_000
 
 
@@ -121,7 +123,9 @@ def test_without_a_meter_the_offer_is_the_estimate_and_says_so(tmp_path: Path) -
     life.become("B")
     life.pass_time(600)
     session = life.box.event_recorder.session
+    assert session is not None
     assert session.estimated
+    assert session is not None
     assert session.energy_mwh == 32 * 230 * 1_000  # 32 A on one phase for one hour
     assert life.box.power_mw() == (0, True)
 
@@ -130,11 +134,13 @@ def test_a_silent_safety_process_ends_the_estimate(tmp_path: Path) -> None:
     life = Life(tmp_path / "evse.db", NO_METER)
     life.become("C")
     life.pass_time(10)
+    assert life.box.event_recorder.session is not None
     before = life.box.event_recorder.session.energy_mwh
     life.clock.advance(7200)
     life.box.tick()
     assert life.box.power_mw() == (None, True)
     life.box.on_snapshot(life.safety.snapshot())
+    assert life.box.event_recorder.session is not None
     assert life.box.event_recorder.session.energy_mwh == before
 
 
@@ -150,6 +156,7 @@ def test_a_second_power_cut_before_the_meter_is_read_loses_no_energy(life: Life)
     life.write()
     life.power_cut(outage_s=60)
     measure(life, 1_400_000)
+    assert life.box.event_recorder.session is not None
     assert life.box.event_recorder.session.energy_mwh == 400_000
 
 
@@ -168,7 +175,9 @@ def test_a_charging_session_survives_a_power_cut_with_its_energy(life: Life) -> 
     measure(life, register)
     life.become("C")
     session = life.box.event_recorder.session
+    assert session is not None
     assert (session.number, session.energy_mwh) == (1, register - 1_000_000)
+    assert session is not None
     assert session.duration_ns(life.clock.now_ns) == 2_500 * SECOND
     assert [saved.session.number for saved in life.store.sessions()] == [1]
 
@@ -179,6 +188,7 @@ def test_a_car_that_left_during_the_power_cut_ends_its_session(life: Life) -> No
     life.power_cut(outage_s=60)
     life.become("A")
     assert life.box.event_recorder.session is None
+    assert life.box.event_recorder.last_session is not None
     assert life.box.event_recorder.last_session.number == 1
 
 
@@ -190,7 +200,9 @@ def test_a_restart_of_the_node_alone_changes_no_figure(life: Life) -> None:
     life.start()
     life.become("B", after_s=7)
     session = life.box.event_recorder.session
+    assert session is not None
     assert (session.number, session.closed_ns(0)) == (1, 10 * SECOND)
+    assert session is not None
     assert session.duration_ns(life.clock.now_ns) == 20 * SECOND
 
 
@@ -199,6 +211,7 @@ def test_faults_are_remembered_from_set_to_cleared(life: Life) -> None:
     life.become("B", after_s=5)
     life.write()
     (record,) = life.store.faults()
+    assert record.cleared_ns is not None
     assert (record.fault, record.cleared_ns - record.set_ns) == (Fault.RCD_TRIPPED, 5 * SECOND)
     assert (record.high_mv, record.close_ordered) == (12_000, True)
 
@@ -416,7 +429,9 @@ def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
     life.box.measure(meter_reading(50, 0, current_ma=9_000))
     life.box.temperature = TemperatureSample(40, CentiCelsius(31_00))
     demand = life.box.demand()
+    assert demand.meter is not None
     assert (demand.meter.at_ns, demand.meter.current_ma) == (50, (9_000,) * 3)
+    assert demand.temperature is not None
     assert demand.temperature.at_ns == 40
 
 

@@ -194,6 +194,7 @@ def test_energy_for_a_second_target_is_not_charged_before_its_time() -> None:
     dues = (added(8.1, 5), added(8.1, 12))
     progress, waiting = plan_charging(None, planning_input(*dues))
     progress, _ = plan_charging(progress, planning_input(*dues, now_s=waiting.start_s))
+    assert waiting.start_s is not None
     _, plan = plan_charging(progress, planning_input(*dues, now_s=waiting.start_s + HOUR, energy_mwh=9 * KWH))
     assert (plan.status, plan.start_s) == (PlanStatus.REACHED, None)
 

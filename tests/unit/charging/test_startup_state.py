@@ -26,7 +26,7 @@ AS_BEFORE = "the owner's permission was lost with the database"
     ],
 )
 def test_a_doubt_outlives_a_start_and_has_its_words(doubt: PermissionDoubt, words: str) -> None:
-    stored = json.loads(owner_row(STOPPED, doubt).values["value"])
+    stored = json.loads(str(owner_row(STOPPED, doubt).values["value"]))
     assert (owner_of(stored), doubt_of(stored)) == (STOPPED, doubt)
     assert permission_doubt(doubt) == words
 
@@ -35,7 +35,7 @@ def test_a_sentence_that_an_earlier_version_stored_is_told_as_it_is() -> None:
     doubt = doubt_of({"permitted": False, "limit_ma": None, "doubt": AS_BEFORE})
     assert doubt is not None
     assert permission_doubt(doubt) == AS_BEFORE
-    assert json.loads(owner_row(STOPPED, doubt).values["value"])["doubt"] == AS_BEFORE
+    assert json.loads(str(owner_row(STOPPED, doubt).values["value"]))["doubt"] == AS_BEFORE
 
 
 @pytest.mark.parametrize("kind", DoubtKind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -115,7 +115,7 @@ def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_cloc
     assert _lasts_s(again, clock) == pytest.approx(600 + 7_200, abs=30)
 
 
-def _written(box: ChargePoint) -> list[object]:
+def _written(box: ChargePoint) -> list[Any]:
     from evse_pi.charging.history_rows import session_of
 
     box.event_recorder.save()

@@ -11,12 +11,13 @@ import pytest
 from evse_pi.core.country import CODES, PROFILES, in_iso_3166
 from evse_pi.core.installation_limits import Installation, InstallationError
 from evse_pi.core.installation_rules import parse_installation
+from hal.units import Milliamps, Millivolts
 from tests.support.ideal_box import PLAIN_BOARD
 
-BOARD = replace(PLAIN_BOARD, rcd_fitted=True, rcd_dc_ma=6, rcd_ac_ma=30)
+BOARD = replace(PLAIN_BOARD, rcd_fitted=True, rcd_dc_ma=Milliamps(6), rcd_ac_ma=Milliamps(30))
 SOCKET = replace(BOARD, tethered_cable_ma=None, weld_output_fitted=True)
-THERE = replace(BOARD, north_american=True, rcd_ac_ma=20)
-DECLARED = {
+THERE = replace(BOARD, north_american=True, rcd_ac_ma=Milliamps(20))
+DECLARED: dict[str, dict[str, Any]] = {
     "IT": {"shunt_release": True},
     "NL": {"shunt_release": True},
     "FR": {"shutters": True},
@@ -26,7 +27,9 @@ MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE"}
 
 
 def test_the_least_that_an_installer_must_say_gives_careful_defaults() -> None:
-    assert parse_installation(MINIMAL, PLAIN_BOARD) == Installation(16_000, 1, "DE", 230_000, False, 0)
+    assert parse_installation(MINIMAL, PLAIN_BOARD) == Installation(
+        Milliamps(16_000), 1, "DE", Millivolts(230_000), False, 0
+    )
 
 
 def test_every_entry_is_taken() -> None:
@@ -38,7 +41,7 @@ def test_every_entry_is_taken() -> None:
         "ventilated": True,
         "rcd_reclosures": 4,
     }
-    assert parse_installation(values, THERE) == Installation(32_000, 3, "US", 240_000, True, 4)
+    assert parse_installation(values, THERE) == Installation(Milliamps(32_000), 3, "US", Millivolts(240_000), True, 4)
 
 
 @pytest.mark.hazard("H-17")
@@ -152,7 +155,7 @@ def test_where_a_weld_must_trip_a_device_upstream_the_board_needs_an_output_for_
 def test_a_fixed_cable_needs_no_shutters(country: Any) -> None:
     values = {**MINIMAL, "country": country, **DECLARED[country], "shutters": False}
     assert parse_installation({**values, "tethered_cable_ma": 20_000}, SOCKET).shutters is False
-    assert parse_installation(values, replace(SOCKET, tethered_cable_ma=20_000)).shutters is False
+    assert parse_installation(values, replace(SOCKET, tethered_cable_ma=Milliamps(20_000))).shutters is False
 
 
 @pytest.mark.hazard("H-17")
@@ -182,7 +185,11 @@ def test_one_phase_alone_carries_at_most_20_a_in_germany(country: Any, phases: A
 @pytest.mark.parametrize("kind", ["a", "f"])
 def test_a_device_upstream_that_direct_current_blinds_needs_a_board_that_sees_it(kind: Any) -> None:
     """Source: IEC 62955, 6 mA; a transformer for 60 Hz, as on the Pi EVSE HAT, sees none."""
-    for blind in (replace(BOARD, rcd_dc_ma=None), replace(BOARD, rcd_dc_ma=30), replace(BOARD, rcd_fitted=False)):
+    for blind in (
+        replace(BOARD, rcd_dc_ma=None),
+        replace(BOARD, rcd_dc_ma=Milliamps(30)),
+        replace(BOARD, rcd_fitted=False),
+    ):
         with pytest.raises(InstallationError, match=rf"^rcd_type: '{kind}' is not allowed .* one of a_rdc_dd, b$"):
             parse_installation({**MINIMAL, "rcd_type": kind}, blind)
     assert parse_installation({**MINIMAL, "rcd_type": kind}, BOARD).rcd_type == kind

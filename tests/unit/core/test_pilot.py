@@ -20,6 +20,12 @@ HIGH = PilotOutput(PilotMode.HIGH, DutyPpm(0))
 LOW = PilotOutput(PilotMode.LOW, DutyPpm(0))
 
 
+def high(reading: PilotReading | None) -> int:
+    assert reading is not None
+    assert reading.high_mv is not None
+    return reading.high_mv
+
+
 def window(*groups: tuple[int, int], scale: LinearScale = SCALE) -> PilotWindow:
     """Return a window with `count` samples at each `millivolts`."""
     codes = [scale.code(millivolts) for millivolts, count in groups for _ in range(count)]
@@ -41,12 +47,12 @@ def test_samples_on_the_edges_move_neither_plateau() -> None:
     steady = measure(window((9_000, 40), (-12_000, 56)), SCALE)
     edged = measure(window((9_000, 30), (4_000, 6), (-1_000, 4), (-5_000, 6), (-9_000, 6), (-12_000, 44)), SCALE)
     assert (edged.high_mv, edged.low_mv) == (steady.high_mv, steady.low_mv)
-    assert abs(steady.high_mv - 9_000) <= 7  # one code
+    assert high(steady) == pytest.approx(9_000, abs=7)  # one code
     assert steady.high_ppm == 40 * 1_000_000 // 96
 
 
 def test_up_to_two_thirds_of_a_short_pulse_may_be_edges() -> None:
-    assert abs(measure(window((9_000, 5), (7_000, 7), (-12_000, 84)), SCALE).high_mv - 9_000) <= 7
+    assert high(measure(window((9_000, 5), (7_000, 7), (-12_000, 84)), SCALE)) == pytest.approx(9_000, abs=7)
 
 
 def test_spread_tells_a_state_change_inside_the_window() -> None:
@@ -75,7 +81,7 @@ def test_an_empty_window_reads_nothing() -> None:
 def test_an_inverting_input_stage_reads_the_same(groups: tuple[tuple[int, int], ...]) -> None:
     straight = measure(window(*groups), SCALE)
     inverted = measure(window(*groups, scale=INVERTED), INVERTED)
-    assert abs(straight.high_mv - inverted.high_mv) <= 7
+    assert high(straight) == pytest.approx(high(inverted), abs=7)
     assert (straight.high_count, straight.low_count) == (inverted.high_count, inverted.low_count)
     assert (straight.low_mv is None) == (inverted.low_mv is None)
 

@@ -24,7 +24,9 @@ def reading(
     supply = PilotSupply(*map(Millivolts, rails)) if rails else None
     share = 500_000 if low_mv is not None else 1_000_000
     high = None if high_mv is None else Millivolts(high_mv)
-    return PilotReading(high, low_mv, Millivolts(0), 48, 48, share, supply=supply)
+    return PilotReading(
+        high, None if low_mv is None else Millivolts(low_mv), Millivolts(0), 48, 48, share, supply=supply
+    )
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -17,7 +17,7 @@ from evse_pi.core.limits import Limit, Offer, tightest
 from evse_pi.core.load_monitor import LoadMonitor
 from evse_pi.core.load_sense import LoadSense
 from evse_pi.core.lock_control import LockControl
-from evse_pi.core.machine_settings import DEFAULT_TEMPERATURE, WakeUp
+from evse_pi.core.machine_settings import DEFAULT_TEMPERATURE, MachineSettings, WakeUp
 from evse_pi.core.overcurrent import Overcurrent
 from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
 from evse_pi.core.rcd_monitor import RcdMonitor, RcdStage
@@ -27,15 +27,16 @@ from evse_pi.core.states import LimitSource, PilotMode, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import Derating
 from evse_pi.core.wakeup import Waking
+from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, Ohms
 from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, S, reading, settings_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from hal.units import Milliamps
 
-DEMAND = Demand(1, True, 16_000, LimitSource.OWNER, 15 * S)
-VOLTS = (230_000, 230_000, 230_000)
+DEMAND = Demand(1, True, Milliamps(16_000), LimitSource.OWNER, 15 * S)
+VOLTS = (Millivolts(230_000),) * 3
+NO_AMPS = (Milliamps(0),) * 3
 
 
 # --- lease ---
@@ -76,7 +77,9 @@ def test_orders_last_one_tick_and_the_first_number_is_only_remembered() -> None:
     ("at_ns", "fresh"), [(0, False), (1, True), (15 * S, True), (16 * S, True), (16 * S + 1, False)]
 )
 def test_a_sample_is_fresh_for_15_s_and_never_from_the_future(at_ns: int, fresh: bool) -> None:
-    demand = replace(DEMAND, meter=MeterSample(at_ns, VOLTS, (0, 0, 0)), temperature=TemperatureSample(at_ns, 0))
+    demand = replace(
+        DEMAND, meter=MeterSample(at_ns, VOLTS, NO_AMPS), temperature=TemperatureSample(at_ns, CentiCelsius(0))
+    )
     lease = Lease().advance(15 * S, demand)
     assert (lease.meter(15 * S) is not None) is fresh
     assert (lease.temperature(15 * S) is not None) is fresh
@@ -91,7 +94,11 @@ def test_without_a_demand_there_are_no_samples() -> None:
 
 
 def test_the_first_of_equal_limits_wins() -> None:
-    limits = [Limit(LimitSource.BOARD, 16_000), Limit(LimitSource.OWNER, 16_000), Limit(LimitSource.CABLE, 20_000)]
+    limits = [
+        Limit(LimitSource.BOARD, Milliamps(16_000)),
+        Limit(LimitSource.OWNER, Milliamps(16_000)),
+        Limit(LimitSource.CABLE, Milliamps(20_000)),
+    ]
     assert tightest(limits).source is LimitSource.BOARD
 
 
@@ -101,41 +108,41 @@ def test_less_than_6_a_cannot_be_signalled(current_ma: Milliamps, chargeable: bo
 
 
 def test_the_reference_is_the_highest_offer_of_the_last_5_s() -> None:
-    offer = Offer().advance(0, 32_000)
-    offer = offer.advance(10 * S, 20_000)
-    offer = offer.advance(12 * S, 10_000)
+    offer = Offer().advance(0, Milliamps(32_000))
+    offer = offer.advance(10 * S, Milliamps(20_000))
+    offer = offer.advance(12 * S, Milliamps(10_000))
     assert offer.reference_ma() == 32_000
-    offer = offer.advance(15 * S, 10_000)
+    offer = offer.advance(15 * S, Milliamps(10_000))
     assert offer.reference_ma() == 20_000
-    offer = offer.advance(17 * S, 10_000)
+    offer = offer.advance(17 * S, Milliamps(10_000))
     assert offer.reference_ma() == 10_000
 
 
 def test_a_lower_promise_that_ends_sooner_is_forgotten() -> None:
-    offer = Offer().advance(0, 20_000).advance(10 * S, 10_000)
-    offer = offer.advance(15 * S, 30_000)
-    offer = offer.advance(16 * S, 6_000)
+    offer = Offer().advance(0, Milliamps(20_000)).advance(10 * S, Milliamps(10_000))
+    offer = offer.advance(15 * S, Milliamps(30_000))
+    offer = offer.advance(16 * S, Milliamps(6_000))
     assert [promise[1] for promise in offer.promises] == [30_000]
 
 
 def test_many_small_steps_down_keep_the_highest_promise_and_stay_few() -> None:
-    offer = Offer().advance(0, 32_000)
+    offer = Offer().advance(0, Milliamps(32_000))
     for step in range(1, 40):
-        offer = offer.advance(100 * S + step * 10 * MS, 32_000 - step * 500)
+        offer = offer.advance(100 * S + step * 10 * MS, Milliamps(32_000 - step * 500))
         assert offer.reference_ma() == 32_000
         assert len(offer.promises) <= 8
 
 
 def test_after_the_end_of_an_offer_its_value_counts_until_the_contactor_has_opened() -> None:
-    offer = Offer().advance(0, 16_000).advance(10 * S, 0)
-    assert offer.advance(17 * S, 0).reference_ma() == 16_000
-    assert offer.advance(20 * S, 0).reference_ma() == 0
+    offer = Offer().advance(0, Milliamps(16_000)).advance(10 * S, Milliamps(0))
+    assert offer.advance(17 * S, Milliamps(0)).reference_ma() == 16_000
+    assert offer.advance(20 * S, Milliamps(0)).reference_ma() == 0
 
 
 # --- overcurrent ---
 
 
-def judge(samples: list[tuple[int, int]], reference_ma: int = 16_000, bearable_ma: int = 32_000) -> Overcurrent:
+def judge(samples: Sequence[tuple[int, int]], reference_ma: int = 16_000, bearable_ma: int = 32_000) -> Overcurrent:
     state = Overcurrent()
     for at_ns, drawn_ma in samples:
         state = watched(state, at_ns, (0, drawn_ma, 0), reference_ma, bearable_ma)
@@ -145,7 +152,13 @@ def judge(samples: list[tuple[int, int]], reference_ma: int = 16_000, bearable_m
 def watched(
     state: Overcurrent, at_ns: int, amps: tuple[int, int, int], reference_ma: int, bearable_ma: int
 ) -> Overcurrent:
-    return state.advance(at_ns, MeterSample(at_ns, VOLTS, amps), reference_ma, bearable_ma=bearable_ma, closed=True)
+    return state.advance(
+        at_ns,
+        MeterSample(at_ns, VOLTS, (Milliamps(amps[0]), Milliamps(amps[1]), Milliamps(amps[2]))),
+        Milliamps(reference_ma),
+        bearable_ma=Milliamps(bearable_ma),
+        closed=True,
+    )
 
 
 @pytest.mark.hazard("H-04")
@@ -190,8 +203,8 @@ def test_half_as_much_again_as_the_circuit_bears_trips_with_the_second_reading(
 
 def test_one_reading_counts_once_towards_the_fast_rule_however_often_it_is_looked_at() -> None:
     state = judge([(0, 60_000)])
-    sample = MeterSample(0, VOLTS, (0, 60_000, 0))
-    assert not state.advance(S, sample, 16_000, bearable_ma=16_000, closed=True).tripped
+    sample = MeterSample(0, VOLTS, (Milliamps(0), Milliamps(60_000), Milliamps(0)))
+    assert not state.advance(S, sample, Milliamps(16_000), bearable_ma=Milliamps(16_000), closed=True).tripped
 
 
 def test_what_the_vehicle_may_still_follow_is_not_far_above_a_circuit_that_was_lowered() -> None:
@@ -200,24 +213,26 @@ def test_what_the_vehicle_may_still_follow_is_not_far_above_a_circuit_that_was_l
 
 def test_without_a_reading_the_clock_stands() -> None:
     state = judge([(second * S, 20_000) for second in range(6)])
-    blind = state.advance(60 * S, None, 16_000, bearable_ma=32_000, closed=True)
+    blind = state.advance(60 * S, None, Milliamps(16_000), bearable_ma=Milliamps(32_000), closed=True)
     assert not blind.tripped
     assert not watched(blind, 61 * S, (20_000, 0, 0), 16_000, 32_000).tripped
 
 
 def test_an_open_contactor_ends_the_judgement() -> None:
-    open_one = judge([(0, 60_000)]).advance(1, None, 0, bearable_ma=32_000, closed=False)
+    open_one = judge([(0, 60_000)]).advance(1, None, Milliamps(0), bearable_ma=Milliamps(32_000), closed=False)
     assert open_one == Overcurrent()
 
 
 # --- supply ---
 
 
-def supply(volts: list[tuple[int, int, int]], settings: None = None) -> Supply:
+def supply(volts: Sequence[tuple[int, ...]], settings: MachineSettings | None = None) -> Supply:
     state = Supply()
     for second, voltages in enumerate(volts):
         state = state.advance(
-            second * S, MeterSample(second * S, voltages, (0, 0, 0)), settings or settings_for(FULL_BOARD)
+            second * S,
+            MeterSample(second * S, tuple(Millivolts(each) for each in voltages), NO_AMPS),
+            settings or settings_for(FULL_BOARD),
         )
     return state
 
@@ -260,7 +275,7 @@ def test_a_silent_meter_changes_nothing() -> None:
 
 
 def test_no_temperature_changes_no_derating() -> None:
-    hot = Derating().advance(66_00, DEFAULT_TEMPERATURE)
+    hot = Derating().advance(CentiCelsius(66_00), DEFAULT_TEMPERATURE)
     assert hot.advance(None, DEFAULT_TEMPERATURE) is hot
 
 
@@ -285,8 +300,8 @@ def test_no_temperature_changes_no_derating() -> None:
 def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures: tuple[int, ...], limit_ma: Milliamps) -> None:
     state = Derating()
     for temperature in temperatures:
-        state = state.advance(temperature, DEFAULT_TEMPERATURE)
-    assert state.limit_ma(32_000) == limit_ma
+        state = state.advance(CentiCelsius(temperature), DEFAULT_TEMPERATURE)
+    assert state.limit_ma(Milliamps(32_000)) == limit_ma
 
 
 # --- contactor ---
@@ -294,11 +309,11 @@ def test_derating_rises_at_once_and_falls_with_hysteresis(temperatures: tuple[in
 
 def test_a_contactor_is_given_its_time_and_then_judged() -> None:
     opened = ContactorMonitor(closed=True).order(0, closed=False, loaded=False)
-    assert not opened.watch(10 * MS, True, None, PLAIN_BOARD).faults(10 * MS)
-    late = opened.watch(20 * MS, True, None, PLAIN_BOARD)
+    assert not opened.watch(10 * MS, True, LoadSense(), PLAIN_BOARD).faults(10 * MS)
+    late = opened.watch(20 * MS, True, LoadSense(), PLAIN_BOARD)
     assert not late.faults(49 * MS)
     assert late.faults(50 * MS) == {Fault.CONTACTOR_WELDED}
-    assert not late.watch(40 * MS, False, None, PLAIN_BOARD).faults(60 * MS)
+    assert not late.watch(40 * MS, False, LoadSense(), PLAIN_BOARD).faults(60 * MS)
 
 
 def couplers(live: bool | None, ticks: int = 5) -> LoadSense:
@@ -391,7 +406,7 @@ def test_contacts_that_nothing_watches_have_closed_when_their_time_is_over() -> 
 
 
 def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty() -> None:
-    output = PilotOutput(PilotMode.PWM, 960_000)
+    output = PilotOutput(PilotMode.PWM, DutyPpm(960_000))
     seen = PilotMonitor()
     for tick in range(110):
         seen = seen.advance(tick * 10 * MS, reading(6_000, None, 960_000), output)
@@ -400,7 +415,7 @@ def test_a_diode_that_cannot_be_judged_for_a_second_is_no_certainty() -> None:
 
 
 def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second() -> None:
-    output = PilotOutput(PilotMode.HIGH, 0)
+    output = PilotOutput(PilotMode.HIGH, DutyPpm(0))
     seen = PilotMonitor()
     for tick in range(3):
         seen = seen.advance(tick * 10 * MS, reading(9_000, None, 1_000_000), output)
@@ -411,7 +426,7 @@ def test_a_window_that_could_not_be_read_keeps_the_state_for_half_a_second() -> 
 
 
 def test_a_window_that_stays_garbled_never_counts_as_seen() -> None:
-    output = PilotOutput(PilotMode.HIGH, 0)
+    output = PilotOutput(PilotMode.HIGH, DutyPpm(0))
     seen = PilotMonitor()
     for tick in range(300):
         seen = seen.advance(tick * 10 * MS, None, output)
@@ -421,16 +436,16 @@ def test_a_window_that_stays_garbled_never_counts_as_seen() -> None:
 def test_a_cable_that_flickers_is_not_believed() -> None:
     seen = CableMonitor()
     for tick in range(100):
-        seen = seen.advance(tick * 10 * MS, 220 if tick % 10 else 680, connected=False)
+        seen = seen.advance(tick * 10 * MS, Ohms(220 if tick % 10 else 680), connected=False)
         assert seen.accepted is Cable.NONE
     for tick in range(100, 122):
-        seen = seen.advance(tick * 10 * MS, 220, connected=False)
+        seen = seen.advance(tick * 10 * MS, Ohms(220), connected=False)
     assert seen.accepted is Cable.A32
 
 
 def read_cable(seen: CableMonitor, begin_ms: int, ohms: int | None, *, connected: bool) -> CableMonitor:
     for ms in range(begin_ms, begin_ms + 300, 10):
-        seen = seen.advance(ms * MS, ohms, connected=connected)
+        seen = seen.advance(ms * MS, None if ohms is None else Ohms(ohms), connected=connected)
     return seen
 
 
@@ -512,8 +527,8 @@ def test_an_output_that_trembles_after_the_reset_must_be_quiet_for_100_ms() -> N
 
 
 def drive_lock(
-    goal: bool, contact: Callable[..., Any], *, bolted: bool, ms: int = 20_000, releasable: bool = True
-) -> tuple[LockControl, list[bool], bool]:
+    goal: bool, contact: Callable[..., Any], *, bolted: bool | None, ms: int = 20_000, releasable: bool = True
+) -> tuple[LockControl, list[bool | None], bool | None]:
     """Drive a bolt that moves at the end of a pulse; `contact` makes of it what the feedback says."""
     lock, pulses, ran = LockControl(), [], 0
     for now in range(0, ms * MS, 10 * MS):
@@ -539,7 +554,7 @@ def test_a_bolt_that_says_locked_is_pulled_back_and_driven_out_before_it_is_beli
 @pytest.mark.parametrize(("stuck", "goal"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("bolted", [True, False])
 def test_a_feedback_contact_that_is_stuck_is_found_and_never_believed(stuck: bool, goal: bool, bolted: bool) -> None:
-    lock, pulses, bolted = drive_lock(goal, lambda _: stuck, bolted=bolted)
+    lock, pulses, bolted = drive_lock(goal, lambda _: stuck, bolted=bolted)  # type: ignore[assignment]
     assert lock.failed
     assert not lock.holding
     assert len(pulses) == 5

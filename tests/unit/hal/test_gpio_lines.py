@@ -136,7 +136,7 @@ class FakeChip:
 @pytest.fixture
 def chips(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Let the machine have the chips of `labels`."""
-    monkeypatch.setattr(gpiod_pins.gpiod, "Chip", FakeChip)
+    monkeypatch.setattr("hal.gpiod_pins.gpiod.Chip", FakeChip)
     monkeypatch.setattr(FakeChip, "opened", [])
     monkeypatch.setattr(gpiod_pins, "chips", lambda: iter(FakeChip.labels))
     return lambda labels: monkeypatch.setattr(FakeChip, "labels", labels)

@@ -93,7 +93,7 @@ def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio: Gpio, cloc
 class BrokenLine:
     def __init__(self, *, fails_on: set[bool]) -> None:
         self.fails_on = fails_on
-        self.level = None
+        self.level: Any = None
         self.closed = False
 
     def set(self, active: bool) -> None:
@@ -107,7 +107,7 @@ class BrokenLine:
 
 def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: MockClock) -> None:
     coil, boost = BrokenLine(fails_on={True}), BrokenLine(fails_on=set())
-    device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)
+    device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)  # type: ignore[arg-type]
     with pytest.raises(HalError):
         device.close()
     assert (coil.level, boost.level) == (False, False)
@@ -115,7 +115,7 @@ def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: MockClock) ->
 
 def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock: MockClock) -> None:
     coil, boost = BrokenLine(fails_on={False}), BrokenLine(fails_on=set())
-    device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)
+    device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)  # type: ignore[arg-type]
     device.close()
     with pytest.raises(HalError):
         device.open()
@@ -167,13 +167,13 @@ def test_a_failing_read_does_not_lose_the_edge_before_it(clock: MockClock) -> No
         def watch(self, callback: Callable[..., Any]) -> None:
             self.callback = callback
 
-        def read(self) -> bool | None:
+        def read(self) -> bool:
             if self.broken:
                 raise HalError("trip: broken")
             return False
 
     trip = Trip()
-    device = GpioResidualCurrentDevice(trip, BrokenLine(fails_on=set()), clock)
+    device = GpioResidualCurrentDevice(trip, BrokenLine(fails_on=set()), clock)  # type: ignore[arg-type]
     trip.callback(1)
     with pytest.raises(HalError):
         device.read_tripped()
@@ -237,7 +237,7 @@ def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio: Gpio, c
             assert not all(levels.values())
 
     feedback = gpio.input(20, "feedback", active_high=False, pull=Pull.UP)
-    device = GpioConnectorLock(Line("lock"), Line("unlock"), feedback, clock, drive_ns=1)
+    device = GpioConnectorLock(Line("lock"), Line("unlock"), feedback, clock, drive_ns=1)  # type: ignore[arg-type]
     seen = []
     for action in (device.drive_lock, device.drive_unlock, device.drive_lock, device.stop, device.drive_unlock):
         action()
@@ -265,9 +265,9 @@ def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_orde
 
 
 def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio: Gpio, clock: MockClock) -> None:
-    line = BrokenLine(fails_on={True})
+    line: Any = BrokenLine(fails_on={True})
     feedback = gpio.input(20, "feedback", active_high=False, pull=Pull.UP)
-    device = GpioConnectorLock(line, BrokenLine(fails_on=set()), feedback, clock, drive_ns=1)
+    device = GpioConnectorLock(line, BrokenLine(fails_on=set()), feedback, clock, drive_ns=1)  # type: ignore[arg-type]
     with pytest.raises(HalError):
         device.drive_lock()
     line.fails_on = set()
@@ -333,7 +333,7 @@ class LateLine:
 
     def __init__(self) -> None:
         self.level = False
-        self.tell = None
+        self.tell: Any = None
 
     def watch(self, callback: Callable[..., Any]) -> None:
         self.tell = callback
@@ -348,7 +348,7 @@ class LateLine:
 def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second_trip() -> None:
     """On a busy machine the thread of the edges comes late: the trip of a test became one that a person must clear."""
     line, now_ns = LateLine(), [100]
-    device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])
+    device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])  # type: ignore[arg-type]
     line.level, now_ns[0] = True, 200  # tripped at 150, by its own test
     assert device.read_tripped()
     line.level, now_ns[0] = False, 300  # reset
@@ -362,7 +362,7 @@ def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second
 
 def test_a_glitch_between_two_reads_is_told_however_late_its_edge_comes() -> None:
     line, now_ns = LateLine(), [100]
-    device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])
+    device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])  # type: ignore[arg-type]
     assert not device.read_tripped()
     now_ns[0] = 500
     assert not device.read_tripped()

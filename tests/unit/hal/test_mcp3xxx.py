@@ -21,7 +21,9 @@ class Kernel:
 
     def __init__(self, chip: AdcChip, source: Callable[..., Any]) -> None:
         self.chip, self.source = chip, source
-        self.messages, self.opened, self.closed = [], None, False
+        self.messages: list[Any] = []
+        self.opened: tuple[int, int] | None = None
+        self.closed = False
         self.short_by = 0
 
     def open(self, bus: int, device: int) -> None:
@@ -46,7 +48,7 @@ class Kernel:
         undriven = 0xFFE000 if self.chip.bits == 12 else 0xFFF800
         return (undriven | code).to_bytes(3, "big")
 
-    def ioctl(self, fd: int, request: pytest.FixtureRequest, message: bytearray, mutate: bool) -> int:
+    def ioctl(self, fd: int, request: int, message: bytearray, mutate: bool) -> int:
         assert (fd, mutate) == (7, True)
         assert request == (1 << 30 | len(message) << 16 | ord("k") << 8)
         transfers = list(struct.iter_unpack("<QQIIHBBBBBB", message))
@@ -109,7 +111,7 @@ def test_a_run_keeps_the_order_of_its_conversions() -> None:
 
 def test_a_bus_that_nobody_drives_is_a_bad_reading() -> None:
     adc, kernel = converter()
-    kernel.answer = lambda frame: b"\xff\xff\xff"
+    kernel.answer = lambda frame: b"\xff\xff\xff"  # type: ignore[method-assign]
     with pytest.raises(BadReading, match="no null bit"):
         adc.read(0)
     with pytest.raises(BadReading, match="no null bit in 4 of 4 frames"):

@@ -23,7 +23,7 @@ class Recorder:
 
     def __init__(self, speed_hz: int = 1_000_000) -> None:
         self.speed_hz = speed_hz
-        self.prepared = []
+        self.prepared: list[Any] = []
         self.closed = False
 
     def prepare(self, channel: list[int] | tuple[int, ...], delays_us: list[int]) -> int | list[int]:
@@ -42,9 +42,10 @@ class Recorder:
         self.closed = True
 
 
-def adc(speed_hz: int = 1_000_000, seed: int = 1) -> tuple[SpiPilotAdc, Recorder] | None:
+def adc(speed_hz: int = 1_000_000, seed: int = 1) -> tuple[SpiPilotAdc, Recorder]:
     recorder = Recorder(speed_hz)
-    return SpiPilotAdc(recorder, 2, iter(range(0, 10**9, 5)).__next__, Random(seed)), recorder
+    bus: Any = recorder
+    return SpiPilotAdc(bus, 2, iter(range(0, 10**9, 5)).__next__, Random(seed)), recorder
 
 
 @pytest.mark.parametrize("speed_hz", [700_000, 1_000_000, 1_350_000, 2_000_000, 3_600_000])
@@ -126,7 +127,7 @@ def test_other_channels_are_read_in_one_call_before_and_one_after_and_take_nothi
         def prepare(self, channels: list[int] | tuple[int, ...], delays_us: list[int]) -> int | list[int]:
             return list(channels)
 
-        def run(self, channels: list[int], stamp: Callable[..., Any] = lambda: None) -> int | list[int]:
+        def run(self, channels: Any, stamp: Callable[..., Any] = lambda: None) -> int | list[int]:
             self.ran.append(channels)
             stamp()
             for _ in range(0, len(channels), 32):
@@ -134,7 +135,8 @@ def test_other_channels_are_read_in_one_call_before_and_one_after_and_take_nothi
             return [100 * channel for channel in channels]
 
     recorder = Converter()
-    pilot = SpiPilotAdc(recorder, 0, iter(range(0, 10**9, 5)).__next__, Random(1), before=(2,), after=(2, 3))
+    bus: Any = recorder
+    pilot = SpiPilotAdc(bus, 0, iter(range(0, 10**9, 5)).__next__, Random(1), before=(2,), after=(2, 3))
     window = pilot.read_window()
     assert recorder.ran == [[2], [0] * CONVERSIONS, [2, 3]]
     assert (window.before, window.after) == ({2: 200}, {2: 200, 3: 300})

@@ -9,6 +9,7 @@ import pytest
 from hal.errors import DeviceNotFound
 from hal.mock import MockClock
 from hal.pilot_pwm import UDEV_PATIENCE_NS, SysfsPilotPwm
+from hal.units import DutyPpm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,4 +49,4 @@ def test_a_machine_without_pwm_is_named(tmp_path: Path) -> None:
 
 def test_a_duty_outside_the_period_is_refused_before_it_is_written() -> None:
     with pytest.raises(ValueError, match="duty_ppm = 1000001"):
-        SysfsPilotPwm.set_duty(object.__new__(SysfsPilotPwm), 1_000_001)
+        SysfsPilotPwm.set_duty(object.__new__(SysfsPilotPwm), DutyPpm(1_000_001))

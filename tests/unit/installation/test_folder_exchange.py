@@ -21,7 +21,7 @@ def test_two_folders_change_places(tmp_path: Path) -> None:
     exchange(tmp_path / "one", tmp_path / "other")
     assert [(tmp_path / name / "file").read_text() for name in ("one", "other")] == ["other", "one"]
     command = [sys.executable, "-m", "evse_pi.installation.folder_exchange", tmp_path / "one", tmp_path / "other"]
-    subprocess.run(command, check=True)
+    subprocess.run([str(word) for word in command], check=True)
     assert (tmp_path / "one/file").read_text() == "one"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -203,7 +203,7 @@ def test_what_a_meter_of_totals_does_not_watch_is_said() -> None:
         ({"random_delay_s": 1_801}, ["random_delay_s", "1801", "1800"]),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(tmp_path: Path, changes: dict[str, object], telling: list[str]) -> None:
+def test_what_cannot_be_is_refused_by_name(tmp_path: Path, changes: dict[str, Any], telling: list[str]) -> None:
     path = tmp_path / "installation.toml"
     write_installation(path, replace(SIMULATED_INSTALLATION, **changes))
     message = refusal(path)
@@ -224,7 +224,7 @@ def test_a_board_without_residual_current_detection_needs_it_upstream(tmp_path: 
 def test_the_box_may_be_the_only_protection_where_the_country_has_it_so(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
     write_installation(path, replace(SIMULATED_INSTALLATION, country="US", rcd_type="none"))
-    there = replace(ratings(BOARD), north_american=True, rcd_ac_ma=20)
+    there = replace(ratings(BOARD), north_american=True, rcd_ac_ma=Milliamps(20))
     assert read_installation(path, there).rcd_type == "none"
     for less in ({"rcd_fitted": False}, {"rcd_ac_ma": 30}, {"rcd_ac_ma": None}):
         with pytest.raises(ConfigError, match="rcd_type: 'none' is not allowed in US with this board"):

@@ -116,7 +116,7 @@ class AtOnce(Executor):
 
 
 @pytest.fixture
-def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket]:
+def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as endpoint:
         endpoint.bind(str(tmp_path / "notify"))
         endpoint.setblocking(False)
@@ -125,7 +125,7 @@ def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(
-    service_manager: socket, tmp_path: Path
+    service_manager: socket.socket, tmp_path: Path
 ) -> None:
     async with Running(tmp_path) as running:
         async with asyncio.timeout(20):
@@ -238,13 +238,16 @@ async def test_the_first_demand_waits_for_the_meter_and_not_for_ever(tmp_path: P
         assert running.link.sent == []
         await asyncio.sleep(0.2)
         assert running.link.last.meter is None
+        assert running.field._meter is not None
         running.field._meter.poll(running.clock.monotonic_ns)
         await asyncio.sleep(2)
-        assert running.link.last.meter.at_ns == 42
+        assert running.link.last.meter.at_ns == 42  # type: ignore[attr-defined]
     async with Running(tmp_path, FieldHardware(slot, ())) as running:
+        assert running.field._meter is not None
         running.field._meter.poll(running.clock.monotonic_ns)
         running.node.wake()
         await asyncio.sleep(0.01)
+        assert running.link.last.meter is not None
         assert running.link.last.meter.at_ns == 42
 
 
@@ -380,6 +383,7 @@ async def test_the_proof_of_an_installers_clear_goes_with_that_order_alone(tmp_p
         assert running.link.raw[-1].endswith(proof)
         await running.ask("wake")
         assert not running.link.raw[-1].endswith(proof)
+        wrong: Any
         for wrong in ({"at_ns": 5}, {"at_ns": 5, "digest": "6"}, {"at_ns": -1, "digest": 6}, [], "proof"):
             with pytest.raises(Refusal, match="clearance"):
                 await running.ask("clear", role="INSTALLER", clearance=wrong)
@@ -578,6 +582,7 @@ async def test_a_full_disk_is_a_warning_and_the_box_goes_on(tmp_path: Path) -> N
         await asyncio.sleep(0.01)
         assert not running.link.last.permitted
         assert len(await running.ask("sessions", limit=100)) == 40
+        assert connection is not None
         await running.storage.call(connection.execute, "PRAGMA max_page_count = 1000000")
         await asyncio.sleep(60)
         assert warnings(await running.ask("status")) == []

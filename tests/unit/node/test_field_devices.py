@@ -56,6 +56,7 @@ def test_a_value_carries_when_it_was_taken() -> None:
     device.poll(clock)
     clock.now_ns = 5
     assert device.poll(clock)
+    assert device.newest is not None
     assert (device.newest.value, device.newest.at_ns, device.trouble) == (42, 5, None)
 
 
@@ -65,6 +66,7 @@ def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_anew()
     device.poll(clock)
     clock.now_ns = SECOND
     assert not device.poll(clock)
+    assert device.newest is not None
     assert (device.newest.value, device.newest.at_ns) == (41, 0)
     assert device.state(2 * SECOND)._asdict() == {
         "device": "meter", "bus": "/dev/ttyUSB0", "trouble": "no answer", "errors": 1, "age_ms": 2000,
@@ -93,7 +95,7 @@ def test_a_mistake_in_one_driver_is_named_and_goes_no_further() -> None:
 def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] = lambda: None) -> FieldDevices:
     slots = [Thermometer(f"place {n}", "/dev/i2c-1", script.open) for n, script in enumerate(thermometers)]
     slot = MeterSlot("/dev/ttyUSB0", meter.open) if meter else None
-    return FieldDevices(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)  # type: ignore[arg-type]
+    return FieldDevices(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)
 
 
 def test_no_temperature_is_told_before_every_thermometer_was_read() -> None:

@@ -192,7 +192,9 @@ FIRST, SECOND = b"f" * 16, b"s" * 16
 async def test_a_copied_card_is_told_and_makes_an_identity_of_its_own_on_request_only(tmp_path: Path) -> None:
     one = device(tmp_path, FIRST)
     task = await come_up(one)
-    codes, dac = one.codes(), one._credentials(one._store, TEST_PRODUCT).dac()
+    store = one._store
+    assert store is not None
+    codes, dac = one.codes(), one._credentials(store, TEST_PRODUCT).dac()
     assert not one.identity_made_elsewhere
     await end(task)
     copy = device(tmp_path, SECOND)

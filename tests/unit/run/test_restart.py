@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evse_pi.api.protocol import Command
-    from evse_pi.api.status import Contactor
 
 OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False, cycles=3, openings_under_load=0)
 
@@ -30,8 +30,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         commands.append(command)
         return SimpleNamespace(returncode=0)
 
-    def says(contactor: BoxNotRunning | Contactor | None) -> list[Any]:
-        def ask(*_: Command | Path) -> SimpleNamespace | None:
+    def says(contactor: BoxNotRunning | ContactorStatus | None) -> list[Any]:
+        def ask(*_: Command[Any, Any] | Path) -> SimpleNamespace:
             if isinstance(contactor, Exception):
                 raise contactor
             return SimpleNamespace(contactor=contactor)
@@ -39,7 +39,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(restart, "ask", ask)
         return commands
 
-    monkeypatch.setattr(restart.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return says
 
 
@@ -61,7 +61,7 @@ def test_an_open_box_is_restarted(machine: Callable[..., Any], mirror: bool | No
     ],
 )
 def test_no_other_box_is_restarted_and_the_command_for_later_is_told(
-    machine: Callable[..., Any], capsys: pytest.CaptureFixture[str], contactor: Contactor | None, told: str
+    machine: Callable[..., Any], capsys: pytest.CaptureFixture[str], contactor: ContactorStatus | None, told: str
 ) -> None:
     commands = machine(contactor)
     assert restart.main([]) == restart.LATER

@@ -35,9 +35,8 @@ from hal.units import Milliamps, Millivolts
 from tests.support.node_box import RATINGS, HandClock, HandWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from evse_pi.api.status import Contactor, SelfTest
     from evse_pi.charging.history_rows import Row
 
 OLD, NEW = "releases/1.0.0", "releases/1.0.1"
@@ -46,11 +45,11 @@ OPEN = ContactorStatus(close_ordered=False, mirror_closed=False, load_live=False
 
 def status(
     *,
-    contactor: Contactor | None = OPEN,
+    contactor: ContactorStatus | None = OPEN,
     connected: bool = True,
-    self_test: SelfTest = SelfTestStatus.PASSED,
+    self_test: SelfTestStatus = SelfTestStatus.PASSED,
     matter: bool = True,
-) -> SimpleNamespace:
+) -> Any:
     return SimpleNamespace(
         contactor=contactor,
         safety=SimpleNamespace(connected=connected, self_test=self_test),
@@ -70,14 +69,14 @@ class Box:
         self.write(form=7, row="before")
         self.running = OLD
         self.clock = 0.0
-        self.commands = []
+        self.commands: list[Any] = []
         self.says = lambda box, seconds: status()
         self.started_at = -1000.0
         self.dpkg = 0
         self.safety_unit_runs = True
         self.version = NEW.removeprefix("releases/")
-        self.told = []
-        self.cut_before = None
+        self.told: list[Any] = []
+        self.cut_before: Any = None
 
     def write(self, form: int, row: str) -> None:
         with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
@@ -91,7 +90,7 @@ class Box:
         with closing(sqlite3.connect(self.state_dir / "evse.db")) as database:
             return [row for (row,) in database.execute("SELECT text FROM rows")]
 
-    def run(self, command: list[str]) -> int | None:
+    def run(self, command: Sequence[str]) -> int:
         if self.cut_before is not None and len(self.commands) >= self.cut_before:
             raise KeyboardInterrupt("the power is gone")
         if command[:2] == ["systemctl", "is-active"]:
@@ -107,7 +106,7 @@ class Box:
             self.started_at, self.running = self.clock, self.current
         return self.dpkg if command[0] == "dpkg" else 0
 
-    def ask(self, _socket: Path) -> SimpleNamespace | None:
+    def ask(self, _socket: Path) -> Any:
         said = self.says(self.running, self.clock - self.started_at)
         if said is None:
             raise BoxNotRunning("no box is running")
@@ -143,7 +142,7 @@ def test_a_healthy_release_stays_after_a_minute_of_watching(box: Box) -> None:
 
 
 @pytest.mark.parametrize("contactor", [OPEN._replace(close_ordered=True), OPEN._replace(mirror_closed=True)])
-def test_nothing_is_touched_while_a_vehicle_charges(box: Box, contactor: Contactor) -> None:
+def test_nothing_is_touched_while_a_vehicle_charges(box: Box, contactor: ContactorStatus) -> None:
     box.says = lambda *_: status(contactor=contactor)
     with pytest.raises(UpdateError, match="a vehicle charges; nothing was changed"):
         box.update()
@@ -253,7 +252,7 @@ def test_a_package_that_is_refused_leaves_the_former_release(box: Box) -> None:
 
 
 def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(box: Box) -> None:
-    def says(release: str, _: float) -> SimpleNamespace | None:
+    def says(release: str, _: float) -> Any:
         if release == NEW and len(box.rows()) == 1:
             box.write(form=8, row="by the new release")
         return status() if release == OLD else None
@@ -266,7 +265,7 @@ def test_a_database_that_the_new_release_changed_comes_back_in_its_former_form(b
 
 
 def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box: Box) -> None:
-    def says(release: str, _: float) -> SimpleNamespace | None:
+    def says(release: str, _: float) -> Any:
         if release == NEW and len(box.rows()) == 1:
             box.write(form=7, row="a session")
         return status() if release == OLD else None
@@ -278,7 +277,7 @@ def test_a_database_of_the_same_form_keeps_what_was_written_meanwhile(box: Box) 
 
 
 def test_a_taken_back_release_waits_for_a_vehicle_that_it_lets_charge(box: Box) -> None:
-    def says(release: str, seconds: float) -> SimpleNamespace | None:
+    def says(release: str, seconds: float) -> Any:
         charging = release == NEW and seconds < 400
         return status(matter=release == OLD, contactor=OPEN._replace(close_ordered=charging and seconds > 30))
 
@@ -313,7 +312,7 @@ def started_on(box: Box, *, commissioned: bool = False) -> tuple[ChargePoint, St
 def take_back_with_another_form(box: Box) -> None:
     """Update to a release that changes the database's form and lets a vehicle charge until its owner says stop."""
 
-    def says(release: str, seconds: float) -> SimpleNamespace | None:
+    def says(release: str, seconds: float) -> Any:
         database = box.state_dir / "evse.db"
         if release == OLD:
             return status()
@@ -409,7 +408,7 @@ def test_what_forbids_is_in_the_file_alone_and_not_in_a_log_beside_it(box: Box) 
 def test_a_silent_box_that_is_taken_back_is_waited_for_as_long_as_its_lease_may_last(box: Box) -> None:
     """It answers again with a vehicle that charges, and is left alone until that is over."""
 
-    def says(release: str, seconds: float) -> SimpleNamespace | None:
+    def says(release: str, seconds: float) -> Any:
         if release == NEW and 50 <= seconds < 60:
             return None
         return status(contactor=OPEN._replace(close_ordered=release == NEW and 60 <= seconds < 100))
@@ -432,7 +431,7 @@ def test_a_cut_ahead_of_any_command_leaves_a_link_to_a_release_and_a_whole_datab
 
 
 @pytest.fixture
-def left_in_the_log(box: Box) -> tuple[Path, ...]:
+def left_in_the_log(box: Box) -> tuple[Path, Path | None]:
     """A database of a new form whose last transactions are in its log alone, as a killed process leaves it."""
     state, beside = box.state_dir, box.state_dir / "killed"
     copy = module.back_up(state)
@@ -485,7 +484,7 @@ def test_one_that_cannot_be_read_is_kept_as_it_is(box: Box, left_in_the_log: tup
 def cut_at(cut: int, steps: Iterator[int], real: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that ends the process as the power does, if its call is the one with the number `cut`."""
 
-    def step(*given: int | Path, **named: bool) -> Path | None:
+    def step(*given: int | Path, **named: bool) -> Path:
         if next(steps) == cut:
             raise KeyboardInterrupt("the power is gone")
         return real(*given, **named)
@@ -498,7 +497,7 @@ def test_a_cut_ahead_of_any_change_of_a_file_leaves_one_of_the_two_databases_who
 ) -> None:
     database, copy = left_in_the_log
     shutil.copytree(box.state_dir, box.base / "whole")
-    changes = [(module.shutil, "copy2"), *((Path, name) for name in ("unlink", "hardlink_to", "replace", "chmod"))]
+    changes = [(shutil, "copy2"), *((Path, name) for name in ("unlink", "hardlink_to", "replace", "chmod"))]
     ends = []
     for cut in range(1, 30):
         shutil.rmtree(box.state_dir)
@@ -522,7 +521,7 @@ def test_each_file_is_on_the_disk_before_its_name_is(
     box: Box, left_in_the_log: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a name leads to after a power cut is only what fsync(2) has put there."""
-    done = []
+    done: list[Any] = []
     real_sync, real_replace = os.fsync, Path.replace
 
     def sync(number: Any) -> None:
@@ -547,7 +546,7 @@ def test_a_release_without_a_database_is_updated_too(box: Box) -> None:
 
 
 @pytest.fixture
-def signed(tmp_path: Path) -> tuple[Path, ...]:
+def signed(tmp_path: Path) -> tuple[Path, Path | None]:
     """A package with the signature of a key, and that key's public half."""
     key = Ed25519PrivateKey.generate()
     package = tmp_path / "evse-pi_1.0.1_arm64.deb"

@@ -37,7 +37,7 @@ class Device:
 
 def looking_at(codes: list[int]) -> tuple[InputReader, Device]:
     converter = Device(PilotWindow(array("H", codes), 0, 4_000_000))
-    hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=converter)  # type: ignore[arg-type]
+    hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=converter)
     return InputReader(hardware, SCALE, LoopTiming(ratings(load_board("simulated")))), converter
 
 
@@ -125,7 +125,7 @@ SENSE = LoadSenseSpec(tuple(ConverterInput(channel, LinearScale(100_000, Millivo
 
 def test_the_load_side_is_read_on_both_sides_of_the_window_and_missing_where_the_converter_leaves_it_out() -> None:
     window = PilotWindow(array("H", [3680, 3681] * 48), 0, 4_000_000, {5: 0, 6: 2_000, 2: 1}, {5: 4_000, 6: 2_001})
-    hardware = SafetyHardware(Device(False), Device(None), Device(window), load_sense=SENSE)  # type: ignore[arg-type]
+    hardware = SafetyHardware(Device(False), Device(None), Device(window), load_sense=SENSE)
     reader = InputReader(hardware, SCALE, LoopTiming(ratings(load_board("simulated"))))
     seen = reader.read(0, None, NONE, NONE).load
     assert seen == LoadVoltages((Millivolts(-200_000), Millivolts(0)), (Millivolts(200_000), Millivolts(100)))

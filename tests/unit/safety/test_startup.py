@@ -22,9 +22,9 @@ class Machine:
         self, ready_s: float, up_s: float = 20.0, error: Callable[..., Any] = lambda: DevicePermission(NO_RIGHT)
     ) -> None:
         self.ready_s, self.up_s, self.error = ready_s, up_s, error
-        self.told = []
+        self.told: list[Any] = []
 
-    def build(self) -> str | None:
+    def build(self) -> str:
         if self.up_s < self.ready_s:
             raise self.error()
         return "hardware"
@@ -32,7 +32,7 @@ class Machine:
     def sleep(self, seconds: float) -> None:
         self.up_s += seconds
 
-    def start(self) -> str | None:
+    def start(self) -> str:
         return when_devices_are_there(self.build, self.told.append, uptime=lambda: self.up_s, sleep=self.sleep)
 
 

@@ -87,6 +87,7 @@ def test_a_multiplexer_that_hangs_shows_one_input_for_all() -> None:
     world.do("hang_multiplexer", source="proximity")
     world.wait(20 * MS)
     world.do("hang_multiplexer", source="pilot_positive")
+    assert world.loop is not None
     window = world.loop._input_reader._hardware.pilot_adc.read_window()
     assert max(window.codes) - min(window.codes) <= 1
     assert window.before[2] == pytest.approx(window.codes[0], abs=1)

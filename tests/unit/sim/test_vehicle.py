@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,13 +17,13 @@ SECOND = 1000 * MS
 OFFER_16_A = 266_667
 
 
-def box(**car: object) -> Plant:
+def box(**car: Any) -> Plant:
     plant = Plant(PlantSettings(vehicle=VehicleSettings(**car)))
     plant.set_pilot(1_000_000, 0)
     return plant
 
 
-def charging_box(**car: object) -> Plant:
+def charging_box(**car: Any) -> Plant:
     """A car in C that has drawn its current for a while, at 10 s."""
     plant = box(**car)
     plant.apply("plug_in", {}, 0)

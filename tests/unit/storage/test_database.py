@@ -106,7 +106,9 @@ def test_only_its_owner_may_read_the_file(path: Path) -> None:
 def full(store: Store) -> None:
     """Let the file grow no further, as on a full disk: SQLite answers SQLITE_FULL."""
     connection = store._connection
+    assert connection is not None
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    assert connection is not None
     connection.execute(f"PRAGMA max_page_count = {pages}")
 
 
@@ -117,9 +119,10 @@ def test_a_full_disk_costs_durability_and_nothing_else(path: Path) -> None:
     full(store)
     rows = [setting_row(f"long {number}", "x" * 5_000) for number in range(4)]
     assert not store.write(rows)
-    assert "full" in store.trouble
+    assert "full" in str(store.trouble)
     assert store.setting("long 3") == "x" * 5_000
     assert store.sessions() == [saved(1)]
+    assert store._connection is not None
     store._connection.execute("PRAGMA max_page_count = 1000000")
     assert store.write()
     assert store.trouble is None
@@ -136,6 +139,7 @@ def test_history_that_waits_for_a_disk_is_bounded_and_settings_are_not_given_up(
     assert store.dropped > 0
     assert store.setting("first") == "x" * 9_000
     assert len(store._waiting) <= MAX_WAITING_ROWS + 1
+    assert store._connection is not None
     store._connection.execute("PRAGMA max_page_count = 1000000")
     store.close()
 
@@ -177,7 +181,7 @@ def test_a_file_of_newer_software_is_left_alone(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     store = Store(path)
-    assert "newer software" in store.trouble
+    assert "newer software" in str(store.trouble)
     assert store.damaged is None
     assert not store.write([setting_row("a", 1)])
 
@@ -189,6 +193,7 @@ def test_an_older_file_is_brought_up_step_by_step(path: Path) -> None:
     step = "CREATE TABLE note (number INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;"
     newer = Store(path, (*MIGRATIONS, step))
     assert newer.setting("a") == 1
+    assert newer._connection is not None
     assert newer._connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
     newer.close()
 
@@ -197,7 +202,7 @@ def test_a_migration_that_fails_leaves_the_old_version(path: Path) -> None:
     store = Store(path)
     store.write([setting_row("a", 1)])
     store.close()
-    assert "syntax error" in Store(path, (*MIGRATIONS, "CREATE TABLE note (n INTEGER); NONSENSE;")).trouble
+    assert "syntax error" in str(Store(path, (*MIGRATIONS, "CREATE TABLE note (n INTEGER); NONSENSE;")).trouble)
     assert Store(path).setting("a") == 1
 
 

@@ -130,7 +130,7 @@ def test_what_a_controller_had_set_is_taken_over_into_one_copy(tmp_path: Path) -
 
 def test_a_permission_for_good_and_none_are_taken_over_as_what_they_are(tmp_path: Path) -> None:
     for_good = RECORD.replace(b"853318800", b"null")
-    found, _ = migrated(database(tmp_path / "evse.db", **{"record": for_good, "0003": bytes.fromhex("15340018")}))
+    found, _ = migrated(database(tmp_path / "evse.db", **{"record": for_good, "0003": bytes.fromhex("15340018")}))  # type: ignore[arg-type]
     assert (found.charging_until_s, found.maximum_ma) == (None, 16_000)
     disabled = RECORD.replace(b"853318800", b"0").replace(b"7000", b"0").replace(b"16000", b"0")
     found, _ = migrated(database(tmp_path / "evse.db", record=disabled, asked=None))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -147,7 +147,7 @@ async def test_history_that_waits_for_a_hung_card_is_bounded_and_settings_are_no
 # What outlives the database.
 
 
-async def started(folder: Path) -> tuple[bool, str | None]:
+async def started(folder: Path) -> tuple[bool, Any]:
     """Start on a folder, and return whether the owner permits and what is in doubt."""
     storage = WriterThread()
     await storage.open(folder / "evse.db")

@@ -17,7 +17,7 @@ DEB822 = "Types: deb\nURIs: https://first.invalid/debian https://second.invalid\
 ONE_LINE = "# ours\ndeb [arch=arm64] https://lines.invalid/debian bookworm main\n"
 
 
-def make(tmp_path: Path, **files: str) -> tuple[CompletedProcess, list[str]]:
+def make(tmp_path: Path, **files: str) -> tuple[CompletedProcess[str], list[str]]:
     """Run the script on a machine with these files below /etc/apt; return what it ended with and asked for."""
     apt, programs, called = tmp_path / "apt", tmp_path / "bin", tmp_path / "called"
     for name in ("sources.list.d", "apt.conf.d"):

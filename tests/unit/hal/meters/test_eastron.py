@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hal.errors import BadReading
 from hal.meters.eastron import EastronMeter, scaled_float32
+from hal.meters.modbus_rtu import ModbusRtu
 from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
 from hal.meters.sdm120 import SDM120
 from hal.meters.sdm230 import SDM230
@@ -24,20 +25,20 @@ TABLES = [SDM120, SDM230, SDM630, SDM72D_M, SDM72D_M_V1]
 
 
 def bits(value: float) -> int:
-    return struct.unpack(">I", struct.pack(">f", value))[0]
+    return int(struct.unpack(">I", struct.pack(">f", value))[0])
 
 
-class Bus:
+class Bus(ModbusRtu):
     """Input registers by address, as numbers."""
 
     name = "/dev/fake"
 
     def __init__(self, values: dict[int, float]) -> None:
         self.values = values
-        self.requests = []
-        self.fails_at = None
+        self.requests: list[Any] = []
+        self.fails_at: Any = None
 
-    def read_input_registers(self, unit: int, address: int, count: int) -> tuple[int, ...] | None:
+    def read_input_registers(self, unit: int, address: int, count: int) -> tuple[int, ...]:
         self.requests.append((unit, address, count))
         if self.fails_at == len(self.requests):
             raise BadReading("bus")
@@ -58,7 +59,7 @@ def good_values(table: RegisterTable) -> dict[int, float]:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
 def test_a_complete_reading_has_the_quantities_of_its_model(table: RegisterTable) -> None:
-    bus = Bus(good_values(table))
+    bus: Any = Bus(good_values(table))
     reading = EastronMeter(bus, 7, table, lambda: 99).read()
     assert reading.voltage_mv == (230_500,) * len(table.voltage)
     assert reading.current_ma == (15_900,) * len(table.current)
@@ -72,7 +73,7 @@ def test_a_complete_reading_has_the_quantities_of_its_model(table: RegisterTable
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.model)
 def test_requests_ask_for_no_register_outside_the_table_and_few_enough_at_once(table: RegisterTable) -> None:
     """The manuals allow 30 parameters, which are 60 registers, a request."""
-    bus = Bus(good_values(table))
+    bus: Any = Bus(good_values(table))
     EastronMeter(bus, 1, table).read()
     asked = [at for _, address, count in bus.requests for at in range(address, address + count, 2)]
     assert sorted(asked) == sorted(set(table.addresses()))
@@ -105,7 +106,7 @@ def test_a_value_that_cannot_be_true_is_refused_by_name_and_value(quantity: str,
 
 
 def test_energy_that_falls_is_refused_and_the_same_is_not() -> None:
-    bus = Bus(good_values(SDM120))
+    bus: Any = Bus(good_values(SDM120))
     meter = EastronMeter(bus, 1, SDM120)
     meter.read()
     meter.read()
@@ -116,7 +117,7 @@ def test_energy_that_falls_is_refused_and_the_same_is_not() -> None:
 
 @pytest.mark.parametrize("broken", [1, 2, 3])
 def test_one_broken_request_of_several_gives_no_reading(broken: int) -> None:
-    bus = Bus(good_values(SDM630))
+    bus: Any = Bus(good_values(SDM630))
     bus.fails_at = broken
     with pytest.raises(BadReading, match="bus"):
         EastronMeter(bus, 1, SDM630).read()
@@ -131,14 +132,14 @@ def test_one_broken_request_of_several_gives_no_reading(broken: int) -> None:
         ({0x04: 0.0, 0x16: 0.0, 0x10: 0.0}, "L3 shows 15.90 A without voltage"),
     ],
 )
-def test_registers_that_contradict_each_other_are_refused(changed, words):
+def test_registers_that_contradict_each_other_are_refused(changed: dict[int, float], words: str) -> None:
     """What a frame of another request leaves behind: each value alone is one that the meter may show."""
-    bus = Bus(good_values(SDM630) | changed)
+    bus: Any = Bus(good_values(SDM630) | changed)
     with pytest.raises(BadReading, match=words):
         EastronMeter(bus, 1, SDM630).read()
 
 
-def test_an_inverted_meter_shows_import_for_export():
+def test_an_inverted_meter_shows_import_for_export() -> None:
     """Eastron: 0x0048 imports, 0x004A exports, and power has the sign of its direction."""
     values = good_values(SDM630) | {0x4A: 77.0}
     for at in (0x0C, 0x0E, 0x10, 0x34):
@@ -149,7 +150,7 @@ def test_an_inverted_meter_shows_import_for_export():
     assert reading.total_power_mw == 10_950_750
 
 
-def test_three_lines_without_a_neutral_have_their_voltages_between_lines():
+def test_three_lines_without_a_neutral_have_their_voltages_between_lines() -> None:
     """Eastron: 0x00C8, 0x00CA and 0x00CC are L1 to L2, L2 to L3 and L3 to L1; 230 V and 16 A are 6.4 kW then."""
     table = SDM630.without_neutral()
     values = {0xC8: 229.0, 0xCA: 230.0, 0xCC: 231.0, 0x34: 6_370.0, 0x46: 50.0, 0x48: 12.0}
@@ -162,6 +163,6 @@ def test_three_lines_without_a_neutral_have_their_voltages_between_lines():
 def test_the_integer_decoding_agrees_with_the_machines(value: float, factor: int) -> None:
     scaled = scaled_float32(bits(value), factor)
     if math.isfinite(value):
-        assert abs(scaled - value * factor) <= 0.5 + abs(value) * factor * 1e-15
+        assert abs(scaled - value * factor) <= 0.5 + abs(value) * factor * 1e-15  # type: ignore[operator]
     else:
         assert scaled is None

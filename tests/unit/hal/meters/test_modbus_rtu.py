@@ -24,9 +24,10 @@ class Line:
 
     def __init__(self, clock: MockClock, answers: tuple[bytes, ...]) -> None:
         self.clock, self.answers = clock, list(answers)
-        self.waiting, self.sent, self.chatter = b"", [], b""
+        self.waiting, self.chatter = b"", b""
+        self.sent: list[Any] = []
 
-    def __call__(self, port: str, baud: int, **settings: bool | float | str) -> HostileLine | Line:
+    def __call__(self, port: str, baud: int, **settings: Any) -> HostileLine | Line:
         self.timeout_ns = int(settings["timeout"] * 1e9)
         return self
 
@@ -117,7 +118,7 @@ class HostileLine(Line):
 def test_a_line_that_never_falls_silent_costs_bounded_time_and_memory(gap_ms: float) -> None:
     """A bus thread that is kept for more than 5 s is told as hung; 115,200 bit/s are 11 bytes a ms."""
     clock = MockClock()
-    line = HostileLine(clock, [])
+    line = HostileLine(clock, ())
     line.gap_ns = int(gap_ms * 1e6)
     rtu = ModbusRtu("/dev/fake", 9_600, open_port=line, clock=clock)
     for _ in range(3):

@@ -31,7 +31,7 @@ class Bus:
         if address != self.address:
             raise OSError(errno.EREMOTEIO, "Remote I/O error")
 
-    def read_i2c_block_data(self, address: int, register: int, count: int) -> list[int] | None:
+    def read_i2c_block_data(self, address: int, register: int, count: int) -> list[int]:
         self._check(address)
         assert count == 2
         return list(self.registers[register].to_bytes(2, "big"))
@@ -44,7 +44,7 @@ class Bus:
         self.closed = True
 
 
-def read(chip: type[Lm75 | Mcp9808 | Tmp102], word: int, extra: dict[int, int] | None = None) -> int | None:
+def read(chip: type[Lm75 | Mcp9808 | Tmp102], word: int, extra: dict[int, int] | None = None) -> int:
     registers = {0: word, 5: word, **(extra or {})}
     return chip(1, 0x48, open_bus=Bus(registers)).read_centi_celsius()
 
@@ -103,7 +103,7 @@ def test_an_absent_chip_is_named(chip: type[Lm75 | Tmp102]) -> None:
 
 
 def test_another_chip_at_the_mcp9808s_address_is_refused_and_the_bus_released() -> None:
-    bus = Bus({5: 0, 6: 0x1234})
+    bus: Any = Bus({5: 0, 6: 0x1234})
     with pytest.raises(DeviceNotFound, match="0x1234"):
         Mcp9808(1, 0x48, open_bus=bus)
     assert bus.closed
@@ -134,7 +134,7 @@ class AdsBus(Bus):
         self.registers[1] = config & 0x7FFF
         self.polls = 0
 
-    def read_i2c_block_data(self, address: int, register: int, count: int) -> list[int] | None:
+    def read_i2c_block_data(self, address: int, register: int, count: int) -> list[int]:
         if register == 1:
             self.polls += 1
             if self.polls > self.busy:
@@ -143,7 +143,7 @@ class AdsBus(Bus):
 
 
 def ads(microvolts: list[int], busy: int = 1) -> tuple[Ads1115, list[Any]]:
-    slept = []
+    slept: list[Any] = []
     return Ads1115(1, 0x48, open_bus=AdsBus(microvolts, busy), sleep=slept.append), slept
 
 
@@ -175,7 +175,7 @@ def test_peak_detectors_are_reset_then_given_three_periods_then_read() -> None:
     adc, _ = ads([2_000_000, 500_000, 0, 0])
     high, low = LinearScale(1_000, Millivolts(-7_000)), LinearScale(1_000, Millivolts(-16_000))
     clock = MockClock(now_ns=42)
-    pilot = PeakDetectorPilot(adc, Line(), (0, high), (1, low), clock, sleep=events.append)
+    pilot = PeakDetectorPilot(adc, Line(), (0, high), (1, low), clock, sleep=events.append)  # type: ignore[arg-type]
     peaks = pilot.read_peaks()
     assert (peaks.high_mv, peaks.low_mv, peaks.read_ns) == (9_000, -12_000, 42)
     assert events[0] is True

@@ -271,7 +271,7 @@ async def refusal_of_impostor(client: MatterInitiator, member: Member, destinati
         await exchange.send(SecureChannelOpcode.SIGMA1, sent)
         answer = await exchange.receive()
         with pytest.raises(HandshakeError) as refused:
-            await client._authenticate(exchange, sent, answer, key, Impostor(member), NODE_ID)
+            await client._authenticate(exchange, sent, answer, key, Impostor(member), NODE_ID)  # type: ignore[arg-type]
     return refused.value.report
 
 

@@ -3,12 +3,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from evse_pi.matter.channel.exchange import (
-    MAX_PAYLOAD_BYTES,
     Exchange,
     ExchangeTimeout,
     Message,
@@ -17,7 +16,7 @@ from evse_pi.matter.channel.exchange import (
 from evse_pi.matter.channel.peer_session import PeerSession, SessionParameters
 from evse_pi.matter.channel.secure_channel import SecureChannelOpcode
 from evse_pi.matter.channel.stack import MessageStack
-from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
+from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES, PROTOCOL_INTERACTION_MODEL, MessageHeader, ProtocolHeader
 from tests.support.channel_device import pair
 from tests.support.datagram_pipe import Network, Sent
 from tests.support.matter_authority import CountingEntropy
@@ -158,7 +157,7 @@ def test_the_waits_are_those_of_the_specification() -> None:
 @virtual_time
 async def test_a_lost_ack_makes_the_peer_repeat_and_the_duplicate_is_acked_at_once_but_not_handled() -> None:
     async with Bench() as bench:
-        lost = []
+        lost: list[Any] = []
 
         def lose_first_answers(sent: Sent) -> bool:
             if sent.source == "server" and len(lost) < 2:

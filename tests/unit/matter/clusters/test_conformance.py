@@ -75,7 +75,7 @@ def test_nothing_is_there_that_the_specification_does_not_know(endpoint: int, cl
     chip = CHIP[cluster]
     known = {found.Tag for found in chip.descriptor.Fields}
     assert set(value(endpoint, cluster, 0xFFFB)) <= known
-    commands = [kind for kind in vars(getattr(chip, "Commands", object)).values() if isinstance(kind, type)]
+    commands: list[Any] = [kind for kind in vars(getattr(chip, "Commands", object)).values() if isinstance(kind, type)]
     accepted = {kind.command_id for kind in commands if kind.is_client}
     generated = {kind.command_id for kind in commands if not kind.is_client}
     assert set(value(endpoint, cluster, 0xFFF9)) <= accepted

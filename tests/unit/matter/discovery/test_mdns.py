@@ -6,10 +6,12 @@ import asyncio
 import gc
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from zeroconf import DNSIncoming, DNSOutgoing, DNSQuestion
+from zeroconf._dns import DNSQuestion
+from zeroconf._protocol.incoming import DNSIncoming
+from zeroconf._protocol.outgoing import DNSOutgoing
 
 from evse_pi.matter.channel.peer_session import SessionParameters
 from evse_pi.matter.discovery.host_interfaces import HostInterface, network_interfaces
@@ -42,7 +44,7 @@ class Listener(asyncio.DatagramProtocol):
         if message.is_response():
             self.responses.put_nowait(message)
 
-    async def records(self, name: str, kind: int, *, ttl: int | None = None) -> list[object]:
+    async def records(self, name: str, kind: int, *, ttl: int | None = None) -> list[Any]:
         """Wait for a response that has such records, and return them."""
         async with asyncio.timeout(5):
             while True:
@@ -105,6 +107,7 @@ async def test_an_open_window_is_announced_at_once_with_all_its_records(
         "_V65521._sub._matterc._udp.local.",
         "_T256._sub._matterc._udp.local.",
     }
+    service: Any
     (service,) = [one for one in answers if one.type == SRV]
     assert (service.name, service.port, service.server) == (
         "0123456789ABCDEF._matterc._udp.local.",
@@ -123,8 +126,8 @@ async def test_an_open_window_is_announced_at_once_with_all_its_records(
         b"SAI=300",
         b"SAT=4000",
     ):
-        assert bytes((len(entry),)) + entry in text.text
-    assert [one.address for one in answers if one.type == A] == [socket.inet_aton("127.0.0.1")]
+        assert bytes((len(entry),)) + entry in text.text  # type: ignore[attr-defined]
+    assert [one.address for one in answers if one.type == A] == [socket.inet_aton("127.0.0.1")]  # type: ignore[attr-defined]
 
 
 async def test_questions_for_the_type_and_every_subtype_are_answered(
@@ -138,7 +141,7 @@ async def test_questions_for_the_type_and_every_subtype_are_answered(
     listener.ask(PTR, *names)
     async with asyncio.timeout(5):
         message = await listener.responses.get()
-    pointers = {one.name: one.alias for one in message.answers() if one.type == PTR}
+    pointers = {one.name: one.alias for one in message.answers() if one.type == PTR}  # type: ignore[attr-defined]
     assert pointers == dict.fromkeys(names, "0123456789ABCDEF._matterc._udp.local.")
 
 
@@ -151,6 +154,7 @@ async def test_a_fabric_is_found_by_its_name_and_by_its_compressed_id(
     assert pointer.alias == name
     listener.drain()
     listener.ask(SRV, name)
+    service: Any
     (service,) = await listener.records(name, SRV)
     assert service.port == 5540
 
@@ -190,6 +194,7 @@ async def test_a_new_address_is_announced_without_being_asked(listener: Listener
     one.operational([FABRIC])
     present.append(LOOPBACK)
     await one._follow_interfaces()
+    service: Any
     (service,) = await listener.records("0011223344556677-0000000000001234._matter._tcp.local.", SRV)
     assert service.server == "0A0B0C0D0E0F.local."
     await one.stop()
@@ -235,6 +240,7 @@ async def test_a_node_without_a_hardware_address_has_a_random_host_name(listener
     )
     await one.start()
     one.operational([FABRIC])
+    service: Any
     (service,) = await listener.records("0011223344556677-0000000000001234._matter._tcp.local.", SRV)
     assert len(service.server) == len("0123456789ABCDEF.local.")
     await one.stop()

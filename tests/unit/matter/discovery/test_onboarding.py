@@ -45,7 +45,7 @@ def test_random_passcodes_are_valid_and_differ() -> None:
 def test_a_field_out_of_range_is_named(field: str, value: int) -> None:
     fields = {"vendor_id": 0xFFF1, "product_id": 0x8000, "discriminator": 3840, "passcode": 20202021, field: value}
     with pytest.raises(ValueError, match=field):
-        OnboardingPayload(**fields)
+        OnboardingPayload(**fields)  # type: ignore[arg-type]
 
 
 def test_the_passcode_never_shows_in_a_log() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -93,8 +94,8 @@ def test_a_target_must_match_in_everything_it_names() -> None:
         (entry(auth_mode=AuthMode.PASE), StatusCode.CONSTRAINT_ERROR),
         (entry(auth_mode=AuthMode.NONE), StatusCode.CONSTRAINT_ERROR),
         (entry(auth_mode=9), StatusCode.CONSTRAINT_ERROR),
-        (entry(privilege=6), StatusCode.CONSTRAINT_ERROR),
-        (entry(privilege=0), StatusCode.CONSTRAINT_ERROR),
+        (entry(privilege=cast("Privilege", 6)), StatusCode.CONSTRAINT_ERROR),
+        (entry(privilege=cast("Privilege", 0)), StatusCode.CONSTRAINT_ERROR),
         (entry(Privilege.ADMINISTER, auth_mode=AuthMode.GROUP), StatusCode.CONSTRAINT_ERROR),
         (entry(subjects=(0,)), StatusCode.CONSTRAINT_ERROR),
         (entry(subjects=(0xFFFF_FFFF_FFFF_0001,)), StatusCode.CONSTRAINT_ERROR),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -32,7 +33,7 @@ PLAIN = Authority()
 WITH_ICAC = Authority(with_icac=True)
 
 
-def chain_of(authority: Authority, **changes: object) -> tuple[MatterCertificate, MatterCertificate | None]:
+def chain_of(authority: Authority, **changes: Any) -> tuple[MatterCertificate, MatterCertificate | None]:
     return authority.make_noc(0x1234, NODE_KEY.public_key, **changes), authority.icac_certificate
 
 
@@ -120,7 +121,7 @@ def subject(*extra: tuple[int, str | int], node_id: int = 0x1234, fabric_id: int
 
 
 CAT = NameTag.CASE_AUTHENTICATED_TAG
-BROKEN_NOCS = {
+BROKEN_NOCS: dict[str, dict[str, Any]] = {
     "no CA": {"constraints": BasicConstraints(is_ca=True)},
     "digital signatures": {"usage": CA_USAGE},
     "client and server": {"purposes": (1,)},
@@ -146,7 +147,7 @@ def test_each_rule_of_a_noc_is_named_when_it_is_broken(message: str) -> None:
         verify_chain(noc, None, PLAIN.root_certificate, None)
 
 
-BROKEN_ROOTS = {
+BROKEN_ROOTS: dict[str, dict[str, Any]] = {
     "must be a CA": {"constraints": BasicConstraints(is_ca=False)},
     "path length 2": {"constraints": BasicConstraints(is_ca=True, path_length=2)},
     "key usage": {"usage": KeyUsage.KEY_CERT_SIGN},
@@ -169,7 +170,7 @@ def test_each_rule_of_a_root_is_named_when_it_is_broken(message: str) -> None:
         verify_root(PLAIN.make_root(**BROKEN_ROOTS[message]))
 
 
-BROKEN_ICACS = {
+BROKEN_ICACS: dict[str, dict[str, Any]] = {
     "ICAC must be a CA": {"constraints": BasicConstraints(is_ca=False)},
     "path length 1": {"constraints": BasicConstraints(is_ca=True, path_length=1)},
     "key usage": {"usage": KeyUsage.DIGITAL_SIGNATURE},
@@ -226,7 +227,7 @@ def test_a_future_extension_is_carried_over_unchanged() -> None:
     assert extra in extended.to_der_tbs()
 
 
-def structure(**changes: object) -> bytes:
+def structure(**changes: Any) -> bytes:
     fields = tlv.decode(PLAIN.root)
     for tag, value in changes.items():
         fields[int(tag[1:])] = value

@@ -132,7 +132,7 @@ async def test_every_message_of_a_report_fits_and_only_the_last_one_ends_it() ->
     async with bench(FixedLabelServer(label_list=LABELS), Charger()) as device:
         controller, session = await device.commission()
         request = tlv.encode({0: [TLVList([])], 3: False, 255: uint(12)})
-        payloads = []
+        payloads: list[Any] = []
         async with controller.stack.initiate(session, 1) as exchange:
             await exchange.send(READ_REQUEST, request)
             while not payloads or tlv.decode(payloads[-1]).get(3):

@@ -32,7 +32,7 @@ def test_a_server_says_what_it_is() -> None:
         "enable_charging",
         "get_targets",
     ]
-    assert Charger.Interface.enable_charging.__annotations__["request"] is EnergyEvse.Commands.EnableCharging
+    assert Charger.Interface.enable_charging.__annotations__["request"] is EnergyEvse.Commands.EnableCharging  # type: ignore[attr-defined]
 
 
 def test_state_is_typed_and_validated() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ targets = st.builds(
     )
 )
 def test_what_is_cast_survives_the_wire(schedules: list[Any]) -> None:
-    found = FACTORY.field("Schedules", list[SCHEDULE], None)
+    found = FACTORY.field("Schedules", types.GenericAlias(list, (SCHEDULE,)), None)
     normal = found.cast(schedules)
     assert found.from_tlv(tlv.decode(tlv.encode(found.to_tlv(normal)))) == normal
     assert found.cast(normal) == normal
