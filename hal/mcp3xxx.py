@@ -79,7 +79,7 @@ class Conversions:
 
 
 def _no_stamp() -> None:
-    """Tell the time to no one."""
+    """Leave out the instants."""
 
 
 class Mcp3xxx:

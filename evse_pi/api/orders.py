@@ -67,7 +67,7 @@ class ClearAnswer(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """The safety process has heard the order."""
+    """The safety process has received the order."""
 
     ordered: bool = True
 

@@ -16,8 +16,8 @@ NUMBERS = 1 << 32  # wire form: 32 bits
 class OneShotRequests:
     """Numbers orders, and repeats one until a snapshot acknowledges its number.
 
-    A safety process takes the first number that it ever hears as the one to continue from, and carries out nothing
-    for it. So no order goes out before a number without one was heard since that process started.
+    A safety process takes the first number that it receives as the one to continue from, and carries out nothing
+    for it. So no order goes out before a number without one was acknowledged since that process started.
     """
 
     def __init__(self) -> None:

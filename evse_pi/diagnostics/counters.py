@@ -56,7 +56,7 @@ class Counters:
             ring_unclean=0 if new else self.ring_unclean,
         )
 
-    def heard(self, snapshot: Snapshot) -> Counters:
+    def after_snapshot(self, snapshot: Snapshot) -> Counters:
         """Return the counters after a snapshot; a run of the safety process that sent none is not counted."""
         new = snapshot.safety_run_id != self.safety_run_id
         known_cycles = 0 if new else self.counted_cycles

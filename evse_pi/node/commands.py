@@ -280,9 +280,10 @@ class Commands:
     async def _acknowledge(self, order: Request, clearance: Clearance | None) -> None:
         """Order it until the faults of this moment are gone, or it seems to be of no use.
 
-        The box carries an order out in the tick that hears it or not at all, and while contacts settle or the residual
-        current device tests itself it cannot. It ends with those faults, so that later ones need an order of their own.
-        With a proof it is ordered once: the proof is good for no other, and who made it makes one for the next try.
+        The box carries an order out in the tick that receives it or not at all, and while contacts settle or the
+        residual current device tests itself it cannot. It ends with those faults, so that later ones need an order of
+        their own. With a proof it is ordered once: the proof is good for no other, and who made it makes one for the
+        next try.
         """
         known = {record.number for record in self._box.event_recorder.faults}
         for _ in range(CLEAR_TRIES if clearance is None else 1):
@@ -304,7 +305,7 @@ class Commands:
         return await self._order(Request.RELOAD_INSTALLATION)
 
     async def _order(self, order: Request, clearance: Clearance | None = None) -> Ordered:
-        """Return once the safety process has heard `order`. Raises: Refusal when it does not."""
+        """Return once the safety process has received `order`. Raises: Refusal when it does not."""
         self._box.order(order, clearance)
         self._node.renew()
         try:

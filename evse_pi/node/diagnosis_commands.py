@@ -114,7 +114,7 @@ class Diagnosis:
             if record.number not in self._known:
                 self._open.append(Open(record, now_ns))
         self._known = {record.number for record in self._box.event_recorder.faults}
-        self._note_counters(self.counters.heard(snapshot))
+        self._note_counters(self.counters.after_snapshot(snapshot))
         if self._was_closed and not snapshot.close_ordered:
             self._opened_ns = now_ns
         self._was_closed = snapshot.close_ordered

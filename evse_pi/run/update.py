@@ -47,7 +47,7 @@ HEALTHY_FOR_S = 60.0
 POLL_S = 1.0
 TELL_EVERY_S = 60.0
 TAKEN_BACK = PermissionDoubt(DoubtKind.UPDATE_TAKEN_BACK)
-"""Why the copy forbids: since it was made, someone may have said stop to the release that was taken back."""
+"""Why the copy forbids: since it was made, a person may have ordered a stop to the release that was taken back."""
 SILENT_FOR_S = 30.0
 """A node that died sends no demand: its lease of 15 s ends, the vehicle has 6 s, then the contactor is open."""
 

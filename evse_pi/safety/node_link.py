@@ -1,4 +1,4 @@
-"""The safety process's end of the link: it hears the newest run of the node alone, and each demand once."""
+"""The safety process's end of the link: it takes demands of the newest run of the node alone, and each once."""
 
 from __future__ import annotations
 

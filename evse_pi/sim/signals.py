@@ -88,7 +88,7 @@ class SignalChange(NamedTuple):
 
 
 class History:
-    """The last changes of all signals, and those who want to hear of them."""
+    """The last changes of all signals, and who is told of them."""
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}

@@ -261,7 +261,7 @@ class PeerSession:
             return datagram[offset:]
         return self.opening.open(_nonce(datagram, self.peer_node_id), datagram[offset:], datagram[:offset])
 
-    def heard(self, counter: int, address: Hashable, now: float) -> None:
+    def note_received(self, counter: int, address: Hashable, now: float) -> None:
         """Take note of a new authentic message."""
         self.window.mark(counter)
         self.address = address

@@ -182,7 +182,7 @@ class MessageStack:
         is_duplicate = not session.window.is_new(counter)
         exchange = session.exchanges.get((header.exchange_id, not header.is_initiator))
         if not is_duplicate:
-            session.heard(counter, address, self._now())
+            session.note_received(counter, address, self._now())
         if exchange is not None:
             exchange.handle(header, counter, payload, is_duplicate=is_duplicate)
         elif is_duplicate or is_standalone_ack(header):

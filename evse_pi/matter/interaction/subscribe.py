@@ -47,7 +47,7 @@ AttributeKey = tuple[int, int, int]
 
 
 class Subscription:
-    """One peer's wish to hear of changes."""
+    """One peer's request to be told of changes."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class Subscription:
 
 
 def _keep_alive_interval_s(max_interval_s: int, min_interval_s: int) -> float:
-    """Return when to show life: well before the peer gives up, never before it wants to hear from us."""
+    """Return when to send an empty report: well before the peer gives up, never within its minimum interval."""
     return max(max_interval_s - KEEP_ALIVE_MARGIN_S, max_interval_s * 0.8, min_interval_s)
 
 

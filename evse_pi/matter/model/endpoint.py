@@ -36,7 +36,7 @@ class AccessPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AttributesChanged:
-    """Attributes of one cluster that subscribers have to hear about."""
+    """Attributes of one cluster that subscribers have to be told of."""
 
     endpoint: int
     cluster: int

@@ -24,7 +24,7 @@ class Change:
 
 
 class EventSource(Observable[Any]):
-    """One event of a cluster; listeners hear its payload once it is recorded."""
+    """One event of a cluster; listeners get its payload once it is recorded."""
 
     __slots__ = ("_event", "_server")
 

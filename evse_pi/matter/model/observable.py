@@ -22,7 +22,7 @@ class Listener:
 
 
 class Observable(Generic[T]):
-    """A source of values; every listener hears every value, in order of subscription."""
+    """A source of values; every listener is called with every value, in order of subscription."""
 
     __slots__ = ("_listeners", "name")
 

@@ -92,11 +92,16 @@ def test_the_opening_of_the_contactor_is_timed_by_its_mirror_contact(tmp_path: P
 
 def test_counters_go_on_over_lives_and_come_back_as_saved() -> None:
     counters = (
-        Counters().started("one").heard(replace(IDLE, safety_run_id=1, contactor_cycles=3, openings_under_load=1))
+        Counters()
+        .started("one")
+        .after_snapshot(replace(IDLE, safety_run_id=1, contactor_cycles=3, openings_under_load=1))
     )
-    counters = counters.heard(replace(IDLE, safety_run_id=1, contactor_cycles=5, openings_under_load=1))
+    counters = counters.after_snapshot(replace(IDLE, safety_run_id=1, contactor_cycles=5, openings_under_load=1))
     counters = (
-        counters.heard(replace(IDLE, safety_run_id=2, contactor_cycles=1)).ended(1).ended(1).released(24_000, None)
+        counters.after_snapshot(replace(IDLE, safety_run_id=2, contactor_cycles=1))
+        .ended(1)
+        .ended(1)
+        .released(24_000, None)
     )
     assert (counters.contactor_cycles, counters.openings_under_load) == (6, 1)
     assert (counters.safety_starts, counters.safety_unclean_ends) == (2, 1)

@@ -280,7 +280,7 @@ def test_a_peers_timing_has_defaults_and_ignores_unknown_tags() -> None:
 def test_a_peer_counts_as_awake_for_its_threshold_after_its_last_message() -> None:
     one = session(1)
     assert one.retransmission_base_ms(now=0.0) == 500
-    one.heard(1, "elsewhere", now=10.0)
+    one.note_received(1, "elsewhere", now=10.0)
     assert one.address == "elsewhere"
     assert one.retransmission_base_ms(now=13.9) == 300
     assert one.retransmission_base_ms(now=14.0) == 500
