@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +229,23 @@ async def test_openers_that_are_answered_and_go_no_further_leave_room_for_anothe
         for _ in range(16):
             await ask(open_handshake(thief), SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
         assert (await owner.pase(PASSCODE)).is_secure
+
+
+@virtual_time
+async def test_three_hosts_try_at_once_and_a_fourth_is_told_to_wait() -> None:
+    """The figures of docs/SECURITY.md: three handshakes, one a host."""
+    network = Network()
+    share = {1: spake2p.encode_point(spake2p.generator())}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(device_of(network))
+        answers = []
+        for number in range(4):
+            client = await stack.enter_async_context(client_of(network, f"host {number}"))
+            exchange = await stack.enter_async_context(open_handshake(client))
+            await ask(exchange, SecureChannelOpcode.PBKDF_PARAM_REQUEST, REQUEST_FIELDS)
+            answers.append(await ask(exchange, SecureChannelOpcode.PAKE1, share))
+        assert [answer.opcode == SecureChannelOpcode.PAKE2 for answer in answers] == [True, True, True, False]
+        assert answers[3].payload == busy(pase.BUSY_WAIT_MS).encode()
 
 
 @virtual_time

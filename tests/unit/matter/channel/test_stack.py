@@ -18,6 +18,7 @@ from evse_pi.matter.channel.secure_channel import (
     StatusReport,
     busy,
 )
+from evse_pi.matter.channel.shares import Holder
 from evse_pi.matter.channel.stack import MessageStack
 from evse_pi.matter.channel.transport import MAX_RECEIVED_BYTES, Drop, DropLog
 from evse_pi.matter.wire.message import (
@@ -423,3 +424,12 @@ async def test_a_malformed_handshake_is_told_so() -> None:
             assert (header.source_node_id, protocol.opcode) == (None, SecureChannelOpcode.STATUS_REPORT)
             reports.append((header.destination_node_id, StatusReport.decode(sent.datagram[offset + length :])))
         assert reports == [(1, INVALID_PARAMETER), (2, INVALID_PARAMETER)]
+
+
+def test_there_are_128_exchanges_24_a_group_and_two_are_kept_for_each() -> None:
+    """Administrators and others of sixteen fabrics, and commissioners, each as greedy as it can be."""
+    shares = MessageStack(entropy=CountingEntropy(), session_parameters=SessionParameters())._shares
+    groups = [(fabric, administers) for fabric in range(1, 17) for administers in (True, False)] + [(0, False)]
+    held = [sum(shares.take(Holder(group, (group, peer))) for peer in (1, 2) for _ in range(16)) for group in groups]
+    assert held == [24, 24, 20, *[2] * 30]
+    assert sum(held) == 128

@@ -42,13 +42,16 @@ def hold(kept: ExitStack, of: ReportMemory, reader: Reader, units: int) -> bool:
     return told is None
 
 
-def test_a_peer_holds_768_kib_and_not_a_unit_more() -> None:
+def test_a_peer_holds_768_kib_and_not_a_byte_more() -> None:
     with ExitStack() as kept:
         one = memory()
         assert hold(kept, one, Reader(1, False, 1), 48)
         assert not hold(kept, one, Reader(1, False, 1), 1)
-    with ExitStack() as kept:
-        assert not hold(kept, memory(), Reader(1, False, 1), 49)
+    reader: Any = Reader(1, False, 1)
+    with memory().holding(reader, [UNIT] * 48):
+        pass
+    with pytest.raises(MatterStatus), memory().holding(reader, [*[UNIT] * 48, b"x"]):
+        pass
 
 
 def test_a_group_holds_1_mib_and_not_a_unit_more() -> None:
