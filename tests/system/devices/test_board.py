@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COIL, MIRROR, WATCHDOG, RCD_TRIP = 17, 27, 25, 22
-CLOSE = "[board.contactor.close(), for_ms(80, board.watchdog.pulse)]"
+FEED = "(board.watchdog.lower(), board.watchdog.pulse())"
+CLOSE = f"[board.contactor.close(), for_ms(80, lambda: {FEED})]"
+CLOSED = f"[{CLOSE}, board.contactor.read_closed()][-1]"
+"""In one breath: the gate holds for 42 ms, and a machine that other programs share may take longer to ask again."""
+
+
+WINDOWS = f"[({FEED}, board.pilot_adc.read_window())[1].after for _ in range(8)]"
+LIVE = (
+    "[max(seen) - min(seen) > 450 for seen in "
+    f"zip(*[[after[channel] for channel in board.load_sense.channels] for after in {WINDOWS}])]"
+)
+"""Whether each phase moved by 80 V or more within eight windows: 450 codes of 179 mV; the gate is fed meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +62,6 @@ def eventually(board: Any, expression: Any, expected: Any, within_s: Any = 5) ->
         time.sleep(0.002)
 
 
-def live(board: Any) -> Any:
-    """Return whether the voltage of each phase moved by 80 V or more within eight windows: 450 codes of 179 mV."""
-    windows = "[board.pilot_adc.read_window().after for _ in range(8)]"
-    codes = f"zip(*[[after[channel] for channel in board.load_sense.channels] for after in {windows}])"
-    return board.ask(f"[max(seen) - min(seen) > 450 for seen in {codes}]")
-
-
 def test_building_opens_the_contactor_and_holds_minus_12_volts(emulated: Any, board: Any) -> None:
     line = emulated.line(COIL)
     assert (line["output"], line["level"], line["held"]) == (True, 0, True)
@@ -87,20 +91,17 @@ def test_a_window_takes_between_three_and_seven_periods(board: Any) -> None:
 
 
 def test_the_contactor_closes_while_the_watchdog_is_fed_and_opens_at_once(emulated: Any, board: Any) -> None:
-    board.ask(CLOSE)
-    assert board.ask("board.contactor.read_closed()") is True
-    assert live(board) == [True, True, True]
+    eventually(board, CLOSED, True)
+    eventually(board, f"[{CLOSE}, {LIVE}][-1]", [True, True, True])
     board.ask("board.contactor.open()")
     assert emulated.line(COIL)["level"] == 0
-    deadline = time.monotonic() + 5
-    while board.ask("board.contactor.read_closed()") or any(live(board)):
-        assert time.monotonic() < deadline
+    eventually(board, "board.contactor.read_closed()", False)
+    eventually(board, LIVE, [False, False, False])
 
 
 @pytest.mark.hazard("H-02")
 def test_the_contactor_opens_by_itself_when_pulses_stop(emulated: Any, board: Any) -> None:
-    board.ask(CLOSE)
-    assert board.ask("board.contactor.read_closed()") is True
+    eventually(board, CLOSED, True)
     time.sleep(0.2)
     assert board.ask("board.contactor.read_closed()") is False
     assert emulated.line(COIL)["level"] == 1  # the software still asks for it
@@ -109,7 +110,7 @@ def test_the_contactor_opens_by_itself_when_pulses_stop(emulated: Any, board: An
 def test_a_welded_contactor_is_seen(emulated: Any, board: Any) -> None:
     emulated.client.verb("weld", poles=[1])
     assert board.ask("board.contactor.read_closed()") is True
-    assert live(board) == [False, True, False]
+    assert board.ask(LIVE) == [False, True, False]
 
 
 def test_a_trip_is_told_by_its_level_until_a_reset(emulated: Any, board: Any) -> None:
