@@ -1,23 +1,18 @@
-"""Drivers that break on purpose: any method of any device can raise, hang, get stuck or drift."""
+"""Drivers that break on purpose: any method of any device can raise, hang, get stuck or drift.
+
+The words are those of `hal.mock.script.FaultKind`. Here a call that hangs never returns, and one that is
+stuck reads what it read last.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hal.errors import BusTimeout
+from hal.mock.script import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Break(StrEnum):
-    """How one method is broken."""
-
-    RAISE = "raise"
-    HANG = "hang"
-    STUCK = "stuck"  # reads what it read last, or does nothing and says nothing
-    DRIFT = "drift"  # reads or drives something else than it should
 
 
 class ProcessHangs(BaseException):
@@ -28,7 +23,7 @@ class Breakage:
     """Which methods are broken now, by "device.method"."""
 
     def __init__(self) -> None:
-        self.broken: dict[str, Break] = {}
+        self.broken: dict[str, FaultKind] = {}
         self.drifts: dict[str, Callable[[Any], Any]] = {}
         self.hits = 0  # calls that met a broken method
         self._last: dict[str, Any] = {}
@@ -37,13 +32,13 @@ class Breakage:
         """Call `method`, or do what its breakage does instead. Raises: BusTimeout, ProcessHangs."""
         how = self.broken.get(name)
         self.hits += how is not None
-        if how is Break.RAISE:
+        if how is FaultKind.RAISE:
             raise BusTimeout(f"{name}: broken on purpose")
-        if how is Break.HANG:
+        if how is FaultKind.HANG:
             raise ProcessHangs(name)
-        if how is Break.STUCK:
+        if how is FaultKind.STUCK:
             return self._last.get(name)
-        if how is Break.DRIFT:
+        if how is FaultKind.DRIFT:
             drift = self.drifts[name]
             return method(*map(drift, args)) if args else drift(method())
         result = self._last[name] = method(*args)

@@ -19,7 +19,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.recorder.reader import Ring
 from evse_pi.recorder.recording import load
 from evse_pi.recorder.replay import differences, steps
-from evse_pi.sim.harness.faulty_drivers import Break
+from hal.mock.script import FaultKind
 from hal.units import MILLISECOND, SECOND, Milliamps
 from tests.support.diagnosed_box import DiagnosedBox
 from tests.support.forked import in_a_fork
@@ -99,7 +99,7 @@ def greedy(box: DiagnosedBox) -> None:
     box.world.node.permit(box.world.clock.now_ns, offered_ma=10_000)
 
 
-def broken(method: str, how: Break) -> Callable[[DiagnosedBox], None]:
+def broken(method: str, how: FaultKind) -> Callable[[DiagnosedBox], None]:
     return lambda box: box.world.breakage.broken.update({method: how})
 
 
@@ -216,13 +216,13 @@ CASES = {
         settings={"alarms": frozenset({Fault.INSTALLATION_INVALID})},
     ),
     "converter refuses": Case(
-        broken("pilot_adc.read_window", Break.RAISE), "PILOT_ADC_FAILED", "did not answer", "chip select"
+        broken("pilot_adc.read_window", FaultKind.RAISE), "PILOT_ADC_FAILED", "did not answer", "chip select"
     ),
     "converter repeats itself": Case(
-        broken("pilot_adc.read_window", Break.STUCK), "PILOT_ADC_FAILED", "repeated itself", "wiring"
+        broken("pilot_adc.read_window", FaultKind.STUCK), "PILOT_ADC_FAILED", "repeated itself", "wiring"
     ),
     "safety process hangs": Case(
-        broken("pilot_adc.read_window", Break.HANG), "SAFETY_SILENT", "not spoken for 3 s", "systemctl", seconds=3.5
+        broken("pilot_adc.read_window", FaultKind.HANG), "SAFETY_SILENT", "not spoken for 3 s", "systemctl", seconds=3.5
     ),
     "node gone": Case(gone, "NO_LEASE", "no permission", "evse-pi-node", seconds=25, verdict="WAITING"),
     "sleeping vehicle": Case(sleeping, "VEHICLE_NOT_READY", "does not ask", "wake", False, 20, verdict="WAITING"),

@@ -17,9 +17,9 @@ from evse_pi.core.faults import FAULTS, Clear, Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState
 from evse_pi.installation.files import SIMULATED_INSTALLATION
-from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.vehicle import S2
+from hal.mock.script import FaultKind
 from tests.support.coupler_board import COUPLER_BOARD
 from tests.support.forked import in_a_fork
 
@@ -78,16 +78,16 @@ METHODS = (
     "watchdog.lower",
     "watchdog.pulse",
 )
-KINDS = (Break.RAISE, Break.HANG, Break.STUCK, Break.DRIFT)
-CASES = [(method, kind) for method in METHODS for kind in KINDS if kind is not Break.DRIFT or method in DRIFTS]
+KINDS = (FaultKind.RAISE, FaultKind.HANG, FaultKind.STUCK, FaultKind.DRIFT)
+CASES = [(method, kind) for method in METHODS for kind in KINDS if kind is not FaultKind.DRIFT or method in DRIFTS]
 
 OPEN_WITHIN_MS = 100
 GATE_MS = 65 + 25  # the watchdog's longest hold and the contactor's release
 SLOWER = {
     # The software cannot open: its pulses stop in the tick that knows, and the gate does the rest.
-    ("contactor.open", Break.RAISE): 20 + 10 + GATE_MS,
+    ("contactor.open", FaultKind.RAISE): 20 + 10 + GATE_MS,
     # That nothing opened is known from the mirror contact only.
-    ("contactor.open", Break.STUCK): 20 + 25 + 30 + 10 + GATE_MS,
+    ("contactor.open", FaultKind.STUCK): 20 + 25 + 30 + 10 + GATE_MS,
 }
 STEADY_MS = 6_000 + OPEN_WITHIN_MS
 """Without the negative half nothing tells a converter that drifts from a vehicle; the 6 s of grace are the bound."""
@@ -168,10 +168,10 @@ def live_on(world: VirtualBox) -> None:
     world.wait(300 * MS)
 
 
-def broken_day(state: EvseState, method: str, kind: Break) -> tuple[int, set[Fault]]:
+def broken_day(state: EvseState, method: str, kind: FaultKind) -> tuple[int, set[Fault]]:
     world = prepared(state)
-    at_once = kind is Break.RAISE and method != "contactor.open"
-    drifts_unseen = kind is Break.DRIFT and method == "pilot_adc.read_window" and state is EvseState.C1
+    at_once = kind is FaultKind.RAISE and method != "contactor.open"
+    drifts_unseen = kind is FaultKind.DRIFT and method == "pilot_adc.read_window" and state is EvseState.C1
     limit_ms = STEADY_MS if drifts_unseen else SLOWER.get((method, kind), OPEN_WITHIN_MS)
     watcher = Watcher(world, limit_ms, at_once=at_once)
     world.watchers.append(watcher.look)
@@ -189,7 +189,7 @@ def test_broken_driver_leaves_nothing_live_and_is_named(state: EvseState, method
         hits, seen = in_a_fork(partial(broken_day, state, method, kind))
         if not hits:
             return  # nothing calls it on such a day, so it makes no difference how it is broken
-        if kind is Break.RAISE:
+        if kind is FaultKind.RAISE:
             assert DRIVER_FAULT[method.split(".")[0]] in seen, f"{kind}: {seen}"
 
 
@@ -197,7 +197,7 @@ def test_broken_driver_leaves_nothing_live_and_is_named(state: EvseState, method
 def test_hung_driver_opens_by_the_gate(method: str) -> None:
     def hang() -> tuple[int, bool]:
         world = prepared(EvseState.C2)
-        world.breakage.broken[method] = Break.HANG
+        world.breakage.broken[method] = FaultKind.HANG
         world.wait((10 + GATE_MS) * MS)
         return world.breakage.hits, world.energised
 
@@ -208,7 +208,7 @@ def test_hung_driver_opens_by_the_gate(method: str) -> None:
 def recover(method: str) -> None:
     """Break a method while charging, mend it, do what the fault table asks for, and charge again."""
     world = prepared(EvseState.C2)
-    world.breakage.broken[method] = Break.RAISE
+    world.breakage.broken[method] = FaultKind.RAISE
     world.wait(200 * MS)
     faults = world.faults
     world.breakage.broken.clear()

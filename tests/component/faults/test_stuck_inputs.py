@@ -11,8 +11,8 @@ import pytest
 
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
-from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from hal.mock.script import FaultKind
 from tests.support.coupler_board import COUPLER_BOARD
 from tests.support.forked import in_a_fork
 
@@ -37,7 +37,7 @@ def charging() -> VirtualBox:
 
 
 def stuck(world: VirtualBox, method: str) -> None:
-    world.breakage.broken[method] = Break.STUCK
+    world.breakage.broken[method] = FaultKind.STUCK
     world.wait(50 * MS)
     assert world.breakage.hits > 0, "it is read in every tick"
 

@@ -12,8 +12,8 @@ from boards.loader import load_board
 from boards.spec import WatchdogSpec
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
-from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from hal.mock.script import FaultKind
 from tests.support.forked import in_a_fork
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_a_tick_that_drags_on_does_not_feed_the_gate_again_that_has_opened(late_
 
     began_ns, late_ns = world.clock.now_ns, late_ms * MS
     world.breakage.drifts["emergency_stop.read_pressed"] = drag
-    world.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
+    world.breakage.broken["emergency_stop.read_pressed"] = FaultKind.DRIFT
     world.wait(3_000 * MS)
     coil = [each.value for each in world.plant.history.changes if each.signal == "coil" and each.at_ns > began_ns]
     assert coil == [0]

@@ -21,10 +21,10 @@ from evse_pi.recorder.frame import frame_of
 from evse_pi.recorder.recording import recording_of
 from evse_pi.recorder.ring import contents_of
 from evse_pi.safety.loop_interfaces import Installed
-from evse_pi.sim.harness.faulty_drivers import Break
 from evse_pi.sim.harness.virtual_box import QuietServices, VirtualBox, VirtualBoxSettings
 from evse_pi.sim.signals import Drive
 from hal.linear_scale import LinearScale
+from hal.mock.script import FaultKind
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
 ) -> None:
     charging.may_crash = True
     charging.breakage.drifts["emergency_stop.read_pressed"] = raise_this(error)
-    charging.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
+    charging.breakage.broken["emergency_stop.read_pressed"] = FaultKind.DRIFT
     charging.wait(11 * MS)
     assert charging.exit_status == 70
     assert not charging.asked_closed
@@ -100,7 +100,7 @@ def test_what_no_driver_may_raise_opens_holds_minus_12_v_says_so_and_ends_the_pr
 def test_crashed_process_comes_back_and_keeps_the_minimum_off_time(charging: VirtualBox) -> None:
     charging.may_crash = True
     charging.breakage.drifts["emergency_stop.read_pressed"] = raise_this(RuntimeError())
-    charging.breakage.broken["emergency_stop.read_pressed"] = Break.DRIFT
+    charging.breakage.broken["emergency_stop.read_pressed"] = FaultKind.DRIFT
     charging.wait(11 * MS)
     charging.breakage.broken.clear()
     charging.wait(1_100 * MS)
@@ -148,7 +148,7 @@ def test_soft_stop_lets_the_vehicle_let_go_before_the_contactor_opens(charging: 
 def test_contactor_that_does_not_obey_cannot_keep_the_process_from_ending(charging: VirtualBox) -> None:
     loop = charging.loop
     assert loop is not None
-    charging.breakage.broken["contactor.open"] = Break.RAISE
+    charging.breakage.broken["contactor.open"] = FaultKind.RAISE
     loop.request_stop()
     assert charging.wait_for(lambda: loop.stopped, 8 * SECOND) >= 6_900 * MS
     assert not charging.energised  # the gate has opened, as no pulse feeds it
@@ -193,8 +193,8 @@ def test_ticks_leave_nothing_to_the_garbage_collector(charging: VirtualBox) -> N
     gc.disable()
     try:
         charging.wait(SECOND)
-        charging.breakage.broken["pilot_adc.read_window"] = Break.RAISE
-        charging.breakage.broken["pilot_pwm.set_low"] = Break.RAISE
+        charging.breakage.broken["pilot_adc.read_window"] = FaultKind.RAISE
+        charging.breakage.broken["pilot_pwm.set_low"] = FaultKind.RAISE
         charging.wait(SECOND)
         assert gc.collect() == 0
     finally:
@@ -203,7 +203,7 @@ def test_ticks_leave_nothing_to_the_garbage_collector(charging: VirtualBox) -> N
 
 @pytest.mark.hazard("H-09")
 def test_gate_gets_no_pulse_from_a_box_whose_contacts_stay_closed(charging: VirtualBox) -> None:
-    charging.breakage.broken["contactor.open"] = Break.STUCK
+    charging.breakage.broken["contactor.open"] = FaultKind.STUCK
     charging.do("open_s2")
     charging.wait_for(lambda: Fault.CONTACTOR_WELDED in charging.faults, SECOND)
     charging.wait_for(lambda: not charging.energised, 150 * MS)
@@ -372,7 +372,7 @@ def test_heart_beats_five_times_a_second_and_stops_when_the_contactor_does_not_o
     before = services.heartbeats
     charging.wait(SECOND)
     assert 4 <= services.heartbeats - before <= 6
-    charging.breakage.broken["contactor.open"] = Break.RAISE
+    charging.breakage.broken["contactor.open"] = FaultKind.RAISE
     charging.do("unplug")
     charging.wait(100 * MS)
     before = services.heartbeats
@@ -402,8 +402,8 @@ def test_run_ticks_on_absolute_deadlines_until_stopped(world: VirtualBox) -> Non
 @pytest.mark.hazard("H-08")
 @pytest.mark.parametrize("method", ["pilot_pwm.set_low", "watchdog.pulse", "contactor.maintain"])
 def test_driver_that_raises_opens_within_the_tick_and_is_named(charging: VirtualBox, method: str) -> None:
-    charging.breakage.broken[method] = Break.RAISE
-    charging.breakage.broken["rcd.read_tripped"] = Break.RAISE  # makes the box want state F
+    charging.breakage.broken[method] = FaultKind.RAISE
+    charging.breakage.broken["rcd.read_tripped"] = FaultKind.RAISE  # makes the box want state F
     charging.wait(11 * MS)
     assert not charging.asked_closed
     charging.wait(20 * MS)
@@ -429,7 +429,7 @@ def test_reloaded_installation_is_in_force_at_once() -> None:
 
 @pytest.mark.hazard("H-08")
 def test_refused_output_is_in_the_snapshot_of_the_same_tick(charging: VirtualBox) -> None:
-    charging.breakage.broken["pilot_pwm.set_duty"] = Break.RAISE
+    charging.breakage.broken["pilot_pwm.set_duty"] = FaultKind.RAISE
     charging.node.permit(charging.clock.now_ns, offered_ma=10_000)
     hits = charging.breakage.hits
     charging.wait_for(lambda: charging.breakage.hits > hits, 100 * MS)
@@ -469,7 +469,7 @@ def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than
 
 
 def test_light_that_fails_is_no_fault_and_is_told_again(charging: VirtualBox) -> None:
-    charging.breakage.broken["status_led.set"] = Break.RAISE
+    charging.breakage.broken["status_led.set"] = FaultKind.RAISE
     charging.node.identifying = True
     charging.wait(3 * SECOND)
     assert charging.asked_closed
