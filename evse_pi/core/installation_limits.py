@@ -70,6 +70,10 @@ class Earthing(Enum):
     IT = "it"  # no earthed point: phases against each other, no neutral
 
 
+UNEARTHED = (Earthing.IT.value, Earthing.UNSTATED.value)
+"""Where houses have such a supply, one that was not stated may be it."""
+
+
 class OpenPen(Enum):
     """What protects from a neutral that breaks ahead of the house. Source: BS 7671 regulation 722.411.4.1."""
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from evse_pi.core.budgets import Budgets
 from evse_pi.core.contactor_monitor import ContactorMonitor
+from evse_pi.core.country import profile_of
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.installation_limits import fit_for_purpose
+from evse_pi.core.installation_limits import UNEARTHED, fit_for_purpose
 from evse_pi.core.lease import Lease, SensorTrust
 from evse_pi.core.limits import Limit, fixed_limits, tightest
 from evse_pi.core.load_monitor import LoadMonitor
@@ -24,16 +25,19 @@ from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import FULL, TOO_HOT, Derating
 from evse_pi.core.weld_control import WeldControl, first_weld_control, weld_seen
+from evse_pi.core.wiring_monitor import WiringMonitor
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.io_records import Inputs, PilotOutput
     from evse_pi.core.machine_settings import MachineSettings
+    from evse_pi.core.records import MeterSample
 
 LOADED_MA = 1_000  # what box and vehicle draw by themselves is below
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
+_DARK = frozenset((Fault.PHASE_LOST, Fault.SUPPLY_LOST))
 _RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.OVERCURRENT,))
 
 
@@ -71,6 +75,7 @@ class Monitors:
     heat_trust: SensorTrust = field(default_factory=SensorTrust)
     load: LoadMonitor = field(default_factory=LoadMonitor)
     weld_output: WeldControl = field(default_factory=WeldControl)
+    wiring: WiringMonitor = field(default_factory=WiringMonitor)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
@@ -130,6 +135,7 @@ class Monitors:
             self.heat_trust.advance(lease.temperature(now_ns)),
             load,
             self._tell_upstream(inputs, contactor, load, board, doing.faults),
+            self._compare_wiring(now_ns, contactor, load, meter, settings),
         )
 
     def _look_behind(self, inputs: Inputs, settings: MachineSettings) -> tuple[ContactorMonitor, LoadMonitor]:
@@ -141,6 +147,21 @@ class Monitors:
             sense = sense.advance_couplers(inputs.load_live)
         contactor = self.contactor.watch(now_ns, inputs.mirror_closed, sense, board)
         return contactor, self.load.advance(now_ns, sense, contactor, board, settings.installation.phases)
+
+    def _compare_wiring(
+        self,
+        now_ns: int,
+        contactor: ContactorMonitor,
+        load: LoadMonitor,
+        meter: MeterSample | None,
+        settings: MachineSettings,
+    ) -> WiringMonitor:
+        """Return what is known of live and neutral, on a board that sees each phase against earth and has a meter."""
+        board, installation = settings.board, settings.installation
+        unearthed = profile_of(installation.country).it_earthing and installation.earthing in UNEARTHED
+        if not board.load_phases or not board.meter_fitted or unearthed:
+            return self.wiring
+        return self.wiring.advance(now_ns, load.sense, contactor, meter)
 
     def _tell_upstream(
         self,
@@ -190,7 +211,9 @@ class Monitors:
         now_ns, board = inputs.now_ns, settings.board
         found = inputs.failures | inputs.alarms
         found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
-        found |= self.contactor.faults(now_ns) | self.load.faults(now_ns) | self.weld_output.faults(now_ns)
+        behind = self.load.faults(now_ns)
+        behind = behind - _DARK if self.wiring.explains(now_ns) else behind
+        found |= self.contactor.faults(now_ns) | behind | self.wiring.faults() | self.weld_output.faults(now_ns)
         found |= self.lease.faults(
             now_ns, meter=self._blind_meter(board, now_ns), temperature=self._blind_heat(board, now_ns)
         )

@@ -39,6 +39,7 @@ from evse_pi.core import (
     transition_log,
     wakeup,
     weld_control,
+    wiring_monitor,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _MODULES = (
     supply,
     temperature,
     wakeup,
+    wiring_monitor,
     weld_control,
     monitors,
 )
