@@ -124,21 +124,13 @@ KEYS = frozenset({"board", "cable", *ENTRIES})
 
 def questions() -> tuple[Question, ...]:
     """Return all questions about a house, in the order in which an electrician knows the answers."""
+    return (*_of_the_supply(), *_of_the_plug(), *_of_the_circuit(), *_of_the_meter())
+
+
+def _of_the_supply() -> tuple[Question, ...]:
     from evse_pi.core.country import profile_of
-    from evse_pi.core.installation_limits import DETECTS_DC, Earthing, OpenPen, Purpose, RcdType
+    from evse_pi.core.installation_limits import Earthing, OpenPen, Purpose
 
-    def rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
-        from boards.spec import NotFitted
-
-        if isinstance(board.rcd, NotFitted) or not board.rcd.detects.dc_ma:
-            return DETECTS_DC[1].value
-        return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
-
-    def earthing(known: dict[str, Any], _: BoardSpec) -> str:
-        kind = Earthing.TT if known.get("open_pen") == OpenPen.ELECTRODE.value else Earthing.TN
-        return str(kind.value)
-
-    kinds = _choice(RcdType)
     return (
         Question(
             "purpose",
@@ -158,7 +150,14 @@ def questions() -> tuple[Question, ...]:
             lambda *_: None,
             lambda known, _: profile_of(known["country"]).open_pen,
         ),
-        Question("earthing", "Earthing of the supply", _choice(Earthing), earthing),
+        Question("earthing", "Earthing of the supply", _choice(Earthing), _usual_earthing),
+    )
+
+
+def _of_the_plug() -> tuple[Question, ...]:
+    from evse_pi.core.country import profile_of
+
+    return (
         Question("cable", "Socket, or fixed cable", CABLES, lambda _, board: SOCKET if board.proximity else TETHERED),
         Question(
             "cable_rating",
@@ -174,8 +173,16 @@ def questions() -> tuple[Question, ...]:
             lambda *_: None,
             lambda known, _: known["cable"] == SOCKET and profile_of(known["country"]).shutters,
         ),
+    )
+
+
+def _of_the_circuit() -> tuple[Question, ...]:
+    from evse_pi.core.country import profile_of
+    from evse_pi.core.installation_limits import RcdType
+
+    return (
         Question("capacity", "The circuit carries", AMPERES, lambda *_: None),
-        Question("rcd_type", "RCD upstream; a_rdc_dd: type A with 6 mA DC detection", kinds, rcd),
+        Question("rcd_type", "RCD upstream; a_rdc_dd: type A with 6 mA DC detection", _choice(RcdType), _usual_rcd),
         Question(
             "rcd_retries",
             "Times the box may reset a residual current trip by itself",
@@ -197,6 +204,11 @@ def questions() -> tuple[Question, ...]:
             lambda known, _: profile_of(known["country"]).random_delay_s,
         ),
         Question("ventilated", "Room ventilated, for vehicles in state D", YES_NO, lambda *_: False),
+    )
+
+
+def _of_the_meter() -> tuple[Question, ...]:
+    return (
         Question("meter", "Meter: board, none or a model", str, lambda _, board: "board" if board.meter else "none"),
         Question("meter_port", "Serial device of the meter", str, lambda *_: "/dev/ttyAMA0", _own_meter),
         Question("meter_unit", "Modbus unit of the meter", int, lambda *_: 1, _own_meter),
@@ -204,6 +216,24 @@ def questions() -> tuple[Question, ...]:
         Question("meter_parity", "Parity of the meter's line", PARITY, lambda *_: "N", _own_meter),
         Question("meter_inverted", "Current through the meter is inverted", YES_NO, _no, _never, kept=True),
     )
+
+
+def _usual_rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
+    """Return what is proposed upstream: what sees DC where the board does not, else what the country asks."""
+    from boards.spec import NotFitted
+    from evse_pi.core.country import profile_of
+    from evse_pi.core.installation_limits import DETECTS_DC, RcdType
+
+    if isinstance(board.rcd, NotFitted) or not board.rcd.detects.dc_ma:
+        return DETECTS_DC[1].value
+    return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
+
+
+def _usual_earthing(known: dict[str, Any], _: BoardSpec) -> str:
+    from evse_pi.core.installation_limits import Earthing, OpenPen
+
+    kind = Earthing.TT if known.get("open_pen") == OpenPen.ELECTRODE.value else Earthing.TN
+    return str(kind.value)
 
 
 def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:

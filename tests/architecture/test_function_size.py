@@ -16,7 +16,6 @@ EXCEPTIONS = {
     "evse_pi/charging/modes.py:mode_requests": "a pure rule of six independent facts",
     "evse_pi/cli/certificate.py:_facts": "the facts of one page",
     "evse_pi/cli/commission.py:command": "one parameter for each option",
-    "evse_pi/cli/questions.py:questions": "a table of the questions of a setup",
     "evse_pi/cli/setup.py:command": "one dialogue from the first question to the last word",
     "evse_pi/core/monitors.py:Monitors.advance": "one line for each monitor",
     "evse_pi/core/selftest.py:SelfTest.advance": "a pure rule of independent facts",
