@@ -32,8 +32,9 @@ def contradiction(reading: MeterReading, apparent_mva: Sequence[int] = ()) -> st
                 f"L{phase} shows {current_ma / 1e3:.2f} A without voltage: its voltage is not connected, "
                 "another's answer, or registers of another model"
             )
+    lacking = any(reading.power_mw) and not any(apparent_mva)  # a clone answers registers that it lacks with 0
     for phase, (shown_mva, own_mva) in enumerate(zip(apparent_mva, made_mva, strict=False), 1):
-        if not (_within(shown_mva, own_mva) and _within(own_mva, shown_mva)):
+        if not lacking and not (_within(shown_mva, own_mva) and _within(own_mva, shown_mva)):
             return (
                 f"L{phase} shows {shown_mva / 1e6:.3f} kVA and its volts and amps make {own_mva / 1e6:.3f} kVA: "
                 "another's answer (is there a second master?), or registers of another model"

@@ -139,6 +139,11 @@ def test_registers_that_contradict_each_other_are_refused(changed: dict[int, flo
         EastronMeter(bus, 1, SDM630).read()
 
 
+def test_a_clone_without_apparent_power_is_read() -> None:
+    values = good_values(SDM630) | dict.fromkeys(SDM630.apparent, 0.0)
+    assert EastronMeter(Bus(values), 1, SDM630).read().current_ma == (15_900,) * 3
+
+
 def test_an_inverted_meter_shows_import_for_export() -> None:
     """Eastron: 0x0048 imports, 0x004A exports, and power has the sign of its direction."""
     values = good_values(SDM630) | {0x4A: 77.0}
