@@ -29,7 +29,7 @@ from hal.weld_output import GpioWeldOutput
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from boards.spec import BoardSpec, InputPin, LoadSenseSpec, WatchdogSpec
+    from boards.spec import BoardSpec, CoilNodeSpec, InputPin, LoadSenseSpec, WatchdogSpec
     from hal.gpio import InputLine, OutputLine, SquareWaveLine
     from hal.interfaces import (
         ConnectorLock,
@@ -58,6 +58,7 @@ class SafetyHardware:
     pilot_adc: PilotAdc
     pilot_supply: PilotSupplySpec | None = None
     load_sense: LoadSenseSpec | None = None
+    coil_node: CoilNodeSpec | None = None
     watchdog: Watchdog | None = None
     rcd: ResidualCurrentDevice | None = None
     voltage_sense: VoltageSense | None = None
@@ -121,6 +122,7 @@ def build_safety(
             pilot_adc=_pilot_adc(spec, converter, clock, rng or random.SystemRandom()),
             pilot_supply=supply,
             load_sense=spec.load_sense,
+            coil_node=spec.coil_node,
             watchdog=watchdog,
             rcd=rcd,
             voltage_sense=GpioVoltageSense(_input(gpio, sense.line, "voltage sense")) if sense else None,
@@ -146,14 +148,15 @@ def side_channels(spec: BoardSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return what is read right before and right after each window of the pilot.
 
     On both sides: the load side, to compare two instants of each period, and the positive rail, that the ratio rests
-    on. The rail comes next to the window.
+    on. The rail comes next to the window, the node behind the contactor's coil last.
     """
     load = spec.load_sense.channels if spec.load_sense else ()
+    node = (spec.coil_node.channel,) if spec.coil_node else ()
     supply = spec.pilot_supply
     if not isinstance(supply, PilotSupplySpec):
-        return load, load
+        return load, (*load, *node)
     positive, negative = supply.positive.channel, supply.negative.channel
-    return (*load, positive), (positive, negative, *load)
+    return (*load, positive), (positive, negative, *load, *node)
 
 
 def _pilot_pwm(spec: BoardSpec, root: Path) -> SysfsPilotPwm:

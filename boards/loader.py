@@ -10,6 +10,7 @@ from boards.rules import check
 from boards.section import Section
 from boards.spec import (
     BoardSpec,
+    CoilNodeSpec,
     ContactorFailSafe,
     ContactorSpec,
     ConverterInput,
@@ -28,6 +29,7 @@ from boards.spec import (
     PilotAdcSpec,
     PilotPwmSpec,
     PilotSupplySpec,
+    ProvenBy,
     ProximitySpec,
     RcdSpec,
     ResidualCurrents,
@@ -137,6 +139,7 @@ def read_spec(root: Section, name: str) -> BoardSpec:
         weld_output=_optional(root, "weld_output", _weld_output),
         north_america=_optional(root, "north_america", _north_america),
         load_sense=_optional(root, "load_sense", _load_sense),
+        coil_node=_optional(root, "coil_node", _coil_node),
     )
     board.finish()
     return spec
@@ -217,6 +220,14 @@ def _converter_input(section: Section) -> ConverterInput:
     return ConverterInput(section.integer("channel", 0, 7), _scale(section))
 
 
+def _coil_node(section: Section) -> CoilNodeSpec:
+    return CoilNodeSpec(
+        channel=section.integer("channel", 0, 7),
+        scale=_scale(section),
+        supply_mv=Millivolts(section.integer("supply_mv", 10_000, 30_000)),
+    )
+
+
 def _supply_window(section: Section) -> tuple[Millivolts, Millivolts]:
     """Return how far from 0 V the rails must read.
 
@@ -251,6 +262,7 @@ def _contactor(section: Section) -> ContactorSpec:
         rated_current_ma=Milliamps(section.integer("rated_current_ma", 6_000, 125_000)),
         mirror=_optional(section, "mirror", _input),
         economiser=_optional(section, "economiser", _economiser),
+        channel_proof=section.choice("channel_proof", ProvenBy, default=ProvenBy.NOTHING),
     )
     _check_low_at_start(section, spec.pin, reason)
     return spec
@@ -304,6 +316,7 @@ def _watchdog(section: Section) -> WatchdogSpec | NotFitted:
         hold_max_ms=section.integer("hold_max_ms", 30, 10_000),
         arm_ms=section.integer("arm_ms", 1, 100),
         bench_only=section.text("bench_only", at_least=REASON_LENGTH) if section.has("bench_only") else None,
+        rearms_by_itself=section.flag("rearms_by_itself"),
     )
 
 

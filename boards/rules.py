@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from boards.spec import MEASURED_PHASES, OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec, RcdSpec
+from boards.spec import MEASURED_PHASES, OPEN_WITHIN_MS, TICK_MS, NotFitted, PilotSupplySpec, ProvenBy, RcdSpec
 from hal.pi_models import HEADER_UART_PINS, MODELS
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def check(spec: BoardSpec) -> Iterator[str]:
     yield from _watchdog(spec)
     yield from _socket(spec)
     yield from _residual_current(spec)
+    yield from _channel_proof(spec)
     if spec.pilot_pwm.pin not in PWM_PINS:
         allowed = ", ".join(map(str, PWM_PINS))
         yield f"pilot_pwm.pin = {spec.pilot_pwm.pin} is refused; the PWM block reaches GPIO {allowed}"
@@ -118,6 +119,8 @@ def _channels(spec: BoardSpec) -> Iterator[tuple[str, int]]:
         yield "pilot_supply.negative.channel", spec.pilot_supply.negative.channel
     for name, line in _load_phases(spec):
         yield f"load_sense.{name}.channel", line.channel
+    if spec.coil_node:
+        yield "coil_node.channel", spec.coil_node.channel
 
 
 def _contactor(spec: BoardSpec) -> Iterator[str]:
@@ -181,6 +184,30 @@ def _residual_current(spec: BoardSpec) -> Iterator[str]:
             f"rcd.detects.ac_ma = {sees.ac_ma} is refused with north_america.ccid_ma = "
             f"{spec.north_america.ccid_ma}; must be 1..{spec.north_america.ccid_ma}"
         )
+
+
+def _channel_proof(spec: BoardSpec) -> Iterator[str]:
+    """Yield what is wrong with the proof of the coil's two switches. Hazard: H-09."""
+    proof, node, gate = spec.contactor.channel_proof, spec.coil_node, spec.watchdog
+    if isinstance(gate, NotFitted):
+        if proof is not ProvenBy.NOTHING or node is not None:
+            yield "contactor.channel_proof, coil_node are refused; without a watchdog the coil has one switch alone"
+        return
+    if gate.rearms_by_itself:
+        yield (
+            "watchdog.rearms_by_itself = true is refused; a process that hangs would have its contactor closed again "
+            "and again: fit a circuit that only a new edge arms"
+        )
+    wanted = ProvenBy.MIRROR if node is None else ProvenBy.COIL_NODE
+    if proof is not wanted:
+        fitted = "without" if node is None else "with"
+        yield f'contactor.channel_proof = "{proof.value}" does not fit; say "{wanted.value}" {fitted} a table coil_node'
+    if wanted is ProvenBy.MIRROR and spec.contactor.mirror is None:
+        yield "contactor.mirror is missing; without it and without [coil_node] nothing can prove the two switches"
+    if node is not None:
+        ends, needed = _span(spec.pilot_adc, node.scale), node.window_mv[1]
+        if ends[0] > 0 or ends[1] < needed:
+            yield f"coil_node.gain_uv_per_code, offset_mv see {ends[0]}..{ends[1]} mV; must see at least 0..{needed} mV"
 
 
 def _pins(spec: BoardSpec) -> Iterator[str]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hal.units import Millivolts
+
 if TYPE_CHECKING:
     from hal.gpio import Pull
     from hal.linear_scale import LinearScale
     from hal.mcp3xxx import AdcChip
-    from hal.units import Milliamps, Millivolts, Ohms
+    from hal.units import Milliamps, Ohms
 
 
 class TemperatureChip(Enum):
@@ -164,6 +166,32 @@ class PilotPwmSpec:
     inverted: bool
 
 
+class ProvenBy(Enum):
+    """What shows, before every close, that each of the coil's two switches can open by itself."""
+
+    COIL_NODE = "coil_node"
+    MIRROR = "mirror"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class CoilNodeSpec:
+    """A channel of the pilot's converter that sees the node between coil and return switch.
+
+    A resistor across the supply switch must bring it to half of `supply_mv` while both switches are off.
+    Source: docs/boards/reference.md. Hazard: H-09.
+    """
+
+    channel: int
+    scale: LinearScale
+    supply_mv: Millivolts
+
+    @property
+    def window_mv(self) -> tuple[Millivolts, Millivolts]:
+        """Return between what the supply must read for a contactor that surely pulls in and stays."""
+        return Millivolts(self.supply_mv * 85 // 100), Millivolts(self.supply_mv * 120 // 100)
+
+
 @dataclass(frozen=True, slots=True)
 class EconomiserSpec:
     """A second coil output that is driven only while the contactor pulls in."""
@@ -174,7 +202,10 @@ class EconomiserSpec:
 
 @dataclass(frozen=True, slots=True)
 class ContactorSpec:
-    """The contactor, always active high: a floating or low pin is an open contactor."""
+    """The contactor, always active high: a floating or low pin is an open contactor.
+
+    `channel_proof` is NOTHING on a board whose coil has no second switch.
+    """
 
     pin: int
     pull_in_ms: int
@@ -183,6 +214,7 @@ class ContactorSpec:
     rated_current_ma: Milliamps
     mirror: InputPin | None
     economiser: EconomiserSpec | None
+    channel_proof: ProvenBy = ProvenBy.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +222,8 @@ class WatchdogSpec:
     """The gate in the coil's supply: it holds for `hold_min_ms` to `hold_max_ms` after each rising edge of its input.
 
     `arm_ms` is the most that it takes from the first edge to a supplied coil. `bench_only` is why its hold may be
-    longer than what a process that hangs must open within; such a board charges no vehicle unattended.
+    longer than what a process that hangs must open within; such a board charges no vehicle unattended. A circuit that
+    conducts again without an edge, `rearms_by_itself`, is refused.
     Source: docs/boards/reference.md. Hazard: H-09.
     """
 
@@ -199,6 +232,7 @@ class WatchdogSpec:
     hold_max_ms: int
     arm_ms: int
     bench_only: str | None = None
+    rearms_by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +355,7 @@ class BoardSpec:
     weld_output: WeldOutputSpec | None = None
     north_america: NorthAmericaSpec | None = None
     load_sense: LoadSenseSpec | None = None
+    coil_node: CoilNodeSpec | None = None
 
     @property
     def rated_current_ma(self) -> Milliamps:

@@ -17,6 +17,21 @@ LATE_TICK_NS = 50 * MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)
+class CoilChannels:
+    """The two switches in series with the contactor's coil, and what can prove each of them.
+
+    The gate conducts `arm_ns` after the first pulse at the latest, and for `hold_min_ns` to `hold_max_ns` after the
+    last. `supply_mv` is between what the coil's supply must read, by the node behind the coil; None where nothing reads
+    that, and the mirror contact alone proves.
+    """
+
+    hold_min_ns: int
+    hold_max_ns: int
+    arm_ns: int
+    supply_mv: tuple[Millivolts, Millivolts] | None
+
+
+@dataclass(frozen=True, slots=True)
 class BoardRatings:
     """What the board can carry, how fast its contactor is, and what is fitted on it.
 
@@ -29,7 +44,8 @@ class BoardRatings:
     the box. `rcd_dc_ma` and `rcd_ac_ma` are the smooth direct and the alternating residual current that its device
     surely sees, None where it sees none. `north_american` says that it is made for a supply of 60 Hz with two live
     poles and protects persons itself. `late_limit_ns` is how long after an edge of the watchdog its gate is certain
-    to hold still; `open_within_ns` is more than the norm allows on a board for the bench alone.
+    to hold still; `open_within_ns` is more than the norm allows on a board for the bench alone. `coil_channels` is
+    None on a board without a gate in the coil's supply.
     """
 
     rated_current_ma: Milliamps
@@ -49,6 +65,7 @@ class BoardRatings:
     temperature_fitted: bool = False
     pilot_supply_mv: tuple[Millivolts, Millivolts] | None = None
     bench_only: str | None = None
+    coil_channels: CoilChannels | None = None
     weld_output_fitted: bool = False
     rcd_dc_ma: Milliamps | None = None
     rcd_ac_ma: Milliamps | None = None

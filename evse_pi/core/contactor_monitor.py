@@ -77,6 +77,11 @@ class ContactorMonitor:
         waited = board.mirror_fitted and load.live is not True and now_ns - self.opened_ns >= MIRROR_ALONE_NS
         return load.dead or waited
 
+    @property
+    def parted(self) -> bool:
+        """Whether the contacts that had closed on the order in force do not say so any more."""
+        return self.closed and self.made and self.dry_ns is not None
+
     def rested_ns(self, min_off_ns: int) -> int:
         """Return when the contacts may close again: `min_off_ns` after an opening, sooner after an eased one.
 

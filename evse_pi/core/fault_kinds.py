@@ -53,6 +53,8 @@ class Fault(IntEnum):
     PHASE_LOST = 39
     SUPPLY_LOST = 40
     WELD_OUTPUT_FAILED = 41
+    CONTACTOR_CHANNEL = 42
+    SUPPLY_24V = 43
 
 
 class Severity(Enum):
@@ -88,3 +90,13 @@ class Check(IntEnum):
     PILOT_HIGH_RAIL = 8  # mV
     PILOT_POSITIVE_SUPPLY = 9  # mV ahead of the source resistor
     PILOT_NEGATIVE_SUPPLY = 10  # mV
+    RCD_CUTS_COIL = 11  # mV behind the coil while the device is tripped
+    GATE_OPENS = 12  # mV behind the coil
+    GATE_CLOSES = 13  # mV
+    RETURN_OPENS = 14  # mV
+    RETURN_CLOSES = 15  # mV
+    GATE_ALONE = 16  # 1 for closed by the return switch alone, so the gate is shorted
+    RETURN_ALONE = 17  # 1 for closed by the gate alone, so the return switch is shorted
+    GATE_HOLD_SHORTEST = 18  # ms
+    GATE_HOLD_LONGEST = 19  # ms
+    COIL_SUPPLY = 20  # mV

@@ -51,6 +51,13 @@ FAULTS: dict[Fault, FaultRow] = {
         mrec="CX017",
         retest=True,
     ),
+    Fault.CONTACTOR_CHANNEL: FaultRow(
+        Severity.OPEN,
+        Clear.BY_INSTALLER,
+        FaultState.OTHER,
+        mrec="CX017",
+        retest=True,
+    ),
     Fault.CONTACTOR_DRIVE_FAILED: FaultRow(
         Severity.OPEN,
         Clear.RESTART,
@@ -95,6 +102,12 @@ FAULTS: dict[Fault, FaultRow] = {
         FaultState.CONTACT_DRY_FAILURE,
         mrec="CX017",
         retest=True,
+    ),
+    Fault.SUPPLY_24V: FaultRow(
+        Severity.OPEN,
+        Clear.WHEN_GONE,
+        FaultState.OTHER,
+        clear_delay_ns=5 * SECOND,
     ),
     Fault.PILOT_SHORT: FaultRow(
         Severity.OPEN,

@@ -54,6 +54,15 @@ class PilotReading:
 
 
 @dataclass(frozen=True, slots=True)
+class CoilReading:
+    """The node between the contactor's coil and its return switch, when it was read, and the gate's last pulse."""
+
+    node_mv: Millivolts
+    at_ns: int
+    fed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that one tick saw.
 
@@ -77,6 +86,7 @@ class Inputs:
     alarms: frozenset[Fault] = field(default_factory=frozenset)
     load: LoadVoltages | None = None
     weld_output_closed: bool | None = None
+    coil: CoilReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,11 @@ class PilotOutput:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the drivers shall do now. `lock` is True towards locked, False towards unlocked, None motor off."""
+    """What the drivers shall do now. `lock` is True towards locked, False towards unlocked, None motor off.
+
+    A closed contactor needs both switches of its coil: `coil_returned` and, on a board with a gate, pulses, `gate_fed`.
+    One alone proves that the other is open.
+    """
 
     close_ordered: bool
     pilot: PilotOutput
@@ -97,6 +111,8 @@ class Outputs:
     rcd_test: bool = False
     rcd_reset: bool = False
     weld_output: bool = False
+    coil_returned: bool = False
+    gate_fed: bool = False
 
 
 SAFE_OUTPUTS = Outputs(close_ordered=False, pilot=PilotOutput(PilotMode.LOW, DutyPpm(0)))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from evse_pi.core.channel_proof import SPARE_NS, ProofStage, proof_ns
 from evse_pi.core.faults import RETESTED, Clear, Fault, FaultBook, latched
 from evse_pi.core.io_records import SAFE_OUTPUTS, Outputs, PilotOutput
 from evse_pi.core.limits import Limit, Offer
@@ -193,7 +194,7 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
     """
     now_ns = inputs.now_ns
     doing = ControlContext(
-        state.outputs.pilot, state.offer.reference_ma(), standby=state.phase is Phase.STANDBY, faults=state.book.active
+        state.outputs, state.offer.reference_ma(), standby=state.phase is Phase.STANDBY, faults=state.book.active
     )
     watch = state.watch.advance(inputs, settings, doing)
     present, held = watch.faults(inputs, settings), watch.recurrence.held(now_ns)
@@ -210,6 +211,7 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
     seen = MachineState(
         state.phase, state.since_ns, watch, book, state.offer, waking, state.status, state.journal, state.outputs
     )
+    seen = _proven(seen, inputs, settings, wanted=refusal is None)
     phase = _next_phase(seen, settings, now_ns, refused=refusal is not None)
     moved = _act(seen, phase, limit, settings, now_ns)
     return _told(moved, limit, refusal, settings, now_ns), moved.outputs
@@ -245,15 +247,26 @@ def phase_after(phase: Phase, holding: Container[Condition]) -> Phase:
     return phase
 
 
+def _proven(state: MachineState, inputs: Inputs, settings: MachineSettings, *, wanted: bool) -> MachineState:
+    """Return the state with one more look at the coil's two switches, in time for the close that is `wanted`."""
+    watch, now_ns = state.watch, inputs.now_ns
+    soon_ns = now_ns + proof_ns(settings.board) + SPARE_NS
+    asked = wanted and state.phase is Phase.OFFERING and watch.pilot.asking(now_ns) and not state.book.opening
+    proven = watch.prove(inputs, settings.board, wanted=asked and _permissible(state, settings, soon_ns))
+    return state if proven is watch else replace(state, watch=proven)
+
+
 def _closable(state: MachineState, settings: MachineSettings, now_ns: int) -> bool:
     """Return whether nothing speaks against closing for a vehicle that asks and is allowed to charge."""
-    watch = state.watch
-    return (
-        now_ns - max(watch.pilot.since_ns, state.since_ns) >= CLOSE_AFTER_NS
-        and watch.pilot.diode.verdict is DiodeVerdict.OK
-        and watch.contactor.apart
-        and now_ns >= watch.contactor.rested_ns(settings.board.contactor_min_off_ns)
-    )
+    ready = state.watch.contactor.apart and state.watch.proof.proven(settings.board)
+    return ready and _permissible(state, settings, now_ns)
+
+
+def _permissible(state: MachineState, settings: MachineSettings, now_ns: int) -> bool:
+    """Return whether the diode, the contacts' rest and the time that C has been shown allow to close at `now_ns`."""
+    pilot, rested_ns = state.watch.pilot, state.watch.contactor.rested_ns(settings.board.contactor_min_off_ns)
+    asked_ns = max(pilot.since_ns, state.since_ns)
+    return now_ns - asked_ns >= CLOSE_AFTER_NS and pilot.diode.verdict is DiodeVerdict.OK and now_ns >= rested_ns
 
 
 def _refusal(
@@ -348,6 +361,8 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
     if contactor is not watch.contactor:
         ours = not closed and (state.phase is Phase.STOPPING or phase is Phase.FAULTED)
         watch = replace(watch, contactor=contactor, budgets=watch.budgets.stopped(now_ns) if ours else watch.budgets)
+    if phase is not Phase.OFFERING and watch.proof.stage is not ProofStage.IDLE:
+        watch = replace(watch, proof=watch.proof.stopped(now_ns))
     offer = state.offer.advance(now_ns, limit.current_ma if phase in _OFFERING_PHASES else Milliamps(0))
     since_ns = now_ns if entered else state.since_ns
     outputs = Outputs(
@@ -357,6 +372,8 @@ def _act(state: MachineState, phase: Phase, limit: Limit, settings: MachineSetti
         watch.rcd.injecting,
         watch.rcd.pulsing,
         watch.weld_output.driving,
+        coil_returned=closed or watch.proof.returned or watch.rcd.coil_returned,
+        gate_fed=closed or watch.proof.gate_fed,
     )
     return MachineState(phase, since_ns, watch, state.book, offer, waking, state.status, state.journal, outputs)
 
@@ -394,17 +411,7 @@ def _told(
         state.book.active,
         reason,
     )
-    return MachineState(
-        state.phase,
-        state.since_ns,
-        watch,
-        state.book,
-        state.offer,
-        state.waking,
-        status,
-        state.journal.note(now_ns, shown),
-        state.outputs,
-    )
+    return replace(state, status=status, journal=state.journal.note(now_ns, shown))
 
 
 def _reason(

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evse_pi.core.budgets import Budgets
+from evse_pi.core.channel_proof import FOLLOWS_NS, ChannelProof, ProofStage
+from evse_pi.core.coil_node import LOW_MV, CoilNode, CoilOrders, NodeLevel
 from evse_pi.core.contactor_monitor import ContactorMonitor
 from evse_pi.core.country import profile_of
 from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.installation_limits import UNEARTHED, fit_for_purpose
 from evse_pi.core.lease import Lease, SensorTrust
@@ -17,7 +20,7 @@ from evse_pi.core.load_monitor import LoadMonitor
 from evse_pi.core.lock_control import LockControl
 from evse_pi.core.overcurrent import Overcurrent
 from evse_pi.core.pilot_monitor import CableMonitor, PilotMonitor
-from evse_pi.core.rcd_monitor import RcdMonitor
+from evse_pi.core.rcd_monitor import CoilLook, RcdMonitor
 from evse_pi.core.records import Request
 from evse_pi.core.recurrence import Recurrence
 from evse_pi.core.selftest import SelfTest
@@ -30,7 +33,7 @@ from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
-    from evse_pi.core.io_records import Inputs, PilotOutput
+    from evse_pi.core.io_records import Inputs, Outputs
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import MeterSample
 
@@ -45,11 +48,11 @@ _RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.O
 class ControlContext:
     """What the box was doing when this tick's inputs were read.
 
-    `reference_ma` is the highest current that the vehicle may rightly draw, `standby` that the box neither offers nor
-    tests itself.
+    `outputs` are what was driven, `reference_ma` is the highest current that the vehicle may rightly draw, `standby`
+    that the box neither offers nor tests itself.
     """
 
-    output: PilotOutput
+    outputs: Outputs
     reference_ma: Milliamps
     standby: bool
     faults: frozenset[Fault]
@@ -76,11 +79,13 @@ class Monitors:
     load: LoadMonitor = field(default_factory=LoadMonitor)
     weld_output: WeldControl = field(default_factory=WeldControl)
     wiring: WiringMonitor = field(default_factory=WiringMonitor)
+    coil: CoilNode = field(default_factory=CoilNode)
+    proof: ChannelProof = field(default_factory=ChannelProof)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
         now_ns, board = inputs.now_ns, settings.board
-        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.output, board.pilot_supply_mv)
+        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.outputs.pilot, board.pilot_supply_mv)
         cable, lock, rcd = self.cable, self.lock, self.rcd
         if board.proximity_fitted:
             cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.state is not PilotState.A)
@@ -89,13 +94,17 @@ class Monitors:
         heat = lease.temperature(now_ns) if board.temperature_fitted else None
         contactor, load = self._look_behind(inputs, settings)
         inputs = replace(inputs, load_live=load.sense.live) if board.load_phases else inputs
+        coil = self._look_at_coil(inputs, doing.outputs, board)
+        if Request.CLEAR_INSTALLER in lease.orders:
+            coil = coil.forgiven()
         budgets = self.budgets.forgiven() if Request.CLEAR_INSTALLER in lease.orders else self.budgets
         tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
         if tests.wanted and not self.tests.wanted and Request.CLEAR_INSTALLER not in lease.orders:
             tests, budgets = (tests, budgets.tested(now_ns)) if budgets.may_test(now_ns) else (self.tests, budgets)
         if board.rcd_fitted:
             closed_ns = contactor.ordered_ns if contactor.closed else None
-            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.apart)
+            look = _coil_look(inputs, coil)
+            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.apart, coil=look)
             if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
                 budgets = budgets.tripped(now_ns)
             before, rcd = rcd, self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
@@ -136,6 +145,8 @@ class Monitors:
             load,
             self._tell_upstream(inputs, contactor, load, board, doing.faults),
             self._compare_wiring(now_ns, contactor, load, meter, settings),
+            coil,
+            self.proof,
         )
 
     def _look_behind(self, inputs: Inputs, settings: MachineSettings) -> tuple[ContactorMonitor, LoadMonitor]:
@@ -181,6 +192,26 @@ class Monitors:
         seen = weld_seen(contactor, load)
         return self.weld_output.advance(inputs.now_ns, faults, seen, inputs.weld_output_closed, dead=dead)
 
+    def _look_at_coil(self, inputs: Inputs, outputs: Outputs, board: BoardRatings) -> CoilNode:
+        """Return the coil's node after this tick, and what the mirror contact says of a switch that is on alone."""
+        coil, channels = self.coil, board.coil_channels
+        if channels is None:
+            return coil
+        found = self.proof.judged_by_mirror(inputs.now_ns, inputs.mirror_closed, board)
+        if found is not None:
+            coil = coil.blamed(found)
+        if inputs.coil is None:
+            return coil.unread()
+        undecided = self.rcd.decides_return or (inputs.rcd_tripped and outputs.coil_returned)
+        orders = CoilOrders(
+            outputs.gate_fed,
+            None if undecided else outputs.coil_returned,
+            inputs.emergency_stop,
+            inputs.mirror_closed,
+            board.contactor_release_ns,
+        )
+        return coil.advance(inputs.coil, orders, channels)
+
     def _order_rcd(
         self, rcd: RcdMonitor, orders: Request, settings: MachineSettings, doing: ControlContext, now_ns: int
     ) -> RcdMonitor:
@@ -204,7 +235,20 @@ class Monitors:
         if self.tests.wants_rcd:
             return rcd.test(now_ns)
         due = self.pilot.connected and self.tests.passed and not rcd.tested(now_ns)
-        return rcd.test(now_ns) if due and doing.standby and not doing.faults else rcd
+        gated = self.coil.level is NodeLevel.HIGH  # the gate has not let go yet, and the latch's path cannot be seen
+        return rcd.test(now_ns) if due and doing.standby and not doing.faults and not gated else rcd
+
+    def prove(self, inputs: Inputs, board: BoardRatings, *, wanted: bool) -> Monitors:
+        """Return what is known after one more look at the coil's switches; a close is `wanted` soon.
+
+        It begins with contacts that are proven open; what moves after that is for the proof to judge.
+        """
+        proof = self.proof
+        if wanted and (self.contactor.apart or proof.stage is not ProofStage.IDLE):
+            proof = proof.advance(inputs.now_ns, self.coil, inputs.mirror_closed, board)
+        else:
+            proof = proof.stopped(inputs.now_ns)
+        return self if proof is self.proof else replace(self, proof=proof)
 
     def faults(self, inputs: Inputs, settings: MachineSettings) -> frozenset[Fault]:
         """Return every fault whose condition holds in this tick."""
@@ -213,7 +257,7 @@ class Monitors:
         found |= self.pilot.faults(now_ns, closed=self.contactor.closed)
         behind = self.load.faults(now_ns)
         behind = behind - _DARK if self.wiring.explains(now_ns) else behind
-        found |= self.contactor.faults(now_ns) | behind | self.wiring.faults() | self.weld_output.faults(now_ns)
+        found |= self._contactor_faults(now_ns, board) | behind | self.wiring.faults() | self.weld_output.faults(now_ns)
         found |= self.lease.faults(
             now_ns, meter=self._blind_meter(board, now_ns), temperature=self._blind_heat(board, now_ns)
         )
@@ -233,6 +277,42 @@ class Monitors:
         if self.overcurrent.tripped:
             found |= {Fault.OVERCURRENT}
         return found
+
+    def _contactor_faults(self, now_ns: int, board: BoardRatings) -> frozenset[Fault]:
+        """Return what is wrong with contactor, coil and supply, each by its own name.
+
+        Contacts that part by themselves once they had closed have lost their coil's supply, for a moment or for longer.
+        Contacts that are closed by a switch which was found wrong are no weld, until it has had its time to let go.
+        """
+        found, wrong = self.contactor.faults(now_ns), self.coil.faults
+        channels = board.coil_channels
+        if channels is None:
+            return found
+        if channels.supply_mv and Fault.CONTACTOR_FAILED_TO_CLOSE in found and self.contactor.parted:
+            found = found - {Fault.CONTACTOR_FAILED_TO_CLOSE} | {Fault.SUPPLY_24V}
+        lets_go_ns = channels.hold_max_ns + board.contactor_release_ns + FOLLOWS_NS
+        opening = now_ns - self.contactor.ordered_ns < lets_go_ns
+        if wrong and (opening or self.proof.excuses(now_ns, board)):
+            found -= {Fault.CONTACTOR_WELDED}
+        return found | wrong
+
+    def evidence(self, board: BoardRatings) -> tuple[Evidence, ...]:
+        """Return what the last self-test measured, what was found wrong with the coil, and how long its gate holds.
+
+        What is measured all the time bears the self-test's own instant, by which one is told from the next.
+        """
+        channels = board.coil_channels
+        if channels is None:
+            return self.tests.evidence
+        now_ns = max((each.at_ns for each in self.tests.evidence), default=0)
+        found: tuple[Evidence, ...] = () if self.coil.found is None else (self.coil.found,)
+        if self.rcd.uncut:
+            found += (Evidence(Check.RCD_CUTS_COIL, now_ns, 0, LOW_MV, self.coil.rest_mv),)
+        if self.coil.rest_mv and channels.supply_mv:
+            found += (Evidence(Check.COIL_SUPPLY, now_ns, 2 * self.coil.rest_mv, *channels.supply_mv),)
+        told = {each.check for each in found}
+        holds = (each for each in self.coil.gate.evidence(now_ns, channels) if each.check not in told)
+        return (*self.tests.evidence, *found, *holds)
 
     @property
     def released(self) -> frozenset[Fault]:
@@ -307,6 +387,13 @@ def first_monitors(now_ns: int, former: frozenset[Fault], *, powered_up: bool) -
         overcurrent=Overcurrent(),
         weld_output=first_weld_control(former),
     )
+
+
+def _coil_look(inputs: Inputs, coil: CoilNode) -> CoilLook | None:
+    """Return what the residual current device's test sees of the coil, nothing while its supply is cut on purpose."""
+    if inputs.coil is None or inputs.emergency_stop:
+        return None
+    return CoilLook(at_rest=coil.level is NodeLevel.HALF, at_ground=coil.level is NodeLevel.LOW)
 
 
 def _ordered(tests: SelfTest, orders: Request, *, closed: bool) -> SelfTest:

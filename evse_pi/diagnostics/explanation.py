@@ -17,7 +17,13 @@ from evse_pi.core.states import LimitSource, Reason
 if TYPE_CHECKING:
     from evse_pi.api.status import Notice, Status
 
-TESTED = (Fault.PILOT_GENERATOR, Fault.CONTACTOR_WELDED, Fault.RCD_TEST_FAILED, Fault.SELF_TEST_FAILED)
+TESTED = (
+    Fault.PILOT_GENERATOR,
+    Fault.CONTACTOR_WELDED,
+    Fault.CONTACTOR_CHANNEL,
+    Fault.RCD_TEST_FAILED,
+    Fault.SELF_TEST_FAILED,
+)
 TOLD_BY_FAULTS = (Reason.FAULT, Reason.STATE_F_HOLD)
 BEGINS_BY_ITSELF = frozenset((LimitSource.SCHEDULE.name, LimitSource.RANDOM_DELAY.name, LimitSource.RESUME_PAUSE.name))
 TAKES_LESS_MA = 2_000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from boards.rules import PILOT_SPAN_MV
 from boards.spec import MEASURED_PHASES, TOTALS_ONLY, MeterModel, MeterSpec, NotFitted, Parity, PilotSupplySpec
-from evse_pi.core.board_ratings import BoardRatings
+from evse_pi.core.board_ratings import BoardRatings, CoilChannels
 from evse_pi.core.installation_limits import (
     BOARD_METER,
     NO_METER,
@@ -78,12 +78,26 @@ def ratings(board: BoardSpec) -> BoardRatings:
         temperature_fitted=bool(board.temperature),
         pilot_supply_mv=supply.window_mv if isinstance(supply, PilotSupplySpec) else None,
         bench_only=board.bench_only,
+        coil_channels=_coil_channels(board),
         weld_output_fitted=board.weld_output is not None,
         open_within_ns=board.open_within_ms * MILLISECOND,
         late_limit_ns=board.late_limit_ms * MILLISECOND,
         rcd_dc_ma=(sees.dc_ma or None) if sees else None,
         rcd_ac_ma=(sees.ac_ma or None) if sees else None,
         north_american=board.north_america is not None,
+    )
+
+
+def _coil_channels(board: BoardSpec) -> CoilChannels | None:
+    """Return what proves the two switches of the coil; a board without a gate has but one."""
+    gate, node = board.watchdog, board.coil_node
+    if isinstance(gate, NotFitted):
+        return None
+    return CoilChannels(
+        hold_min_ns=gate.hold_min_ms * MILLISECOND,
+        hold_max_ns=gate.hold_max_ms * MILLISECOND,
+        arm_ns=gate.arm_ms * MILLISECOND,
+        supply_mv=node.window_mv if node else None,
     )
 
 

@@ -1,6 +1,6 @@
 """What one tick saw and decided, as a record of fixed size: enough to take the same step again elsewhere.
 
-    0                                                         251     255
+    0                                                         271     275
     number, life, instants | inputs | outcome | demand         crc32
 
 A record that was caught half written fails its checksum, so that a reader never waits for the writer.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.io_records import Inputs, LoadVoltages, PilotReading, PilotSupply
+from evse_pi.core.io_records import CoilReading, Inputs, LoadVoltages, PilotReading, PilotSupply
 from evse_pi.core.machine import Phase
 from evse_pi.core.records import Demand, decode_demand, encode_demand
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from evse_pi.core.machine import MachineState
 
 DEMAND_BYTES = 96  # the longest demand has 76
-_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3ii BBBBBiQQB6iB BBBBBIBBBBIBIQB B{DEMAND_BYTES}s")
+_FORM = struct.Struct(f"<IHqii BiiiHHiB3i3ii BBBBBiQQiqqB6iB BBBBBIBBBBIBIQB B{DEMAND_BYTES}s")
 _CHECK = struct.Struct("<I")
 FRAME_BYTES = _FORM.size + _CHECK.size
 COLUMNS = [
     "number", "life", "at_ns", "late_us", "took_us", "pilot_known", "high_mv", "low_mv", "spread_mv", "high_count",
     "low_count", "high_ppm", "lowest_count", "lowest1_mv", "lowest2_mv", "lowest3_mv", "positive_mv",
     "positive_after_mv", "negative_mv", "measured_duty_ppm", "mirror_closed", "load_live", "rcd_tripped",
-    "emergency_stop", "locked", "proximity_ohms", "failures", "alarms", "load_phases",
+    "emergency_stop", "locked", "proximity_ohms", "failures", "alarms", "coil_node_mv", "coil_read_ns", "coil_fed_ns",
+    "load_phases",
     "load1_before_mv", "load2_before_mv", "load3_before_mv", "load1_after_mv", "load2_after_mv", "load3_after_mv",
     "weld_output_closed", "phase", "evse_state", "pilot_state", "close_ordered", "pilot_mode", "duty_ppm", "lock",
     "rcd_test", "rcd_reset", "weld_output", "offered_ma", "limit_source", "limit_ma", "faults", "reason",
@@ -124,6 +125,7 @@ class FrameWriter:
             -1 if inputs.proximity_ohms is None else inputs.proximity_ohms,
             fault_bits(inputs.failures),
             fault_bits(inputs.alarms),
+            *_coil_values(inputs.coil),
             *_load_values(inputs.load),
             _THREE_INDEX[inputs.weld_output_closed],
             *_outcome_values(state),
@@ -147,9 +149,9 @@ def frame_of(values: Sequence[Any]) -> Frame:
     """Return the tick that the columns of a record stand for. Raises: FrameError."""
     try:
         number, life, now_ns, late_us, took_us, *rest = values
-        pilot, devices = rest[: len(_NO_PILOT)], rest[len(_NO_PILOT) : len(_NO_PILOT) + 8]
+        pilot, devices = rest[: len(_NO_PILOT)], rest[len(_NO_PILOT) : len(_NO_PILOT) + 11]
         load, weld_closed = values[_FIRST_OF_LOAD : _FIRST_OF_LOAD + len(_NO_LOAD)], values[_FIRST_OF_OUTCOME - 1]
-        mirror, live, tripped, stop, locked, ohms, failures, alarms = devices
+        mirror, live, tripped, stop, locked, ohms, failures, alarms, *coil = devices
         size, demand = values[-2:]
         inputs = Inputs(
             now_ns=now_ns,
@@ -163,6 +165,7 @@ def frame_of(values: Sequence[Any]) -> Frame:
             locked=_THREE[locked],
             failures=_fault_set(failures),
             alarms=_fault_set(alarms),
+            coil=CoilReading(Millivolts(coil[0]), *coil[1:]) if coil[1] else None,
             load=_load(load),
             weld_output_closed=_THREE[weld_closed],
         )
@@ -218,6 +221,10 @@ def _load(values: Sequence[int]) -> LoadVoltages | None:
         return None
     before, after = voltages[:3], voltages[3:]
     return LoadVoltages(tuple(map(Millivolts, before[:phases])), tuple(map(Millivolts, after[:phases])))
+
+
+def _coil_values(coil: CoilReading | None) -> tuple[int, int, int]:
+    return (0, 0, 0) if coil is None else (coil.node_mv, coil.at_ns, coil.fed_ns)
 
 
 def _outcome_values(state: MachineState) -> tuple[int, ...]:

@@ -30,11 +30,9 @@ MAX_BYTES = 4 << 20  # a whole ring is below 1 MiB
 WINDOWS_KEPT = 48
 _FORMER_COLUMNS = {"contactor_closed": "close_ordered"}
 """Columns of recordings that version 0.1.0 made, and what they are called now."""
-
-
 _LATER_COLUMNS = {
     *("load_phases", "load1_before_mv", "load2_before_mv", "load3_before_mv", "load1_after_mv", "load2_after_mv"),
-    *("load3_after_mv", "weld_output_closed", "weld_output"),
+    *("load3_after_mv", "weld_output_closed", "weld_output", "coil_node_mv", "coil_read_ns", "coil_fed_ns"),
 }
 """Columns that recordings of an earlier version lack: such a box had nothing to fill them with, and 0 says so."""
 

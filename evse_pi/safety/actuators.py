@@ -64,8 +64,9 @@ class Actuators:
 
     @property
     def opened(self) -> bool:
-        """Whether the contactor's driver has taken that it is open."""
-        return self._contactor.taken is False
+        """Whether the contactor's driver has taken that it is open, or that its return switch is on without pulses."""
+        taken = self._contactor.taken
+        return taken is False or (taken is True and not self._asked.close_ordered)
 
     @property
     def obeyed(self) -> bool:
@@ -86,14 +87,14 @@ class Actuators:
         self._asked = outputs
         failures = self._failures
         failures.clear()
-        if not outputs.close_ordered:
+        if not outputs.coil_returned:
             self._contactor.tell(False, failures, again=True)
         self._pilot.tell(outputs.pilot, failures)
         self._motor.tell(outputs.lock, failures)
         self._rcd_test.tell(outputs.rcd_test, failures)
         self._rcd_reset.tell(outputs.rcd_reset, failures)
         self._weld.tell(outputs.weld_output, failures)
-        if outputs.close_ordered:
+        if outputs.coil_returned:
             self._contactor.tell(not failures, failures)
 
     def make_safe(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from evse_pi.core.faults import Fault
-from evse_pi.core.io_records import Inputs, LoadVoltages, PilotSupply
+from evse_pi.core.io_records import CoilReading, Inputs, LoadVoltages, PilotSupply
 from evse_pi.core.pilot import measure
 from hal.errors import BadReading, HalError
 from hal.units import MILLISECOND
@@ -34,7 +34,8 @@ Value = TypeVar("Value")
 class InputReader:
     """Turns the devices of the box into the inputs of one step.
 
-    `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks.
+    `window` is the last look at the pilot, `pilot_scale` makes voltages of its codes and may be replaced between ticks,
+    `fed_ns` is when the gate of the contactor's coil got its last pulse.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class InputReader:
         self.pilot_scale = pilot_scale
         self._timing = timing
         self._failures: set[Fault] = set()
+        self.fed_ns = 0
         self.window: PilotWindow | None = None
         self._codes = array("H")
         self._repeats = 0
@@ -78,7 +80,15 @@ class InputReader:
             alarms=alarms,
             load=self._load,
             weld_output_closed=self._try(Fault.WELD_OUTPUT_FAILED, weld.read_closed, None) if weld else None,
+            coil=None if pilot is None else self._coil(),
         )
+
+    def _coil(self) -> CoilReading | None:
+        """Return the node behind the contactor's coil as the last window's transfers read it."""
+        node, window = self._hardware.coil_node, self.window
+        if node is None or window is None or node.channel not in window.after:
+            return None
+        return CoilReading(node.scale.millivolts(window.after[node.channel]), window.ended_ns, self.fed_ns)
 
     def _read_pilot(self) -> PilotReading:
         window = self._hardware.pilot_adc.read_window()

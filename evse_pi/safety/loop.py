@@ -88,6 +88,7 @@ class SafetyLoop:
         self._demand: Demand | None = None
         self._watchdog_failed = False
         self._fed_ns = self.due_ns
+        self._feeding = False
         self._reload_wanted = False
         self._waiting: Installed | None = None
         self._waiting_since = 0
@@ -176,6 +177,7 @@ class SafetyLoop:
         if self._watchdog_failed:
             failures |= {Fault.WATCHDOG_DRIVE_FAILED}
         before = self._state
+        self._input_reader.fed_ns = self._fed_ns
         inputs = self._input_reader.read(now_ns, self._listen(), failures, alarms)
         self._decide(before, inputs)
         if not self._actuators.failures <= inputs.failures:
@@ -205,7 +207,7 @@ class SafetyLoop:
 
         Late ticks and long ones add up, so what counts is the time since the last pulse. Hazard: H-15.
         """
-        if self._watchdog is None or self._actuators.opened:
+        if not self._feeding or self._actuators.opened:
             return False
         return now_ns - self._fed_ns > self._machine.board.late_limit_ns
 
@@ -257,11 +259,12 @@ class SafetyLoop:
                 self._watchdog_failed = True
 
     def _pulse(self) -> bool:
-        """Keep the gate of the contactor's coil closed for one more tick; return whether that worked.
+        """Keep the gate of the contactor's coil on for one more tick where that is wanted; return whether that worked.
 
-        Contacts that do not open get no more pulses: where the line or its driver is stuck, the gate still lets go.
+        An open contactor gets none but in the proof before a close, so that one switch that stays on closes nothing.
         """
-        if self._watchdog is None or Fault.CONTACTOR_WELDED in self._state.book.active:
+        self._feeding = self._watchdog is not None and self._state.outputs.gate_fed
+        if self._watchdog is None or not self._feeding:
             return True
         try:
             self._watchdog.pulse()

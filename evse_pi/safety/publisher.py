@@ -99,7 +99,7 @@ class Publisher:
             contactor_cycles=watch.contactor.cycles,
             openings_under_load=watch.contactor.openings_under_load,
             transitions=state.journal.transitions,
-            evidence=watch.tests.evidence,
+            evidence=watch.evidence(board),
             gain_uv_per_code=scale.gain_uv_per_code,
             offset_mv=scale.offset_mv,
             positive_mv=supply.positive_after_mv if supply else Millivolts(0),

@@ -104,6 +104,8 @@ def _spi(spec: BoardSpec) -> SpiWiring:
     channels += [
         _channel(spec, line.channel, source, line.scale) for line, source in zip(phases, LOAD_PHASES, strict=False)
     ]
+    if spec.coil_node:
+        channels.append(_channel(spec, spec.coil_node.channel, Analog.COIL_NODE, spec.coil_node.scale))
     return SpiWiring(adc.bus, adc.device, adc.chip.value, REFERENCE_MV, tuple(channels))
 
 

@@ -60,7 +60,7 @@ def test_a_car_that_is_left_plugged_in_and_charging(peer: Peer, wallbox: Wallbox
     wallbox.car("plug_in", cable_ma=32_000)
     wallbox.car("auto")
     assert peer.enable() == SUCCESS
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 40)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 40)
     assert peer.invoke("Disable") == SUCCESS
 
 

@@ -63,7 +63,7 @@ def test_a_car_comes_charges_and_goes_and_the_controller_sees_it_all(peer: Peer,
     assert started == {"sessionID": 0, "state": CHARGING, "maximumCurrent": 16_000}
     assert peer.states() == [CHARGING, CHARGING_ENABLED, NO_ERROR]
     lines = wallbox.plant
-    assert (lines["duty_ppm"], lines["drives"]["contactor"], lines["poles"]) == (266_666, True, [True] * 3)
+    assert (lines["duty_ppm"], lines["coil"] == "full", lines["poles"]) == (266_666, True, [True] * 3)
 
     assert peer.enable(maximum_ma=10_000) == SUCCESS
     assert peer.read("MaximumChargeCurrent") == 10_000
@@ -87,7 +87,7 @@ def test_a_car_comes_charges_and_goes_and_the_controller_sees_it_all(peer: Peer,
     assert (stopped["sessionID"], stopped["state"], stopped["reason"]) == (0, CHARGING, EV_STOPPED)
     assert stopped["energyTransferred"] > 0
     assert peer.states() == [NO_DEMAND, CHARGING_ENABLED, NO_ERROR]
-    assert not wallbox.plant["drives"]["contactor"]
+    assert wallbox.plant["coil"] == "off"
 
     wallbox.car("unplug")
     gone = peer.event(EV_NOT_DETECTED)
@@ -114,7 +114,7 @@ def test_charging_that_was_permitted_until_a_time_ends_then(peer: Peer, wallbox:
     assert peer.read("ChargingEnabledUntil", "MinimumChargeCurrent", "MaximumChargeCurrent") == [0, 0, 0]
     assert peer.read("SupplyState", "FaultState") == [DISABLED, NO_ERROR]
     lines = wallbox.plant
-    assert (lines["duty_ppm"], lines["drives"]["contactor"]) == (STEADY_PPM, False)
+    assert (lines["duty_ppm"], lines["coil"] == "full") == (STEADY_PPM, False)
     assert peer.enable(matter_time(-1)) == SUCCESS, "a time in the past disables"
     assert peer.read("SupplyState", "ChargingEnabledUntil") == [DISABLED, 0]
     wallbox.car("unplug")
@@ -136,7 +136,7 @@ def test_a_fault_suspends_the_transfer_and_a_cleared_one_lets_it_go_on(peer: Pee
         "faultStateCurrentState": GROUND_FAULT,
     }
     assert peer.states() == [STATE_FAULT, DISABLED_ERROR, GROUND_FAULT]
-    assert not wallbox.plant["drives"]["contactor"]
+    assert wallbox.plant["coil"] == "off"
     assert peer.enable(maximum_ma=8_000) == FAILURE
     assert peer.invoke("StartDiagnostics") == FAILURE
     wallbox.ask("clear")
@@ -147,7 +147,7 @@ def test_a_fault_suspends_the_transfer_and_a_cleared_one_lets_it_go_on(peer: Pee
         "faultStateCurrentState": NO_ERROR,
     }
     assert peer.read("SupplyState", "FaultState", "MaximumChargeCurrent") == [CHARGING_ENABLED, NO_ERROR, 16_000]
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 40)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 40)
     peer.quiet(2)
     assert peer.states() == [CHARGING, CHARGING_ENABLED, NO_ERROR]
     assert peer.invoke("Disable") == SUCCESS
@@ -204,7 +204,7 @@ def test_a_node_that_dies_interrupts_neither_current_nor_session(
     assert peer.states() == [CHARGING, CHARGING_ENABLED, NO_ERROR]
     assert peer.read("SessionID") == session
     lines = wallbox.plant
-    assert (lines["closings"], lines["drives"]["contactor"], lines["duty_ppm"]) == (closings, True, 266_666)
+    assert (lines["closings"], lines["coil"] == "full", lines["duty_ppm"]) == (closings, True, 266_666)
     evse = [event["event"] for event in chip.call("read_events", node_id) if event["cluster"] == EVSE]
     assert evse == [], "what goes on does not begin again"
     chip.call("subscribe", node_id, 0, 30)
@@ -228,12 +228,12 @@ def test_charging_goes_on_after_a_power_cut(peer: Peer, wallbox: Wallbox, chip: 
     wallbox.start()
     wallbox.car("plug_in", cable_ma=32_000)  # the plant is a new one as well: the car is where it was
     wallbox.car("auto")
-    lines = wallbox.await_plant(lambda now: now["drives"]["contactor"], 40)
+    lines = wallbox.await_plant(lambda now: now["coil"] == "full", 40)
     assert lines["duty_ppm"] == int(14_000 * PPM_PER_MA)
     chip.call("expire_sessions", node_id)
     assert peer.states() == [CHARGING, CHARGING_ENABLED, NO_ERROR]
     assert peer.read("ChargingEnabledUntil", "UserMaximumChargeCurrent") == [None, 14_000]
     assert peer.read("SessionID") >= session
     wallbox.car("unplug")
-    wallbox.await_plant(lambda now: not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["coil"] == "off")
     assert peer.invoke("Disable") == SUCCESS

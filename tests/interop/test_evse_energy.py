@@ -73,18 +73,18 @@ def manager(chip: ChipController, wallbox: Wallbox, node_id: int) -> Iterator[Ma
     yield found
     found.choose(MANUAL)
     wallbox.car("unplug")
-    wallbox.await_plant(lambda now: not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["coil"] == "off")
     chip.call("unsubscribe")
 
 
 def test_a_power_adjustment_in_solar_mode_is_what_the_pilot_offers(manager: Manager, wallbox: Wallbox) -> None:
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 40)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 40)
     request = {"power": 7_590_000, "duration": 300, "cause": 0}
     assert manager.read("DeviceEnergyManagement", "PowerAdjustmentCapability") == [None]
     assert manager.refusal("DeviceEnergyManagement.PowerAdjustRequest", **request) == CONSTRAINT_ERROR
 
     manager.choose(SOLAR)
-    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and now["coil"] == "off")
     state, capability = manager.read("DeviceEnergyManagement", "ESAState", "PowerAdjustmentCapability")
     assert (state, capability["cause"]) == (ONLINE, 0)
     offers = [(one["minPower"], one["maxPower"]) for one in capability["powerAdjustCapability"]]
@@ -96,16 +96,16 @@ def test_a_power_adjustment_in_solar_mode_is_what_the_pilot_offers(manager: Mana
     assert manager.event() == (ADJUST_START, {})
     assert manager.read("DeviceEnergyManagement", "ESAState") == [ADJUSTING]
     assert manager.read("EnergyEvse", "MaximumChargeCurrent") == [11_000]
-    wallbox.await_plant(lambda now: now["duty_ppm"] == 183_333 and now["drives"]["contactor"], 40)
+    wallbox.await_plant(lambda now: now["duty_ppm"] == 183_333 and now["coil"] == "full", 40)
 
     manager.invoke("DeviceEnergyManagement.CancelPowerAdjustRequest")
     number, payload = manager.event()
     assert (number, payload["cause"]) == (ADJUST_END, CANCELLED)
-    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and now["coil"] == "off")
 
 
 def test_in_time_of_use_mode_the_car_waits_for_its_start(manager: Manager, wallbox: Wallbox) -> None:
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 40)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 40)
     due = datetime.now(UTC) + timedelta(hours=6)
     target = {"$": "EnergyEvse.Structs.ChargingTargetStruct", "addedEnergy": 10_000_000}
     target["targetTimeMinutesPastMidnight"] = due.hour * 60 + due.minute
@@ -115,21 +115,21 @@ def test_in_time_of_use_mode_the_car_waits_for_its_start(manager: Manager, wallb
     start, end, energy_mwh, percent = manager.read("EnergyEvse", *NEXT_CHARGE)
     assert (energy_mwh, percent) == (10_000_000, None)
     assert abs(start + 946_684_800 - set_s) < 5, "by hand it charges at once, and the target only informs"
-    assert wallbox.plant["drives"]["contactor"]
+    assert wallbox.plant["coil"] == "full"
 
     manager.choose(TIME_OF_USE)
     start, end, energy_mwh, percent = manager.read("EnergyEvse", *NEXT_CHARGE)
     assert (energy_mwh, percent) == (10_000_000, None)
     assert abs(end + 946_684_800 - due.timestamp()) < 60
     assert 2_600 < end - start < 2_800, "1,812 s at 22 kW with the losses, and 900 s"
-    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["duty_ppm"] == STEADY_PPM and now["coil"] == "off")
     waiting = next(one for one in wallbox.ask("status")["limits"] if one["source"] == "SCHEDULE")
     assert not waiting["permitted"]
     assert waiting["in_s"] > 17_000
 
     manager.invoke("EnergyEvse.ClearTargets")
     assert manager.read("EnergyEvse", *NEXT_CHARGE) == [None] * 4
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 60)
 
 
 def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manager, wallbox: Wallbox) -> None:
@@ -139,7 +139,7 @@ def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manag
     schedule = {"$": "EnergyEvse.Structs.ChargingTargetScheduleStruct", "dayOfWeekForSequence": 0x7F}
     manager.invoke("EnergyEvse.SetTargets", chargingTargetSchedules=[schedule | {"chargingTargets": [target]}])
     manager.choose(TIME_OF_USE)
-    wallbox.await_plant(lambda now: not now["drives"]["contactor"])
+    wallbox.await_plant(lambda now: now["coil"] == "off")
     wallbox.cut_power()
     wallbox.start(wait=False)
     wallbox.car("plug_in", cable_ma=32_000)
@@ -147,7 +147,7 @@ def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manag
     deadline, ran_s = time.monotonic() + 40, 0.0
     while time.monotonic() < min(deadline, ran_s + 5 if ran_s else deadline):
         lines = wallbox.plant
-        assert (lines["duty_ppm"], lines["drives"]["contactor"]) == (STEADY_PPM, False)
+        assert (lines["duty_ppm"], lines["coil"] == "full") == (STEADY_PPM, False)
         if not ran_s and (wallbox.ask("status")["matter"] or {}).get("running"):
             ran_s = time.monotonic()
         time.sleep(0.05)
@@ -156,11 +156,11 @@ def test_a_car_that_waits_for_its_start_waits_through_a_power_cut(manager: Manag
     manager.chip.call("expire_sessions", manager.node_id)
     assert manager.read("EnergyEvse", "NextChargeRequiredEnergy") == [10_000_000]
     manager.invoke("EnergyEvse.ClearTargets")
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 60)
 
 
 def test_what_flows_is_measured_and_counted(manager: Manager, wallbox: Wallbox) -> None:
-    wallbox.await_plant(lambda now: now["drives"]["contactor"], 60)
+    wallbox.await_plant(lambda now: now["coil"] == "full", 60)
     deadline = time.monotonic() + 30
     while (manager.read("ElectricalPowerMeasurement", "ActivePower")[0] or 0) < 1_000_000:
         assert time.monotonic() < deadline

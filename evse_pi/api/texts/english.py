@@ -227,6 +227,16 @@ CHECKS: Mapping[Check, tuple[str, str]] = {
     Check.PILOT_HIGH_RAIL: ("pilot at +12 V", "mV"),
     Check.PILOT_POSITIVE_SUPPLY: ("the generator's +12 V", "mV"),
     Check.PILOT_NEGATIVE_SUPPLY: ("the generator's -12 V", "mV"),
+    Check.RCD_CUTS_COIL: ("behind the contactor's coil while the residual current device is tripped", "mV"),
+    Check.GATE_OPENS: ("supply switch of the contactor's coil is shorted: behind the coil with it off", "mV"),
+    Check.GATE_CLOSES: ("supply switch of the contactor's coil stays off: behind the coil with it on", "mV"),
+    Check.RETURN_OPENS: ("return switch of the contactor's coil is shorted: behind the coil with it off", "mV"),
+    Check.RETURN_CLOSES: ("return switch of the contactor's coil stays off: behind the coil with it on", "mV"),
+    Check.GATE_ALONE: ("supply switch of the contactor's coil is shorted (1 is closed by the return alone)", ""),
+    Check.RETURN_ALONE: ("return switch of the contactor's coil is shorted (1 is closed by the supply alone)", ""),
+    Check.GATE_HOLD_SHORTEST: ("the coil's supply switch holds after a pulse for at most", "ms"),
+    Check.GATE_HOLD_LONGEST: ("the coil's supply switch holds after a pulse for at least", "ms"),
+    Check.COIL_SUPPLY: ("the contactor's coil supply", "mV"),
 }
 EVIDENCE = "{name}: {measured}, allowed {lowest} to {highest}"
 DIODES: Mapping[Diode, str] = {diode: diode.value for diode in Diode}

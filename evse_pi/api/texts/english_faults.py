@@ -21,6 +21,8 @@ FAULT_TITLES: Mapping[Fault, str] = {
     Fault.VENTILATION_REQUIRED: "the vehicle asks for ventilation",
     Fault.CONTACTOR_WELDED: "the contactor does not open",
     Fault.CONTACTOR_FAILED_TO_CLOSE: "the contactor does not close",
+    Fault.CONTACTOR_CHANNEL: "one of the two switches of the contactor's coil is broken",
+    Fault.SUPPLY_24V: "the supply of the contactor's coil is missing",
     Fault.RCD_TRIPPED: "residual current flowed",
     Fault.RCD_TEST_FAILED: "the residual current device failed its test",
     Fault.RCD_TRIPS_REPEATED: "residual current flows again and again",
@@ -82,6 +84,13 @@ FAULT_HINTS: Mapping[Fault, str] = {
     ),
     Fault.CONTACTOR_FAILED_TO_CLOSE: (
         "The contactor was told to close and no contact was seen: check coil supply, coil and mirror contact."
+    ),
+    Fault.CONTACTOR_CHANNEL: (
+        "Have the board repaired: one switch alone still opens the contactor, and if it fails the plug stays live."
+    ),
+    Fault.SUPPLY_24V: (
+        "Measure the 24 V of the coil at the board: look at its converter, a thermal cut-out or emergency stop in its "
+        "line, the coil's wires, and whether the return switch is shorted."
     ),
     Fault.RCD_TRIPPED: (
         "Residual current flowed: look for moisture or damage in cable, plug and vehicle, then acknowledge."
@@ -181,9 +190,15 @@ FAULT_SEEN: Mapping[Fault, str] = {
     Fault.VENTILATION_REQUIRED: "The vehicle showed state D: the pilot stood at {high}.",
     Fault.CONTACTOR_WELDED: "The contactor was told to open, and {still_closed}.",
     Fault.CONTACTOR_FAILED_TO_CLOSE: "The contactor was told to close, and {still_open}.",
+    Fault.CONTACTOR_CHANNEL: (
+        "A switch of the contactor's coil did otherwise than it was told, which the other one hid."
+    ),
+    Fault.SUPPLY_24V: "The coil of the contactor had no supply or a wrong one, or the contactor let go by itself.",
     Fault.RCD_TRIPPED: "The residual current device tripped outside of its test.",
     Fault.RCD_TRIPS_REPEATED: "The residual current device tripped again after it had been acknowledged three times.",
-    Fault.RCD_TEST_FAILED: "The residual current device did not trip when tested, or did not reset after it.",
+    Fault.RCD_TEST_FAILED: (
+        "The residual current device did not trip when tested, did not reset after it, or did not take the coil away."
+    ),
     Fault.EMERGENCY_STOP: "The emergency stop's contact opened: the button is pressed, or its wire is broken.",
     Fault.PROXIMITY_INVALID: "The coding resistor measured {ohms}; cables have 100, 220, 680 or 1500 ohms.",
     Fault.CABLE_REMOVED: (

@@ -67,6 +67,8 @@ class SimulatedPilotAdc:
             positive, negative = board.pilot_supply.positive, board.pilot_supply.negative
             self._others[positive.channel] = _input(Analog.PILOT_POSITIVE, positive.scale)
             self._others[negative.channel] = _input(Analog.PILOT_NEGATIVE, negative.scale)
+        if board.coil_node:
+            self._others[board.coil_node.channel] = _input(Analog.COIL_NODE, board.coil_node.scale)
 
     def read_window(self) -> PilotWindow:
         """Return the codes of one window, and of the other channels round it."""

@@ -181,8 +181,9 @@ class VirtualBox:
 
     @property
     def asked_closed(self) -> bool:
-        """Whether the coil's line is driven."""
-        return self.plant.drives[Drive.CONTACTOR]
+        """Whether the contactor is told to close: its line alone may also be driven to prove that the gate is open."""
+        ordered = self.loop is None or self.loop.state.outputs.close_ordered
+        return ordered and self.plant.drives[Drive.CONTACTOR]
 
     def describe(self) -> str:
         """Return one line for a message."""
@@ -300,6 +301,7 @@ class VirtualBox:
             weld_output=breakable(SimulatedWeldOutput(port, readable=weld.readback is not None), "weld_output")
             if weld
             else None,
+            coil_node=board.coil_node,
             watchdog=None if isinstance(board.watchdog, NotFitted) else breakable(SimulatedWatchdog(port), "watchdog"),
             rcd=None if isinstance(board.rcd, NotFitted) else breakable(SimulatedRcd(port), "rcd"),
             voltage_sense=breakable(SimulatedVoltageSense(port), "voltage_sense") if board.voltage_sense else None,

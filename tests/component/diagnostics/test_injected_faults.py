@@ -81,6 +81,10 @@ def weld(box: DiagnosedBox) -> None:
 
 def feeds(box: DiagnosedBox) -> None:
     box.do("feed_back", ms=900)
+
+
+def long_gate(box: DiagnosedBox) -> None:
+    box.do("stretch_gate", ms=80)
     box.do("auto", on=False)
     box.do("open_s2")
 
@@ -166,7 +170,16 @@ CASES = {
         verb("stick_mirror", closed=True), "CONTACTOR_WELDED", "mirror contact said closed", "mirror", charging=False
     ),
     "dry contact": Case(before_a_vehicle("dry"), "CONTACTOR_FAILED_TO_CLOSE", "dead", "coil", False, 12),
-    "broken coil": Case(before_a_vehicle("break_coil"), "CONTACTOR_FAILED_TO_CLOSE", "open", "coil", False, 12),
+    "broken coil": Case(before_a_vehicle("break_coil"), "SUPPLY_24V", "no supply", "coil's wires", False, 12),
+    "coil without supply": Case(verb("supply_coil", mv=0), "SUPPLY_24V", "no supply", "24 V"),
+    "gate shorted": Case(
+        before_a_vehicle("break_gate", how="shorted"), "CONTACTOR_CHANNEL", "supply switch", "repaired", False, 12
+    ),
+    "gate holds too long": Case(long_gate, "CONTACTOR_CHANNEL", "supply switch", "repaired"),
+    "return switch dead": Case(verb("break_return", how="open"), "CONTACTOR_CHANNEL", "return switch", "repaired"),
+    "latch cut from the coil": Case(
+        before_a_vehicle("cut_latch"), "RCD_TEST_FAILED", "take the coil away", "wiring", False, 12
+    ),
     "residual current": Case(verb("leak", dc_ma=20.0), "RCD_TRIPPED", "tripped", "moisture"),
     "residual current device fails its test": Case(
         before_a_vehicle("break_rcd", how="test_dead"), "RCD_TEST_FAILED", "when tested", "wiring", False, 12

@@ -120,7 +120,7 @@ def test_box_refuses_to_close_while_the_kernel_keeps_outputs_and_says_what_to_se
         box.do("close_s2")
         started = time.monotonic()
         box.wait_for(lambda: time.monotonic() - started > 6.5, 10)
-        assert not box.changes(0, "contactor")[1:]
+        assert not box.changes(0, "coil")[1:]
         assert "dtparam=strict_gpiod" in box.log
 
 

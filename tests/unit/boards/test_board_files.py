@@ -174,6 +174,45 @@ def test_values_that_do_not_fit_each_other_are_refused(path: str, value: int, li
     assert line in problem
 
 
+@pytest.mark.hazard("H-09")
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("watchdog.rearms_by_itself", True, "rearms_by_itself = true is refused; a process that hangs"),
+        ("contactor.channel_proof", "mirror", 'channel_proof = "mirror" does not fit; say "coil_node"'),
+        ("coil_node.channel", 3, "coil_node.channel = 3 is refused; it already is pilot_supply.negative.channel"),
+        ("coil_node.gain_uv_per_code", 7_000, "see 0..28665 mV; must see at least 0..28800 mV"),
+    ],
+)
+def test_a_gate_that_closes_again_by_itself_and_a_proof_that_cannot_be_made_are_refused(
+    path: str, value: object, line: str
+) -> None:
+    """TPS3430 (TI SBVS366/367) and MAX6369 let their output rise again after a pause, without any new edge."""
+    (problem,) = problems(change(path, value))
+    assert line in problem
+
+
+@pytest.mark.hazard("H-09")
+def test_a_board_without_a_coil_node_says_that_the_mirror_contact_proves() -> None:
+    changed = change("contactor.channel_proof", "mirror")
+    del changed["coil_node"]
+    assert parse_board(changed, "mine", "mine.toml").coil_node is None
+    del changed["contactor"]["channel_proof"]
+    (problem,) = problems(changed)
+    assert 'contactor.channel_proof = "nothing" does not fit; say "mirror" without a table coil_node' in problem
+    changed["contactor"]["channel_proof"] = "mirror"
+    del changed["contactor"]["mirror"]
+    (problem,) = problems(changed)
+    assert "nothing can prove the two switches" in problem
+
+
+def test_a_board_must_say_whether_its_gate_arms_by_itself() -> None:
+    changed = change("watchdog.pin", 25)
+    del changed["watchdog"]["rearms_by_itself"]
+    (problem,) = problems(changed)
+    assert "watchdog.rearms_by_itself is missing" in problem
+
+
 def test_a_longer_gate_is_for_the_bench_alone_and_says_so() -> None:
     changed = change("watchdog.hold_max_ms", 4_000)
     changed["watchdog"] |= {"hold_min_ms": 3_000, "bench_only": "its gate holds for seconds, on a bench without mains"}
@@ -190,6 +229,8 @@ def test_the_shipped_boards_keep_to_the_norm(tmp_path: Path) -> None:
 
 def test_a_channel_that_a_four_channel_converter_lacks_is_refused() -> None:
     changed = change("pilot_adc.chip", "mcp3204")
+    del changed["coil_node"]
+    changed["contactor"]["channel_proof"] = "mirror"
     changed["proximity"]["channel"] = 4
     del changed["load_sense"]
     (problem,) = problems(changed)

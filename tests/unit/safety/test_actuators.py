@@ -15,7 +15,13 @@ from evse_pi.safety.actuators import Actuators
 from hal.errors import BusTimeout
 from hal.units import DutyPpm
 
-CHARGING = Outputs(close_ordered=True, pilot=PilotOutput(PilotMode.PWM, DutyPpm(266_666)), lock=True)
+CHARGING = Outputs(
+    close_ordered=True,
+    pilot=PilotOutput(PilotMode.PWM, DutyPpm(266_666)),
+    lock=True,
+    coil_returned=True,
+    gate_fed=True,
+)
 
 
 class Recorder:
