@@ -123,6 +123,8 @@ run_tests() {
   need_environment pi,test
   PATH="$here/.venv/bin:$PATH"
   export PATH
+  # Where it is set, each of some thousand processes would compile its modules, which an installed box does not.
+  unset PYTHONDONTWRITEBYTECODE
   need_matterjs
   need_home_assistant
   shellcheck install.sh .ci/run systemd/device.sh packaging/*.sh packaging/deb/*
