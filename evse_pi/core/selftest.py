@@ -156,7 +156,8 @@ class SelfTest:
             return self._on(now_ns, Stage.RCD, *found)
         if now_ns - self.since_ns < STAGE_LIMIT_NS:
             return self
-        return self._fail(now_ns, Fault.CONTACTOR_WELDED, *found)
+        seen_closed = inputs.mirror_closed is True or inputs.load_live is True
+        return self._fail(now_ns, Fault.CONTACTOR_WELDED if seen_closed else Fault.SELF_TEST_FAILED, *found)
 
     def _rcd(
         self, inputs: Inputs, cable: CableMonitor, rcd: RcdMonitor, settings: MachineSettings, *, tripped: bool

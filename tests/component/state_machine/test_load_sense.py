@@ -19,6 +19,7 @@ from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.signals import Sense
 from hal.units import MILLISECOND, SECOND
 from tests.support.coupler_board import COUPLER_BOARD
+from tests.support.ideal_box import FULL_BOARD, MS, IdealBox, S, settings_for
 
 if TYPE_CHECKING:
     from boards.spec import BoardSpec
@@ -391,3 +392,18 @@ def test_a_relay_that_is_stuck_is_named(closed: bool) -> None:
     box.wait_for(lambda: Fault.WELD_OUTPUT_FAILED in box.faults, SECOND)
     assert box.loop is not None
     assert box.loop.state.phase is not Phase.CHARGING
+
+
+class SlowBox(IdealBox):
+    """Ticks of 100 ms: no two looks at the load side are half a period apart."""
+
+    def tick(self) -> None:
+        self.now_ns += 90 * MS
+        super().tick()
+
+
+@pytest.mark.hazard("H-03")
+def test_a_load_side_that_cannot_be_judged_fails_the_self_test_and_is_no_weld() -> None:
+    box = SlowBox(settings_for(FULL_BOARD))
+    box.run_until(lambda b: b.faults, 10 * S)
+    assert box.faults == {Fault.SELF_TEST_FAILED}
