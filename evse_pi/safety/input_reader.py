@@ -76,10 +76,10 @@ class InputReader:
             emergency_stop=self._try(Fault.EMERGENCY_STOP_READ_FAILED, stop.read_pressed, False) if stop else False,
             proximity_ohms=self._try(Fault.PROXIMITY_READ_FAILED, proximity.read_ohms, None) if proximity else None,
             locked=self._try(Fault.LOCK_DRIVE_FAILED, lock.read_locked, None) if lock else None,
-            failures=frozenset(self._failures),
-            alarms=alarms,
             load=self._load,
             weld_output_closed=self._try(Fault.WELD_OUTPUT_FAILED, weld.read_closed, None) if weld else None,
+            failures=frozenset(self._failures),  # after the last read
+            alarms=alarms,
             coil=None if pilot is None else self._coil(),
         )
 
