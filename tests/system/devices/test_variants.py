@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def board_file(folder: Any, **changes: Any) -> Any:
-    """Write a variant of the simulated board; a key is `section__key`, its value TOML text."""
+def board_file(folder: Any, without: tuple[str, ...] = (), **changes: Any) -> Any:
+    """Write a variant of the simulated board `without` some tables; a key is `section__key`, its value TOML text."""
     lines = (SHIPPED / "simulated.toml").read_text().splitlines()
+    for section in without:
+        start = lines.index(f"[{section}]")
+        end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("[")), len(lines))
+        del lines[start:end]
     for name, value in changes.items():
         section, key = name.split("__")
         start = lines.index(f"[{section}]")
@@ -30,8 +34,8 @@ def board_file(folder: Any, **changes: Any) -> Any:
     return path
 
 
-def variant(tmp_path: Path, model: Any = "pi5", **changes: Any) -> Any:
-    path = board_file(tmp_path, **changes)
+def variant(tmp_path: Path, model: Any = "pi5", without: tuple[str, ...] = (), **changes: Any) -> Any:
+    path = board_file(tmp_path, without, **changes)
     return path, emulation(tmp_path / "sim", quiet_settings(read_board(path), model=model))
 
 
@@ -58,6 +62,16 @@ def test_the_pilot_works_on_every_pi_and_behind_an_inverting_stage(tmp_path: Pat
 def test_every_converter_of_the_family_sees_both_plateaus(tmp_path: Path, chip: Any) -> None:
     ten_bits = chip.endswith(("08", "04")) and chip != "mcp3204"
     changes = {"pilot_adc__chip": f'"{chip}"'}
+    without: tuple[str, ...] = ()
+    if chip.endswith("04"):  # four channels: the mirror alone sees the contactor
+        without = ("coil_node", "load_sense")
+        changes["contactor__channel_proof"] = '"mirror"'
+    elif ten_bits:
+        changes |= {
+            f"load_sense__l{n}": f"{{ channel = {4 + n}, gain_uv_per_code = 716_060, offset_mv = -365_122 }}"
+            for n in (1, 2, 3)
+        }
+        changes["coil_node__gain_uv_per_code"] = "28_956"
     if ten_bits:
         changes |= {
             "pilot_adc__gain_uv_per_code": "29_248",
@@ -65,7 +79,7 @@ def test_every_converter_of_the_family_sees_both_plateaus(tmp_path: Path, chip: 
             "pilot_supply__positive": "{ channel = 2, gain_uv_per_code = 14_696, offset_mv = 0 }",
             "pilot_supply__negative": "{ channel = 3, gain_uv_per_code = 19_204, offset_mv = -16_667 }",
         }
-    path, running = variant(tmp_path, **changes)
+    path, running = variant(tmp_path, without=without, **changes)
     with running as emulated, console(emulated, str(path)) as board:
         emulated.client.verb("plug_in", cable_ma=20_000)
         seen = pilot(board, "set_duty(300_000)")
