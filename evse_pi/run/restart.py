@@ -31,10 +31,11 @@ LATER = 3
 
 
 def charging(status: Status | None) -> bool | None:
-    """Return whether the contactor is, or is to be, closed; None where the box does not answer or does not say."""
+    """Return whether the contactor is to be closed, or a sense says that it is; None where the box does not tell."""
     if status is None or status.contactor is None:
         return None
-    return status.contactor.close_ordered or status.contactor.mirror_closed is True
+    contactor = status.contactor
+    return contactor.close_ordered or contactor.mirror_closed is True or contactor.load_live is True
 
 
 def main(arguments: Sequence[str], control_socket: Path = SYSTEM_RUN / CONTROL_SOCKET) -> int:

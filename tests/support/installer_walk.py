@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from evse_pi.api.client import BoxError, call
 from evse_pi.paths import resolve_paths
+from tests.support.web_box import free_port
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
 HEADING = "## A new box, from nothing to the certificate"
@@ -77,8 +79,9 @@ def walk() -> str:
         try:
             for command, answers in STEPS:
                 if command == RUN:
+                    page = f"--web-port={free_port(socket.SOCK_STREAM)}"
                     box = subprocess.Popen(
-                        ["evse-pi", "run", "--no-matter"], env=environment, cwd=home, stderr=subprocess.PIPE,
+                        ["evse-pi", "run", "--no-matter", page], env=environment, cwd=home, stderr=subprocess.PIPE,
                         stdout=subprocess.DEVNULL, text=True,
                     )  # fmt: skip
                     assert box.stderr is not None

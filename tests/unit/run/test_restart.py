@@ -55,6 +55,7 @@ def test_an_open_box_is_restarted(machine: Callable[..., Any], mirror: bool | No
     [
         (OPEN._replace(close_ordered=True), "a vehicle charges"),
         (OPEN._replace(mirror_closed=True), "a vehicle charges"),  # welded, or another hand
+        (OPEN._replace(mirror_closed=None, load_live=True), "a vehicle charges"),  # welded, without a mirror contact
         (None, "does not say"),
         (BoxNotRunning("no box is running"), "does not say"),
         (TimeoutError("no answer"), "does not say"),
