@@ -251,12 +251,17 @@ class SafetyLoop:
             self._services.heartbeat()
 
     def _lower_pulse(self) -> None:
-        """Let the watchdog's line fall, so that only the end of this tick can feed the gate. Hazard: H-09."""
+        """Let the watchdog's line fall, so that only the end of this tick can feed the gate. Hazard: H-09.
+
+        Without pulses this alone tells whether its driver works again.
+        """
         if self._watchdog is not None:
             try:
                 self._watchdog.lower()
             except HalError:
                 self._watchdog_failed = True
+            else:
+                self._watchdog_failed = self._watchdog_failed and self._feeding
 
     def _pulse(self) -> bool:
         """Keep the gate of the contactor's coil on for one more tick where that is wanted; return whether that worked.

@@ -277,12 +277,12 @@ def test_a_phase_that_the_installation_does_not_have_is_not_missed() -> None:
     assert not box.faults
 
 
-def test_a_contactor_that_does_not_close_is_still_that() -> None:
+def test_a_contactor_that_lets_go_is_no_lost_mains() -> None:
+    """One that had closed and lets go by itself has lost its coil's supply: docs/boards/reference.md."""
     box = charging()
     box.do("break_coil")
     box.wait_for(lambda: bool(box.faults), SECOND)
-    assert Fault.CONTACTOR_FAILED_TO_CLOSE in box.faults
-    assert not box.faults & {Fault.SUPPLY_LOST, Fault.PHASE_LOST}
+    assert box.faults == {Fault.SUPPLY_24V}
 
 
 # --- a sense that is broken ----------------------------------------------------------------------------------------
