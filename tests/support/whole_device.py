@@ -110,6 +110,7 @@ class WholeDevice:
         self.node_up = False
         self.safety_run_id = self.heard_boot = 0
         self.dead_until_ns = 0
+        self.installed_ns = 0
         self.datagrams = 0
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.told: list[tuple[int, int]] = []
@@ -334,6 +335,7 @@ class WholeDevice:
     def install(self, capacity_ma: int) -> None:
         """Let the installer change the circuit's capacity; a higher one waits for an open contactor."""
         machine, house = self.machine, self.machine.settings.installation
+        self.installed_ns = self.clocks.now_ns
         if capacity_ma <= house.circuit_capacity_ma or not machine.closed:
             house = replace(house, circuit_capacity_ma=Milliamps(capacity_ma))
             machine.settings = replace(machine.settings, installation=house)

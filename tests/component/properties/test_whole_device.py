@@ -483,16 +483,12 @@ class World(RuleBasedStateMachine):
             assert offerable_ma(min(limits)) >= device.evse.state.maximum_charge_current
 
     def check_offer(self) -> None:
-        """What the PWM offers is never above MaximumChargeCurrent once the demand has had its tick."""
+        """What the PWM offers is never above MaximumChargeCurrent once demand and capacity have had their tick."""
         device, machine = self.device, self.device.machine
         if machine.mode is PilotMode.PWM and not device.loses and not device.renewal and machine.mail is None:
-            fresh = machine.demand is not None and device.box.arbiter is not None
-            if (
-                fresh
-                and machine.demand is not None
-                and machine.demand.number == device.box.arbiter._number
-                and self.settled()
-            ):
+            ticked = device.clocks.now_ns != device.installed_ns  # a lower capacity is in force with the next tick
+            fresh = machine.demand is not None and machine.demand.number == device.box.arbiter._number
+            if fresh and ticked and self.settled():
                 assert machine.state.offer.offered_ma <= device.evse.state.maximum_charge_current
 
     def settled(self) -> bool:
