@@ -81,6 +81,8 @@ def weld(box: DiagnosedBox) -> None:
 
 def feeds(box: DiagnosedBox) -> None:
     box.do("feed_back", ms=900)
+    box.do("auto", on=False)
+    box.do("open_s2")
 
 
 def long_gate(box: DiagnosedBox) -> None:

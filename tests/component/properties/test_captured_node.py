@@ -17,9 +17,9 @@ from evse_pi.core.faults import FAULTS, Clear, Fault, Severity
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.states import LimitSource
 from hal.units import CentiCelsius, Milliamps, Millivolts
-from tests.support.ideal_box import FULL_BOARD, MS, IdealBox, S, settings_for
+from tests.support.ideal_box import COUPLER_BOARD, MS, IdealBox, S, settings_for
 
-FULL = settings_for(FULL_BOARD)
+FULL = settings_for(COUPLER_BOARD)
 HOUR = 3600 * S
 NODES_OWN = [Request.NONE, Request.SELF_TEST, Request.CLEAR_USER, Request.CLEAR_USER | Request.SELF_TEST,
              Request.RESTART_WAKE_UP, Request.RELOAD_INSTALLATION]  # fmt: skip

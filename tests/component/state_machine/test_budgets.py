@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import Reason
-from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, IdealBox, S, settings_for
+from tests.support.ideal_box import COUPLER_BOARD, MS, PLAIN_BOARD, IdealBox, S, settings_for
 
-COUPLERS = replace(FULL_BOARD, load_phases=0)  # ticks of 100 ms cannot tell whether a phase alternates
-PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(COUPLERS)
+PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(COUPLER_BOARD)
 BOTH = Request.CLEAR_USER | Request.CLEAR_INSTALLER
 HOUR = 3600 * S
 

@@ -15,9 +15,9 @@ import pytest
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, Reason
-from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
+from tests.support.ideal_box import COUPLER_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
 
-FULL = settings_for(FULL_BOARD)
+FULL = settings_for(COUPLER_BOARD)
 Disturbance = Callable[[IdealBox], None]
 
 

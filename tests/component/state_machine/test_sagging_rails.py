@@ -15,7 +15,7 @@ import pytest
 
 from boards.build_safety import SafetyHardware
 from boards.loader import load_board
-from boards.spec import NotFitted, PilotSupplySpec
+from boards.spec import NotFitted, PilotSupplySpec, ProvenBy
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Purpose
 from evse_pi.core.io_records import PilotOutput
@@ -253,7 +253,12 @@ UNFIT = {
     "hat": HAT,
     "no taps": replace(SIMULATED, pilot_supply=None),
     "no taps, tethered": replace(TETHERED, pilot_supply=None),
-    "no watchdog": replace(SIMULATED, watchdog=NotFitted("a manual prescribes an external one")),
+    "no watchdog": replace(
+        SIMULATED,
+        watchdog=NotFitted("a manual prescribes an external one"),
+        contactor=replace(SIMULATED.contactor, channel_proof=ProvenBy.NOTHING),
+        coil_node=None,
+    ),
 }
 
 
