@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.core.coil_node import NodeLevel
 from evse_pi.core.evidence import Check, Evidence
+from evse_pi.core.gate_hold import SETTLES_NS
 from hal.units import MILLISECOND
 
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ class ChannelProof:
         """Return whether nothing is left to show before a close."""
         return board.coil_channels is None or self.stage is ProofStage.PROVEN
 
+    def gate_rests(self, now_ns: int, opened_ns: int, board: BoardRatings) -> bool:
+        """Return whether the gate has let go of its last pulse, so that the return switch may be driven alone.
+
+        `opened_ns` is when the contactor was last told to open, or the box started; pulses may have come until then.
+        Nothing but the time says so on a board whose coil's node is not read. Hazard: H-02.
+        """
+        channels = board.coil_channels
+        if channels is None:
+            return True
+        fed_ns = opened_ns if self.ended_ns is None else max(opened_ns, self.ended_ns)
+        return now_ns - fed_ns > channels.hold_max_ns + SETTLES_NS
+
     def advance(self, now_ns: int, coil: CoilNode, mirror: bool | None, board: BoardRatings) -> ChannelProof:
         """Return the proof after one more look, in which a close is wanted soon."""
         if board.coil_channels is None:
@@ -81,9 +94,8 @@ class ChannelProof:
         if wrong or coil.doubt:
             stopped = coil.doubt is not None or wrong >= WRONG_TICKS
             return self.stopped(now_ns) if stopped else replace(self, wrong=wrong)
-        seen = coil.level if board.coil_channels.supply_mv else None
         least_ns, level, following = self._step(board)
-        as_wanted = seen is None or seen is level
+        as_wanted = coil.level is level or board.coil_channels.supply_mv is None  # one that was not read shows nothing
         if self.stage is ProofStage.PROVEN and not as_wanted:
             return self.stopped(now_ns)
         due = now_ns - self.since_ns >= least_ns and as_wanted

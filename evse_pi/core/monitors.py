@@ -241,13 +241,15 @@ class Monitors:
     def prove(self, inputs: Inputs, board: BoardRatings, *, wanted: bool) -> Monitors:
         """Return what is known after one more look at the coil's switches; a close is `wanted` soon.
 
-        It begins with contacts that are proven open; what moves after that is for the proof to judge.
+        It begins with contacts that are proven open and a gate that has let go; what moves after that is for the proof
+        to judge.
         """
-        proof = self.proof
-        if wanted and (self.contactor.apart or proof.stage is not ProofStage.IDLE):
-            proof = proof.advance(inputs.now_ns, self.coil, inputs.mirror_closed, board)
+        now_ns, proof = inputs.now_ns, self.proof
+        ready = self.contactor.apart and proof.gate_rests(now_ns, self.contactor.opened_ns, board)
+        if wanted and (ready or proof.stage is not ProofStage.IDLE):
+            proof = proof.advance(now_ns, self.coil, inputs.mirror_closed, board)
         else:
-            proof = proof.stopped(inputs.now_ns)
+            proof = proof.stopped(now_ns)
         return self if proof is self.proof else replace(self, proof=proof)
 
     def faults(self, inputs: Inputs, settings: MachineSettings) -> frozenset[Fault]:

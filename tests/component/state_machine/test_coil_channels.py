@@ -6,18 +6,19 @@ What must be seen, and within what time: docs/boards/reference.md, the table of 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from boards.loader import load_board
-from boards.spec import ProvenBy
+from boards.spec import ProvenBy, WatchdogSpec
 from evse_pi.core.evidence import Check
 from evse_pi.core.faults import Fault
+from evse_pi.core.installation_limits import Purpose
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, Reason
-from evse_pi.installation.files import ratings
+from evse_pi.installation.files import SIMULATED_INSTALLATION, ratings
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
 from evse_pi.sim.signals import Drive
 from tests.support.forked import in_a_fork
@@ -35,11 +36,29 @@ SIMULATED = load_board("simulated")
 REFERENCE = load_board("reference")
 MIRROR_ONLY = replace(SIMULATED, coil_node=None, contactor=replace(SIMULATED.contactor, channel_proof=ProvenBy.MIRROR))
 BOARDS = {"coil node": SIMULATED, "reference board": REFERENCE, "mirror alone": MIRROR_ONLY}
+MIRROR_REFERENCE = replace(
+    REFERENCE, coil_node=None, contactor=replace(REFERENCE.contactor, channel_proof=ProvenBy.MIRROR)
+)
+LONG_GATE_MS = 4_000
+
+
+def long_gate() -> BoardSpec:
+    """Return a board for the bench whose gate holds for seconds."""
+    gate = MIRROR_ONLY.watchdog
+    assert isinstance(gate, WatchdogSpec)
+    slow = replace(gate, hold_min_ms=3_000, hold_max_ms=LONG_GATE_MS, bench_only="its gate holds for seconds")
+    return replace(MIRROR_ONLY, watchdog=slow)
+
+
+LONG_GATE = long_gate()
+BENCH = replace(SIMULATED_INSTALLATION, purpose=Purpose.BENCH.value)
 
 
 def offering(board: BoardSpec, *, seed: int = 1, offered_ma: int = 32_000) -> VirtualBox:
     """Return a box whose vehicle is plugged in and does not ask yet, its contacts at rest."""
-    box = VirtualBox(VirtualBoxSettings(board, seed=seed))
+    box = VirtualBox(
+        VirtualBoxSettings(board, installation=BENCH if board is LONG_GATE else SIMULATED_INSTALLATION, seed=seed)
+    )
     box.wait_for_state(EvseState.A, 6 * S)
     box.node.permit(box.clock.now_ns, offered_ma=offered_ma)
     box.do("plug_in", cable_ma=32_000)
@@ -59,7 +78,8 @@ def charging(board: BoardSpec, *, seed: int = 1, offered_ma: int = 32_000) -> Vi
 @lru_cache
 def shared(name: str, how: str) -> VirtualBox:
     """Return a box to be used in forks only."""
-    return {"offering": offering, "charging": charging}[how](BOARDS[name])
+    more = {"long gate": LONG_GATE, "mirror, reference board": MIRROR_REFERENCE}
+    return {"offering": offering, "charging": charging}[how]({**BOARDS, **more}[name])
 
 
 def named(box: VirtualBox) -> Check | None:
@@ -229,6 +249,77 @@ def test_a_vehicle_that_toggles_s2_makes_no_switch_look_broken(ask_again_ms: int
         return box.faults
 
     assert not in_a_fork(case)
+
+
+def closed_unordered(box: VirtualBox) -> list[int]:
+    """Return a list of the instants at which a pole conducts from now on though none was told to, kept up to date."""
+    found: list[int] = []
+
+    def look() -> None:
+        assert box.loop is not None
+        contactor = box.loop.state.watch.contactor
+        let_go_ns = contactor.ordered_ns + ratings(box.settings.board).contactor_release_ns
+        if any(box.plant.contactor.closed) and not contactor.closed and box.clock.now_ns > let_go_ns:
+            found.append(box.clock.now_ns)
+
+    box.watchers.append(look)
+    return found
+
+
+@pytest.mark.hazard("H-02")
+@pytest.mark.parametrize("board", ["mirror alone", "mirror, reference board"])
+def test_a_proof_that_noise_breaks_off_closes_nothing_when_it_begins_again(board: str) -> None:
+    """A gate holds for up to `hold_max_ms` after its last pulse: the return switch alone closes the poles then."""
+
+    def case(shown_ms: int) -> tuple[list[int], frozenset[Fault], bool]:
+        box = shared(board, "offering")
+        gate = box.settings.board.watchdog
+        assert isinstance(gate, WatchdogSpec)
+        box.do("stretch_gate", ms=gate.hold_max_ms)
+        box.do("close_s2")
+        box.wait(shown_ms * MS)
+        found = closed_unordered(box)
+        box.do("disturb_pilot", noise_v=1.5)
+        box.wait(30 * MS)
+        box.do("disturb_pilot")
+        box.wait(3 * S)
+        return found, box.faults, box.energised
+
+    for shown_ms in range(410, 530, 10):
+        result = in_a_fork(partial(case, shown_ms))
+        assert result == ([], frozenset(), True), shown_ms
+
+
+@pytest.mark.hazard("H-02")
+@pytest.mark.parametrize("asks_ms", [420, 450, 480, 510])
+def test_a_vehicle_that_asks_again_while_a_long_gate_holds_closes_nothing_by_the_proof(asks_ms: int) -> None:
+    def case() -> tuple[list[int], frozenset[Fault], bool]:
+        box = shared("long gate", "offering")
+        box.do("stretch_gate", ms=LONG_GATE_MS)
+        found = closed_unordered(box)
+        for _ in range(3):
+            box.do("close_s2")
+            box.wait(asks_ms * MS)
+            box.do("open_s2")
+            box.wait(100 * MS)
+        return found, box.faults, ask(box, 6 * S)
+
+    assert in_a_fork(case) == ([], frozenset(), True)
+
+
+@pytest.mark.hazard("H-02")
+def test_a_vehicle_that_asks_again_after_an_opening_finds_a_long_gate_let_go_first() -> None:
+    def case() -> tuple[list[int], frozenset[Fault], bool]:
+        box = shared("long gate", "charging")
+        box.do("stretch_gate", ms=LONG_GATE_MS)
+        box.wait(12 * S)
+        box.do("open_s2")
+        box.wait_for(lambda: not box.energised, S)
+        found = closed_unordered(box)
+        box.wait(S)
+        return found, box.faults, ask(box, 6 * S)
+
+    assert in_a_fork(case) == ([], frozenset(), True)
 
 
 @pytest.mark.hazard("H-05")
