@@ -80,6 +80,13 @@ def _without_neutral(known: dict[str, Any], _: BoardSpec) -> bool:
     return bool(known["phases"] == 3 and known["country"] in DELTA_COUNTRIES)
 
 
+def _usual_phases(known: dict[str, Any], board: BoardSpec) -> int:
+    """Return the board's phases, 1 where a vehicle takes no more."""
+    from evse_pi.core.country import profile_of
+
+    return 1 if profile_of(known["country"]).north_american else board.phases
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One thing to know: its key, what is asked, of which kind, and what is proposed, None without a proposal.
@@ -140,7 +147,7 @@ def _of_the_supply() -> tuple[Question, ...]:
             lambda _, board: board.bench_only is not None,
         ),
         Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
-        Question("phases", "Phases of the circuit", PHASES, lambda _, board: board.phases),
+        Question("phases", "Phases of the circuit", PHASES, _usual_phases),
         Question("neutral", "Circuit with a neutral", YES_NO, _always, _without_neutral, kept=True),
         Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
         Question(

@@ -36,16 +36,17 @@ class CountryProfile:
 
     `reclosures` is how often a residual current trip may be reset without a person. `random_delay_s` is the default of
     the delay that spreads the start of many boxes. `upstream_rcd` says that a residual current device stands before
-    the box; where it does not, the box's own one protects persons. `one_phase_ma` is the most that one phase alone may
-    carry, None without such a limit. `shunt_release`, `shutters` and `open_pen` must be declared by the installer.
-    `it_earthing` says that houses have a supply without an earthed point. `north_american` needs a board for there.
+    the box; where it does not, the box's own one protects persons. `unbalanced_ma` is the most that a circuit of fewer
+    than three phases may carry, None without such a limit. `shunt_release`, `shutters` and `open_pen` must be declared
+    by the installer. `it_earthing` says that houses have a supply without an earthed point. `north_american` needs a
+    board for there.
     """
 
     voltage_mv: Millivolts = COMMON_VOLTAGE_MV
     reclosures: int = 0
     random_delay_s: int = 0
     upstream_rcd: bool = True
-    one_phase_ma: Milliamps | None = None
+    unbalanced_ma: Milliamps | None = None
     shunt_release: bool = False
     shutters: bool = False
     open_pen: bool = False
@@ -58,27 +59,35 @@ _WELD_TRIPS = CountryProfile(shunt_release=True)
 _NORTH_AMERICA = CountryProfile(
     voltage_mv=NORTH_AMERICAN_VOLTAGE_MV, reclosures=MAXIMUM_RECLOSURES, upstream_rcd=False, north_american=True
 )
+_US_TERRITORY = CountryProfile(voltage_mv=NORTH_AMERICAN_VOLTAGE_MV, upstream_rcd=False, north_american=True)
+"""No maker's word on resets without a person was found for these."""
 
 PROFILES: Mapping[str, CountryProfile] = {
+    "AS": _US_TERRITORY,
     "AT": _COMMON,
     "BE": _COMMON,
     "CA": _NORTH_AMERICA,
     "CH": _COMMON,
     "CZ": _COMMON,
-    "DE": CountryProfile(one_phase_ma=Milliamps(20_000)),
+    "DE": CountryProfile(unbalanced_ma=Milliamps(20_000)),
     "DK": _COMMON,
     "ES": _COMMON,
     "FI": _COMMON,
     "FR": CountryProfile(shutters=True),
     "GB": CountryProfile(random_delay_s=USUAL_RANDOM_DELAY_S, shutters=True, open_pen=True),
+    "GU": _US_TERRITORY,
     "IT": _WELD_TRIPS,
     "LU": _COMMON,
+    "MP": _US_TERRITORY,
     "NL": _WELD_TRIPS,
     "NO": CountryProfile(it_earthing=True),
     "PL": _COMMON,
+    "PR": _US_TERRITORY,
     "PT": _COMMON,
     "SE": _COMMON,
+    "UM": _US_TERRITORY,
     "US": _NORTH_AMERICA,
+    "VI": _US_TERRITORY,
 }
 """Countries whose rules were looked for. Sources: `evse_pi.installation.countries.SOURCES`."""
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from evse_pi.core.country import CountryProfile
 
 MAXIMUM_CABLE_MA = 80_000
+THREE_PHASES = 3
 DC_DETECTION_MA = 6
 """Smooth DC from which a type A or F device upstream may be blinded. Source: IEC 62955."""
 PERSONS_MA = 20
@@ -93,9 +94,7 @@ def problems(installation: Installation, board: BoardRatings) -> Iterator[Instal
     profile = profile_of(installation.country)
     yield from _country(installation, board, profile)
     yield from _currents(installation, board, profile)
-    yield from _within("phases", installation.phases, 1, board.phases)
-    if not installation.neutral and installation.phases != PHASES_WITHOUT_NEUTRAL:
-        yield InstallationError("neutral", "false is not allowed with fewer than 3 phases; true")
+    yield from _phases(installation, board, profile)
     if installation.nominal_voltage_mv not in SUPPLY_VOLTAGES_MV:
         allowed = ", ".join("{}" for _ in SUPPLY_VOLTAGES_MV)
         values = (installation.nominal_voltage_mv, *SUPPLY_VOLTAGES_MV)
@@ -135,6 +134,17 @@ def _country(installation: Installation, board: BoardRatings, profile: CountryPr
         )
 
 
+def _phases(installation: Installation, board: BoardRatings, profile: CountryProfile) -> Iterator[InstallationError]:
+    phases, country = installation.phases, installation.country
+    yield from _within("phases", phases, 1, board.phases)
+    if profile.north_american and phases == THREE_PHASES:
+        yield InstallationError(
+            "phases", f"{{}} is not allowed in {country}, where a vehicle takes one; 1 or 2", phases
+        )
+    if not installation.neutral and phases != PHASES_WITHOUT_NEUTRAL:
+        yield InstallationError("neutral", "false is not allowed with fewer than 3 phases; true")
+
+
 def _currents(installation: Installation, board: BoardRatings, profile: CountryProfile) -> Iterator[InstallationError]:
     rated_ma, cable_ma, capacity_ma = (
         board.rated_current_ma,
@@ -143,12 +153,12 @@ def _currents(installation: Installation, board: BoardRatings, profile: CountryP
     )
     if cable_ma:
         yield from _within("tethered_cable_ma", cable_ma, MINIMUM_CAPACITY_MA, MAXIMUM_CABLE_MA)
-    one_ma = profile.one_phase_ma if installation.phases == 1 else None
+    uneven_ma = profile.unbalanced_ma if installation.phases < THREE_PHASES else None
     most_ma, text = rated_ma, " with a board of {}"
     if cable_ma and cable_ma < most_ma:
         most_ma, text = cable_ma, " with a fixed cable of {}"
-    if one_ma is not None and one_ma < most_ma:
-        most_ma, text = one_ma, f" with one phase in {installation.country}, which may carry {{}}"
+    if uneven_ma is not None and uneven_ma < most_ma:
+        most_ma, text = uneven_ma, f" with fewer than 3 phases in {installation.country}, which may carry {{}}"
     yield from _within("circuit_capacity_ma", capacity_ma, MINIMUM_CAPACITY_MA, most_ma, text, most_ma)
 
 
@@ -157,6 +167,9 @@ def _rcd(installation: Installation, board: BoardRatings, *, upstream: bool) -> 
     if installation.rcd_type not in ("", *kinds):
         yield _no_member("rcd_type", installation.rcd_type, RcdType)
         return
+    if not installation.rcd_type:
+        one_of = ", ".join(kinds)
+        yield InstallationError("rcd_type", f"missing; what is fitted in the distribution board, one of {one_of}")
     kind, country = RcdType(installation.rcd_type), installation.country
     protects = board.rcd_fitted and board.rcd_ac_ma is not None and board.rcd_ac_ma <= PERSONS_MA
     sees_dc = board.rcd_fitted and board.rcd_dc_ma is not None and board.rcd_dc_ma <= DC_DETECTION_MA

@@ -36,7 +36,7 @@ SOURCES: dict[str, dict[str, Source]] = {
         "upstream_rcd": Source(_UL),
         "north_american": Source(f"{_UL} (20 mA, earth watched at all times, tested before each closing)"),
     },
-    "DE": {"one_phase_ma": Source("VDE-AR-N 4100 (4.6 kVA), as quoted by energieloesung.de")},
+    "DE": {"unbalanced_ma": Source("VDE-AR-N 4100 (4.6 kVA between any two phases), as quoted by energieloesung.de")},
     "FR": {"shutters": Source(_SHUTTERS)},
     "GB": {
         "random_delay_s": Source("SI 2021/1467 regulation 11, legislation.gov.uk", verified=True),
@@ -48,6 +48,8 @@ SOURCES: dict[str, dict[str, Source]] = {
     "NO": {"it_earthing": Source("Tesla, Wall Connector manual: houses with 230 V between phases and no neutral")},
 }
 SOURCES["US"] = SOURCES["CA"]
+for _area in ("AS", "GU", "MP", "PR", "UM", "VI"):  # Source: ISO 3166-2:US, the outlying areas
+    SOURCES[_area] = {name: source for name, source in SOURCES["US"].items() if name != "reclosures"}
 """What each rule that differs from the common one was read in, by country and field of its profile."""
 
 RULES: dict[str, Callable[[Any], str]] = {
@@ -55,12 +57,12 @@ RULES: dict[str, Callable[[Any], str]] = {
     "reclosures": lambda value: f"up to {value} resets of a residual current trip without a person",
     "random_delay_s": lambda value: f"proposed random delay of starts {value} s",
     "upstream_rcd": lambda _: "the box's own device may be the only one (`rcd_type = \"none\"`), if it sees 20 mA AC",
-    "one_phase_ma": lambda value: f"one phase alone carries at most {value / 1000:g} A",
+    "unbalanced_ma": lambda value: f"a circuit of one or two phases carries at most {value / 1000:g} A",
     "shunt_release": lambda _: "refused without `shunt_release = true`: a welded contactor trips a device upstream",
     "shutters": lambda _: "a socket is refused without `shutters = true`",
     "open_pen": lambda _: "refused without `open_pen`: an electrode of its own (`earthing = \"tt\"`) or a device",
     "it_earthing": lambda _: "`earthing = \"it\"` is allowed",
-    "north_american": lambda _: "refused on every board whose file has no `[north_america]`",
+    "north_american": lambda _: "refused on every board whose file has no `[north_america]`, and with 3 phases",
 }  # fmt: skip
 HEAD = """# The countries' rules, and where each was read
 

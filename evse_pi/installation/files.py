@@ -140,7 +140,7 @@ def meter_tells_totals_only(board: BoardSpec, installation: Installation) -> boo
 
 
 def check_house(installation: Installation, board: BoardRatings) -> None:
-    """Find out whether an installation may be used: all that core checks, and that nothing is left unsaid.
+    """Find out whether an installation may be used: all that core checks, and that its meter fits.
 
     Raises: InstallationError for the first problem.
     """
@@ -151,9 +151,6 @@ def check_house(installation: Installation, board: BoardRatings) -> None:
 def house_problems(installation: Installation, board: BoardRatings) -> Iterator[InstallationError]:
     """Yield everything that keeps an installation from being used, as `check_house`."""
     yield from problems(installation, board)
-    if not installation.rcd_type:
-        kinds = ", ".join(kind.value for kind in RcdType if kind is not RcdType.UNSTATED)
-        yield InstallationError("rcd_type", f"missing; what is fitted in the distribution board, one of {kinds}")
     models = (BOARD_METER, NO_METER, *(model.value for model in MeterModel))
     if installation.meter_model not in models:
         problem = f"{installation.meter_model!r} is not allowed; one of {', '.join(models)}"

@@ -113,7 +113,7 @@ def test_a_country_whose_rules_nobody_looked_for_is_left_to_its_installer(tmp_pa
         (
             ("--country", "DE", "--capacity", "25A", "--phases", "1"),
             1,
-            "capacity: 25.0 A is not allowed with one phase in DE, which may carry 20.0 A; 6.0 A to 20.0 A",
+            "capacity: 25.0 A is not allowed with fewer than 3 phases in DE, which may carry 20.0 A; 6.0 A to 20.0 A",
         ),
         (("--country", "DE", "--capacity", "16A", "--meter", "sdm999", "--meter-port", "/dev/x"), 1, "sdm999"),
         (("--country", "DE", "--capacity", "16A", "--cable-rating", "20A"), 1, "not allowed with a socket"),

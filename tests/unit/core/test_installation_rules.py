@@ -23,32 +23,47 @@ DECLARED: dict[str, dict[str, Any]] = {
     "FR": {"shutters": True},
     "GB": {"shutters": True, "open_pen": "external_device"},
 }
-MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE"}
+MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE", "rcd_type": "b"}
+US_TERRITORIES = ("AS", "GU", "MP", "PR", "UM", "VI")
+"""Source: ISO 3166-2:US, the outlying areas that have a code of ISO 3166-1 as well."""
 
 
 def test_the_least_that_an_installer_must_say_gives_careful_defaults() -> None:
     assert parse_installation(MINIMAL, PLAIN_BOARD) == Installation(
-        Milliamps(16_000), 1, "DE", Millivolts(230_000), False, 0
+        Milliamps(16_000), 1, "DE", Millivolts(230_000), False, 0, rcd_type="b"
     )
+
+
+@pytest.mark.hazard("H-05")
+@pytest.mark.parametrize("more", [{}, {"rcd_type": ""}])
+@pytest.mark.parametrize("country", ["DE", "US"])
+def test_the_device_upstream_must_be_stated(country: Any, more: Any) -> None:
+    """Source: IEC 61851-1 clause 8.5, which asks for one by its type."""
+    values = {key: value for key, value in {**MINIMAL, "country": country}.items() if key != "rcd_type"} | more
+    with pytest.raises(InstallationError, match=r"^rcd_type: missing; .* one of a, f, a_rdc_dd, b, none$"):
+        parse_installation(values, THERE)
 
 
 def test_every_entry_is_taken() -> None:
     values = {
         "circuit_capacity_ma": 32_000,
-        "phases": 3,
+        "phases": 2,
         "country": "US",
+        "rcd_type": "none",
         "nominal_voltage_mv": 240_000,
         "ventilated": True,
         "rcd_reclosures": 4,
     }
-    assert parse_installation(values, THERE) == Installation(Milliamps(32_000), 3, "US", Millivolts(240_000), True, 4)
+    assert parse_installation(values, THERE) == Installation(
+        Milliamps(32_000), 2, "US", Millivolts(240_000), True, 4, rcd_type="none"
+    )
 
 
 @pytest.mark.hazard("H-17")
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("circuit_capacity_ma", 20_001, ("20001 mA", "one phase in DE", "6000 mA to 20000 mA")),
+        ("circuit_capacity_ma", 20_001, ("20001 mA", "fewer than 3 phases in DE", "6000 mA to 20000 mA")),
         ("circuit_capacity_ma", 5_999, ("5999 mA", "6000 mA to 20000 mA")),
         ("circuit_capacity_ma", 16.0, ("16.0", "int")),
         ("circuit_capacity_ma", True, ("True", "int")),
@@ -109,7 +124,17 @@ def test_no_other_country_lets_a_box_reset_a_trip() -> None:
 
 
 @pytest.mark.hazard("H-17")
-@pytest.mark.parametrize("country", ["US", "CA"])
+@pytest.mark.parametrize("country", ["US", "CA", *US_TERRITORIES])
+def test_three_phases_are_refused_where_a_vehicle_takes_one(country: Any) -> None:
+    """Source: SAE J1772, whose vehicle inlet has two contacts for the supply."""
+    values = {**MINIMAL, "country": country}
+    with pytest.raises(InstallationError, match=f"^phases: 3 is not allowed in {country}, .*; 1 or 2$"):
+        parse_installation({**values, "phases": 3}, THERE)
+    assert parse_installation({**values, "phases": 2}, THERE).phases == 2
+
+
+@pytest.mark.hazard("H-17")
+@pytest.mark.parametrize("country", ["US", "CA", *US_TERRITORIES])
 def test_north_america_is_refused_with_a_board_that_does_not_say_that_it_is_for_there(country: Any) -> None:
     with pytest.raises(InstallationError) as refusal:
         parse_installation({**MINIMAL, "country": country}, BOARD)
@@ -172,9 +197,12 @@ def test_a_supply_without_an_earthed_point_is_for_norway() -> None:
 
 
 @pytest.mark.hazard("H-04")
-@pytest.mark.parametrize(("country", "phases", "most_ma"), [("DE", 1, 20_000), ("DE", 3, 32_000), ("AT", 1, 32_000)])
-def test_one_phase_alone_carries_at_most_20_a_in_germany(country: Any, phases: Any, most_ma: Any) -> None:
-    """Source: VDE-AR-N 4100, 4.6 kVA, as quoted by energieloesung.de."""
+@pytest.mark.parametrize(
+    ("country", "phases", "most_ma"),
+    [("DE", 1, 20_000), ("DE", 2, 20_000), ("DE", 3, 32_000), ("AT", 1, 32_000), ("AT", 2, 32_000)],
+)
+def test_fewer_than_three_phases_carry_at_most_20_a_in_germany(country: Any, phases: Any, most_ma: Any) -> None:
+    """Source: VDE-AR-N 4100, 4.6 kVA between any two phases, as quoted by energieloesung.de."""
     values = {**MINIMAL, "country": country, "phases": phases}
     assert parse_installation({**values, "circuit_capacity_ma": most_ma}, PLAIN_BOARD).circuit_capacity_ma == most_ma
     with pytest.raises(InstallationError, match=f"6000 mA to {most_ma} mA"):

@@ -223,7 +223,7 @@ def test_a_board_without_residual_current_detection_needs_it_upstream(tmp_path: 
 
 def test_the_box_may_be_the_only_protection_where_the_country_has_it_so(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
-    write_installation(path, replace(SIMULATED_INSTALLATION, country="US", rcd_type="none"))
+    write_installation(path, replace(SIMULATED_INSTALLATION, country="US", phases=1, rcd_type="none"))
     there = replace(ratings(BOARD), north_american=True, rcd_ac_ma=Milliamps(20))
     assert read_installation(path, there).rcd_type == "none"
     for less in ({"rcd_fitted": False}, {"rcd_ac_ma": 30}, {"rcd_ac_ma": None}):
