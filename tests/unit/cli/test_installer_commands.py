@@ -11,6 +11,7 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.api.exits import Exit
+from evse_pi.cli.questions import questions
 from evse_pi.installation.files import ratings, read_installation
 from evse_pi.installer.box_settings import BoxSettings, ChangeRefused
 from tests.support.node_box import HandClock
@@ -314,3 +315,10 @@ def test_there_is_no_certificate_for_a_box_that_does_not_run(box: Path) -> None:
     done = evse_pi(box, "certificate")
     assert done.returncode == Exit.NOT_RUNNING
     assert "evse-pi run" in done.stderr
+
+
+@pytest.mark.parametrize(("country", "phases"), [("AT", 3), ("US", 1), ("PR", 1)])
+def test_one_phase_is_proposed_where_a_vehicle_takes_no_more(country: str, phases: int) -> None:
+    """Source: SAE J1772, whose vehicle inlet has two contacts for the supply."""
+    asked = next(question for question in questions() if question.key == "phases")
+    assert asked.proposed({"country": country}, load_board("simulated")) == phases
