@@ -286,8 +286,9 @@ def _refusal(
         return Reason.READING_CABLE, watch.pilot.since_ns + CABLE_EXPECTED_NS
     if not limit.chargeable:
         return Reason.LIMIT_BELOW_MINIMUM, 0
-    if settings.board.tethered_cable_ma is not None and watch.pilot.connected and not watch.pilot.showed_b:
-        asks = watch.pilot.state in ASKING  # one in B is offered nothing before, so that it cannot ask too early
+    if watch.pilot.connected and not watch.pilot.proof.given:
+        # a vehicle in B is offered nothing before, so that it cannot ask too early
+        asks = watch.pilot.state in ASKING or watch.pilot.proof.crept
         return (Reason.STATE_B_NOT_SEEN, 0) if asks else (Reason.PWM_SETTLING, watch.pilot.since_ns + STATE_B_NS)
     if not watch.contactor.closed and now_ns < watch.budgets.closable_ns:
         return Reason.TOO_MANY_STOPS, watch.budgets.closable_ns

@@ -85,7 +85,8 @@ class Monitors:
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
         now_ns, board = inputs.now_ns, settings.board
-        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.outputs.pilot, board.pilot_supply_mv)
+        cable_in = not board.proximity_fitted or self.cable.in_place(now_ns)
+        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.outputs.pilot, board.pilot_supply_mv, cable_in=cable_in)
         cable, lock, rcd = self.cable, self.lock, self.rcd
         if board.proximity_fitted:
             cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.state is not PilotState.A)

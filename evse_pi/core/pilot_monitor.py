@@ -11,6 +11,7 @@ from evse_pi.core.faults import NO_FAULTS, Fault
 from evse_pi.core.pilot import Debounce, DiodeCheck, DiodeVerdict, classify, doubt
 from evse_pi.core.pilot_supply import SupplyWatch, agrees, supplied
 from evse_pi.core.states import PilotState
+from evse_pi.core.vehicle_proof import VehicleProof
 from hal.units import MILLISECOND, SECOND, Milliamps
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ SHORT_NS = 200 * MILLISECOND
 UNDECIDED_WINDOWS = 100
 GONE_NS = SECOND  # a plug that bounces ends no session
 STATE_B_NS = 200 * MILLISECOND
-"""For how long a vehicle at a fixed cable must have shown B before its C counts. Source: docs/adr/0016."""
+"""For how long a vehicle must have shown B before its C counts. Source: docs/adr/0016."""
+CABLE_FIRST_NS = SECOND
+"""A cable that came this long before the vehicle did not come with it. Source: docs/adr/0016."""
 CABLE_STEADY_NS = 200 * MILLISECOND
 CABLE_EXPECTED_NS = SECOND  # proximity may touch later than the pilot
 
 CONNECTED = (PilotState.B, PilotState.C, PilotState.D)
 ASKING = (PilotState.C, PilotState.D)
 _NOTHING_OF_A_VEHICLE = (PilotState.INVALID, PilotState.F)
-_NOTHING_ACCEPTED, _NO_VERDICT, _ALL_WELL = Debounce(), DiodeCheck(), SupplyWatch()
+_NOTHING_ACCEPTED, _NO_VERDICT, _ALL_WELL, _NO_PROOF = Debounce(), DiodeCheck(), SupplyWatch(), VehicleProof()
+
+
+def _unseen(reading: PilotReading | None) -> Fault | None:
+    return Fault.PILOT_ADC_FAILED if reading is None else Fault.PILOT_SUPPLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,7 @@ class PilotMonitor:
 
     While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the previous
     state is kept.
-    `doubted` names what is wrong with the last window, None of a window to be believed. `showed_b` says that the line
-    has shown B for STATE_B_NS since it last showed A, or since nothing could be seen of it.
+    `doubted` names what is wrong with the last window, None of a window to be believed.
     """
 
     state: PilotState = PilotState.INVALID
@@ -51,7 +57,7 @@ class PilotMonitor:
     doubted: Fault | None = None
     supply: SupplyWatch = _ALL_WELL
     duty: DutyMonitor = UNJUDGED
-    showed_b: bool = False
+    proof: VehicleProof = _NO_PROOF
 
     def advance(
         self,
@@ -59,43 +65,59 @@ class PilotMonitor:
         reading: PilotReading | None,
         output: PilotOutput,
         supply_mv: tuple[Millivolts, Millivolts] | None = None,
+        *,
+        cable_in: bool = True,
     ) -> PilotMonitor:
         """Return what is known after one more window, taken while the generator did `output`.
 
         `supply_mv` is how far from 0 V the generator's rails must read, None on a board that does not see them.
+        `cable_in`: a fixed cable, or one that has been in the socket for CABLE_FIRST_NS.
         Hazard: H-02, a window on rails that are not good shows nothing at all.
         """
-        doubted: Fault | None
         supply, duty, high_mv = self.supply, self.duty, None
         good = reading is None or supply_mv is None or supplied(reading, supply_mv)
         if reading is None or not good:
-            doubted, seen = Fault.PILOT_ADC_FAILED if reading is None else Fault.PILOT_SUPPLY, PilotState.INVALID
-            diode = self.diode if reading is None else self.diode.accept(reading, output, seen)
+            doubted, seen = _unseen(reading), PilotState.INVALID
         else:
             doubted, high_mv = doubt(reading, output), reading.high_mv
             seen = classify(reading, output, self.debounce.state)
-            diode = self.diode.accept(reading, output, seen)
+        diode = self.diode if reading is None else self.diode.accept(reading, output, seen)
         if supply_mv is not None and reading is not None:
-            agreeing = agrees(reading, output, seen)
-            supply = supply.advance(now_ns, good=good, agreeing=agreeing, connected=self.connected)
+            supply = self._watch_supply(now_ns, reading, output, seen, good=good)
         if reading is not None and doubted is None and seen in CONNECTED:
             duty = duty.advance(reading, output)
         if self.state is PilotState.A and now_ns - self.since_ns >= GONE_NS:
             supply, duty = supply.unplugged(), UNJUDGED
         debounce = self.debounce.accept(seen, high_mv)
         state = self.state if debounce.state in _NOTHING_OF_A_VEHICLE else debounce.state
+        believed = doubted is None and seen is state
+        proof = self._prove(now_ns, state, high_mv if believed else None, supply, cable_in=cable_in)
         if state is not self.state:
-            showed_b = self.showed_b and state is not PilotState.A
-            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty, showed_b)
-        showed_b = self.showed_b or (doubted is None and seen is PilotState.B and self._in_b(now_ns))
-        seen_ns = now_ns if doubted is None and seen in (state, PilotState.F) else self.seen_ns
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty, proof)
+        since_ns = self.since_ns
+        seen_ns = now_ns if believed or (doubted is None and seen is PilotState.F) else self.seen_ns
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
-            state, debounce = PilotState.INVALID, _NOTHING_ACCEPTED
-            return PilotMonitor(state, now_ns, seen_ns, debounce, diode, doubted, supply, duty, showed_b)
-        return PilotMonitor(state, self.since_ns, seen_ns, debounce, diode, doubted, supply, duty, showed_b)
+            state, since_ns, debounce = PilotState.INVALID, now_ns, _NOTHING_ACCEPTED
+        return PilotMonitor(state, since_ns, seen_ns, debounce, diode, doubted, supply, duty, proof)
 
-    def _in_b(self, now_ns: int) -> bool:
-        return self.state is PilotState.B and now_ns - self.since_ns >= STATE_B_NS
+    def _watch_supply(
+        self, now_ns: int, reading: PilotReading, output: PilotOutput, seen: PilotState, *, good: bool
+    ) -> SupplyWatch:
+        agreeing = agrees(reading, output, seen)
+        supply = self.supply.advance(now_ns, good=good, agreeing=agreeing, connected=self.connected)
+        return supply.compare_a(agreeing=agreeing) if seen is PilotState.A else supply
+
+    def _prove(
+        self, now_ns: int, state: PilotState, high_mv: Millivolts | None, supply: SupplyWatch, *, cable_in: bool
+    ) -> VehicleProof:
+        """Return the proof after a window that showed `state` at `high_mv`, None of one that is not to be believed."""
+        if state is PilotState.A:
+            return self.proof.without_vehicle(high_mv, supply, cable_in=cable_in)
+        if high_mv is None:
+            return self.proof
+        slow = self.state is not PilotState.INVALID and now_ns - self.seen_ns > DOUBT_NS
+        lasts = state is self.state and now_ns - self.since_ns >= STATE_B_NS
+        return self.proof.advance(state, high_mv, slow=slow, lasts=lasts)
 
     def forgotten(self, now_ns: int) -> PilotMonitor:
         """Return the monitor when nothing could be seen for seconds: the vehicle that is there now may be another.
@@ -103,7 +125,8 @@ class PilotMonitor:
         What was judged of the generator stays: it is the same one, whichever vehicle is there.
         Hazard: H-05, a vehicle that came under −12 V would get power without a test of the residual current device.
         """
-        return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply, duty=self.duty)
+        proof = VehicleProof(crept=self.proof.crept)
+        return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply, duty=self.duty, proof=proof)
 
     @property
     def connected(self) -> bool:
@@ -139,12 +162,14 @@ class CableMonitor:
 
     `least` is the lowest rating since no vehicle was there. Hazard: H-04 overload of the cable;
     until the vehicle has left, a rating can fall and never rise, whatever the contact showed in between.
+    `came_ns` is when the accepted cable came into an empty socket.
     """
 
     accepted: Cable = Cable.NONE
     candidate: Cable = Cable.NONE
     since_ns: int = 0
     least: Cable = Cable.NONE
+    came_ns: int = 0
 
     def advance(self, now_ns: int, ohms: Ohms | None, *, connected: bool) -> CableMonitor:
         """Return what is known after one more reading; `connected` is True until the vehicle has surely left."""
@@ -158,8 +183,13 @@ class CableMonitor:
         if connected:
             falls = accepted.rating_ma and (not self.least.rating_ma or accepted.rating_ma < self.least.rating_ma)
             least = accepted if falls else self.least
-        known = CableMonitor(accepted, seen, since_ns, least)
+        came = self.accepted is Cable.NONE and accepted is not Cable.NONE
+        known = CableMonitor(accepted, seen, since_ns, least, since_ns if came else self.came_ns)
         return self if known == self else known
+
+    def in_place(self, now_ns: int) -> bool:
+        """Return whether a cable has been in the socket for CABLE_FIRST_NS."""
+        return self.accepted is not Cable.NONE and now_ns - self.came_ns >= CABLE_FIRST_NS
 
     def faults(self, now_ns: int, pilot: PilotMonitor) -> frozenset[Fault]:
         """Return what is wrong with the cable, given when the vehicle was connected."""

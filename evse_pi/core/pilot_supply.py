@@ -23,6 +23,8 @@ DIVIDER_HIGH_MV, DIVIDER_LOW_MV = -50, 60
 MAX_HIGH_OFF_MV = 300
 MAX_LOW_OFF_MV = 600
 OFF_WINDOWS = 50
+SAG_WINDOWS = 10
+"""As many windows of A that do not stand at their rail are more than a contact that makes while it is pushed in."""
 
 
 def supplied(reading: PilotReading, window_mv: tuple[Millivolts, Millivolts]) -> bool:
@@ -60,13 +62,16 @@ def agrees(reading: PilotReading, output: PilotOutput, state: PilotState) -> boo
 class SupplyWatch:
     """The rails over time: bad ticks in a row, how often they failed since the vehicle came, and a drifting input.
 
-    From the third failure of a session on the fault stays until the vehicle is unplugged.
+    From the third failure of a session on the fault stays until the vehicle is unplugged. `off_in_a` counts the last
+    windows of A that did not stand at their rail: what leaks there may go on to hold the line in B, where nothing tells
+    it from a vehicle, so only an A that does stand there ends it.
     """
 
     bad: int = 0
     failures: int = 0
     bad_ns: int | None = None
     off: int = 0
+    off_in_a: int = 0
 
     def advance(self, now_ns: int, *, good: bool, agreeing: bool, connected: bool) -> SupplyWatch:
         """Return what is known after one more tick. `connected`: a vehicle was there when the rails were last good."""
@@ -77,7 +82,12 @@ class SupplyWatch:
         if bad < BAD_TICKS:
             return replace(self, bad=bad, off=off)
         fresh = self.bad_ns is None or now_ns - self.bad_ns >= SETTLED_NS
-        return SupplyWatch(bad, self.failures + (fresh and connected), now_ns, off)
+        return SupplyWatch(bad, self.failures + (fresh and connected), now_ns, off, self.off_in_a)
+
+    def compare_a(self, *, agreeing: bool) -> SupplyWatch:
+        """Return the watch after one more window of A on good rails."""
+        off_in_a = 0 if agreeing else min(self.off_in_a + 1, OFF_WINDOWS)
+        return self if off_in_a == self.off_in_a else replace(self, off_in_a=off_in_a)
 
     def unplugged(self) -> SupplyWatch:
         """Return the watch when the vehicle has gone."""
@@ -89,7 +99,12 @@ class SupplyWatch:
         return self.bad >= BAD_TICKS or self.failures >= MOST_IN_A_SESSION
 
     @property
+    def sags(self) -> bool:
+        """The last windows of A did not stand at their rail."""
+        return self.off_in_a >= SAG_WINDOWS
+
+    @property
     def faults(self) -> frozenset[Fault]:
         """What is wrong with the generator's supply, and with what measures the line."""
         found = frozenset((Fault.PILOT_SUPPLY,)) if self.failed else NO_FAULTS
-        return found | {Fault.PILOT_GENERATOR} if self.off >= OFF_WINDOWS else found
+        return found | {Fault.PILOT_GENERATOR} if OFF_WINDOWS in (self.off, self.off_in_a) else found

@@ -138,8 +138,9 @@ class IdealBox:
         return self
 
     def plug_in(self, vehicle: str = "B") -> None:
-        """Plug in a vehicle with a 32 A cable; at a fixed cable it shows B first, as each with a switch S2 does."""
-        if vehicle in ("C", "D") and self.vehicle != "B" and not self.settings.board.proximity_fitted:
+        """Plug in a vehicle with a 32 A cable; at one that is there already it shows B first, as each with S2 does."""
+        there = self.ohms is not None or not self.settings.board.proximity_fitted
+        if vehicle in ("C", "D") and self.vehicle != "B" and there:
             self.vehicle = "B"
             self.run(500 * MS)
         self.vehicle, self.ohms = vehicle, 220

@@ -70,7 +70,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.RCM_STARTING: "the residual current monitor is waking up",
     Reason.READING_CABLE: "the plug's cable is being read",
     Reason.VEHICLE_FEEDS: "there is voltage behind the open contactor, which the vehicle may feed",
-    Reason.STATE_B_NOT_SEEN: "a vehicle without a switch for its request (S2) is not served at a fixed cable",
+    Reason.STATE_B_NOT_SEEN: "one without a switch for its request (S2) is not served at a cable that was there before",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
 }
 LIMITS: Mapping[LimitSource, str] = {
@@ -166,9 +166,11 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
         "Wait: if it lasts for longer than a second, the contactor counts as welded.",
     ),
     Reason.STATE_B_NOT_SEEN: (
-        "Power was asked for (state C) without a vehicle being seen first (state B). One without a switch for its "
-        "request (S2) is not served at a fixed cable, because a worn surge suppressor looks the same.",
-        "Unplug it, wait two seconds and plug it in again. If no vehicle is there, have the suppressor replaced.",
+        "Power was asked for (state C) without a vehicle being seen first (state B), or the line moved slowly. One "
+        "without a switch for its request (S2) is not served at a cable that was there before, because a worn surge "
+        "suppressor looks the same.",
+        "Unplug it, at a socket the cable too, wait two seconds and plug in again, at the box last. If no vehicle is "
+        "there, have the suppressor replaced.",
     ),
     Reason.STATE_F_HOLD: ("The box tells the vehicle that it is out of service after a fault.", "Wait a second."),
     Reason.STARTING: ("The vehicle asks, and the last checks before closing run.", "Wait a second."),

@@ -120,7 +120,8 @@ def test_the_minimum_off_time_is_kept_through_a_restart() -> None:
 
 
 @pytest.mark.hazard("H-18")
-def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges() -> None:
+def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_charges_once_it_has_shown_b() -> None:
+    """A vehicle opens S2 when it is offered nothing: source IEC 61851-1 Table A.6 sequence 9.2, within 3 s."""
     box = IdealBox(FULL)
     box.plug_in("C")
     seen: list[Any] = []
@@ -129,8 +130,12 @@ def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_then_charges() -
         state = box.state.status.evse_state
         if not seen or seen[-1] is not state:
             seen.append(state)
+        if box.reason is Reason.STATE_B_NOT_SEEN:
+            box.vehicle = "B"
+        if box.mode is PilotMode.PWM:
+            box.vehicle = "C"
         assert box.now_ns - box.started_ns < 15 * S
-    assert seen == [EvseState.F, EvseState.C1, EvseState.C2]
+    assert seen == [EvseState.F, EvseState.C1, EvseState.B1, EvseState.B2, EvseState.C2]
     assert box.state.watch.tests.passed
 
 

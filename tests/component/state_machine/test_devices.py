@@ -270,6 +270,7 @@ def test_where_it_is_allowed_the_box_recloses_as_often_as_it_may_and_no_more() -
 def test_a_trip_within_10_s_of_closing_locks_out_also_where_reclosing_is_allowed() -> None:
     box = LeakingVehicle(settings_for(FULL_BOARD, country="US", rcd_reclosures=4))
     box.leaking = True
+    box.run_until(lambda b: b.reason is Reason.NO_VEHICLE, 10 * S)
     box.plug_in("C")
     box.run_until(lambda b: b.closed, 15 * S)
     box.run(200 * MS)
@@ -552,6 +553,7 @@ def test_a_cable_that_was_never_seen_offers_nothing_and_is_missed_after_a_second
 
 def test_faults_that_outlived_a_restart_still_need_their_rule() -> None:
     box = IdealBox(FULL, former=frozenset({Fault.RCD_TRIPPED, Fault.OVERCURRENT}))
+    box.run_until(lambda b: b.state.watch.pilot.state is PilotState.A, 10 * S)
     box.plug_in("C")
     box.run(30 * S)
     assert box.faults == {Fault.RCD_TRIPPED, Fault.OVERCURRENT}
@@ -621,6 +623,11 @@ def test_a_vehicle_that_may_have_come_under_a_wake_up_step_gets_its_test(asked_m
         seen.add(b.state.watch.pilot.state)
         return b.closed
 
+    box.run_until(lambda b: closed(b) or b.reason is Reason.STATE_B_NOT_SEEN, 60 * S)
+    assert not box.closed, "which of a suppressor and a vehicle it is cannot be told"
+    box.vehicle = "B"
+    box.run(S)
+    box.vehicle = "C"
     box.run_until(closed, 60 * S)
     tested = next(at for at, outputs in box.trace if outputs.rcd_test)
     offered = next(at for at, outputs in box.trace if outputs.pilot.mode is PilotMode.PWM)

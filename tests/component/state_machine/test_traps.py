@@ -416,7 +416,12 @@ def test_a_vehicle_in_c_after_an_outage_is_no_fault() -> None:
     box = IdealBox(FULL)
     box.plug_in("C")
     box.run(12 * S)
-    assert box.closed
+    assert box.reason is Reason.STATE_B_NOT_SEEN
+    assert not box.faults
+    box.vehicle = "B"
+    box.run(S)
+    box.vehicle = "C"
+    box.run_until(lambda b: b.closed, 12 * S)
     assert not box.faults
 
 

@@ -1,4 +1,4 @@
-"""A worn surge suppressor at the pilot looks like a vehicle in C: at a fixed cable nothing becomes live by it.
+"""A worn surge suppressor at the pilot looks like a vehicle in C: nothing becomes live by it, wherever a cable is.
 
 One junction that breaks down near 6 V holds the line at +6/-12 V, diode and all, with no vehicle there. Source of the
 failure and of the 200 ms: docs/adr/0016-state-b-at-a-fixed-cable.md.
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from boards.loader import load_board
+from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, PilotMode, PilotState, Reason
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
@@ -64,6 +65,91 @@ def test_nor_at_a_fixed_cable_that_the_installer_put_on_a_board_with_a_socket() 
     box = idle(SOCKET, installation=fixed)
     box.do("soften_suppressor", volts=6.0)
     stays_dead(box)
+
+
+@pytest.mark.parametrize("volts", [4.5, 6.0, 7.2])
+def test_nor_at_a_socket_in_which_a_cable_was_left(volts: Any) -> None:
+    box = idle(SOCKET)
+    box.do("set_proximity", ohm=220.0)
+    box.wait(3 * SECOND)
+    box.do("soften_suppressor", volts=volts)
+    stays_dead(box)
+    assert box.loop.state.status.reason is Reason.STATE_B_NOT_SEEN
+
+
+def test_nor_at_a_left_cable_when_the_box_starts() -> None:
+    box = VirtualBox(VirtualBoxSettings(SOCKET, SIMULATED_INSTALLATION))
+    box.node.permit(box.clock.now_ns, offered_ma=32_000)
+    box.do("set_proximity", ohm=220.0)
+    box.do("soften_suppressor", volts=6.0)
+    stays_dead(box, 20)
+
+
+@pytest.mark.parametrize("board", [TETHERED, SOCKET], ids=["fixed", "socket"])
+@pytest.mark.parametrize("step_s", [0.3, 2.0])
+@pytest.mark.parametrize("first", [12.6, 9.4], ids=["from new", "from B"])
+def test_nor_by_one_that_softens_slowly_through_the_band_of_b(board: Any, step_s: Any, first: Any) -> None:
+    """It breaks down 0.2 V lower at a time, while a vehicle goes from A to B and from B to C in one jump."""
+    box = idle(board)
+    if board is SOCKET:
+        box.do("set_proximity", ohm=220.0)
+        box.wait(3 * SECOND)
+    volts = first
+    while volts > 5.6:
+        box.do("soften_suppressor", volts=volts)
+        stays_dead(box, step_s)
+        volts -= 0.2
+    stays_dead(box, 20)
+
+
+def test_nor_by_one_that_stood_between_a_and_b_before() -> None:
+    box = idle()
+    for volts in (11.3, 9.0, 6.0):
+        box.do("soften_suppressor", volts=volts)
+        stays_dead(box, 2)
+    stays_dead(box, 20)
+
+
+def test_a_generator_found_wrong_in_a_is_not_well_because_the_line_reads_b() -> None:
+    """What leaks in A may go on to hold the line in B; only an A at its rail ends the fault."""
+    box = idle()
+    box.do("soften_suppressor", volts=11.3)
+    box.wait_for(lambda: Fault.PILOT_GENERATOR in box.faults, 8 * SECOND)
+    box.do("soften_suppressor", volts=9.0)
+    stays_dead(box, 30)
+    assert Fault.PILOT_GENERATOR in box.faults
+    box.do("soften_suppressor", volts=None)
+    box.wait_for(lambda: not box.faults, 30 * SECOND)
+
+
+def test_a_vehicle_at_the_far_end_of_a_cable_that_is_in_shows_b_and_is_served() -> None:
+    box = idle(SOCKET)
+    box.do("set_proximity", ohm=220.0)
+    box.wait(3 * SECOND)
+    box.do("plug_in")
+    box.do("auto")
+    box.wait_for(lambda: box.energised, 20 * SECOND)
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 300, 700])
+def test_a_cable_that_comes_with_the_vehicle_serves_sequence_1_2(ahead_ms: Any) -> None:
+    """Source: IEC 61851-1 Table A.6 sequence 1.2; proximity makes before the pilot while a plug is pushed in."""
+    box = box_in(EvseState.A, FULL)
+    box.ohms = 220
+    box.run(ahead_ms * MS)
+    box.vehicle = "C"
+    box.run_until(lambda b: b.closed, 15 * S)
+
+
+@pytest.mark.parametrize("ahead_s", [2, 60])
+def test_a_cable_that_was_in_before_does_not(ahead_s: Any) -> None:
+    box = box_in(EvseState.A, FULL)
+    box.ohms = 220
+    box.run(ahead_s * S)
+    box.vehicle = "C"
+    box.run(30 * S)
+    assert not box.closed
+    assert box.reason is Reason.STATE_B_NOT_SEEN
 
 
 def test_at_a_socket_it_takes_a_cable_that_says_what_it_carries() -> None:
