@@ -35,6 +35,7 @@ BASIC, BASIC_CLEAR, PLUG_IN, UNPLUG, ASK, ASK_NO_MORE, TIME_OF_USE = range(7)
 TRIP, HEAT, REPAIR, DIAGNOSED, TIME_OF_USE_CLEAR = 0x10, 0x11, 0x12, 0x20, 0x21
 CHARGE_LOW, CHARGE_HIGH, CHARGE_CLEAR, VEHICLE_ID, CARD = 0x30, 0x31, 0x32, 0x40, 0x50
 KEY = bytes.fromhex(ENABLE_KEY)
+STATE_KNOWN_WITHIN_S = 10.0  # State is null until the safety process has been heard, which speaks once a second
 
 
 def matter_time(delta_s: int = 0) -> int:
@@ -78,7 +79,12 @@ class Peer:
         return values[0] if len(names) == 1 else values
 
     def states(self) -> list[int]:
-        return self.read("State", "SupplyState", "FaultState")
+        """Return State, SupplyState and FaultState; a node that has just started is asked until it knows its State."""
+        deadline = time.monotonic() + STATE_KNOWN_WITHIN_S
+        while True:
+            states: list[int] = self.read("State", "SupplyState", "FaultState")
+            if states[0] is not None or time.monotonic() > deadline:
+                return states
 
     def next_charge(self) -> list[Any]:
         """Return start, target time, energy and state of charge of the next charge."""
