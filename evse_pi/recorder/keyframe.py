@@ -40,6 +40,7 @@ from evse_pi.core import (
     supply,
     temperature,
     transition_log,
+    vehicle_proof,
     wakeup,
     weld_control,
     wiring_monitor,
@@ -61,6 +62,7 @@ _MODULES = (
     gate_hold,
     installation_limits,
     transition_log,
+    vehicle_proof,
     lease,
     limits,
     load_monitor,
@@ -118,6 +120,8 @@ _FORMER_FIELDS = {
     "Outputs": {"contactor_closed": "close_ordered"},
     "Transition": {"contactor_closed": "close_ordered"},
 }
+_ABSENT: dict[str, dict[str, Any]] = {"PilotMonitor": {"proof": vehicle_proof.VehicleProof(at_once=True)}}
+"""What an earlier version recorded nothing of: it took whatever the line showed for a vehicle."""
 _NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values() if is_dataclass(kind)
 }
@@ -163,6 +167,7 @@ def from_plain(drawn: Any) -> Any:
         if issubclass(kind, Enum):
             return kind[parts["name"]]
         former = _FORMER_FIELDS.get(kind.__name__, {})
-        return kind(**{former.get(key, key): from_plain(each) for key, each in parts.items()})
+        known = {former.get(key, key): from_plain(each) for key, each in parts.items()}
+        return kind(**{**_ABSENT.get(kind.__name__, {}), **known})
     except (KeyError, TypeError, ValueError) as error:
         raise KeyframeError(f"{name}: {error}") from error

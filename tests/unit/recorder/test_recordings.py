@@ -170,3 +170,11 @@ def test_a_fault_that_comes_and_goes_fills_no_shelf_and_hides_no_other(tmp_path:
     box.save()
     assert len([name for name in box.archive.names() if "ventilation" in name]) == 1
     assert [name for name in box.archive.names() if "emergency_stop" in name]
+
+
+def test_every_tick_of_a_charge_is_kept(tmp_path: Path) -> None:
+    """A part of the machine that the key frames do not know would empty the black box without a word."""
+    box = DiagnosedBox(tmp_path).charging()
+    assert box.world.loop is not None
+    assert box.world.loop._black_box is not None
+    assert box.world.loop._black_box.lost == 0
