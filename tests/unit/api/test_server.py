@@ -290,7 +290,7 @@ async def test_the_user_of_the_process_counts_as_installer_and_admission_says_ot
             raise Refusal("not you")
         return Caller(peer.uid, installer=False)
 
-    def nobody(peer: PeerProcess) -> Caller:
+    def refuse(peer: PeerProcess) -> Caller:
         raise Refusal(f"uid {peer.uid}: not let in")
 
     service = Service(offered("who", Unit, who), offered("secret", Unit, who, installer=True))
@@ -305,7 +305,7 @@ async def test_the_user_of_the_process_counts_as_installer_and_admission_says_ot
         await client.close()
         await server.stop()
     assert seen == [True, True, False]
-    server = Server(tmp_path / "control.sock", service, nobody)
+    server = Server(tmp_path / "control.sock", service, refuse)
     await server.start()
     client = await Client.connected(tmp_path / "control.sock")
     assert "not let in" in (await client.line())["error"]
