@@ -157,9 +157,12 @@ class Vehicle:
         self._changed()
 
     def insist(self, on: bool = True) -> None:
-        """Ask for energy whether or not current is offered: close S2, and again after every stop."""
+        """Ask for energy whether or not current is offered: close S2 as late as for an offer, and again after a stop."""
         self.insistent = on
-        self._set_s2(S2.CLOSED if on and self.plugged else S2.OPEN)
+        if not on:
+            self._set_s2(S2.OPEN)
+        self._changed()
+        self._close_when_offered()
 
     def tell_battery(self, percent: int | None = None, mwh: int | None = None) -> None:
         """Tell the box how full the battery is and how much it holds, or no longer tell it."""

@@ -139,7 +139,7 @@ def test_a_run_of_discharging(peer: Peer) -> None:
     assert peer.trigger(PLUG_IN) == SUCCESS
     peer.event(EV_CONNECTED)
     assert peer.states() == [NO_DEMAND, DISABLED, NO_ERROR]
-    until, sooner = matter_time(8), matter_time(4)
+    until, sooner = matter_time(14), matter_time(9)
     assert peer.enable(until, 6_000, 60_000) == discharge(peer, sooner, 32_000) == SUCCESS
     assert supply() == [ENABLED, until, sooner]
     assert currents() == [6_000, 32_000, 32_000]

@@ -98,7 +98,7 @@ def stopped(peer: Peer, session: int, reason: int) -> None:
 def test_a_run_of_the_primary_functions(peer: Peer) -> None:
     begin(peer)
     session = connect(peer)
-    until = matter_time(5)
+    until = matter_time(9)
     assert peer.enable(until, 6_000, 60_000) == SUCCESS
     assert peer.trigger(ASK) == SUCCESS
     assert peer.event(STARTED) == {"sessionID": session, "state": CHARGING, "maximumCurrent": 32_000}

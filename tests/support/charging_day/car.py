@@ -31,10 +31,10 @@ class Vehicle:
         if seen:
             self.bench.car.session = None
 
-    def close_s2(self) -> None:
-        """Let the car ask for energy now, and by itself whenever it may."""
+    def ask(self) -> None:
+        """Let the car ask for energy whenever it is offered a current, and not before. Source: IEC 61851-1 Table A.6."""
+        self.bench.box.plant.verb("open_s2")
         self.bench.box.plant.verb("auto", on=True)
-        self.bench.box.plant.verb("close_s2")
 
     def change_unseen(self) -> None:
         """Let the car leave, or another one come, while the box does not look."""
@@ -54,7 +54,7 @@ class Vehicle:
             self.plug_in()
             await asyncio.sleep(0.3)
             if self.bench.rng.random() < 0.7:
-                self.close_s2()
+                self.ask()
 
     async def pause(self) -> None:
         if self.bench.car.plugged:

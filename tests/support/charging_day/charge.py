@@ -34,7 +34,7 @@ class Charge:
         if not resumed:
             if not self.bench.car.plugged:
                 self.vehicle.plug_in()
-            self.vehicle.close_s2()
+            self.vehicle.ask()
             await self.orders.give(
                 "user", lambda now: replace(now, user_ma=32_000), self.orders.write(USER_MAXIMUM, 32_000)
             )

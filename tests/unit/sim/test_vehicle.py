@@ -232,6 +232,9 @@ def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop() 
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("insist", {}, 0)
+    plant.advance(400 * MS)
+    assert plant.vehicle.s2 == "open", "a car shows B before it asks"
+    plant.advance(600 * MS)
     assert plant.vehicle.s2 == "closed"
     plant.set_pilot(OFFER_16_A, SECOND)
     plant.set_pilot(1_000_000, 10 * SECOND)
