@@ -22,6 +22,8 @@ UNSEEN_NS = 30 * MILLISECOND  # three windows without C: the 100 ms of sequence 
 DOUBT_NS = 500 * MILLISECOND  # plugs bounce; only a contactor that is closed cannot wait
 SHORT_NS = 200 * MILLISECOND
 UNDECIDED_WINDOWS = 100
+SLOW_WINDOWS = 50
+"""A line that stands in no state for longer than so many windows creeps; what was not looked at tells nothing."""
 GONE_NS = SECOND  # a plug that bounces ends no session
 STATE_B_NS = 200 * MILLISECOND
 """For how long a vehicle must have shown B before its C counts. Source: docs/adr/0016."""
@@ -46,7 +48,8 @@ class PilotMonitor:
 
     While the generator itself holds −12 V nothing but a short can be seen of the vehicle, and the previous
     state is kept.
-    `doubted` names what is wrong with the last window, None of a window to be believed.
+    `doubted` names what is wrong with the last window, None of a window to be believed; `unsure` counts the windows
+    since the last one that was.
     """
 
     state: PilotState = PilotState.INVALID
@@ -55,6 +58,7 @@ class PilotMonitor:
     debounce: Debounce = _NOTHING_ACCEPTED
     diode: DiodeCheck = _NO_VERDICT
     doubted: Fault | None = None
+    unsure: int = 0
     supply: SupplyWatch = _ALL_WELL
     duty: DutyMonitor = UNJUDGED
     proof: VehicleProof = _NO_PROOF
@@ -93,12 +97,12 @@ class PilotMonitor:
         believed = doubted is None and seen is state
         proof = self._prove(now_ns, state, high_mv if believed else None, supply, cable_in=cable_in)
         if state is not self.state:
-            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, supply, duty, proof)
-        since_ns = self.since_ns
-        seen_ns = now_ns if believed or (doubted is None and seen is PilotState.F) else self.seen_ns
+            return PilotMonitor(state, now_ns, now_ns, debounce, diode, doubted, 0, supply, duty, proof)
+        since_ns, told = self.since_ns, believed or (doubted is None and seen is PilotState.F)
+        seen_ns, unsure = (now_ns, 0) if told else (self.seen_ns, min(self.unsure + 1, SLOW_WINDOWS + 1))
         if doubted is not None and now_ns - seen_ns >= DOUBT_NS and state is not PilotState.INVALID:
             state, since_ns, debounce = PilotState.INVALID, now_ns, _NOTHING_ACCEPTED
-        return PilotMonitor(state, since_ns, seen_ns, debounce, diode, doubted, supply, duty, proof)
+        return PilotMonitor(state, since_ns, seen_ns, debounce, diode, doubted, unsure, supply, duty, proof)
 
     def _watch_supply(
         self, now_ns: int, reading: PilotReading, output: PilotOutput, seen: PilotState, *, good: bool
@@ -115,7 +119,7 @@ class PilotMonitor:
             return self.proof.without_vehicle(high_mv, supply, cable_in=cable_in)
         if high_mv is None:
             return self.proof
-        slow = self.state is not PilotState.INVALID and now_ns - self.seen_ns > DOUBT_NS
+        slow = self.state is not PilotState.INVALID and self.unsure > SLOW_WINDOWS
         lasts = state is self.state and now_ns - self.since_ns >= STATE_B_NS
         return self.proof.advance(state, high_mv, slow=slow, lasts=lasts)
 
