@@ -157,7 +157,7 @@ class Vehicle:
         self._changed()
 
     def insist(self, on: bool = True) -> None:
-        """Ask for energy whether or not current is offered: close S2 as late as for an offer, and again after a stop."""
+        """Ask for energy whether or not current is offered: close S2 as for an offer, and again after every stop."""
         self.insistent = on
         if not on:
             self._set_s2(S2.OPEN)

@@ -32,7 +32,7 @@ class Vehicle:
             self.bench.car.session = None
 
     def ask(self) -> None:
-        """Let the car ask for energy whenever it is offered a current, and not before. Source: IEC 61851-1 Table A.6."""
+        """Let the car ask for energy when it is offered a current, not before. Source: IEC 61851-1 Table A.6."""
         self.bench.box.plant.verb("open_s2")
         self.bench.box.plant.verb("auto", on=True)
 
