@@ -409,6 +409,25 @@ async def test_a_recorded_sigma1_begins_no_second_handshake_and_holds_no_place()
 
 
 @virtual_time
+async def test_a_sigma1_is_known_again_until_256_others_have_come() -> None:
+    network = Network()
+    async with device_of(network) as device, client_of(network) as client:
+        device.join(PLAIN)
+
+        async def begin(sigma1: Any) -> Any:
+            async with open_handshake(client) as exchange:
+                return await ask(exchange, SecureChannelOpcode.SIGMA1, sigma1)
+
+        first = fresh_sigma1()
+        await begin(first)
+        for _ in range(255):
+            await client.case(MEMBER, NODE_ID, resume=False)
+        assert (await begin(first)).payload == INVALID_PARAMETER.encode()
+        await client.case(MEMBER, NODE_ID, resume=False)
+        assert (await begin(first)).opcode == SecureChannelOpcode.SIGMA2, "the list is bounded"
+
+
+@virtual_time
 async def test_an_initiator_that_no_answer_reached_may_send_its_sigma1_again() -> None:
     """It repeats the same bytes until it is answered, and our end may have given up, or made room, meanwhile."""
     network = Network()

@@ -183,6 +183,18 @@ def test_a_node_has_room_for_56_sessions() -> None:
         assert len(sessions) == min(number, 56)
 
 
+@pytest.mark.parametrize(("newer", "older", "gives_way"), [(3, 2, 2), (4, 3, 1)])
+def test_three_sessions_are_promised_to_each_fabric(newer: int, older: int, gives_way: int) -> None:
+    """Source: Matter core specification, CapabilityMinimaStruct.CaseSessionsPerFabric, at least 3."""
+    sessions, _, closed = table(capacity=newer + older)
+    for number in range(older):
+        sessions.add(session(number + 1, fabric=2, used=number))
+    for number in range(newer):
+        sessions.add(session(number + 11, fabric=1, used=number + 100))
+    sessions.add(session(30, fabric=3, used=300))
+    assert [one.fabric_index for one in closed] == [gives_way]
+
+
 def test_a_session_with_an_interaction_is_given_up_last() -> None:
     class OpenExchange:
         is_closed = False
@@ -215,6 +227,24 @@ def test_the_unsecured_table_gives_up_idle_sessions_and_refuses_when_all_are_bus
     assert unsecured.add(fourth, "a") is None
     assert len(unsecured) == 2
     assert unsecured.add(MessageHeader(0, 1), "a") is None
+
+
+def test_sixteen_handshakes_are_in_flight_four_of_each_host() -> None:
+    class OpenExchange:
+        is_closed = False
+
+    def begin(host: int, number: int) -> bool:
+        added = unsecured.add(MessageHeader(0, 1, source_node_id=100 * host + number), f"host {host}")
+        if added is not None:
+            added.has_answered = True
+            added.exchanges[0, False] = OpenExchange()  # type: ignore[assignment]
+        return added is not None
+
+    unsecured = UnsecuredSessionTable(entropy=CountingEntropy())
+    for host in range(1, 5):
+        assert [begin(host, number) for number in range(1, 6)] == [True] * 4 + [False]
+    assert not begin(5, 1)
+    assert len(unsecured) == 16
 
 
 def test_of_initiators_that_never_answered_the_one_silent_longest_gives_way() -> None:

@@ -11,11 +11,13 @@ from chip.tlv.tlvlist import TLVList
 from evse_pi.matter.clusters.label import FixedLabelServer
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.acl import AclEntry, AclTarget, Privilege
+from evse_pi.matter.interaction.messages import Path, ReadRequest
+from evse_pi.matter.interaction.report import attribute_reports
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MAX_PAYLOAD_BYTES
-from evse_pi.matter.wire.status_code import StatusCode
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, Bench
 from tests.support.matter_initiator import READ_REQUEST, REPORT_DATA, InteractionError
@@ -233,6 +235,27 @@ async def test_too_many_paths_are_refused_by_name() -> None:
         with pytest.raises(InteractionError) as refused:
             await controller.read(session, *[(1, EVSE, 5)] * 65)
         assert refused.value.status == StatusCode.PATHS_EXHAUSTED
+
+
+def reports_of(device: Bench, paths: list[tuple[int | None, int | None, int | None]]) -> int:
+    """Return how many reports answer one request of an administrator for `paths`."""
+    request = ReadRequest(tuple(Path(*path) for path in paths), (), 0, fabric_filtered=False, data_versions={})
+    reports, _ = attribute_reports(device.node.tree, request, Accessor(AuthMode.PASE, 0))
+    return len(reports)
+
+
+@virtual_time
+async def test_8192_reports_answer_one_request_and_no_more() -> None:
+    five = [Endpoint(number, [DeviceType(0x0100, 3)], [Charger()]) for number in range(1, 6)]
+    async with Bench(five) as device:
+        left, fitting = 8192, list[tuple[int | None, int | None, int | None]]()
+        for path in ((None, None, None), (0, None, None), (1, None, None), (1, EVSE, None), (1, EVSE, 5)):
+            times, left = divmod(left, reports_of(device, [path]))
+            fitting += [path] * times
+        assert len(fitting) < 64, "another bound comes first"
+        assert reports_of(device, fitting) == 8192
+        with pytest.raises(MatterStatus, match="more than 8192 reports"):
+            reports_of(device, [*fitting, (1, EVSE, 5)])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,14 @@ from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SEC
 from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
-from tests.support.matter_initiator import READ_REQUEST, TIMED_REQUEST, InteractionError, MatterInitiator, Member
+from tests.support.matter_initiator import (
+    INVOKE_REQUEST,
+    READ_REQUEST,
+    TIMED_REQUEST,
+    InteractionError,
+    MatterInitiator,
+    Member,
+)
 from tests.support.model_bench import Charger
 from tests.support.virtual_loop import virtual_time
 
@@ -93,6 +100,25 @@ async def test_a_timed_window_that_nothing_follows_ends_soon_after_its_time() ->
         assert await opened(owner, session, TIMED_REQUEST, short) is not None
         await asyncio.sleep(7)
         assert device.node.stack.exchange_count == 0
+
+
+@pytest.mark.parametrize(("after_s", "answered"), [(4.9, True), (5.2, False)])
+@virtual_time
+async def test_an_action_up_to_5_s_after_its_timed_window_is_told_that_it_came_late(
+    after_s: float, answered: bool
+) -> None:
+    device = bench()
+    async with device:
+        owner, session = await device.commission()
+        short = tlv.encode({0: uint(100), 0xFF: uint(12)})
+        exchange = await opened(owner, session, TIMED_REQUEST, short)
+        assert exchange is not None
+        await asyncio.sleep(0.1 + after_s)
+        told = None
+        with suppress(ExchangeTimeout):
+            await exchange.send(INVOKE_REQUEST, b"")
+            told = tlv.decode((await exchange.receive(3)).payload)[0]
+        assert told == (StatusCode.TIMEOUT if answered else None)
 
 
 @virtual_time
