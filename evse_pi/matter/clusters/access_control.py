@@ -60,6 +60,7 @@ class AccessControlServer(ClusterServer):
         super().__init__(**state)
         self._ownership = ownership
         ownership.access_control.on_changed.append(self._changed)
+        ownership.fabrics.on_removed.append(lambda _fabric: self.changed("acl"))  # and its entries are gone with it
 
     def read_acl(self, _accessor: Accessor | None) -> list[Any]:
         """Return the entries of all fabrics."""

@@ -20,6 +20,7 @@ from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
 if TYPE_CHECKING:
     from evse_pi.matter.identity.accessor import Accessor
+    from evse_pi.matter.identity.fabric import Fabric
     from evse_pi.matter.identity.ownership import Ownership
 
 MAX_DISCRIMINATOR = 0xFFF
@@ -64,6 +65,7 @@ class AdministratorCommissioningServer(ClusterServer):
     def initialize(self) -> None:
         """Follow the window."""
         self.react_to(self._window.changed, self._window_changed)
+        self._ownership.fabrics.on_removed.append(self._fabric_removed)
 
     def read_window_status(self, _accessor: Accessor | None) -> Any:
         """Return how the window was opened, if an administrator opened it."""
@@ -109,6 +111,11 @@ class AdministratorCommissioningServer(ClusterServer):
 
     def _opener(self) -> Opener | None:
         return self._window.current.opener if self._window.current else None
+
+    def _fabric_removed(self, fabric: Fabric) -> None:
+        opener = self._opener()
+        if opener is not None and opener.fabric_index == fabric.index:
+            self.changed("admin_fabric_index")
 
     def _window_changed(self, _window: OpenWindow | None) -> None:
         self.changed("window_status", "admin_fabric_index", "admin_vendor_id")

@@ -35,7 +35,11 @@ SCHEMA = ClusterSchema(
     ),
     commands=(
         Command("ArmFailSafe", "A", fields=(Field("expiryLengthSeconds", "uint16"), Field("breadcrumb", "uint64"))),
-        Command("SetRegulatoryConfig", "A", fields=(Field("breadcrumb", "uint64"),)),
+        Command(
+            "SetRegulatoryConfig",
+            "A",
+            fields=(Field("newRegulatoryConfig", answered=True), Field("breadcrumb", "uint64")),
+        ),
         Command("CommissioningComplete", "A F"),
     ),
 )
@@ -63,12 +67,15 @@ class GeneralCommissioningServer(ClusterServer):
             self._failsafe.arm(request.expiryLengthSeconds, requester.accessor.fabric_index, requester.session)
         except FailSafeBusy as busy:
             return _Answers.ArmFailSafeResponse(_Error.kBusyWithOtherAdmin, str(busy))
-        self.state.breadcrumb = request.breadcrumb
+        if self._failsafe.is_armed:  # where it was ended, the next commissioner begins at the beginning
+            self.state.breadcrumb = request.breadcrumb
         return _Answers.ArmFailSafeResponse(_Error.kOk, "")
 
     def set_regulatory_config(self, request: Any) -> Any:
         """Note where the node stands."""
         capability = self.state.location_capability
+        if not isinstance(request.newRegulatoryConfig, _Place):
+            return _Answers.SetRegulatoryConfigResponse(_Error.kValueOutsideRange, "there is no such place")
         if capability not in (_Place.kIndoorOutdoor, request.newRegulatoryConfig):
             return _Answers.SetRegulatoryConfigResponse(_Error.kValueOutsideRange, f"allowed is {capability.name}")
         if len(request.countryCode.encode()) != 2:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.channel.peer_session import PeerSession
     from evse_pi.matter.identity.attestation import CredentialProvider
     from evse_pi.matter.identity.fabric import Fabric
+    from evse_pi.matter.identity.failsafe import FailSafeContext
     from evse_pi.matter.identity.ownership import Ownership
     from evse_pi.matter.model.request import PeerRequest
 
@@ -43,7 +44,7 @@ SCHEMA = ClusterSchema(
     ),
     commands=(
         Command("AttestationRequest", "A"),
-        Command("CertificateChainRequest", "A"),
+        Command("CertificateChainRequest", "A", fields=(Field("certificateType", answered=True),)),
         Command("CSRRequest", "A"),
         Command("AddNOC", "A", fields=(Field("caseAdminSubject", "subject-id"), Field("adminVendorId", "vendor-id"))),
         Command("UpdateNOC", "A F"),
@@ -94,6 +95,8 @@ class OperationalCredentialsServer(ClusterServer):
         fabrics = ownership.fabrics
         for listeners in (fabrics.on_added, fabrics.on_updated, fabrics.on_removed):
             listeners.append(self._fabrics_changed)
+        ownership.failsafe.on_committed.append(lambda context: self._settle(context, keep=True))
+        ownership.failsafe.on_expired.append(lambda context: self._settle(context, keep=False))
 
     def initialize(self) -> None:
         """Open the records of vendor verification."""
@@ -136,6 +139,8 @@ class OperationalCredentialsServer(ClusterServer):
 
     def certificate_chain_request(self, request: Any) -> Any:
         """Return the device's or the product's attestation certificate."""
+        if not isinstance(request.certificateType, _ChainType):
+            raise MatterStatus(StatusCode.INVALID_COMMAND, f"certificate {request.certificateType}: allowed are 1, 2")
         is_device = request.certificateType == _ChainType.kDACCertificate
         return _Answers.CertificateChainResponse(self._credentials.dac() if is_device else self._credentials.pai())
 
@@ -207,7 +212,11 @@ class OperationalCredentialsServer(ClusterServer):
         if fabric is None:
             raise MatterStatus(StatusCode.INVALID_COMMAND, f"there is no fabric {index}")
         self._verification.update(
-            fabric, statement=request.VIDVerificationStatement, vvsc=request.vvsc, vendor_id=request.vendorID
+            fabric,
+            statement=request.VIDVerificationStatement,
+            vvsc=request.vvsc,
+            vendor_id=request.vendorID,
+            hold=self._ownership.fabrics.is_uncommitted(index),
         )
         if request.vendorID is not None:
             self._ownership.fabrics.set_admin_vendor_id(index, request.vendorID)
@@ -246,6 +255,13 @@ class OperationalCredentialsServer(ClusterServer):
     def _epoch_s(self) -> int:
         unix_us = self._wall_clock.unix_us()
         return 0 if unix_us is None else max(0, unix_us // 1_000_000 - MATTER_EPOCH_UNIX_S)
+
+    def _settle(self, context: FailSafeContext, *, keep: bool) -> None:
+        """Follow the end of a fail-safe: a root that waited is gone, and what was held is kept or taken back."""
+        if self._verification.settle(keep=keep):
+            self.changed("fabrics", "nocs")
+        if context.pending_root is not None:
+            self.changed("trusted_root_certificates")
 
     def _fabrics_changed(self, _fabric: Fabric) -> None:
         self.changed("nocs", "fabrics", "commissioned_fabrics", "trusted_root_certificates")

@@ -29,13 +29,33 @@ class VendorRecord:
 
 
 class VendorVerification:
-    """The records of all fabrics, deleted with everything else of a fabric."""
+    """The records of all fabrics, deleted with everything else of a fabric.
+
+    What is said of a fabric whose NOC waits for its commissioning to complete is `held`, as that is: in memory until
+    `settle` keeps or drops it.
+    """
 
     def __init__(self, store: KeyValueStore) -> None:
         self._store = store
+        self._held: dict[int, VendorRecord] = {}
 
     def of(self, fabric_index: int) -> VendorRecord:
         """Return the record of a fabric."""
+        return self._held.get(fabric_index) or self._stored(fabric_index)
+
+    def settle(self, *, keep: bool) -> bool:
+        """Make durable, or take back, what is held; return whether there was anything."""
+        held, self._held = self._held, {}
+        if keep:
+            for fabric_index, record in held.items():
+                self._write(fabric_index, record)
+        return bool(held)
+
+    def _write(self, fabric_index: int, record: VendorRecord) -> None:
+        with self._store.transaction() as transaction:
+            transaction.put(_key(fabric_index), tlv.encode({0: record.statement, 1: record.vvsc}))
+
+    def _stored(self, fabric_index: int) -> VendorRecord:
         encoded = self._store.get(_key(fabric_index))
         if encoded is None:
             return VendorRecord()
@@ -47,8 +67,10 @@ class VendorVerification:
             log.warning("vendor's statement dropped: %s", error)
             return VendorRecord()
 
-    def update(self, fabric: Fabric, *, statement: bytes | None, vvsc: bytes | None, vendor_id: int | None) -> None:
-        """Change what is given; an empty octet string removes.
+    def update(
+        self, fabric: Fabric, *, statement: bytes | None, vvsc: bytes | None, vendor_id: int | None, hold: bool
+    ) -> None:
+        """Change what is given, until `settle` if it is to `hold`; an empty octet string removes.
 
         Raises: MatterStatus INVALID_COMMAND when nothing is given or a certificate stands beside an ICAC,
         CONSTRAINT_ERROR for a statement of a wrong length.
@@ -64,8 +86,10 @@ class VendorVerification:
         record = self.of(fabric.index)
         record = record if statement is None else replace(record, statement=statement)
         record = record if vvsc is None else replace(record, vvsc=vvsc)
-        with self._store.transaction() as transaction:
-            transaction.put(_key(fabric.index), tlv.encode({0: record.statement, 1: record.vvsc}))
+        if hold:
+            self._held[fabric.index] = record
+        else:
+            self._write(fabric.index, record)
 
 
 def data_to_sign(fabric: Fabric, client_challenge: bytes, attestation_challenge: bytes, statement: bytes) -> bytes:

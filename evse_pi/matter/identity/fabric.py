@@ -151,7 +151,7 @@ class FabricTable:
         self._reissue(self._stored[index])
 
     def set_label(self, index: int, label: str) -> None:
-        """Name a fabric; an uncommitted fabric keeps the name only if it is committed.
+        """Name a fabric; what is not committed, a new fabric or a new NOC, keeps the name only if it is committed.
 
         Raises: ValueError if the label is longer than 32 bytes.
         """
@@ -160,8 +160,13 @@ class FabricTable:
         self._amend(index, lambda fabric: replace(fabric, label=label))
 
     def set_admin_vendor_id(self, index: int, vendor_id: int) -> None:
-        """Note a fabric's verified vendor; an uncommitted fabric keeps it only if it is committed."""
+        """Note a fabric's verified vendor; what is not committed keeps it only if it is committed."""
         self._amend(index, lambda fabric: replace(fabric, admin_vendor_id=vendor_id))
+
+    def is_uncommitted(self, index: int) -> bool:
+        """Return whether a fabric was added, or its NOC replaced, and neither is durable yet."""
+        stored = self._stored.get(index)
+        return stored is None or stored.noc != self._fabrics[index].noc
 
     def commit(self, index: int) -> None:
         """Make the present state of a fabric durable."""
@@ -181,10 +186,11 @@ class FabricTable:
             listener(fabric)
 
     def _amend(self, index: int, change: Callable[[Fabric], Fabric]) -> None:
-        """Apply `change` in memory and, without what is not committed yet, in the store."""
-        if index in self._stored:
-            self._write(change(self._stored[index]))
-        self._replace(change(self._fabrics[index]))
+        """Apply `change` in memory and, where nothing waits to be committed, in the store."""
+        fabric = change(self._fabrics[index])
+        if index in self._stored and not self.is_uncommitted(index):
+            self._write(fabric)
+        self._replace(fabric)
 
     def _reissue(self, fabric: Fabric) -> None:
         """Put `fabric` in place of the one with other credentials; the IPK stays, it is no part of them."""

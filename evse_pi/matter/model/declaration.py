@@ -91,6 +91,8 @@ class Field:
     type: str = ""
     constraint: str = ""
     sensitive: bool = False
+    answered: bool = False
+    """Whether the command itself answers for a number that its enumeration lacks, as some are told to."""
 
     def __post_init__(self) -> None:
         type_bounds(self.type)

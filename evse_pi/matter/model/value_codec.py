@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import Any, Protocol
 
@@ -175,11 +175,14 @@ class EnumCodec:
     enum: Any
     values: frozenset[int]
     bounds: Bounds = ANY
+    answered: bool = False
 
     def cast(self, value: Any) -> Any:
-        """Return the member for `value`."""
+        """Return the member for `value`, or the number that is none where the command answers for it."""
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(self.label, value, self.enum.__name__)
+        if self.answered and value not in self.values:
+            return int(value)
         known = value in self.values or (issubclass(self.enum, IntFlag) and not int(value) & ~sum(self.values))
         if not known or not self.bounds.hold(value):
             raise _out_of_range(self.label, int(value), sorted(self.values))
@@ -369,6 +372,8 @@ class CodecFactory:
             codec = ListCodec(label, entry, constraint.bounds)
         else:
             codec = self._single(label, parts.element, base, constraint.bounds)
+            if row is not None and row.answered and isinstance(codec, EnumCodec):
+                codec = replace(codec, answered=True)
         return NullableCodec(codec) if (parts.nullable if nullable is None else nullable) else codec
 
     def struct(self, label: str, kind: Any, rows: tuple[Field, ...] = ()) -> StructCodec:

@@ -309,8 +309,9 @@ async def test_an_updated_noc_is_used_at_once_and_kept_when_committed(bench: Ben
 async def test_an_unconfirmed_update_is_taken_back(bench: Bench, by: str) -> None:
     authority = Authority()
     fabric = bench.join(authority)
-    renew(bench, authority, fabric)
     bench.ownership.fabrics.set_label(fabric.index, "kept")
+    renew(bench, authority, fabric)
+    bench.ownership.fabrics.set_label(fabric.index, "with the new NOC")
     if by == "expiry":
         bench.ownership.failsafe.expire()
     else:
