@@ -14,13 +14,15 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.storage.database import Store
 from hal.units import Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter, meter_reading
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Day:
     """A box whose hours pass in seconds."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
+        self.clock = VirtualClock()
         self.safety = FakeSafety(self.clock)
         self.box = ChargePoint(self.clock, RATINGS, None, StartupState(), HandWriter())
         self.store = Store(folder / "evse.db")
@@ -53,7 +55,7 @@ class Day:
 
     def second(self, power_mw: int, limit_ma: int = 32_000) -> None:
         """Let one second pass as the daemon does: snapshot, meter, tick, journal."""
-        self.clock.advance(1)
+        self.clock.advance_s(1)
         self.register += power_mw // 3600
         self.box.on_snapshot(replace(self.safety.snapshot(), limit_ma=Milliamps(limit_ma)))
         self.box.measure(meter_reading(self.clock.now_ns, self.register, power_mw))

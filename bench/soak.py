@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION
@@ -38,7 +39,7 @@ from evse_pi.storage.writer_thread import WriterThread
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, GENERAL_COMMISSIONING, NODE_ID, add_fabric
 from tests.support.matter_initiator import MatterInitiator, Member
-from tests.support.node_box import RATINGS, FakeSafety, HandClock
+from tests.support.node_box import RATINGS, FakeSafety
 
 if TYPE_CHECKING:
     from evse_pi.matter.channel.peer_session import PeerSession
@@ -73,13 +74,6 @@ class LogVolume(logging.Handler):
         self.bytes += len(self.format(record)) + 1
 
 
-class SteadyClock(HandClock):
-    """The machine's clock."""
-
-    def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
-
-
 class Soak:
     """One device and one controller."""
 
@@ -94,7 +88,7 @@ class Soak:
     async def run(self, interactions: int) -> list[Figures]:
         """Return the figures after each tenth; the first are those after a tenth of warming up."""
         await self._storage.open(self._folder / "evse.db")
-        clock = SteadyClock()
+        clock = SystemClock()
         box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), self._storage)
         box.on_snapshot(FakeSafety(clock).snapshot())
         port = _free_port()

@@ -20,14 +20,13 @@ from hal.mock.safety import (
     MockVoltageSense,
     MockWatchdog,
 )
-from hal.mock.script import Call, FaultKind, FaultPlan, MockClock, Script, ScriptClock
+from hal.mock.script import Call, FaultKind, FaultPlan, Script, ScriptClock
 
 __all__ = [
     "Call",
     "FaultKind",
     "FaultPlan",
     "MockAnalogInput",
-    "MockClock",
     "MockConnectorLock",
     "MockContactor",
     "MockEmergencyStop",

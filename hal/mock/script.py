@@ -62,21 +62,6 @@ class ScriptClock(Protocol):
 
 
 @dataclass(slots=True)
-class MockClock:
-    """A clock that moves when it is told to."""
-
-    now_ns: int = 0
-
-    def __call__(self) -> int:
-        """Return the present instant, as `time.monotonic_ns` does."""
-        return self.now_ns
-
-    def advance(self, duration_ns: int) -> None:
-        """Let time pass."""
-        self.now_ns += duration_ns
-
-
-@dataclass(slots=True)
 class Script:
     """What a mock keeps: its history and its planned faults."""
 

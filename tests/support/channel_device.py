@@ -17,7 +17,8 @@ from evse_pi.matter.identity.resumption import ResumptionStore
 from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.message import PROTOCOL_INTERACTION_MODEL, PROTOCOL_SECURE_CHANNEL
-from tests.support.matter_authority import CountingEntropy, FixedWallClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.matter_authority import CountingEntropy
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -43,7 +44,7 @@ class ChannelDevice:
         self.stack = MessageStack(entropy=self.entropy, session_parameters=SessionParameters())
         self.pase = PaseResponder(self.stack)
         self.case = CaseResponder(
-            self.stack, fabrics=self.fabrics, resumptions=self.resumptions, clock=FixedWallClock()
+            self.stack, fabrics=self.fabrics, resumptions=self.resumptions, clock=VirtualClock(unix_s=None)
         )
         self.established: list[PeerSession] = []
         self.pase.on_session(self.established.append)

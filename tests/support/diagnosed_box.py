@@ -18,6 +18,7 @@ from evse_pi.node.diagnosis_commands import Diagnosis
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring
 from evse_pi.sim.harness.virtual_box import VirtualBox, VirtualBoxSettings
+from evse_pi.sim.harness.virtual_clock import UNIX_S
 from hal.units import MILLISECOND, SECOND
 from tests.support.node_box import HandWriter
 
@@ -27,28 +28,7 @@ if TYPE_CHECKING:
     from evse_pi.api.status import Status
     from evse_pi.api.why import Why
 
-UNIX_S = 1_800_000_000
 LOOK_NS = 100 * MILLISECOND
-
-
-class WorldClock:
-    """The world's time, and a calendar that runs with it."""
-
-    kernel_boot_id = "one"
-
-    def __init__(self, world: VirtualBox) -> None:
-        self._world = world
-        self.slow_s = 0
-
-    def monotonic_ns(self) -> int:
-        return self._world.clock.now_ns
-
-    def unix_s(self) -> int | None:
-        return UNIX_S - self.slow_s + self._world.clock.now_ns // SECOND
-
-    def tell(self, unix_s: int) -> None:
-        """Set the calendar."""
-        self.slow_s = UNIX_S + self._world.clock.now_ns // SECOND - unix_s
 
 
 class DirectStorage:
@@ -64,7 +44,7 @@ class DiagnosedBox:
     def __init__(self, folder: Path, **settings: Any) -> None:
         board = settings.pop("board", None) or load_board("simulated")
         self.world = VirtualBox(VirtualBoxSettings(board, records=True, **settings))
-        self.clock = WorldClock(self.world)
+        self.clock = self.world.clock
         self.calendar = WallClockWatch(self.clock, UNIX_S)
         self.box = ChargePoint(
             self.clock, ratings(board), self.world.settings.installation, StartupState(), HandWriter()

@@ -42,16 +42,6 @@ class CountingEntropy:
         return int.from_bytes(self.octets((limit.bit_length() + 7) // 8 + 8), "big") % limit
 
 
-class FixedWallClock:
-    """A wall clock that stands still, or knows nothing."""
-
-    def __init__(self, unix_us: int | None = None) -> None:
-        self.now_us = unix_us
-
-    def unix_us(self) -> int | None:
-        return self.now_us
-
-
 def encode_certificate(certificate: MatterCertificate) -> bytes:
     """Return the TLV form of `certificate`."""
     return tlv.encode(

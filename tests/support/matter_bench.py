@@ -12,8 +12,9 @@ from evse_pi.matter.identity.test_credentials import TestCredentials
 from evse_pi.matter.node import MatterNode, NodeDependencies, Setup
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.tlv import uint
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.datagram_pipe import Network
-from tests.support.matter_authority import Authority, CountingEntropy, FixedWallClock, public_key_of_request
+from tests.support.matter_authority import Authority, CountingEntropy, public_key_of_request
 from tests.support.matter_initiator import MatterInitiator, Member
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ class Bench:
         store: KeyValueStore | None = None,
         network: Network | None = None,
         enable_key: bytes | None = None,
-        clock: FixedWallClock | None = None,
+        clock: VirtualClock | None = None,
     ) -> None:
         self.network = network or Network()
         self.store = store or MemoryStore()
-        self.clock = clock or FixedWallClock(NOON_US)
+        self.clock = clock or VirtualClock(unix_s=NOON_US // 1_000_000)
         self.discovery = RecordedDiscovery()
         entropy = CountingEntropy("device")
         credentials = TestCredentials.load(self.store, PRODUCT.vendor_id, PRODUCT.product_id, 0x0100, entropy)

@@ -13,6 +13,7 @@ from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.installation_limits import Installation
 from evse_pi.node.field_devices import Probe
 from evse_pi.sim.devices.modbus import ModbusMeter
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.sim.mains import MainsSettings
 from evse_pi.sim.plant import Plant, PlantSettings
 from evse_pi.sim.signals import Drive
@@ -20,7 +21,7 @@ from evse_pi.sim.vehicle import VehicleSettings
 from hal.meters.eastron import EastronMeter
 from hal.meters.modbus_rtu import ModbusRtu
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
     from hal.interfaces import MeterReading
@@ -38,7 +39,7 @@ class VirtualLine:
 
     BUFFER = 4_096
 
-    def __init__(self, meter: ModbusMeter, clock: HandClock) -> None:
+    def __init__(self, meter: ModbusMeter, clock: VirtualClock) -> None:
         self._meter = meter
         self._clock = clock
         self._coming: list[tuple[int, bytes]] = []
@@ -104,7 +105,7 @@ class MeteredNode:
         self, model: MeterModel = MeterModel.SDM630, house: Installation = HOUSE, *, draw_ma: int = 16_000
     ) -> None:
         phases = 1 if model in (MeterModel.SDM120, MeterModel.SDM230) else 3
-        self.clock = HandClock()
+        self.clock = VirtualClock()
         self.house = replace(house, phases=min(phases, house.phases))
         settings = PlantSettings(
             mains=MainsSettings(phases=phases, frequency_swing_mhz=20),
@@ -129,7 +130,7 @@ class MeteredNode:
         self.wait(10)
 
     def _open(self) -> EastronMeter:
-        self._reader = HandClock(self.clock.now_ns)
+        self._reader = VirtualClock(self.clock.now_ns)
         line = VirtualLine(ModbusMeter(self._model.value, 1, self.plant), self._reader)
         self.lines.append(line)
         table = TABLES[self._model] if self.house.neutral else TABLES[self._model].without_neutral()
@@ -142,7 +143,7 @@ class MeteredNode:
     def wait(self, seconds: int) -> None:
         """Let the seconds pass, in each of which the node reads, judges and demands."""
         for _ in range(seconds):
-            self.clock.advance(1)
+            self.clock.advance_s(1)
             self.plant.advance(self.clock.now_ns)
             self.box.on_snapshot(self.safety.snapshot())
             if self.probe.due_ns <= self.clock.now_ns:

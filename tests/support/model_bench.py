@@ -13,7 +13,8 @@ from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
-from tests.support.matter_authority import CountingEntropy, FixedWallClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.matter_authority import CountingEntropy
 
 ROOT = DeviceType(0x0016, 3)
 LAMP = DeviceType(0x0100, 3)
@@ -94,7 +95,7 @@ def model_node(store: Any = None, access: Any = None) -> Node:
     return Node(
         store=store,
         entropy=CountingEntropy("model"),
-        event_log=EventLog(store, FixedWallClock(1_770_000_000_000_000)),
+        event_log=EventLog(store, VirtualClock(unix_s=1_770_000_000)),
         access=access or Permissive(),
         descriptor=DescriptorServer,
     )

@@ -1,4 +1,4 @@
-"""Pieces of a node for tests: a clock moved by hand, snapshots with any field changed, readings of a meter."""
+"""Pieces of a node for tests: a database, snapshots with any field changed, readings of a meter."""
 
 from __future__ import annotations
 
@@ -17,41 +17,11 @@ from hal.units import SECOND, DutyPpm, Milliamps, Millihertz, Millivolts, Milliw
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evse_pi.charging.clock import Clock
     from evse_pi.charging.history_rows import Row
 
 RATINGS = BoardRatings(Milliamps(32_000), 3, 30_000_000, 25_000_000, meter_fitted=True)
-UNIX_S = 1_800_000_000
 NOTHING: frozenset[Any] = frozenset()
-
-
-class HandClock:
-    """Both clocks of a machine, moved by hand; `boot` begins a new life of it."""
-
-    def __init__(
-        self, now_ns: int = 1_000 * SECOND, unix_s: int | None = UNIX_S, kernel_boot_id: str = "first"
-    ) -> None:
-        self.now_ns = now_ns
-        self.unix: int | None = unix_s
-        self.kernel_boot_id = kernel_boot_id
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def unix_s(self) -> int | None:
-        return self.unix
-
-    def tell(self, unix_s: int) -> None:
-        self.unix = unix_s if self.unix is None else self.unix
-
-    def advance(self, seconds: float) -> None:
-        self.now_ns += int(seconds * SECOND)
-        if self.unix is not None:
-            self.unix += int(seconds)
-
-    def boot(self, outage_s: int, *, knows_time: bool = True) -> None:
-        self.kernel_boot_id += "+"
-        self.now_ns = 20 * SECOND
-        self.unix = self.unix + outage_s if self.unix is not None and knows_time else None
 
 
 class HandWriter:
@@ -132,7 +102,7 @@ def decode_stamped(datagram: bytes) -> Demand:
 class FakeSafety:
     """What a safety process would publish while a car does this and that."""
 
-    def __init__(self, clock: HandClock, safety_run_id: int = 7) -> None:
+    def __init__(self, clock: Clock, safety_run_id: int = 7) -> None:
         self.clock = clock
         self.safety_run_id = safety_run_id
         self.transitions: list[Transition] = []
@@ -146,7 +116,7 @@ class FakeSafety:
         evse, pilot, closed, offered, reason = STATES[state]
         number = len(self.transitions) + 1
         self.transitions.append(
-            Transition(number, self.clock.now_ns, evse, pilot, closed, Milliamps(offered), faults, reason)
+            Transition(number, self.clock.monotonic_ns(), evse, pilot, closed, Milliamps(offered), faults, reason)
         )
         return self.snapshot()
 
@@ -157,7 +127,7 @@ class FakeSafety:
             IDLE,
             safety_run_id=self.safety_run_id,
             number=self._number,
-            at_ns=self.clock.now_ns,
+            at_ns=self.clock.monotonic_ns(),
             evse_state=evse,
             pilot_state=pilot,
             close_ordered=closed,

@@ -9,7 +9,11 @@ import asyncio
 import functools
 import inspect
 import selectors
+from math import ceil
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -21,16 +25,16 @@ DEADLOCK_AFTER_S = 5.0
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
-        self.now_s = 0.0
+        self._clock = clock
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
         if timeout is not None:
-            self.now_s += max(timeout, 0.0)
+            self._clock.advance(max(ceil(timeout * SECOND), 0))
             return []
         ready = super().select(DEADLOCK_AFTER_S)
         if not ready:
@@ -39,18 +43,26 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop with a clock of its own, starting at 0."""
+    """A loop that moves a virtual clock; its time is what passed on it since it was made."""
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
+        self.clock = VirtualClock()
+        self._began_ns = self.clock.now_ns
+        super().__init__(_JumpingSelector(self.clock))
 
     def time(self) -> float:
-        return self._jumping.now_s
+        return (self.clock.now_ns - self._began_ns) / SECOND
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (asyncio's own)
         """Wait for the executor's threads as long as they take: a bound in virtual time would be over at once."""
         await super().shutdown_default_executor()
+
+
+def running_clock() -> VirtualClock:
+    """Return the clock of the loop that runs."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    return loop.clock
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -13,8 +13,9 @@ from evse_pi.device.equipment import Equipment
 from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
 from evse_pi.matter.discovery.host_interfaces import HostInterface
 from evse_pi.matter.storage import MemoryStore
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.evse_bench import HandCharger, HandWallClock
-from tests.support.matter_authority import CountingEntropy, FixedWallClock
+from tests.support.matter_authority import CountingEntropy
 from tests.support.matter_bench import INTERFACE, NOON_US, Bench
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def wallbox_bench() -> Bench:
     store, charger = MemoryStore(), HandCharger()
     charger.begin(HandWallClock(), commissioned=True)
     dependencies = endpoints.DeviceDependencies(
-        charger=charger, clock=SynchronizedClock(FixedWallClock(NOON_US)), entropy=CountingEntropy("wallbox"),
+        charger=charger, clock=SynchronizedClock(VirtualClock(unix_s=NOON_US // 1_000_000)),
+        entropy=CountingEntropy("wallbox"),
         store=store, zone=UTC, kernel_boot_id="boot", equipment=Equipment(True, True, "sdm72d_m"),
     )  # fmt: skip
     box, _ = endpoints.wallbox(dependencies, FEATURES)

@@ -23,6 +23,7 @@ from evse_pi.matter.storage import SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.safety.publisher import Publisher
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.key_value import QueuedStore
 from evse_pi.storage.recall import load_startup_state
@@ -32,7 +33,7 @@ from tests.support.checked_box import CheckedBox
 from tests.support.ideal_box import TICK_NS, S
 from tests.support.matter_authority import CountingEntropy
 from tests.support.model_bench import attached, model_node
-from tests.support.node_box import UNIX_S, meter_reading
+from tests.support.node_box import meter_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,35 +46,8 @@ if TYPE_CHECKING:
 
 SCALE = LinearScale(7_312, Millivolts(-14_925))
 ZONE = ZoneInfo("Europe/Berlin")
-AFTER_BOOT_NS = 20 * S
 SAFETY_RESTARTS_NS = 1 * S
 LOST = "lost"
-
-
-class Clocks:
-    """Both clocks of the machine; the calendar may step, or be unknown."""
-
-    def __init__(self) -> None:
-        self.now_ns = 1_000 * S
-        self.unix_minus_s: int | None = UNIX_S - 1_000
-        self.lives = 1
-
-    @property
-    def kernel_boot_id(self) -> str:
-        return f"life {self.lives}"
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def unix_s(self) -> int | None:
-        return None if self.unix_minus_s is None else self.unix_minus_s + self.now_ns // S
-
-    def unix_us(self) -> int | None:
-        unix_s = self.unix_s()
-        return None if unix_s is None else unix_s * 1_000_000
-
-    def tell(self, _unix_s: int) -> None:
-        """Do nothing: the test alone sets this clock."""
 
 
 class LinkedBox(CheckedBox):
@@ -101,8 +75,8 @@ class WholeDevice:
     """Everything, and the verbs to let it happen; `start` brings the node up, again after every end of it."""
 
     def __init__(self, folder: Path, settings: MachineSettings, *, commissioned: bool, **world: Any) -> None:
-        self.clocks = Clocks()
-        self.machine = LinkedBox(settings, now_ns=self.clocks.now_ns, **world)
+        self.clock = VirtualClock()
+        self.machine = LinkedBox(settings, now_ns=self.clock.now_ns, **world)
         self.database = folder / "evse.db"
         self.register_mwh = 5_000_000.0
         self.loses = False  # every second datagram, both ways
@@ -146,12 +120,12 @@ class WholeDevice:
         """Kill the safety process; it comes back after a second, and so the kernel has let go of its lines."""
         self.machine.restart()
         self.machine.demand = self.machine.mail = None
-        self.dead_until_ns = self.clocks.now_ns + SAFETY_RESTARTS_NS
+        self.dead_until_ns = self.clock.now_ns + SAFETY_RESTARTS_NS
         self._boot_safety()
 
     def _tick(self) -> None:
         machine = self.machine
-        if self.clocks.now_ns < self.dead_until_ns:
+        if self.clock.now_ns < self.dead_until_ns:
             machine.now_ns += TICK_NS
             if machine.now_ns >= self.dead_until_ns:
                 machine.restart()
@@ -160,7 +134,7 @@ class WholeDevice:
             machine.tick()
             assert machine.seen is not None
             self.publisher.publish(machine.state, machine.seen, machine.settings.board, SCALE)
-        self.clocks.now_ns = machine.now_ns
+        self.clock.now_ns = machine.now_ns
         if machine.contacts_closed:
             self.register_mwh += 230 * sum(machine.drawn_ma) * TICK_NS / 3_600 / S
 
@@ -170,9 +144,9 @@ class WholeDevice:
         """Start the node on what is stored."""
         self.store = Store(self.database)
         assert self.store.damaged is None
-        memory = load_startup_state(self.store, self.clocks.unix_s())
+        memory = load_startup_state(self.store, self.clock.unix_s())
         settings = self.machine.settings
-        self.box = ChargePoint(self.clocks, settings.board, settings.installation, memory, self)
+        self.box = ChargePoint(self.clock, settings.board, settings.installation, memory, self)
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.kept = QueuedStore(self.store.key_values(), self)
@@ -185,7 +159,7 @@ class WholeDevice:
             ZONE,
             self.entropy,
             self.kept,
-            self.clocks.kernel_boot_id,
+            self.clock.kernel_boot_id,
             mode=lambda: self.mode.charge_mode,
             adjustment=lambda: self.management.adjustment,
         )
@@ -199,7 +173,7 @@ class WholeDevice:
         self.model.changes.on(lambda _change: self._watch())
         self.node_up, self.inbox = True, None
         self.told.clear()  # what was consumed and not written yet is consumed again
-        self._renewed_ns = self._second_ns = self.clocks.now_ns
+        self._renewed_ns = self._second_ns = self.clock.now_ns
         self._send_demand()
 
     async def end_node(self) -> None:
@@ -220,7 +194,7 @@ class WholeDevice:
 
     def _node(self) -> bool:
         """Do what is due at this instant, as the daemon does; return whether anything was."""
-        now_ns, heard, self.inbox = self.clocks.now_ns, self.inbox, None
+        now_ns, heard, self.inbox = self.clock.now_ns, self.inbox, None
         if heard is not None:
             known, number = self.box.snapshot, self.box.requests.number
             self.heard_boot = heard.safety_run_id
@@ -247,18 +221,18 @@ class WholeDevice:
         if machine.meter_alive:
             amps = machine.drawn_ma if machine.contacts_closed else (0, 0, 0)
             power_mw = 230 * sum(amps)
-            reading = meter_reading(self.clocks.now_ns, int(self.register_mwh), power_mw, max(amps))
+            reading = meter_reading(self.clock.now_ns, int(self.register_mwh), power_mw, max(amps))
             self.box.measure(reading)
         if machine.thermometer_alive:
-            self.box.temperature = TemperatureSample(self.clocks.now_ns, CentiCelsius(machine.temperature))
+            self.box.temperature = TemperatureSample(self.clock.now_ns, CentiCelsius(machine.temperature))
 
     def _send_demand(self) -> None:
         self.renewal = False
-        self._renewed_ns = self.clocks.now_ns
+        self._renewed_ns = self.clock.now_ns
         demand = decode_demand(encode_demand(self.box.demand()))
         self.datagrams += 1
         self.demands.append(demand)
-        if not (self.loses and self.datagrams % 2) and self.clocks.now_ns >= self.dead_until_ns:
+        if not (self.loses and self.datagrams % 2) and self.clock.now_ns >= self.dead_until_ns:
             self.machine.mail = demand
 
     # What the storage's thread does.
@@ -281,7 +255,7 @@ class WholeDevice:
     def _write(self) -> bool:
         if self.storage_stuck:
             return False
-        return self.store.write(self.box.event_recorder.write_queue.take(self.clocks.now_ns))
+        return self.store.write(self.box.event_recorder.write_queue.take(self.clock.now_ns))
 
     def _watch(self) -> None:
         for watch in self.watchers:
@@ -291,28 +265,25 @@ class WholeDevice:
 
     async def run(self, duration_ns: int) -> None:
         """Let time pass."""
-        end_ns = self.clocks.now_ns + duration_ns
-        while self.clocks.now_ns < end_ns:
+        end_ns = self.clock.now_ns + duration_ns
+        while self.clock.now_ns < end_ns:
             self._tick()
             if self.node_up and self._node():
                 await asyncio.sleep(0)
                 self._watch()
-            if self.clocks.now_ns % (10 * TICK_NS) == 0:
+            if self.clock.now_ns % (10 * TICK_NS) == 0:
                 await asyncio.sleep(10 * TICK_NS / S)
 
     async def cut_power(self, outage_s: int, *, knows_time: bool) -> None:
         """Cut the power of the whole box, and let it return."""
         if self.node_up:
             await self.end_node()
-        clocks, before_ns = self.clocks, self.clocks.now_ns
-        unix_s = clocks.unix_s()
-        clocks.lives += 1
-        clocks.now_ns = AFTER_BOOT_NS
-        clocks.unix_minus_s = unix_s + outage_s - AFTER_BOOT_NS // S if unix_s is not None and knows_time else None
+        clock, before_ns = self.clock, self.clock.now_ns
+        clock.boot(outage_s, knows_time=knows_time)
         self.machine.rcd_latched = False
-        self.machine.shift(AFTER_BOOT_NS - before_ns)
+        self.machine.shift(clock.now_ns - before_ns)
         self.crash_safety()
-        self.machine.started_ns = self.clocks.now_ns
+        self.machine.started_ns = self.clock.now_ns
         self.dead_until_ns = 0
         await self.start()
 
@@ -326,7 +297,7 @@ class WholeDevice:
         self.charger.refresh()
         self.renewal = True
         journal = self.box.event_recorder.write_queue
-        return self.store.write(journal.take(self.clocks.now_ns)) and not journal.waiting
+        return self.store.write(journal.take(self.clock.now_ns)) and not journal.waiting
 
     def order(self, request: Request) -> None:
         self.box.order(request)
@@ -335,7 +306,7 @@ class WholeDevice:
     def install(self, capacity_ma: int) -> None:
         """Let the installer change the circuit's capacity; a higher one waits for an open contactor."""
         machine, house = self.machine, self.machine.settings.installation
-        self.installed_ns = self.clocks.now_ns
+        self.installed_ns = self.clock.now_ns
         if capacity_ma <= house.circuit_capacity_ma or not machine.closed:
             house = replace(house, circuit_capacity_ma=Milliamps(capacity_ma))
             machine.settings = replace(machine.settings, installation=house)

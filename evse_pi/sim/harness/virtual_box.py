@@ -98,7 +98,7 @@ class VirtualBox:
 
     def __init__(self, settings: VirtualBoxSettings) -> None:
         self.settings = settings
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(SECOND)
         self.plant = Plant(plant_of(settings.board, seed=settings.seed), self.clock.now_ns)
         self.node = ScriptedNode(self.plant)
         self.breakage = Breakage()
@@ -273,7 +273,7 @@ class VirtualBox:
         )
         self._powered_up = False
         self.loop = SafetyLoop(
-            self._hardware(), self.node, loop_settings, self.clock.read, settings.services, black_box
+            self._hardware(), self.node, loop_settings, self.clock.monotonic_ns, settings.services, black_box
         )
 
     def _write_black_box(self, at: int, content: bytes) -> None:

@@ -19,6 +19,7 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.recorder.reader import Ring
 from evse_pi.recorder.recording import load
 from evse_pi.recorder.replay import differences, steps
+from evse_pi.sim.harness.virtual_clock import UNIX_S
 from hal.mock.script import FaultKind
 from hal.units import MILLISECOND, SECOND, Milliamps
 from tests.support.diagnosed_box import DiagnosedBox
@@ -131,7 +132,7 @@ def delayed(box: DiagnosedBox) -> None:
 
 
 def clock_of_yesterday(box: DiagnosedBox) -> None:
-    box.clock.slow_s = 86_400
+    box.clock.set_unix_s(UNIX_S - 86_400)
 
 
 def flaps(box: DiagnosedBox) -> None:

@@ -18,10 +18,11 @@ from evse_pi.recorder.ring import RING_BYTES, contents_of
 from evse_pi.safety.loop_timing import LoopTiming
 from evse_pi.safety.publisher import Publisher
 from evse_pi.safety.recorder import BlackBoxWriter
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.linear_scale import LinearScale
 from hal.units import Millivolts
 from tests.support.ideal_box import FULL_BOARD, IdealBox, S, settings_for
-from tests.support.node_box import FakeSafety, HandClock
+from tests.support.node_box import FakeSafety
 
 YEAR_NS = 366 * 24 * 3600 * S
 LAST = (1 << 32) - 1
@@ -82,7 +83,7 @@ def test_demands_are_numbered_on_beyond_32_bits() -> None:
 
 
 def test_orders_are_numbered_on_beyond_32_bits() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     safety, orders = FakeSafety(clock), OneShotRequests()
     orders.on_snapshot(safety.snapshot())
     orders.number = LAST

@@ -13,10 +13,11 @@ from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.metering import EnergyCounter
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.faults import Fault
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, Milliwatts
-from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandWriter, meter_reading
 
 FAULTS = (NOTHING, frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.RCD_TRIPPED, Fault.METER_STALE)))
 moves = st.tuples(st.sampled_from("ABCE?"), st.integers(0, 2), st.integers(1, 400))
@@ -31,7 +32,7 @@ def tell(box: ChargePoint, safety: FakeSafety, *, heard: bool) -> None:
 @settings(deadline=None)
 def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], data: st.DataObject) -> None:
     """Of sixteen transitions in a row one snapshot arrives, and nothing is missing and nothing is double."""
-    clock = HandClock()
+    clock = VirtualClock()
     safety = FakeSafety(clock)
     whole, holed = (
         ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
@@ -39,7 +40,7 @@ def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], dat
     )
     unheard = 0
     for state, fault, wait_s in made:
-        clock.advance(wait_s)
+        clock.advance_s(wait_s)
         safety.become(state, FAULTS[fault])
         whole.on_snapshot(safety.snapshot())
         unheard += 1
@@ -61,7 +62,7 @@ def test_lost_datagrams_lose_no_transition(made: list[tuple[str, int, int]], dat
 @settings(deadline=None, max_examples=40)  # each example syncs a real file
 def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[str, int, int], bool]]) -> None:
     """All rows that are noted are written here before the process dies; what is not noted is not needed."""
-    clock = HandClock()
+    clock = VirtualClock()
     safety = FakeSafety(clock)
     steady, restarted = (
         ChargePoint(clock, RATINGS, None, StartupState(), HandWriter()),
@@ -69,7 +70,7 @@ def test_restarts_of_the_node_double_and_lose_no_session(made: list[tuple[tuple[
     )
     with TemporaryDirectory() as folder, closing(Store(Path(folder) / "evse.db")) as file:
         for (state, fault, wait_s), dies in made:
-            clock.advance(wait_s)
+            clock.advance_s(wait_s)
             safety.become(state, FAULTS[fault])
             for box in (steady, restarted):
                 box.on_snapshot(safety.snapshot())

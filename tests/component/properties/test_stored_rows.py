@@ -42,10 +42,11 @@ from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.diagnosis_commands import COUNTERS, Diagnosis
 from evse_pi.recorder.archive import RecordingArchive
 from evse_pi.recorder.reader import Ring, RingFile
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before, load_startup_state
 from hal.units import SECOND, Millivolts, MilliwattHours
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ RECORDS = (record_key(1), PLAN_KEY, "fabric/1/record")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as a year of use leaves it, with the owner's stop, a controller's Disable and an open session."""
     path = tmp_path_factory.mktemp("used") / "evse.db"
-    store, change = Store(path), FakeSafety(HandClock()).become("C", frozenset((Fault.OVERCURRENT,))).transitions[-1]
+    store, change = Store(path), FakeSafety(VirtualClock()).become("C", frozenset((Fault.OVERCURRENT,))).transitions[-1]
     fault = FaultRecord(
         1, Fault.RCD_TRIPPED, "first", 1, UNIX_S, EvseState.C2, True, Millivolts(6_000), Millivolts(-12_000)
     )
@@ -100,7 +101,7 @@ class Started:
     """The parts of a node that read the database, after a start, a plug-in and a charge."""
 
     def __init__(self, path: Path) -> None:
-        clock = HandClock()
+        clock = VirtualClock()
         self.store = Store(path)
         self.box = ChargePoint(
             clock, RATINGS, SIMULATED_INSTALLATION, load_startup_state(self.store, clock.unix_s()), HandWriter()
@@ -113,7 +114,7 @@ class Started:
         diagnosis = Diagnosis(board, self.box, ring, archive, self.store.setting(COUNTERS))
         safety = FakeSafety(clock)
         for state in "BCBAB":
-            clock.advance(3)
+            clock.advance_s(3)
             snapshot = safety.become(state)
             self.box.on_snapshot(snapshot)
             diagnosis.on_snapshot(snapshot)

@@ -208,7 +208,7 @@ class World(RuleBasedStateMachine):
     )
     @precondition(lambda self: self.device.node_up)
     def enable(self, until_s: Any, low: Any, high: Any) -> None:
-        evse, now_s = self.device.evse, self.device.clocks.unix_s()
+        evse, now_s = self.device.evse, self.device.clock.unix_s()
         before, faulty = self.device.box.permission.settings, evse.state.fault_state != NO_ERROR
         until = until_s if not until_s else max((now_s or 1_000_000_000) - EPOCH_S + until_s, 1)
         diagnosing = evse.state.supply_state == DIAGNOSTICS
@@ -348,15 +348,16 @@ class World(RuleBasedStateMachine):
         self.compare(before)
 
     @rule(by_s=st.sampled_from([-100_000, -5, 5, 100_000]))
-    @precondition(lambda self: self.device.clocks.unix_minus_s is not None)
+    @precondition(lambda self: self.device.clock.unix_s() is not None)
     def step_clock(self, by_s: Any) -> None:
-        self.device.clocks.unix_minus_s += by_s
+        clock = self.device.clock
+        clock.set_unix_s(clock.unix_s() + by_s)
         self.calm = False
 
     @rule()
-    @precondition(lambda self: self.device.clocks.unix_minus_s is None)
+    @precondition(lambda self: self.device.clock.unix_s() is None)
     def find_clock(self) -> None:
-        self.device.clocks.unix_minus_s = 1_800_000_000
+        self.device.clock.set_unix_s(1_800_000_000)
         self.calm = False
 
     @rule(wait_ms=st.sampled_from(WAITS_MS))
@@ -403,7 +404,7 @@ class World(RuleBasedStateMachine):
                 continue  # the vehicle may have left meanwhile; the events tell
             found = after.values[name]
             if name == "grant" and self.device.commissioned:
-                now_s = self.device.clocks.unix_s()  # both by one clock: the power may go in the instant of its change
+                now_s = self.device.clock.unix_s()  # both by one clock: the power may go in the instant of its change
                 found, value = (each.expired(now_s) for each in (found, value))
             assert found == value, f"{name} was acknowledged"
         self.check()
@@ -445,7 +446,7 @@ class World(RuleBasedStateMachine):
                 assert not self.device.box.permission.now.charging, "0 is disabled"
             if until is None:
                 assert self.device.box.permission.now.charging, "null is for good"
-            now_s = self.device.clocks.unix_s()
+            now_s = self.device.clock.unix_s()
             if until and now_s is not None and self.calm:
                 assert now_s - EPOCH_S <= until + 2, "what is past is disabled"
         if not self.device.box.permission.now.charging:
@@ -486,7 +487,7 @@ class World(RuleBasedStateMachine):
         """What the PWM offers is never above MaximumChargeCurrent once demand and capacity have had their tick."""
         device, machine = self.device, self.device.machine
         if machine.mode is PilotMode.PWM and not device.loses and not device.renewal and machine.mail is None:
-            ticked = device.clocks.now_ns != device.installed_ns  # a lower capacity is in force with the next tick
+            ticked = device.clock.now_ns != device.installed_ns  # a lower capacity is in force with the next tick
             fresh = machine.demand is not None and machine.demand.number == device.box.arbiter._number
             if fresh and ticked and self.settled():
                 assert machine.state.offer.offered_ma <= device.evse.state.maximum_charge_current

@@ -38,8 +38,9 @@ from evse_pi.installer.installer_service import InstallerService, serve
 from evse_pi.link import LinkEnd
 from evse_pi.node.commands import ChangeNotifier, Commands
 from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET, resolve_paths
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import IDLE, HandClock
+from tests.support.node_box import IDLE
 from tests.support.other_user import PEOPLE, PERSON, PROCESSES, STRANGER, as_user, lay_out, open_folder
 from tests.support.rights import (
     CONTROL,
@@ -200,7 +201,7 @@ def installer_service(prepared: Path) -> Iterator[Path]:
         path.chmod(int(unit["SocketMode"], 8))
         os.chown(path, 0, PEOPLE)
         listener.listen()
-        installer = InstallerClient(BoxSettings(state, HandClock()), resolve_paths(state))
+        installer = InstallerClient(BoxSettings(state, VirtualClock()), resolve_paths(state))
 
         def accept() -> None:
             with suppress(OSError):
@@ -219,7 +220,7 @@ def installer_service(prepared: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installer") / "state"
-    box_settings, root = BoxSettings(folder, HandClock()), Installer("Jo", "root")
+    box_settings, root = BoxSettings(folder, VirtualClock()), Installer("Jo", "root")
     box_settings.set_up(load_board("simulated"), SIMULATED_INSTALLATION, root)
     box_settings.choose_pin(PIN, root)
     return folder
@@ -290,10 +291,10 @@ def test_every_request_of_a_demand_is_in_the_table() -> None:
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize("who", Who, ids=lambda who: who.name)
 def test_the_link_to_the_safety_process(who: Who) -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     proven = ProvenDemands(BOOT, clock.monotonic_ns, one_user=False)
     proven.use(KEY, set_up=True)
-    clock.advance(1)
+    clock.advance_s(1)
     with link_end(SAFETY_SOCKET, SAFETY, NODE, proven.decode) as (path, end):
         for name, row in DEMANDS.items():
             request = Request[name] if name.isupper() else Request.NONE

@@ -27,11 +27,12 @@ from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.node.box_status import NodeStatus, status
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.web import layout
 from evse_pi.web.pages import status_page
 from hal.units import Milliamps
 from tests.support.model_bench import attached
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 from tests.support.virtual_loop import virtual_time
 
 # Matter 1.4 Application Cluster Specification 9.3.7.1 to 9.3.7.3, by number.
@@ -68,7 +69,7 @@ class Box:
     """One charge point behind the four views."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
+        self.clock = VirtualClock()
         self.safety = FakeSafety(self.clock)
         self.point = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter())
         self.adapter = ChargePointAdapter(self.point, lambda: None)

@@ -20,6 +20,7 @@ import pytest
 
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.client import call as ask
+from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.demand_arbiter import LEASE_NS
 from evse_pi.core.records import encode_snapshot
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
@@ -55,12 +56,6 @@ COMMANDS = (
 """What a person may ask meanwhile; the last four are answered from the card, and so not at all."""
 
 
-class RealClock:
-    @property
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
-
-
 class Box:
     """A real node on a card that can hang, and its safety process played here."""
 
@@ -69,7 +64,7 @@ class Box:
         self.run_dir = folder / "run"
         self.run_dir.mkdir()
         self.flag = self.run_dir / "hang"
-        self.safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+        self.safety = FakeSafety(SystemClock())
         self.safety.become("A")
         self.demands: list[Demand] = []
         self.starved: list[tuple[float, float]] = []

@@ -19,6 +19,7 @@ import pytest
 from boards.loader import load_board
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.client import call as ask
+from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.demand_arbiter import LEASE_NS
 from evse_pi.core.records import encode_snapshot
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
@@ -45,12 +46,6 @@ MEMORY_KB = 8_192
 """What a node may grow by while it is flooded, of the 80 MB that it may have."""
 
 
-class RealClock:
-    @property
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
-
-
 class HostileBox:
     """A real node at emulated buses."""
 
@@ -61,7 +56,7 @@ class HostileBox:
             folder / "sim", CACHE, simulator_settings(load_board("simulated")), os.environ
         )
         self.plant = self.simulator.client()
-        self.safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+        self.safety = FakeSafety(SystemClock())
         self.safety.become("A")
         self.demands: list[Demand] = []
         self._told_s = 0.0

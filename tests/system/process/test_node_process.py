@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.api.client import BoxNotRunning, call
+from evse_pi.charging.clock import SystemClock
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, encode_snapshot
 from evse_pi.link import LinkEnd
@@ -66,14 +67,6 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield node
     finally:
         node.kill()
-
-
-class RealClock:
-    """The machine's monotonic clock, as the fake safety process reads it."""
-
-    @property
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
 
 
 def safety_end(folder: Path) -> LinkEnd[Demand]:
@@ -150,7 +143,7 @@ def test_a_node_that_hangs_renews_no_lease_and_goes_on_when_it_may(node: Node) -
 
 
 def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node) -> None:
-    safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+    safety = FakeSafety(SystemClock())
     with closing(safety_end(node.folder)) as link:
         safety.become("B")
         link.send(encode_snapshot(safety.become("C")))
@@ -177,7 +170,7 @@ def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node
 )
 def test_a_node_comes_up_on_rows_that_it_cannot_read_and_permits_nothing(node: Node, statement: str) -> None:
     """Rows of the next version in every table of history, and a word of the owner that cannot be understood."""
-    safety = FakeSafety(RealClock())  # type: ignore[arg-type]
+    safety = FakeSafety(SystemClock())
     assert node.ask("set", limit_ma=10_000, permitted=True)["stored"] is True
     with closing(safety_end(node.folder)) as link:
         safety.become("B")

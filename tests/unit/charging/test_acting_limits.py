@@ -15,14 +15,15 @@ from evse_pi.core.states import LimitSource
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.node.box_status import NodeStatus, status
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 HOUR_NS = 3_600 * SECOND
 
 
-def charge_point() -> tuple[ChargePoint, FakeSafety, HandClock]:
-    clock = HandClock()
+def charge_point() -> tuple[ChargePoint, FakeSafety, VirtualClock]:
+    clock = VirtualClock()
     return ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter()), FakeSafety(clock), clock
 
 
@@ -37,7 +38,7 @@ def test_status_and_clusters_show_the_same_limits_and_silence_lifts_none(silent_
     point.on_snapshot(hot(safety, LimitSource.TEMPERATURE, 12_000))  # type: ignore[arg-type]
     point.arbiter.put(LimitRequest(LimitSource.USER_MAXIMUM, limit_ma=Milliamps(16_000)))
     point.arbiter.put(LimitRequest(LimitSource.SCHEDULE, permitted=False, until_ns=clock.now_ns + HOUR_NS))
-    clock.advance(silent_s)
+    clock.advance_s(silent_s)
     told = status(point, NodeStatus(Board("simulated", "simulated"), "0", owner_permits=True)).limits
     shown = ChargePointAdapter(point, lambda: None).view().limits
     assert sorted((each.source, each.limit_ma, each.permitted) for each in told) == [
@@ -82,7 +83,7 @@ def test_a_request_sets_no_ceiling_once_its_time_is_over() -> None:
     ):
         point.arbiter.put(LimitRequest(source, limit_ma=Milliamps(8_000), until_ns=end_ns, on_expiry=policy))
     assert lowest_ceiling_ma(point.limits()) == 8_000
-    clock.advance(3_600)
+    clock.advance_s(3_600)
     assert lowest_ceiling_ma(point.limits()) == 32_000
     over = {each.source: each for each in point.limits() if each.expired}
     assert [over[LimitSource.POWER_ADJUSTMENT].counts, over[LimitSource.ENABLE_CHARGING].counts] == [False, True]

@@ -24,10 +24,11 @@ from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource, Reason
 from evse_pi.matter.storage import SqliteStore
 from evse_pi.node.box_status import NodeStatus, status
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from hal.units import SECOND, CentiCelsius, Milliamps, Millivolts
-from tests.support.node_box import NOTHING, RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import NOTHING, RATINGS, FakeSafety, HandWriter, meter_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ class Life:
     def __init__(self, path: Path, ratings: object = RATINGS) -> None:
         self.path = path
         self.ratings = ratings
-        self.clock = HandClock()
+        self.clock = VirtualClock()
         self.safety = FakeSafety(self.clock)
         self.store = Store(path)
         self.start()
@@ -56,12 +57,12 @@ class Life:
         self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory, HandWriter())  # type: ignore[arg-type]
 
     def become(self, state: str, *, faults: frozenset[Fault] = NOTHING, after_s: int = 0) -> None:
-        self.clock.advance(after_s)
+        self.clock.advance_s(after_s)
         self.box.on_snapshot(self.safety.become(state, faults))
 
     def pass_time(self, seconds: int, power_mw: int = 0) -> None:
         for _ in range(seconds):
-            self.clock.advance(1)
+            self.clock.advance_s(1)
             self.box.on_snapshot(self.safety.snapshot())
             self.box.tick()
             self.write()
@@ -93,7 +94,7 @@ def test_a_session_is_counted_by_the_meter(life: Life) -> None:
     measure(life, 1_000_000)
     life.become("B", after_s=10)
     life.become("C", after_s=10)
-    life.clock.advance(3600)
+    life.clock.advance_s(3600)
     measure(life, 8_000_000)
     life.become("A")
     last = life.box.event_recorder.last_session
@@ -106,11 +107,11 @@ def test_energy_read_just_after_unplugging_still_belongs_to_the_session(life: Li
     measure(life, 0)
     life.become("A", after_s=1)
     life.write()
-    life.clock.advance(1)
+    life.clock.advance_s(1)
     measure(life, 5_000)
     life.write()
     assert life.store.sessions(1)[0].session.energy_mwh == 5_000
-    life.clock.advance(5)
+    life.clock.advance_s(5)
     measure(life, 9_000)
     assert life.box.event_recorder.last_session is not None
     assert life.box.event_recorder.last_session.energy_mwh == 5_000
@@ -136,7 +137,7 @@ def test_a_silent_safety_process_ends_the_estimate(tmp_path: Path) -> None:
     life.pass_time(10)
     assert life.box.event_recorder.session is not None
     before = life.box.event_recorder.session.energy_mwh
-    life.clock.advance(7200)
+    life.clock.advance_s(7200)
     life.box.tick()
     assert life.box.power_mw() == (None, True)
     life.box.on_snapshot(life.safety.snapshot())
@@ -196,7 +197,7 @@ def test_a_restart_of_the_node_alone_changes_no_figure(life: Life) -> None:
     life.become("B")
     life.become("C", after_s=10)
     life.write()
-    life.clock.advance(3)
+    life.clock.advance_s(3)
     life.start()
     life.become("B", after_s=7)
     session = life.box.event_recorder.session
@@ -250,7 +251,7 @@ def permitting_box(settings: ChargingSettings) -> tuple[ChargePoint, HandWriter]
     """Return a commissioned box with `settings`, and its database."""
     writer = HandWriter()
     memory = StartupState(settings=settings, commissioned=True)
-    return ChargePoint(HandClock(), RATINGS, HOUSE, memory, writer), writer
+    return ChargePoint(VirtualClock(), RATINGS, HOUSE, memory, writer), writer
 
 
 @pytest.mark.hazard("H-18")
@@ -389,7 +390,7 @@ def test_another_limit_neither_stops_nor_permits(owned: Commissioned) -> None:
 def passing(box: ChargePoint, seconds: int) -> bool:
     """Let time pass and return whether charging is permitted then."""
     for _ in range(seconds):
-        box.clock.advance(1)  # type: ignore[attr-defined]
+        box.clock.advance_s(1)  # type: ignore[attr-defined]
         box.tick()
     return box.demand().permitted
 
@@ -398,7 +399,7 @@ def passing(box: ChargePoint, seconds: int) -> bool:
 def test_a_clock_that_becomes_unknown_takes_no_end_off_a_permission(owned: Commissioned) -> None:
     owned.box.permission.apply(replace(NOTHING_SET.enabled(), charging_until_s=UNIX_S + 60))
     assert passing(owned.box, 30)
-    owned.clock.unix = None
+    owned.clock.set_unix_s(None)
     assert passing(owned.box, 29)
     assert not passing(owned.box, 1)
     assert settings_of(owned.writer.settings[SETTINGS]).charging_until_s == 0, "it is over for good"
@@ -417,7 +418,7 @@ def test_an_end_that_the_newest_stored_date_has_passed_is_over_without_a_clock(o
     assert not passing(owned.box, 1)
     owned.become("B")
     owned.store.write(owned.writer.rows.values())
-    owned.clock.unix = UNIX_S
+    owned.clock.set_unix_s(UNIX_S)
     owned.box.permission.apply(replace(NOTHING_SET.enabled(), charging_until_s=UNIX_S + 10))
     owned.store.write(owned.writer.rows.values())
     owned.power_cut(outage_s=5, knows_time=False)
@@ -439,7 +440,7 @@ def test_a_demand_carries_what_was_measured_and_when(life: Life) -> None:
 def test_a_meter_that_is_frozen_is_told_and_no_longer_sent_to_the_safety_process(life: Life) -> None:
     life.become("C")
     for at_s in range(40):
-        life.clock.advance(1)
+        life.clock.advance_s(1)
         life.box.on_snapshot(life.safety.snapshot())
         measure(life, 1_000_000, power_mw=11_040_000)
         assert (life.box.demand().meter is None) is (life.box.meter_check.trouble is not None)
@@ -452,7 +453,7 @@ def test_a_meter_that_is_frozen_is_told_and_no_longer_sent_to_the_safety_process
 def test_a_meter_that_was_called_frozen_is_sent_again_for_the_next_charge(life: Life) -> None:
     life.become("C")
     for at_s in range(200):
-        life.clock.advance(1)
+        life.clock.advance_s(1)
         life.box.on_snapshot(life.safety.snapshot())
         measure(life, 1_000_000, power_mw=11_040_000 if at_s < 40 else 5_000)
         if at_s == 40:
@@ -468,7 +469,7 @@ def test_a_meter_that_is_wired_backwards_counts_by_its_power_and_is_told(life: L
     life.become("B", after_s=1)
     life.become("C", after_s=1)
     for _ in range(3_600):
-        life.clock.advance(1)
+        life.clock.advance_s(1)
         measure(life, 1_000_000, power_mw=-11_040_000)
         life.box.tick()
     session = life.box.event_recorder.session
@@ -482,7 +483,7 @@ def test_a_meter_that_is_wired_backwards_counts_by_its_power_and_is_told(life: L
 def test_an_old_reading_is_no_power(life: Life) -> None:
     measure(life, 0, power_mw=3_000_000)
     assert life.box.power_mw() == (3_000_000, False)
-    life.clock.advance(16)
+    life.clock.advance_s(16)
     assert life.box.power_mw() == (None, False)
 
 
@@ -520,7 +521,7 @@ def test_a_status_is_json_and_complete(life: Life) -> None:
 
 def test_a_silent_safety_process_is_shown_as_unknown_not_as_it_last_was(life: Life) -> None:
     life.become("C")
-    life.clock.advance(4)
+    life.clock.advance_s(4)
     shown = told(life.box)
     assert (shown["pilot"], shown["contactor"], shown["reason"], shown["offered_current_ma"]) == (None,) * 4
     assert shown["safety"]["connected"] is False

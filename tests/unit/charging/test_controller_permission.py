@@ -12,14 +12,15 @@ from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
 from evse_pi.charging.evse_status import Permission
 from evse_pi.charging.settings import SETTINGS, ChargingSettings, settings_of
 from evse_pi.core.states import LimitSource
-from tests.support.node_box import UNIX_S, HandClock, HandWriter
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
+from tests.support.node_box import HandWriter
 
 ENABLED = ChargingSettings(charging_until_s=None, maximum_ma=16_000)
 
 
 class Bench:
     def __init__(self, settings: ChargingSettings = ENABLED, *, commissioned: bool = True) -> None:
-        self.clock, self.arbiter, self.writer = HandClock(), DemandArbiter(), HandWriter()
+        self.clock, self.arbiter, self.writer = VirtualClock(), DemandArbiter(), HandWriter()
         self.permission = ControllerPermission(
             self.clock, self.arbiter, self.writer, settings, commissioned=commissioned
         )
@@ -65,7 +66,7 @@ async def test_a_permission_that_expires_while_another_change_is_stored_stays_ex
     bench.writer.answer = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(bench.permission.apply_stored(lambda settings: replace(settings, window_s=60)))
     await asyncio.sleep(0)
-    bench.clock.advance(10)
+    bench.clock.advance_s(10)
     bench.permission.advance()
     assert not bench.permitted()
     bench.writer.answer.set_result(True)
@@ -107,7 +108,7 @@ def test_requests_are_told_when_they_change_and_not_otherwise() -> None:
     bench, told = Bench(replace(ENABLED, charging_until_s=UNIX_S + 60)), []
     bench.permission.on_request = lambda: told.append(bench.clock.now_ns)
     for _ in range(3):
-        bench.clock.advance(1)
+        bench.clock.advance_s(1)
         bench.permission.advance()
     assert told == []
     bench.permission.capacity_ma = 20_000
@@ -122,9 +123,9 @@ def test_requests_are_told_when_they_change_and_not_otherwise() -> None:
 def test_what_is_over_is_in_force_nowhere_though_no_tick_has_taken_it_back() -> None:
     until = replace(ENABLED, charging_until_s=UNIX_S + 10, discharging_until_s=UNIX_S + 10, discharge_maximum_ma=9_000)
     bench = Bench(until)
-    bench.clock.advance(9)
+    bench.clock.advance_s(9)
     assert bench.permission.in_force == until
-    bench.clock.advance(1)
+    bench.clock.advance_s(1)
     now, settings = bench.permission.now, bench.permission.in_force
     assert (now.charging, now.discharging) == (False, False)
     assert (settings.charging_until_s, settings.discharging_until_s, settings.discharge_maximum_ma) == (0, 0, 0)

@@ -3,18 +3,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evse_pi.charging.session import SavedSession, Session, Sessions
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from hal.units import SECOND, MilliwattHours
-from tests.support.node_box import UNIX_S, FakeSafety, HandClock
+from tests.support.node_box import FakeSafety
 
 
 def told(*states: str, each_s: float = 60) -> tuple[Sessions, FakeSafety]:
     """Let a car go through `states`, `each_s` seconds each, told by transitions."""
-    clock = HandClock()
+    clock = VirtualClock()
     safety, sessions = FakeSafety(clock), Sessions()
     for state in states:
-        clock.advance(each_s)
+        clock.advance_s(each_s)
         sessions = sessions.advance(safety.become(state).transitions[-1], clock.unix_s())
-    clock.advance(each_s)
+    clock.advance_s(each_s)
     return sessions, safety
 
 
@@ -33,13 +34,13 @@ def test_a_short_or_uncertain_pilot_neither_begins_nor_ends_a_session() -> None:
     sessions, safety = told("A", "B", "E", "?", "B")
     assert sessions.current is not None
     assert sessions.current.number == 1
-    assert sessions.current.duration_ns(safety.clock.now_ns) == 240 * SECOND
+    assert sessions.current.duration_ns(safety.clock.monotonic_ns()) == 240 * SECOND
 
 
 def test_a_running_session_counts_the_closed_contactor_up_to_now() -> None:
     sessions, safety = told("A", "B", "C")
     assert sessions.current is not None
-    assert sessions.current.closed_ns(safety.clock.now_ns) == 60 * SECOND
+    assert sessions.current.closed_ns(safety.clock.monotonic_ns()) == 60 * SECOND
 
 
 def test_a_transition_told_twice_changes_nothing() -> None:
@@ -48,7 +49,7 @@ def test_a_transition_told_twice_changes_nothing() -> None:
 
 
 def test_a_snapshot_makes_good_for_lost_transitions() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     safety = FakeSafety(clock)
     safety.become("C")
     sessions = Sessions().observe(safety.snapshot(), clock.unix_s())

@@ -12,8 +12,9 @@ from evse_pi.charging.thermometer_check import ThermometerCheck
 from evse_pi.core.installation_limits import Installation
 from evse_pi.core.records import TemperatureSample
 from evse_pi.core.states import LimitSource
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.units import CentiCelsius, Milliamps
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter, meter_reading
 
 S = 1_000_000_000
 HOUR_S = 3_600
@@ -82,7 +83,7 @@ class Box:
     """A box that charges, with its thermometers."""
 
     def __init__(self, current_ma: int, *, meter: bool = True) -> None:
-        self.clock, self.current_ma = HandClock(), current_ma
+        self.clock, self.current_ma = VirtualClock(), current_ma
         self.safety = FakeSafety(self.clock)
         ratings = replace(RATINGS, rated_current_ma=Milliamps(80_000), meter_fitted=meter)
         house = Installation(Milliamps(max(current_ma, 6_000)), 3, "DE")
@@ -93,7 +94,7 @@ class Box:
 
     def run(self, seconds: int, celsius: float | None = 40.0, others: float | None = None) -> None:
         for _ in range(seconds // 2):
-            self.clock.advance(2)
+            self.clock.advance_s(2)
             self.energy_mwh += self.current_ma * 690 * 2 // 3_600
             told = replace(self.safety.snapshot(), offered_current_ma=Milliamps(self.current_ma))
             self.box.on_snapshot(told)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from evse_pi.charging.transition_cursor import TransitionCursor
-from tests.support.node_box import FakeSafety, HandClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.node_box import FakeSafety
 
 
 def test_every_transition_is_handed_on_once() -> None:
-    safety = FakeSafety(HandClock())
+    safety = FakeSafety(VirtualClock())
     cursor, changes = TransitionCursor().accept(safety.become("B"))
     assert [change.number for change in changes] == [1]
     assert cursor.accept(safety.snapshot()) == (cursor, ())
@@ -15,7 +16,7 @@ def test_every_transition_is_handed_on_once() -> None:
 
 
 def test_what_fell_out_of_the_last_sixteen_is_counted() -> None:
-    safety = FakeSafety(HandClock())
+    safety = FakeSafety(VirtualClock())
     for state in "BC" * 10:
         last = safety.become(state)
     cursor, changes = TransitionCursor().accept(last)
@@ -23,7 +24,7 @@ def test_what_fell_out_of_the_last_sixteen_is_counted() -> None:
 
 
 def test_another_life_of_the_safety_process_counts_from_one() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     cursor, _ = TransitionCursor().accept(FakeSafety(clock).become("B"))
     reborn = FakeSafety(clock, safety_run_id=8)
     fresh, changes = cursor.accept(reborn.snapshot())

@@ -14,10 +14,11 @@ from evse_pi.charging.history_rows import transition_row
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.charging.wall_clock import TOLD_NS, WallClockWatch
 from evse_pi.core.faults import Fault
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before
 from hal.units import SECOND
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,66 +33,66 @@ def told(calendar: WallClockWatch) -> str:
 
 
 def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> None:
-    clock = HandClock(unix_s=None)
+    clock = VirtualClock(unix_s=None)
     calendar = WallClockWatch(clock)
     assert calendar.look() is None
     assert "not known" in told(calendar)
     clock.tell(UNIX_S)
     assert (calendar.look(), calendar.trouble) == (EPOCH_S, None)
-    clock.advance(3600)
+    clock.advance_s(3600)
     assert calendar.look() is None
 
 
 @pytest.mark.parametrize(("by_s", "words"), [(7_200, "set forward by 7200 s"), (-90, "set back by 90 s")])
 def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s: int, words: str) -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     calendar = WallClockWatch(clock)
     calendar.look()
-    clock.unix = UNIX_S + by_s
+    clock.set_unix_s(UNIX_S + by_s)
     assert calendar.look() == EPOCH_S + by_s
     assert words in told(calendar)
-    clock.advance(TOLD_NS / SECOND)
+    clock.advance_s(TOLD_NS / SECOND)
     assert (calendar.look(), calendar.trouble) == (None, None)
 
 
 def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     calendar = WallClockWatch(clock)
     calendar.look()
     for _ in range(3):
-        clock.unix = UNIX_S + 4
+        clock.set_unix_s(UNIX_S + 4)
         assert (calendar.look(), calendar.trouble) == (None, None)
 
 
 def test_what_happened_while_the_clock_was_lost_is_dated_once_it_is_back() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     calendar = WallClockWatch(clock)
     calendar.look()
-    clock.unix = None
+    clock.set_unix_s(None)
     assert calendar.look() is None
-    clock.unix = UNIX_S
+    clock.set_unix_s(UNIX_S)
     assert calendar.look() == EPOCH_S
 
 
 def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: Path) -> None:
-    store, safety = Store(tmp_path / "evse.db"), FakeSafety(HandClock())
+    store, safety = Store(tmp_path / "evse.db"), FakeSafety(VirtualClock())
     changes: tuple[Transition, ...] = (safety.become("B").transitions[-1], safety.become("C").transitions[-1])
     store.write([transition_row(1, changes[0], UNIX_S, "former"), transition_row(2, changes[1], 99, "this")])
     assert latest_before(store, "this") == UNIX_S
-    clock = HandClock(unix_s=UNIX_S - 86_400)
+    clock = VirtualClock(unix_s=UNIX_S - 86_400)
     calendar = WallClockWatch(clock, latest_before(store, "this"))
     then = datetime.fromtimestamp(UNIX_S - 86_400, UTC)
     assert f"the clock shows {then:%Y-%m-%d %H:%M} UTC and is wrong" in told(calendar)
-    clock.unix = UNIX_S
+    clock.set_unix_s(UNIX_S)
     assert calendar.trouble is None
 
 
 def test_session_and_fault_that_last_are_dated_anew() -> None:
-    clock = HandClock(unix_s=UNIX_S - 1_000_000)
+    clock = VirtualClock(unix_s=UNIX_S - 1_000_000)
     safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     box.on_snapshot(safety.become("B"))
     box.on_snapshot(safety.become("E", frozenset({Fault.PILOT_SHORT})))
-    clock.unix = UNIX_S
+    clock.set_unix_s(UNIX_S)
     box.event_recorder.redate(EPOCH_S)
     assert box.event_recorder.session is not None
     assert box.event_recorder.session.started_unix_s == UNIX_S
@@ -99,18 +100,18 @@ def test_session_and_fault_that_last_are_dated_anew() -> None:
 
 
 def test_a_session_from_before_a_power_cut_counts_the_outage_again_once_the_clock_is_right() -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     box.on_snapshot(safety.become("B"))
-    clock.advance(600)
+    clock.advance_s(600)
     box.tick()
     (saved,) = (row for row in _written(box) if row.session.number == 1)
     clock.boot(outage_s=0)  # the clock was kept on the card: it shows when the power went
     again = ChargePoint(clock, RATINGS, None, StartupState(session=saved), HandWriter())
     again.on_snapshot(FakeSafety(clock, safety_run_id=8).become("B"))
     assert _lasts_s(again, clock) == 600
-    clock.unix = UNIX_S + 600 + 7_200
-    again.event_recorder.redate(clock.unix - clock.now_ns // SECOND)
+    clock.set_unix_s(UNIX_S + 600 + 7_200)
+    again.event_recorder.redate(UNIX_S + 600 + 7_200 - clock.now_ns // SECOND)
     again.tick()
     assert _lasts_s(again, clock) == pytest.approx(600 + 7_200, abs=30)
 
@@ -123,7 +124,7 @@ def _written(box: ChargePoint) -> list[Any]:
     return [session_of(row.values) for row in rows if row.table == "session"]
 
 
-def _lasts_s(box: ChargePoint, clock: HandClock) -> int:
+def _lasts_s(box: ChargePoint, clock: VirtualClock) -> int:
     assert box.event_recorder.session is not None
     return box.event_recorder.session.duration_ns(clock.now_ns) // SECOND
 

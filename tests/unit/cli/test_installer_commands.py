@@ -14,7 +14,7 @@ from evse_pi.api.exits import Exit
 from evse_pi.cli.questions import questions
 from evse_pi.installation.files import ratings, read_installation
 from evse_pi.installer.box_settings import BoxSettings, ChangeRefused
-from tests.support.node_box import HandClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,7 +292,7 @@ def test_a_pin_is_the_right_of_an_installer_and_a_wrong_one_is_on_record(box: Pa
 
 
 def test_only_root_and_the_owner_of_the_folder_are_installers_without_a_pin(box: Path) -> None:
-    box_settings, owner = BoxSettings(box, HandClock()), box.stat().st_uid
+    box_settings, owner = BoxSettings(box, VirtualClock()), box.stat().st_uid
     assert box_settings.right_of(0) == "root"
     assert box_settings.right_of(owner) in ("root", "owner")
     with pytest.raises(ChangeRefused, match="only the installer may do this: use sudo, or give the installer PIN"):

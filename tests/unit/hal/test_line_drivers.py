@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.connector_lock import GpioConnectorLock
 from hal.contactor import GpioContactor
 from hal.emergency_stop import GpioEmergencyStop
 from hal.errors import HalError
 from hal.gpio import Gpio, Pull
-from hal.mock import MockClock
 from hal.rcd import GpioResidualCurrentDevice
 from hal.status_led import GpioStatusLed
 from hal.voltage_sense import GpioVoltageSense
@@ -33,15 +33,15 @@ def gpio() -> Iterator[Gpio]:
 
 
 @pytest.fixture
-def clock() -> MockClock:
-    return MockClock(now_ns=5_000 * MS)
+def clock() -> VirtualClock:
+    return VirtualClock(now_ns=5_000 * MS)
 
 
 def level(gpio: Gpio, number: int) -> bool:
     return bool(gpio.factory.pin(number).state)
 
 
-def contactor(gpio: Gpio, clock: MockClock, *, boost: bool = True) -> GpioContactor:
+def contactor(gpio: Gpio, clock: VirtualClock, *, boost: bool = True) -> GpioContactor:
     return GpioContactor(
         gpio.output(17, "coil"),
         gpio.input(27, "mirror", active_high=True, pull=Pull.UP),
@@ -51,7 +51,7 @@ def contactor(gpio: Gpio, clock: MockClock, *, boost: bool = True) -> GpioContac
     )
 
 
-def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio: Gpio, clock: MockClock) -> None:
+def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio: Gpio, clock: VirtualClock) -> None:
     device = contactor(gpio, clock)
     device.open()
     device.close()
@@ -61,7 +61,7 @@ def test_the_contactor_opens_at_any_time_and_any_number_of_times(gpio: Gpio, clo
     assert not level(gpio, 17)
 
 
-def test_open_writes_the_line_even_when_nothing_was_closed(gpio: Gpio, clock: MockClock) -> None:
+def test_open_writes_the_line_even_when_nothing_was_closed(gpio: Gpio, clock: VirtualClock) -> None:
     """A line that another program raised must fall all the same."""
     device = contactor(gpio, clock)
     gpio.factory.pin(17).state = True
@@ -69,7 +69,7 @@ def test_open_writes_the_line_even_when_nothing_was_closed(gpio: Gpio, clock: Mo
     assert not level(gpio, 17)
 
 
-def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio: Gpio, clock: MockClock) -> None:
+def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio: Gpio, clock: VirtualClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     clock.advance(99 * MS)
@@ -81,7 +81,7 @@ def test_the_boost_ends_after_its_time_and_a_second_close_does_not_renew_it(gpio
     assert (level(gpio, 17), level(gpio, 5)) == (True, False)
 
 
-def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio: Gpio, clock: MockClock) -> None:
+def test_opening_ends_the_boost_and_the_next_close_boosts_again(gpio: Gpio, clock: VirtualClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     device.open()
@@ -105,7 +105,7 @@ class BrokenLine:
         self.closed = True
 
 
-def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: MockClock) -> None:
+def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: VirtualClock) -> None:
     coil, boost = BrokenLine(fails_on={True}), BrokenLine(fails_on=set())
     device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)  # type: ignore[arg-type]
     with pytest.raises(HalError):
@@ -113,7 +113,7 @@ def test_a_coil_that_cannot_be_driven_leaves_nothing_driven(clock: MockClock) ->
     assert (coil.level, boost.level) == (False, False)
 
 
-def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock: MockClock) -> None:
+def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock: VirtualClock) -> None:
     coil, boost = BrokenLine(fails_on={False}), BrokenLine(fails_on=set())
     device = GpioContactor(coil, None, clock, boost=boost, boost_ns=1)  # type: ignore[arg-type]
     device.close()
@@ -125,7 +125,7 @@ def test_a_coil_that_cannot_be_let_go_still_ends_the_boost(clock: MockClock) -> 
     assert (coil.closed, boost.closed) == (True, True)
 
 
-def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio: Gpio, clock: MockClock) -> None:
+def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio: Gpio, clock: VirtualClock) -> None:
     device = contactor(gpio, clock)
     assert device.read_closed() is True  # nothing connected: the pull-up
     gpio.factory.pin(27).drive_low()
@@ -133,14 +133,14 @@ def test_the_mirror_contact_tells_and_a_broken_wire_reads_closed(gpio: Gpio, clo
     assert GpioContactor(gpio.output(6, "other"), None, clock).read_closed() is None
 
 
-def test_release_opens_and_makes_every_line_an_input(gpio: Gpio, clock: MockClock) -> None:
+def test_release_opens_and_makes_every_line_an_input(gpio: Gpio, clock: VirtualClock) -> None:
     device = contactor(gpio, clock)
     device.close()
     device.release()
     assert [gpio.factory.pin(number).function for number in (17, 5, 27)] == ["input"] * 3
 
 
-def rcd(gpio: Gpio, clock: MockClock, *, reset: bool = True) -> GpioResidualCurrentDevice:
+def rcd(gpio: Gpio, clock: VirtualClock, *, reset: bool = True) -> GpioResidualCurrentDevice:
     return GpioResidualCurrentDevice(
         gpio.input(22, "trip", active_high=True, pull=Pull.DOWN),
         gpio.output(23, "test"),
@@ -150,7 +150,7 @@ def rcd(gpio: Gpio, clock: MockClock, *, reset: bool = True) -> GpioResidualCurr
     )
 
 
-def test_a_trip_between_two_reads_is_told_once(gpio: Gpio, clock: MockClock) -> None:
+def test_a_trip_between_two_reads_is_told_once(gpio: Gpio, clock: VirtualClock) -> None:
     device = rcd(gpio, clock)
     pin = gpio.factory.pin(22)
     assert device.read_tripped() is False
@@ -160,7 +160,7 @@ def test_a_trip_between_two_reads_is_told_once(gpio: Gpio, clock: MockClock) -> 
     assert device.read_tripped() is False
 
 
-def test_a_failing_read_does_not_lose_the_edge_before_it(clock: MockClock) -> None:
+def test_a_failing_read_does_not_lose_the_edge_before_it(clock: VirtualClock) -> None:
     class Trip:
         broken = True
 
@@ -181,7 +181,7 @@ def test_a_failing_read_does_not_lose_the_edge_before_it(clock: MockClock) -> No
     assert device.read_tripped() is True
 
 
-def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio: Gpio, clock: MockClock) -> None:
+def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio: Gpio, clock: VirtualClock) -> None:
     device = rcd(gpio, clock)
     gpio.factory.pin(22).drive_high()
     assert [device.read_tripped() for _ in range(3)] == [True] * 3
@@ -189,7 +189,7 @@ def test_a_lasting_trip_is_told_as_long_as_it_lasts(gpio: Gpio, clock: MockClock
     assert device.read_tripped() is False
 
 
-def test_the_test_current_follows_and_ends_with_close(gpio: Gpio, clock: MockClock) -> None:
+def test_the_test_current_follows_and_ends_with_close(gpio: Gpio, clock: VirtualClock) -> None:
     device = rcd(gpio, clock)
     pin = gpio.factory.pin(23)
     device.set_test(True)
@@ -199,7 +199,7 @@ def test_the_test_current_follows_and_ends_with_close(gpio: Gpio, clock: MockClo
     assert pin.function == "input"
 
 
-def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio: Gpio, clock: MockClock) -> None:
+def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio: Gpio, clock: VirtualClock) -> None:
     device = rcd(gpio, clock)
     device.reset()
     assert level(gpio, 24)
@@ -211,11 +211,11 @@ def test_the_reset_pulse_ends_at_the_first_read_after_its_time(gpio: Gpio, clock
     assert not level(gpio, 24)
 
 
-def test_a_device_without_reset_input_resets_by_itself(gpio: Gpio, clock: MockClock) -> None:
+def test_a_device_without_reset_input_resets_by_itself(gpio: Gpio, clock: VirtualClock) -> None:
     rcd(gpio, clock, reset=False).reset()
 
 
-def lock(gpio: Gpio, clock: MockClock) -> GpioConnectorLock:
+def lock(gpio: Gpio, clock: VirtualClock) -> GpioConnectorLock:
     return GpioConnectorLock(
         gpio.output(12, "lock"),
         gpio.output(16, "unlock"),
@@ -225,7 +225,7 @@ def lock(gpio: Gpio, clock: MockClock) -> GpioConnectorLock:
     )
 
 
-def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio: Gpio, clock: MockClock) -> None:
+def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio: Gpio, clock: VirtualClock) -> None:
     levels = {"lock": False, "unlock": False}
 
     class Line:
@@ -246,7 +246,7 @@ def test_the_motor_is_never_driven_both_ways_not_even_for_a_moment(gpio: Gpio, c
 
 
 def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_order_does_not_renew_it(
-    gpio: Gpio, clock: MockClock
+    gpio: Gpio, clock: VirtualClock
 ) -> None:
     device = lock(gpio, clock)
     for _ in range(29):
@@ -264,7 +264,7 @@ def test_an_overdue_pulse_ends_while_the_feedback_is_read_and_repeating_the_orde
     assert level(gpio, 12)
 
 
-def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio: Gpio, clock: MockClock) -> None:
+def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio: Gpio, clock: VirtualClock) -> None:
     line: Any = BrokenLine(fails_on={True})
     feedback = gpio.input(20, "feedback", active_high=False, pull=Pull.UP)
     device = GpioConnectorLock(line, BrokenLine(fails_on=set()), feedback, clock, drive_ns=1)  # type: ignore[arg-type]
@@ -275,7 +275,7 @@ def test_a_motor_order_that_failed_is_carried_out_when_it_is_repeated(gpio: Gpio
     assert line.level is True
 
 
-def test_a_broken_feedback_wire_reads_unlocked(gpio: Gpio, clock: MockClock) -> None:
+def test_a_broken_feedback_wire_reads_unlocked(gpio: Gpio, clock: VirtualClock) -> None:
     device = lock(gpio, clock)
     assert device.read_locked() is False
     gpio.factory.pin(20).drive_low()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import DeviceNotFound
-from hal.mock import MockClock
 from hal.pilot_pwm import UDEV_PATIENCE_NS, SysfsPilotPwm
 from hal.units import DutyPpm
 
@@ -28,7 +28,7 @@ def chip(root: Path, number: int, device: str) -> Path:
 def test_the_chip_is_found_by_its_device_whatever_its_number(tmp_path: Path) -> None:
     chip(tmp_path, 0, "other.pwm")
     folder = chip(tmp_path, 7, "1f00098000.pwm")
-    clock = MockClock()
+    clock = VirtualClock(0)
     with pytest.raises(DeviceNotFound, match="pwmchip7/pwm2"):
         SysfsPilotPwm([("1f00098000.pwm", 2)], root=tmp_path, clock=clock, sleep=lambda s: clock.advance(int(s * 1e9)))
     assert (folder / "export").read_text() == "2"
@@ -36,7 +36,7 @@ def test_the_chip_is_found_by_its_device_whatever_its_number(tmp_path: Path) -> 
 
 def test_waiting_for_udev_ends(tmp_path: Path) -> None:
     chip(tmp_path, 0, "1f00098000.pwm")
-    clock = MockClock()
+    clock = VirtualClock(0)
     with pytest.raises(DeviceNotFound):
         SysfsPilotPwm([("1f00098000.pwm", 2)], root=tmp_path, clock=clock, sleep=lambda s: clock.advance(int(s * 1e9)))
     assert UDEV_PATIENCE_NS <= clock.now_ns < UDEV_PATIENCE_NS + 100_000_000

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import BadReading
 from hal.linear_scale import LinearScale
-from hal.mock import MockAnalogInput, MockClock, Script
+from hal.mock import MockAnalogInput, Script
 from hal.proximity import ResistorProximity
 from hal.units import Millivolts, Ohms
 
@@ -15,7 +16,7 @@ PULL_UP = 1_000
 
 
 def proximity(voltage_mv: int) -> ResistorProximity:
-    source = MockAnalogInput(Script(MockClock()), voltage_mv)
+    source = MockAnalogInput(Script(VirtualClock(0)), voltage_mv)
     return ResistorProximity(source, supply_mv=Millivolts(SUPPLY_MV), pull_up_ohms=Ohms(PULL_UP))
 
 

@@ -13,7 +13,7 @@ from evse_pi.installer import audit
 from evse_pi.installer.audit import AuditRef, append, read_trail
 from evse_pi.installer.box_settings import BoxSettings, Who
 from evse_pi.installer.refusals import fold
-from tests.support.node_box import HandClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,9 @@ WHO = {"name": "Jo", "right": "root"}
 
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
-    file, clock = tmp_path / "audit.log", HandClock()
+    file, clock = tmp_path / "audit.log", VirtualClock()
     for current in (10_000, 16_000, 20_000):
-        clock.advance(60)
+        clock.advance_s(60)
         append(file, clock, WHO, {"what": "capacity", "to_ma": current})
     return file
 
@@ -47,7 +47,7 @@ def test_entries_are_read_back_in_order_with_time_and_name(three: Path) -> None:
 
 
 def test_a_clock_that_nobody_set_is_no_time(tmp_path: Path) -> None:
-    append(tmp_path / "audit.log", HandClock(unix_s=None), WHO, {"what": "setup"})
+    append(tmp_path / "audit.log", VirtualClock(unix_s=None), WHO, {"what": "setup"})
     entry = read_trail(tmp_path / "audit.log").entries[0]
     assert entry["unix_s"] is None
     assert (entry["machine_boot"], entry["uptime_s"]) == ("first", 1_000)
@@ -70,7 +70,7 @@ def test_a_removed_line_breaks_the_chain(three: Path) -> None:
 def test_a_line_that_somebody_computed_anew_does_not_follow(three: Path) -> None:
     lines = lines_of(three)
     forged = three.with_name("forged")
-    append(forged, HandClock(), WHO, {"what": "capacity", "to_ma": 32_000})
+    append(forged, VirtualClock(), WHO, {"what": "capacity", "to_ma": 32_000})
     three.write_bytes(forged.read_bytes() + b"".join(lines[1:]))
     assert "line 2 does not follow the one before it" in read_trail(three).problems
 
@@ -89,7 +89,7 @@ def test_lines_cut_off_at_the_end_are_missed_by_the_mark(three: Path) -> None:
 def test_a_torn_line_is_shown_and_the_next_entry_still_stands_on_its_own(three: Path) -> None:
     three.write_bytes(three.read_bytes()[:-40])
     assert "the last line is torn" in read_trail(three).problems
-    append(three, HandClock(), WHO, {"what": "capacity", "to_ma": 6_000})
+    append(three, VirtualClock(), WHO, {"what": "capacity", "to_ma": 6_000})
     trail = read_trail(three)
     assert [each["to_ma"] for each in trail.entries] == [10_000, 16_000, 6_000]
     assert trail.problems == ("line 3 is torn or no entry",)
@@ -97,7 +97,9 @@ def test_a_torn_line_is_shown_and_the_next_entry_still_stands_on_its_own(three: 
 
 
 def test_a_name_is_kept_in_its_place_and_at_its_length(tmp_path: Path) -> None:
-    append(tmp_path / "audit.log", HandClock(), {"name": 'x"}\n{"number": 9' * 50, "right": "PIN"}, {"what": "setup"})
+    append(
+        tmp_path / "audit.log", VirtualClock(), {"name": 'x"}\n{"number": 9' * 50, "right": "PIN"}, {"what": "setup"}
+    )
     trail = read_trail(tmp_path / "audit.log")
     assert trail.intact
     assert len(trail.entries) == 1
@@ -112,7 +114,7 @@ def test_the_file_may_be_read_by_everybody_and_written_by_its_owner(three: Path)
 def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     file = tmp_path_factory.mktemp("trail") / "audit.log"
     for number in range(2):
-        append(file, HandClock(), WHO, {"what": "capacity", "to_ma": number})
+        append(file, VirtualClock(), WHO, {"what": "capacity", "to_ma": number})
     mark = read_trail(file).newest
     assert mark is not None
     content = bytearray(file.read_bytes())
@@ -125,7 +127,7 @@ def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, d
 
 
 def test_an_entry_is_added_without_reading_all_that_came_before(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     for number in range(200):
         append(three, clock, WHO, {"what": "capacity", "to_ma": number})
     with monkeypatch.context() as patch:
@@ -137,20 +139,20 @@ def test_an_entry_is_added_without_reading_all_that_came_before(three: Path, mon
 def test_an_entry_behind_a_tail_of_rubbish_still_follows_the_last_one(three: Path) -> None:
     with three.open("ab") as file:
         file.write(b"\xff" * (audit.TAIL_BYTES + 1))
-    append(three, HandClock(), WHO, {"what": "last"})
+    append(three, VirtualClock(), WHO, {"what": "last"})
     trail = read_trail(three)
     assert trail.entries[-1]["former"] == trail.entries[-2]["digest"]
     assert trail.problems == ("line 4 is torn or no entry",)
 
 
 def test_refusals_without_end_are_a_few_entries_and_a_number(tmp_path: Path) -> None:
-    clock = HandClock()
+    clock = VirtualClock()
     settings, stranger = BoxSettings(tmp_path, clock), Who("Al (uid 1000) \ud800", "none")
     for _ in range(1_000):
         settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
     entries = settings.trail().entries
     assert len(entries) == 10
-    clock.advance(3_601)
+    clock.advance_s(3_601)
     settings.note_refusal(stranger, "check of the PIN", "only the installer may do this")
     trail = settings.trail()
     assert trail.intact
@@ -162,4 +164,4 @@ def test_refusals_without_end_are_a_few_entries_and_a_number(tmp_path: Path) -> 
 @pytest.mark.parametrize("rubbish", [b"", b"\x00\x00", b"[1]", b"[" * 100_000])
 def test_a_count_that_was_torn_begins_again(tmp_path: Path, rubbish: bytes) -> None:
     (tmp_path / "count").write_bytes(rubbish)
-    assert fold(tmp_path / "count", HandClock()) == 0
+    assert fold(tmp_path / "count", VirtualClock()) == 0

@@ -20,7 +20,7 @@ from evse_pi.installer.installer_client import InstallerClient
 from evse_pi.installer.installer_service import serve
 from evse_pi.installer.standing_faults import StandingFaults
 from evse_pi.paths import resolve_paths
-from tests.support.node_box import HandClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ GOOD = {"command": "set_capacity", "current_ma": 16_000, "phases": None, "name":
 
 @pytest.fixture
 def installer(tmp_path: Path) -> InstallerClient:
-    box_settings = BoxSettings(tmp_path, HandClock())
+    box_settings = BoxSettings(tmp_path, VirtualClock())
     box_settings.set_up(load_board("simulated"), SIMULATED_INSTALLATION, ROOT)
     box_settings.choose_pin("480213", ROOT)
     return InstallerClient(box_settings, resolve_paths(tmp_path))
@@ -150,7 +150,7 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
     assert told == {"ok": True, "result": {"right": "PIN", "faults": []}}
     (asked,) = orders
     assert (asked["command"], asked["role"]) == ("clear", "INSTALLER")
-    clock, key = HandClock(), read_key(installer.box_settings.folder)
+    clock, key = VirtualClock(), read_key(installer.box_settings.folder)
     assert key is not None
     assert Clearance(**asked["clearance"]) == make_clearance(key, clock.kernel_boot_id, clock.monotonic_ns())
     assert [installer.box_settings.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
@@ -174,8 +174,8 @@ def test_a_clear_that_comes_too_early_is_proven_again_while_the_fault_has_stood_
     left = frozenset((Fault.CONTACTOR_WELDED,)) if stands else frozenset()
     monkeypatch.setattr(StandingFaults, "left", lambda _self: left)
     clock = installer.box_settings._clock
-    assert isinstance(clock, HandClock)
-    monkeypatch.setattr(clock, "monotonic_ns", lambda: (clock.advance(1), clock.now_ns)[1])  # type: ignore[func-returns-value]
+    assert isinstance(clock, VirtualClock)
+    monkeypatch.setattr(clock, "monotonic_ns", lambda: (clock.advance_s(1), clock.now_ns)[1])  # type: ignore[func-returns-value]
     welded = ["CONTACTOR_WELDED"]
     told, asked = asked_of_the_box(installer, CLEAR, welded, welded)
     assert told == {"ok": True, "result": {"right": "PIN", "faults": [] if stands else welded}}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evse_pi.installer.pin import Pin, PinError, delay_after
-from tests.support.node_box import HandClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +17,12 @@ GOOD = "480213"
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture
-def pin(tmp_path: Path, clock: HandClock) -> Pin:
+def pin(tmp_path: Path, clock: VirtualClock) -> Pin:
     chosen = Pin(tmp_path, clock)
     chosen.choose(GOOD)
     return chosen
@@ -50,7 +50,7 @@ def test_any_text_that_is_not_the_pin_is_a_wrong_pin(pin: Pin, other: str) -> No
         pin.verify(other)
 
 
-def test_two_boxes_with_one_pin_keep_different_hashes(pin: Pin, tmp_path: Path, clock: HandClock) -> None:
+def test_two_boxes_with_one_pin_keep_different_hashes(pin: Pin, tmp_path: Path, clock: VirtualClock) -> None:
     (tmp_path / "other").mkdir()
     Pin(tmp_path / "other", clock).choose(GOOD)
     kept = [json.loads((folder / "installer.pin").read_bytes()) for folder in (tmp_path, tmp_path / "other")]
@@ -60,22 +60,22 @@ def test_two_boxes_with_one_pin_keep_different_hashes(pin: Pin, tmp_path: Path, 
 @pytest.mark.parametrize(
     "bad", ["", "12345", "48021x", "480 13", "-480213", "٤٨٠٢١٣", "1" * 33, "000000", "123456", "987654"]
 )
-def test_a_pin_that_is_too_easy_is_refused(tmp_path: Path, clock: HandClock, bad: str) -> None:
+def test_a_pin_that_is_too_easy_is_refused(tmp_path: Path, clock: VirtualClock, bad: str) -> None:
     with pytest.raises(PinError, match=r"6 to 32 digits|among the first"):
         Pin(tmp_path, clock).choose(bad)
     assert not Pin(tmp_path, clock).is_set
 
 
-def test_no_pin_is_no_right(tmp_path: Path, clock: HandClock) -> None:
+def test_no_pin_is_no_right(tmp_path: Path, clock: VirtualClock) -> None:
     with pytest.raises(PinError, match="no installer PIN has been set"):
         Pin(tmp_path, clock).verify(GOOD)
 
 
-def test_after_three_failures_even_the_right_pin_waits(pin: Pin, clock: HandClock) -> None:
+def test_after_three_failures_even_the_right_pin_waits(pin: Pin, clock: VirtualClock) -> None:
     assert "try again in 10 s" in fail(pin, 3)
     with pytest.raises(PinError, match="3 wrong PINs; try again in 10 s"):
         pin.verify(GOOD)
-    clock.advance(10)
+    clock.advance_s(10)
     pin.verify(GOOD)
     assert "try again" in fail(pin, 1)  # and the count begins at zero again
 
@@ -93,41 +93,41 @@ def test_the_delay_doubles_up_to_an_hour() -> None:
     ]
 
 
-def test_asking_too_early_does_not_lengthen_the_delay(pin: Pin, clock: HandClock) -> None:
+def test_asking_too_early_does_not_lengthen_the_delay(pin: Pin, clock: VirtualClock) -> None:
     fail(pin, 3)
     for _ in range(5):
         with pytest.raises(PinError, match="3 wrong PINs"):
             pin.verify("999111")
-    clock.advance(10)
+    clock.advance_s(10)
     pin.verify(GOOD)
 
 
-def test_a_restart_of_the_process_does_not_shorten_the_delay(pin: Pin, tmp_path: Path, clock: HandClock) -> None:
+def test_a_restart_of_the_process_does_not_shorten_the_delay(pin: Pin, tmp_path: Path, clock: VirtualClock) -> None:
     fail(pin, 3)
     with pytest.raises(PinError, match="try again in 10 s"):
         Pin(tmp_path, clock).verify(GOOD)
 
 
-def test_a_restart_of_the_machine_begins_the_delay_anew(pin: Pin, clock: HandClock) -> None:
+def test_a_restart_of_the_machine_begins_the_delay_anew(pin: Pin, clock: VirtualClock) -> None:
     fail(pin, 3)
-    clock.advance(10)
+    clock.advance_s(10)
     fail(pin, 1)  # four: 20 s
     clock.boot(outage_s=86_400)
     clock.now_ns = 5 * 1_000_000_000
     with pytest.raises(PinError, match="4 wrong PINs; try again in 15 s"):
         pin.verify(GOOD)
-    clock.advance(15)
+    clock.advance_s(15)
     pin.verify(GOOD)
 
 
-def test_a_clock_that_is_set_does_not_shorten_the_delay(pin: Pin, clock: HandClock) -> None:
+def test_a_clock_that_is_set_does_not_shorten_the_delay(pin: Pin, clock: VirtualClock) -> None:
     fail(pin, 3)
-    clock.unix = (clock.unix or 0) + 10**9
+    clock.set_unix_s((clock.unix_s() or 0) + 10**9)
     with pytest.raises(PinError, match="try again in 10 s"):
         pin.verify(GOOD)
 
 
-def test_a_torn_count_of_failures_is_not_a_fresh_start(pin: Pin, tmp_path: Path, clock: HandClock) -> None:
+def test_a_torn_count_of_failures_is_not_a_fresh_start(pin: Pin, tmp_path: Path, clock: VirtualClock) -> None:
     (tmp_path / "installer.attempts").write_bytes(b'{"fail')
     clock.now_ns = 1_000_000_000
     with pytest.raises(PinError, match="6 wrong PINs; try again in 79 s"):

@@ -30,8 +30,9 @@ from evse_pi.device.reported_state import NOTHING_REPORTED, ReportedState, Trans
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from hal.units import SECOND, CentiCelsius, Milliamps, MilliwattHours
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, HandWriter, meter_reading
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter, meter_reading
 
 if TYPE_CHECKING:
     from evse_pi.device.charge_point_view import ChargePointView
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 class Bench:
     """A box with its charger, and everything that clusters would hear."""
 
-    def __init__(self, clock: HandClock | None = None, **memory: Any) -> None:
-        self.clock = clock or HandClock()
+    def __init__(self, clock: VirtualClock | None = None, **memory: Any) -> None:
+        self.clock = clock or VirtualClock()
         self.safety = FakeSafety(self.clock)
         self.box = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(**memory), HandWriter())
         self.renewals = 0
@@ -128,7 +129,7 @@ def test_old_readings_are_not_shown() -> None:
     bench.box.temperature = TemperatureSample(bench.clock.now_ns, CentiCelsius(30_00))
     assert bench.charger.view().meter is not None
     assert bench.charger.view().temperature == 30_00
-    bench.clock.advance(16)
+    bench.clock.advance_s(16)
     assert (bench.charger.view().meter, bench.charger.view().temperature) == (None, None)
 
 
@@ -145,14 +146,14 @@ async def test_an_ask_is_sent_and_told() -> None:
 
 def held(settings: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:
     """Return a box at its start, before the cluster has come up."""
-    return Bench(HandClock(unix_s=unix_s), settings=settings, commissioned=commissioned)
+    return Bench(VirtualClock(unix_s=unix_s), settings=settings, commissioned=commissioned)
 
 
 def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_loads_it() -> None:
     bench = held(ChargingSettings(charging_until_s=UNIX_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
     demand = bench.box.demand()
     assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
-    bench.clock.advance(61)
+    bench.clock.advance_s(61)
     assert not bench.box.demand().permitted, "it ends by itself, whatever is gone"
 
 
@@ -185,10 +186,10 @@ def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
     plan: KeptPlan, permitted: bool, commissioned: bool
 ) -> None:
     settings = ChargingSettings(charging_until_s=None, maximum_ma=10_000)
-    bench = Bench(HandClock(kernel_boot_id="here"), settings=settings, commissioned=commissioned)
+    bench = Bench(VirtualClock(kernel_boot_id="here"), settings=settings, commissioned=commissioned)
     bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
     assert bench.box.demand().permitted is permitted
-    bench.clock.advance(31)
+    bench.clock.advance_s(31)
     assert bench.box.demand().permitted, "but not for ever"
 
 
@@ -197,13 +198,13 @@ def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
     plan = KeptPlan("first", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND))
     bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
     assert not bench.box.demand().permitted
-    bench.clock.advance(8)
+    bench.clock.advance_s(8)
     assert bench.box.demand().permitted
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
     bench = held(ChargingSettings(charging_until_s=UNIX_S - 1, maximum_ma=10_000), unix_s=None)
-    bench.clock.advance(3_600)
+    bench.clock.advance_s(3_600)
     assert bench.box.demand().permitted
 
 

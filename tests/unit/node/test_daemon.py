@@ -22,6 +22,7 @@ from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, Service
 from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.settings import NOTHING_SET, settings_row
 from evse_pi.charging.startup_state import StartupState, owner_row
@@ -36,35 +37,27 @@ from evse_pi.node.daemon import Daemon, NodePaths, serve
 from evse_pi.node.field_devices import FieldDevices
 from evse_pi.node.matter_options import MatterOptions
 from evse_pi.node_run import unstamped
+from evse_pi.sim.harness.virtual_clock import UNIX_S
 from evse_pi.storage.database import Store
 from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND, Milliamps
-from tests.support.node_box import RATINGS, UNIX_S, FakeSafety, HandClock, meter_reading
-from tests.support.virtual_loop import virtual_time
+from tests.support.node_box import RATINGS, FakeSafety, meter_reading
+from tests.support.virtual_loop import running_clock, virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from evse_pi.charging.clock import Clock
     from hal.interfaces import MeterReading
 
 NO_HARDWARE = FieldHardware(None, ())
 
 
-class LoopClock(HandClock):
-    """The clock of the running event loop."""
-
-    def monotonic_ns(self) -> int:
-        return int(asyncio.get_running_loop().time() * SECOND) + 1_000 * SECOND
-
-    def unix_s(self) -> int | None:
-        return None if self.unix is None else self.unix + int(asyncio.get_running_loop().time())
-
-
 class FakeLink:
     """The safety process's end, in memory: what was sent and when, and what will be received."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.sent: list[tuple[float, Demand]] = []
         self.raw: list[bytes] = []
@@ -124,6 +117,7 @@ def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield endpoint
 
 
+@virtual_time
 async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(
     service_manager: socket.socket, tmp_path: Path
 ) -> None:
@@ -142,7 +136,7 @@ class Running:
     """A daemon that runs until the block ends."""
 
     def __init__(self, tmp_path: Path, hardware: FieldHardware = NO_HARDWARE) -> None:
-        self.clock = LoopClock()
+        self.clock = running_clock()
         self.link = FakeLink(self.clock)
         self.safety = FakeSafety(self.clock)
         write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
@@ -538,7 +532,7 @@ async def test_history_is_what_is_stored_and_what_runs(tmp_path: Path) -> None:
 @virtual_time
 async def test_what_was_written_before_the_clock_was_known_is_dated_by_an_administrators_word(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
-        running.clock.unix = None
+        running.clock.set_unix_s(None)
         running.safety.become("B")
         running.speak()
         await asyncio.sleep(600)
@@ -602,7 +596,7 @@ async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp
     store.close()
     with closing(SqliteStore(tmp_path / "evse.db")) as keys, keys.transaction() as transaction:
         transaction.put("fabric/1/record", b"read by the Matter node alone")
-    clock = LoopClock()
+    clock = SystemClock()
     link, stopping = FakeLink(clock), asyncio.Event()
     paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
     serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, paths, clock, stopping))
@@ -619,7 +613,7 @@ async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp
 
 
 async def test_a_node_that_ends_has_written_what_it_knew(tmp_path: Path) -> None:
-    clock = LoopClock()
+    clock = SystemClock()
     link, stopping = FakeLink(clock), asyncio.Event()
     paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
     serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, paths, clock, stopping))

@@ -7,6 +7,7 @@ import pytest
 
 from boards.build_field import FieldHardware, MeterSlot, Thermometer
 from evse_pi.node.field_devices import FieldDevices, Probe
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import BusTimeout, DeviceNotFound
 from hal.units import SECOND
 from tests.support.node_box import meter_reading
@@ -39,20 +40,12 @@ class Script:
         self.closed += 1
 
 
-class Ticks:
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-
 def probe(script: Script, period_ns: int = SECOND) -> Probe[Any, Any]:
     return Probe("meter", "/dev/ttyUSB0", script.open, lambda device: device.read(), period_ns)
 
 
 def test_a_value_carries_when_it_was_taken() -> None:
-    clock, device = Ticks(), probe(Script(41, 42))
+    clock, device = VirtualClock(0), probe(Script(41, 42))
     device.poll(clock)
     clock.now_ns = 5
     assert device.poll(clock)
@@ -62,7 +55,7 @@ def test_a_value_carries_when_it_was_taken() -> None:
 
 def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_anew() -> None:
     script = Script(41, BusTimeout("no answer"), 43)
-    clock, device = Ticks(), probe(script)
+    clock, device = VirtualClock(0), probe(script)
     device.poll(clock)
     clock.now_ns = SECOND
     assert not device.poll(clock)
@@ -76,7 +69,7 @@ def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_anew()
 
 
 def test_a_dead_device_is_asked_less_often_and_still_often_enough_to_come_back_in_time() -> None:
-    clock, device = Ticks(), probe(Script(DeviceNotFound("gone")))
+    clock, device = VirtualClock(0), probe(Script(DeviceNotFound("gone")))
     waits = []
     for _ in range(12):
         device.poll(clock)
@@ -87,20 +80,20 @@ def test_a_dead_device_is_asked_less_often_and_still_often_enough_to_come_back_i
 
 def test_a_mistake_in_one_driver_is_named_and_goes_no_further() -> None:
     device = probe(Script(ZeroDivisionError("oops"), 7))
-    assert not device.poll(Ticks())
+    assert not device.poll(VirtualClock(0))
     assert device.trouble == "ZeroDivisionError: oops"
-    assert device.poll(Ticks())
+    assert device.poll(VirtualClock(0))
 
 
 def field(meter: Script | None, *thermometers: Script, wake: Callable[[], None] = lambda: None) -> FieldDevices:
     slots = [Thermometer(f"place {n}", "/dev/i2c-1", script.open) for n, script in enumerate(thermometers)]
     slot = MeterSlot("/dev/ttyUSB0", meter.open) if meter else None
-    return FieldDevices(FieldHardware(slot, tuple(slots)), Ticks(), wake=wake)
+    return FieldDevices(FieldHardware(slot, tuple(slots)), VirtualClock(0), wake=wake)
 
 
 def test_no_temperature_is_told_before_every_thermometer_was_read() -> None:
     """H-12: a silent sensor is not a cool one."""
-    clock = Ticks()
+    clock = VirtualClock(0)
     device = field(None, Script(30_00), Script(70_00), Script(20_00))
     assert device.temperatures() == {}
     assert not device.complete
@@ -163,7 +156,7 @@ def test_a_board_without_slow_devices_is_complete_at_once(fitted: bool) -> None:
 
 
 def test_what_speaks_against_a_device_is_told_as_its_trouble() -> None:
-    device, clock = field(Script(1), Script(30_00)), Ticks()
+    device, clock = field(Script(1), Script(30_00)), VirtualClock(0)
     for each in device._probes:
         each.poll(clock)
     assert [each.trouble for each in device.state(0)] == [None, None]

@@ -20,7 +20,8 @@ from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter_device import MatterDevice, local_zone
 from evse_pi.node.matter_options import MatterOptions, OptionError, check
-from tests.support.node_box import RATINGS, FakeSafety, HandClock, HandWriter
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ def free_port() -> int:
 
 
 def device(folder: Path, mark: bytes | None = None, **options: Any) -> MatterDevice:
-    clock = HandClock()
+    clock = VirtualClock()
     box = ChargePoint(clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter())
     box.on_snapshot(FakeSafety(clock).snapshot())
     charger = ChargePointAdapter(box, lambda: None)

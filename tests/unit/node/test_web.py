@@ -19,8 +19,8 @@ from evse_pi.node.commands import ChangeNotifier
 from evse_pi.node.matter_options import OptionError
 from evse_pi.node.web import BoxAnswers, OwnPin, PinChecker, PinService, PinUnchecked, WebServer
 from evse_pi.node.web_options import WebOptions, add_web_arguments, check, web_options_of
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.web.http_server import listen
-from tests.support.node_box import HandClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +30,12 @@ PIN = "480213"
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture
-def installer(tmp_path: Path, clock: HandClock) -> PinChecker:
+def installer(tmp_path: Path, clock: VirtualClock) -> PinChecker:
     Pin(tmp_path, clock).choose(PIN)
     return PinChecker(OwnPin(tmp_path, clock), clock)
 
@@ -47,18 +47,18 @@ async def refused(installer: PinChecker, pin: str) -> str:
 
 
 async def test_the_right_pin_is_taken_and_wrong_ones_make_everybody_wait(
-    installer: PinChecker, clock: HandClock
+    installer: PinChecker, clock: VirtualClock
 ) -> None:
     await installer.check(PIN, "a phone")
     for _ in range(FREE_FAILURES):
         assert "the PIN is wrong" in await refused(installer, "111222")
     assert f"try again in {FIRST_DELAY_S} s" in await refused(installer, PIN)
-    clock.advance(FIRST_DELAY_S)
+    clock.advance_s(FIRST_DELAY_S)
     await installer.check(PIN, "a phone")
     assert "the PIN is wrong" in await refused(installer, "111222")
 
 
-async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandClock) -> None:
+async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: VirtualClock) -> None:
     asked: list[str] = []
 
     async def never(pin: str, _who: str) -> None:
@@ -71,7 +71,7 @@ async def test_who_must_wait_costs_the_one_that_compares_nothing(clock: HandCloc
     assert len(asked) == FREE_FAILURES
 
 
-async def test_pins_are_compared_one_at_a_time(clock: HandClock) -> None:
+async def test_pins_are_compared_one_at_a_time(clock: VirtualClock) -> None:
     going_on = asyncio.Event()
 
     async def slow(_pin: str, _who: str) -> None:
@@ -113,7 +113,7 @@ async def test_an_installed_box_has_its_service_compare(tmp_path: Path, answer: 
         await PinService(tmp_path / "nobody")(PIN, "a phone")
 
 
-async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: HandClock) -> None:
+async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, clock: VirtualClock) -> None:
     async def tell(request: PageRequest, caller: Caller) -> tuple[bool, PageRequest]:
         if request.limit > 50:
             raise Refusal("limit: too much")
@@ -127,7 +127,7 @@ async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, 
     assert answers.pin_set is False
 
 
-async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: VirtualClock) -> None:
     with listen("127.0.0.1", 0) as first:
         port = int(first.getsockname()[1])
         answers = BoxAnswers(Service(), ChangeNotifier(), tmp_path, clock)
@@ -169,7 +169,7 @@ def test_a_wrong_option_is_named_with_its_value(argument: str) -> None:
         check([argument])
 
 
-async def test_a_service_that_is_not_there_is_told_and_is_no_wrong_pin(tmp_path: Path, clock: HandClock) -> None:
+async def test_a_service_that_is_not_there_is_told_and_is_no_wrong_pin(tmp_path: Path, clock: VirtualClock) -> None:
     installer = PinChecker(PinService(tmp_path / "absent.sock"), clock)
     for _ in range(10):
         with pytest.raises(PinUnchecked, match="the PIN cannot be checked"):

@@ -28,11 +28,12 @@ from evse_pi.core.installation_limits import Installation
 from evse_pi.core.states import LimitSource
 from evse_pi.run import update as module
 from evse_pi.run.update import HEALTHY_FOR_S, TAKEN_BACK, Machine, UnfinishedUpdateError, UpdateError, update, verify
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.forbid import forbid_charging
 from evse_pi.storage.recall import load_startup_state
 from hal.units import Milliamps, Millivolts
-from tests.support.node_box import RATINGS, HandClock, HandWriter
+from tests.support.node_box import RATINGS, HandWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -303,7 +304,7 @@ def in_real_form(box: Box, *rows: Row) -> None:
 
 def started_on(box: Box, *, commissioned: bool = False) -> tuple[ChargePoint, Store]:
     """Return the charge point that the former release starts with, and its store."""
-    store, clock = Store(box.state_dir / "evse.db"), HandClock()
+    store, clock = Store(box.state_dir / "evse.db"), VirtualClock()
     memory = replace(load_startup_state(store, clock.unix_s()), commissioned=commissioned)
     house = Installation(Milliamps(20_000), 1, "DE", Millivolts(230_000))
     return ChargePoint(clock, RATINGS, house, memory, HandWriter()), store

@@ -19,10 +19,11 @@ from evse_pi.charging.session import SavedSession, Session
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState
 from evse_pi.matter.storage import SqliteStore
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.storage.database import MAX_WAITING_ROWS, Store
 from evse_pi.storage.schema import KEPT_ROWS, MIGRATIONS
 from hal.units import SECOND, Milliamps, Millivolts, MilliwattHours
-from tests.support.node_box import FakeSafety, HandClock
+from tests.support.node_box import FakeSafety
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def fault(number: int, cleared_ns: int | None = None) -> FaultRecord:
 
 def test_what_was_written_is_there_after_opening_again(path: Path) -> None:
     first = Store(path)
-    change = FakeSafety(HandClock()).become("C", frozenset((Fault.OVERCURRENT, Fault.METER_STALE))).transitions[-1]
+    change = FakeSafety(VirtualClock()).become("C", frozenset((Fault.OVERCURRENT, Fault.METER_STALE))).transitions[-1]
     rows = [setting_row("owner", {"a": [1, None]}), session_row(saved(1)), fault_row(fault(1))]
     assert first.write([*rows, transition_row(1, change, 77, "boot")])
     first.close()
@@ -222,7 +223,7 @@ def test_the_values_that_matter_kept_by_a_connection_of_its_own_are_taken_over(p
 
 
 def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of_the_machine(path: Path) -> None:
-    store, change = Store(path), FakeSafety(HandClock()).become("C").transitions[-1]
+    store, change = Store(path), FakeSafety(VirtualClock()).become("C").transitions[-1]
     undated = replace(fault(1, cleared_ns=9 * SECOND), set_ns=3 * SECOND)
     ended = Session(1, 5 * SECOND, 60, ended_ns=8 * SECOND, ended_unix_s=63)
     begun_before = Session(2, -5 * SECOND, 60, ended_ns=8 * SECOND, ended_unix_s=63)

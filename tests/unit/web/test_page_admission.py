@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from evse_pi.web.page_admission import SESSION_NS, PinSessions, is_own_name
 
 NAMES = frozenset({"wallbox", "wallbox.home.arpa"})
@@ -33,30 +34,26 @@ def test_any_other_name_may_be_a_strangers(host: str) -> None:
     assert not is_own_name(host, NAMES)
 
 
-class Counter:
-    def __init__(self) -> None:
-        self.now_ns = 0
-        self._texts = itertools.count()
-
-    def sessions(self) -> PinSessions:
-        return PinSessions(lambda: self.now_ns, lambda: f"text{next(self._texts)}")
+def pin_sessions(clock: VirtualClock) -> PinSessions:
+    texts = itertools.count()
+    return PinSessions(clock, lambda: f"text{next(texts)}")
 
 
 def test_a_session_ends_by_time_and_by_leaving() -> None:
-    clock = Counter()
-    sessions = clock.sessions()
+    clock = VirtualClock()
+    sessions = pin_sessions(clock)
     first, second = sessions.open(), sessions.open()
     assert sessions.find(first) is not None
     assert sessions.find(first) != sessions.find(second)
     sessions.close(first)
     assert sessions.find(first) is None
-    clock.now_ns += SESSION_NS
+    clock.advance(SESSION_NS)
     assert sessions.find(second) is None
     assert sessions.find(None) is None
     assert sessions.find("") is None
 
 
 def test_there_are_few_sessions_and_the_oldest_goes() -> None:
-    sessions = Counter().sessions()
+    sessions = pin_sessions(VirtualClock())
     keys = [sessions.open() for _ in range(5)]
     assert [sessions.find(key) is not None for key in keys] == [False] + [True] * 4

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import BadReading, BusTimeout, DeviceBusy, DeviceNotFound
 from hal.meters.modbus_rtu import ModbusRtu, crc16
-from hal.mock import MockClock
 
 
 def frame(*body: int) -> bytes:
@@ -22,7 +22,7 @@ def frame(*body: int) -> bytes:
 class Line:
     """A serial port whose answers are scripted; each read without data takes one time-out."""
 
-    def __init__(self, clock: MockClock, answers: tuple[bytes, ...]) -> None:
+    def __init__(self, clock: VirtualClock, answers: tuple[bytes, ...]) -> None:
         self.clock, self.answers = clock, list(answers)
         self.waiting, self.chatter = b"", b""
         self.sent: list[Any] = []
@@ -55,7 +55,7 @@ class Line:
 
 
 def bus(*answers: bytes) -> tuple[ModbusRtu, Line]:
-    clock = MockClock()
+    clock = VirtualClock(0)
     line = Line(clock, answers)
     return ModbusRtu("/dev/fake", 9_600, open_port=line, clock=clock), line
 
@@ -117,7 +117,7 @@ class HostileLine(Line):
 @pytest.mark.parametrize("gap_ms", [0.1, 1, 25, 140, 290, 1_000])
 def test_a_line_that_never_falls_silent_costs_bounded_time_and_memory(gap_ms: float) -> None:
     """A bus thread that is kept for more than 5 s is told as hung; 115,200 bit/s are 11 bytes a ms."""
-    clock = MockClock()
+    clock = VirtualClock(0)
     line = HostileLine(clock, ())
     line.gap_ns = int(gap_ms * 1e6)
     rtu = ModbusRtu("/dev/fake", 9_600, open_port=line, clock=clock)

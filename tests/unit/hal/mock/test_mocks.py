@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import BadReading, BusTimeout, HalError
 from hal.mock import (
     FaultKind,
     FaultPlan,
     MockAnalogInput,
-    MockClock,
     MockConnectorLock,
     MockContactor,
     MockEmergencyStop,
@@ -34,7 +34,7 @@ CODES = array("H", [100, 200])
 
 
 def script(*faults: FaultPlan) -> Script:
-    return Script(MockClock(now_ns=1_000), list(faults))
+    return Script(VirtualClock(now_ns=1_000), list(faults))
 
 
 READINGS = {

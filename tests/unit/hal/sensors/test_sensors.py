@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.errors import BadReading, BusTimeout, DeviceNotFound
 from hal.linear_scale import LinearScale
-from hal.mock import MockClock
 from hal.sensors.ads1115 import Ads1115, PeakDetectorPilot
 from hal.sensors.lm75 import Lm75
 from hal.sensors.mcp9808 import Mcp9808
@@ -174,7 +174,7 @@ def test_peak_detectors_are_reset_then_given_three_periods_then_read() -> None:
 
     adc, _ = ads([2_000_000, 500_000, 0, 0])
     high, low = LinearScale(1_000, Millivolts(-7_000)), LinearScale(1_000, Millivolts(-16_000))
-    clock = MockClock(now_ns=42)
+    clock = VirtualClock(now_ns=42)
     pilot = PeakDetectorPilot(adc, Line(), (0, high), (1, low), clock, sleep=events.append)  # type: ignore[arg-type]
     peaks = pilot.read_peaks()
     assert (peaks.high_mv, peaks.low_mv, peaks.read_ns) == (9_000, -12_000, 42)

@@ -23,9 +23,10 @@ from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import PROTOCOL_SECURE_CHANNEL, MessageHeader, ProtocolHeader
 from evse_pi.matter.wire.tlv import uint
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.channel_device import NODE_ID, ChannelDevice
 from tests.support.datagram_pipe import Network, Sent
-from tests.support.matter_authority import Authority, CountingEntropy, FixedWallClock, encode_certificate
+from tests.support.matter_authority import Authority, CountingEntropy, encode_certificate
 from tests.support.matter_initiator import HandshakeError, MatterInitiator, Member
 from tests.support.virtual_loop import virtual_time
 
@@ -251,7 +252,7 @@ async def test_an_initiator_that_cannot_prove_itself_is_refused(why: str) -> Non
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         device.join(PLAIN)
-        device.case._clock = FixedWallClock(1_800_000_000_000_000)
+        device.case._clock = VirtualClock(unix_s=1_800_000_000)
         real = IMPOSTORS[why]
 
         def destination_id(peer_node_id: int, initiator_random: bytes) -> bytes:
@@ -289,7 +290,7 @@ async def test_validity_is_compared_in_seconds_since_2000() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         device.join(PLAIN)
-        device.case._clock = FixedWallClock((946_684_800 + 500) * 1_000_000)
+        device.case._clock = VirtualClock(unix_s=946_684_800 + 500)
         assert (await client.case(impostor(not_before=400, not_after=600), NODE_ID)).is_secure
         for outside in (impostor(not_before=501), impostor(not_after=499)):
             assert await refusal(client, outside) == INVALID_PARAMETER

@@ -21,7 +21,8 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.status_code import StatusCode
-from tests.support.matter_authority import Authority, FixedWallClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, INTERFACE, NOON_US, Bench
 from tests.support.model_bench import attached
 from tests.support.virtual_loop import virtual_time
@@ -199,7 +200,7 @@ async def test_without_a_key_no_trigger_works() -> None:
 @pytest.mark.parametrize("key", [bytes(16), bytes(15), b""])
 def test_a_key_that_anybody_could_guess_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match="enable_key"):
-        GeneralDiagnosticsServer(list, FixedWallClock(), enable_key=key)
+        GeneralDiagnosticsServer(list, VirtualClock(unix_s=None), enable_key=key)
 
 
 @virtual_time
@@ -222,7 +223,7 @@ async def test_general_diagnostics_tell_of_the_machine() -> None:
 
 @virtual_time
 async def test_an_administrator_tells_the_time_only_to_a_node_that_does_not_know_it() -> None:
-    clock = FixedWallClock()
+    clock = VirtualClock(unix_s=None)
     async with Bench(clock=clock) as device:
         controller, session = await device.commission()
 
@@ -241,14 +242,14 @@ async def test_an_administrator_tells_the_time_only_to_a_node_that_does_not_know
         assert (granularity, source) == (2, 2)
         assert 10_900_000 < told_us < 11_200_000
         assert await tell(5_000_000, 1) == (StatusCode.FAILURE, 2)
-        clock.now_us = NOON_US
+        clock.set_unix_us(NOON_US)
         assert await state() == [NOON_US - EPOCH_US, 3, 5]
         assert await tell(5_000_000, 4) == (StatusCode.FAILURE, 2)
 
 
 @virtual_time
 async def test_the_told_time_dates_events() -> None:
-    clock = SynchronizedClock(FixedWallClock())
+    clock = SynchronizedClock(VirtualClock(unix_s=None))
     server = TimeSynchronizationServer(clock)
     await attached(server)
     assert clock.unix_us() is None

@@ -17,10 +17,10 @@ from evse_pi.matter.identity.ownership import Ownership
 from evse_pi.matter.identity.resumption import MAX_RECORDS_PER_FABRIC, ResumptionRecord
 from evse_pi.matter.storage import DamagedRecord, MemoryStore
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.matter_authority import (
     Authority,
     CountingEntropy,
-    FixedWallClock,
     encode_certificate,
     public_key_of_request,
 )
@@ -50,7 +50,7 @@ class Bench:
         self.restart()
 
     def restart(self) -> Ownership:
-        self.ownership = Ownership.load(self.store, FixedWallClock(), CountingEntropy("bench"))
+        self.ownership = Ownership.load(self.store, VirtualClock(unix_s=None), CountingEntropy("bench"))
         return self.ownership
 
     def begin(self, authority: Authority, accessor: Accessor = COMMISSIONER, node_id: int = NODE_ID) -> Fabric:
@@ -231,14 +231,14 @@ async def test_removing_the_fabric_that_owns_the_fail_safe_disarms_it(bench: Ben
 async def test_the_table_is_full_at_its_capacity() -> None:
     store = MemoryStore()
     bench = Bench()
-    bench.ownership = Ownership.load(store, FixedWallClock(), CountingEntropy("full"), capacity=5)
+    bench.ownership = Ownership.load(store, VirtualClock(unix_s=None), CountingEntropy("full"), capacity=5)
     for seed in range(5):
         bench.join(Authority(seed=f"fabric {seed}"))
     with pytest.raises(NocRefused) as refused:
         bench.begin(Authority(seed="one too many"))
     assert refused.value.status is NocStatus.TABLE_FULL
     with pytest.raises(ValueError, match="capacity=4"):
-        Ownership.load(store, FixedWallClock(), CountingEntropy(), capacity=4)
+        Ownership.load(store, VirtualClock(unix_s=None), CountingEntropy(), capacity=4)
 
 
 async def test_a_label_survives_a_restart(bench: Bench) -> None:
@@ -414,9 +414,7 @@ async def test_the_same_fabric_is_not_joined_twice(bench: Bench) -> None:
 
 async def test_an_expired_noc_is_refused_when_the_time_is_known(bench: Bench) -> None:
     authority = Authority()
-    bench.ownership = Ownership.load(
-        bench.store, FixedWallClock((946_684_800 + 1000) * 1_000_000), CountingEntropy("clock")
-    )
+    bench.ownership = Ownership.load(bench.store, VirtualClock(unix_s=946_684_800 + 1000), CountingEntropy("clock"))
     own = bench.ownership
     own.failsafe.arm(60, 0, PASE_SESSION)
     public_key = public_key_of_request(own.issuance.request_certificate(COMMISSIONER, for_update=False))

@@ -6,7 +6,8 @@ from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.status_code import StatusCode
-from tests.support.matter_authority import Authority, FixedWallClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.matter_authority import Authority
 from tests.support.matter_bench import NOON_US, Bench
 from tests.support.model_bench import Charger
 from tests.support.virtual_loop import virtual_time
@@ -43,7 +44,7 @@ async def test_events_come_in_order_with_number_priority_and_time() -> None:
 
 @virtual_time
 async def test_without_wall_time_events_carry_system_time() -> None:
-    device, _ = bench(clock=FixedWallClock())
+    device, _ = bench(clock=VirtualClock(unix_s=None))
     async with device:
         controller, session = await device.commission()
         report = await controller.read(session, events=[(0, BASIC, 0)])

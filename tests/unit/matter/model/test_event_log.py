@@ -6,7 +6,7 @@ import asyncio
 
 from evse_pi.matter.model.event_log import NUMBER_STEP, RING_SIZES, EventLog
 from evse_pi.matter.storage import MemoryStore
-from tests.support.matter_authority import FixedWallClock
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.model_bench import Charger, attached
 from tests.support.virtual_loop import virtual_time
 
@@ -16,19 +16,19 @@ PATH = (1, 0x99, 0)
 @virtual_time
 async def test_numbers_never_come_twice_and_the_store_is_written_in_steps() -> None:
     store = MemoryStore()
-    log = EventLog(store, FixedWallClock())
+    log = EventLog(store, VirtualClock(unix_s=None))
     numbers = [log.append(PATH, 1, b"").number for _ in range(3)]
     assert numbers == [0, 1, 2]
-    again = EventLog(store, FixedWallClock())
+    again = EventLog(store, VirtualClock(unix_s=None))
     assert again.append(PATH, 1, b"").number == NUMBER_STEP
     for _ in range(2 * NUMBER_STEP):
         again.append(PATH, 1, b"")
-    assert EventLog(store, FixedWallClock()).next_number > again.next_number
+    assert EventLog(store, VirtualClock(unix_s=None)).next_number > again.next_number
 
 
 @virtual_time
 async def test_each_priority_has_a_ring_of_its_own() -> None:
-    log = EventLog(MemoryStore(), FixedWallClock())
+    log = EventLog(MemoryStore(), VirtualClock(unix_s=None))
     first = log.append(PATH, 2, b"critical")
     for _ in range(10 * RING_SIZES[1]):
         log.append(PATH, 1, b"info")
@@ -41,17 +41,17 @@ async def test_each_priority_has_a_ring_of_its_own() -> None:
 
 @virtual_time
 async def test_events_carry_wall_time_when_it_is_known_and_system_time_always() -> None:
-    clock = FixedWallClock()
+    clock = VirtualClock(unix_s=None)
     log = EventLog(MemoryStore(), clock)
     await asyncio.sleep(5)
     assert (log.append(PATH, 1, b"").epoch_ms, log.since(0)[0].system_ms) == (None, 5000)
-    clock.now_us = 1_770_000_000_123_456
+    clock.set_unix_us(1_770_000_000_123_456)
     assert log.append(PATH, 1, b"").epoch_ms == 1_770_000_000_123
 
 
 @virtual_time
 async def test_events_of_a_fabric_go_with_it() -> None:
-    log = EventLog(MemoryStore(), FixedWallClock())
+    log = EventLog(MemoryStore(), VirtualClock(unix_s=None))
     log.append(PATH, 1, b"", fabric_index=1)
     kept = log.append(PATH, 1, b"", fabric_index=2)
     log.forget_fabric(1)
