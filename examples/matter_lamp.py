@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
     from evse_pi.matter.model.event_source import Change
 
+_TIMED = (
+    Field("onOffControl", "map8", "max 1"),
+    Field("onTime", "uint16", "max 65534"),
+    Field("offWaitTime", "uint16", "max 65534"),
+)
 # The specification's table, written down once.
 ON_OFF = ClusterSchema(
     OnOff,
@@ -57,9 +62,9 @@ ON_OFF = ClusterSchema(
         Command("Off"),
         Command("On", conformance="!OFFONLY"),
         Command("Toggle", conformance="!OFFONLY"),
-        Command("OffWithEffect", conformance="LT"),
+        Command("OffWithEffect", conformance="LT", fields=(Field("effectVariant", "enum8"),)),
         Command("OnWithRecallGlobalScene", conformance="LT"),
-        Command("OnWithTimedOff", conformance="LT", fields=(Field("onTime", "uint16"), Field("offWaitTime", "uint16"))),
+        Command("OnWithTimedOff", conformance="LT", fields=_TIMED),
     ),
 )
 

@@ -18,7 +18,7 @@ from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementM
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import SECOND
@@ -88,6 +88,95 @@ SCHEMA = ClusterSchema(
         Event("PowerAdjustEnd", "info", conformance="PA"),
         Event("Paused", "info", conformance="PAU"),
         Event("Resumed", "info", conformance="PAU"),
+    ),
+    structs=(
+        Struct("PowerAdjustCapabilityStruct", (Field("powerAdjustCapability", "list", "max 8"),)),
+        Struct(
+            "PowerAdjustStruct",
+            (
+                Field("minPower", "power-mw"),
+                Field("maxPower", "power-mw"),
+                Field("minDuration", "elapsed-s"),
+                Field("maxDuration", "elapsed-s"),
+            ),
+        ),
+        Struct(
+            "ForecastStruct",
+            (
+                Field("forecastID", "uint32"),
+                Field("activeSlotNumber", "uint16"),
+                Field("startTime", "epoch-s"),
+                Field("endTime", "epoch-s"),
+                Field("earliestStartTime", "epoch-s"),
+                Field("latestEndTime", "epoch-s"),
+                Field("slots", "list", "max 10"),
+            ),
+        ),
+        Struct(
+            "SlotStruct",
+            (
+                Field("minDuration", "elapsed-s"),
+                Field("maxDuration", "elapsed-s"),
+                Field("defaultDuration", "elapsed-s"),
+                Field("elapsedSlotTime", "elapsed-s"),
+                Field("remainingSlotTime", "elapsed-s"),
+                Field("minPauseDuration", "elapsed-s"),
+                Field("maxPauseDuration", "elapsed-s"),
+                Field("manufacturerESAState", "uint16"),
+                Field("nominalPower", "power-mw"),
+                Field("minPower", "power-mw"),
+                Field("maxPower", "power-mw"),
+                Field("nominalEnergy", "energy-mwh"),
+                Field("costs", "list", "max 5"),
+                Field("minPowerAdjustment", "power-mw"),
+                Field("maxPowerAdjustment", "power-mw"),
+                Field("minDurationAdjustment", "elapsed-s"),
+                Field("maxDurationAdjustment", "elapsed-s"),
+            ),
+        ),
+        Struct(
+            "CostStruct",
+            (
+                Field("value", "int32"),
+                Field("decimalPoints", "uint8"),
+                Field("currency", "uint16", "max 999"),
+            ),
+        ),
+        Struct("StartTimeAdjustRequest", (Field("requestedStartTime", "epoch-s"),)),
+        Struct("PauseRequest", (Field("duration", "elapsed-s"),)),
+        Struct(
+            "ModifyForecastRequest",
+            (
+                Field("forecastID", "uint32"),
+                Field("slotAdjustments", "list", "max 10"),
+            ),
+        ),
+        Struct(
+            "SlotAdjustmentStruct",
+            (
+                Field("slotIndex", "uint8"),
+                Field("nominalPower", "power-mw"),
+                Field("duration", "elapsed-s"),
+            ),
+        ),
+        Struct("RequestConstraintBasedForecast", (Field("constraints", "list", "max 10"),)),
+        Struct(
+            "ConstraintsStruct",
+            (
+                Field("startTime", "epoch-s"),
+                Field("duration", "elapsed-s", "max 86400"),
+                Field("nominalPower", "power-mw"),
+                Field("maximumEnergy", "energy-mwh"),
+                Field("loadControl", "int8"),
+            ),
+        ),
+        Struct(
+            "PowerAdjustEnd",
+            (
+                Field("duration", "elapsed-s"),
+                Field("energyUse", "energy-mwh"),
+            ),
+        ),
     ),
 )
 

@@ -36,10 +36,10 @@ SCHEMA = ClusterSchema(
     ElectricalEnergyMeasurement,
     revision=1,
     features=(
-        Feature("IMPE", "ImportedEnergy", "O"),
-        Feature("EXPE", "ExportedEnergy", "O"),
-        Feature("CUME", "CumulativeEnergy", "O"),
-        Feature("PERE", "PeriodicEnergy", "O"),
+        Feature("IMPE", "ImportedEnergy", "O.a+"),
+        Feature("EXPE", "ExportedEnergy", "O.a+"),
+        Feature("CUME", "CumulativeEnergy", "O.b+"),
+        Feature("PERE", "PeriodicEnergy", "O.b+"),
     ),
     attributes=(
         Attribute("Accuracy", "struct", "R V", "F"),
@@ -53,7 +53,42 @@ SCHEMA = ClusterSchema(
         Event("CumulativeEnergyMeasured", "info", conformance="CUME"),
         Event("PeriodicEnergyMeasured", "info", conformance="PERE"),
     ),
-    structs=(Struct("EnergyMeasurementStruct", (Field("energy", "energy-mwh", "min 0"),)),),
+    structs=(
+        Struct(
+            "MeasurementAccuracyStruct",
+            (
+                Field("minMeasuredValue", "int64", "-2^62 to 2^62"),
+                Field("maxMeasuredValue", "int64", "-2^62 to 2^62"),
+                Field("accuracyRanges", "list", "min 1"),
+            ),
+        ),
+        Struct(
+            "MeasurementAccuracyRangeStruct",
+            (
+                Field("rangeMin", "int64", "-2^62 to 2^62"),
+                Field("rangeMax", "int64", "-2^62 to 2^62"),
+                Field("percentMax", "percent100ths"),
+                Field("percentMin", "percent100ths"),
+                Field("percentTypical", "percent100ths"),
+                Field("fixedMax", "uint64", "max 4611686018427387903"),
+            ),
+        ),
+        Struct(
+            "EnergyMeasurementStruct",
+            (
+                Field("energy", "energy-mwh", "0 to 2^62"),
+                Field("startTimestamp", "epoch-s"),
+                Field("endTimestamp", "epoch-s"),
+            ),
+        ),
+        Struct(
+            "CumulativeEnergyResetStruct",
+            (
+                Field("importedResetTimestamp", "epoch-s"),
+                Field("exportedResetTimestamp", "epoch-s"),
+            ),
+        ),
+    ),
 )
 
 

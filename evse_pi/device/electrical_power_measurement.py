@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.core.duty import MAX_OFFER_MA
 from evse_pi.device.measurement_accuracy import FREQUENCY_MHZ, power_accuracies
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import ElectricalPowerMeasurement
 
 if TYPE_CHECKING:
@@ -15,40 +15,81 @@ if TYPE_CHECKING:
     from evse_pi.device.measurement_accuracy import MeterAccuracy
     from hal.interfaces import MeterReading
 
+_MEASURED = "-2^62 to 2^62"
 BY_PHASE = ("Voltage", "ActiveCurrent", "RMSVoltage", "RMSCurrent", "Frequency")
 
 SCHEMA = ClusterSchema(
     ElectricalPowerMeasurement,
-    revision=1,
+    revision=3,
     features=(
-        Feature("DIRC", "DirectCurrent", "O"),
-        Feature("ALTC", "AlternatingCurrent", "O"),
+        Feature("DIRC", "DirectCurrent", "O.a+"),
+        Feature("ALTC", "AlternatingCurrent", "O.a+"),
         Feature("POLY", "PolyphasePower", "[ALTC]"),
         Feature("HARM", "Harmonics", "[ALTC]"),
         Feature("PWRQ", "PowerQuality", "[ALTC]"),
     ),
     attributes=(
         Attribute("PowerMode", "enum8", default=ElectricalPowerMeasurement.Enums.PowerModeEnum.kAc),
-        Attribute("NumberOfMeasurementTypes", "uint8", "R V", "F", "M", "min 1", 1),
+        Attribute("NumberOfMeasurementTypes", "uint8", "R V", "F", "M", "max 32", 1),
         Attribute("Accuracy", "list", "R V", "F", "M", "min 1"),
         Attribute("Ranges", "list", "R V", "Q", "O"),
-        Attribute("Voltage", "voltage-mv", "R V", "X Q", "O", default=None),
-        Attribute("ActiveCurrent", "amperage-ma", "R V", "X Q", "O", default=None),
-        Attribute("ReactiveCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", default=None),
-        Attribute("ApparentCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", "min 0", None),
-        Attribute("ActivePower", "power-mw", "R V", "X Q", default=None),
-        Attribute("ReactivePower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
-        Attribute("ApparentPower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
-        Attribute("RMSVoltage", "voltage-mv", "R V", "X Q", "[ALTC]", default=None),
-        Attribute("RMSCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", default=None),
-        Attribute("RMSPower", "power-mw", "R V", "X Q", "[ALTC]", default=None),
+        Attribute("Voltage", "voltage-mv", "R V", "X Q", "O", _MEASURED, None),
+        Attribute("ActiveCurrent", "amperage-ma", "R V", "X Q", "O", _MEASURED, None),
+        Attribute("ReactiveCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("ApparentCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("ActivePower", "power-mw", "R V", "X Q", "M", _MEASURED, None),
+        Attribute("ReactivePower", "power-mw", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("ApparentPower", "power-mw", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("RMSVoltage", "voltage-mv", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("RMSCurrent", "amperage-ma", "R V", "X Q", "[ALTC]", _MEASURED, None),
+        Attribute("RMSPower", "power-mw", "R V", "X Q", "[ALTC]", _MEASURED, None),
         Attribute("Frequency", "int64", "R V", "X Q", "[ALTC]", "0 to 1000000", None),
-        Attribute("HarmonicCurrents", "list", "R V", "X Q", "HARM", default=None),
-        Attribute("HarmonicPhases", "list", "R V", "X Q", "PWRQ", default=None),
+        Attribute("HarmonicCurrents", "list", "R V", "X Q", "HARM", "max 25", None),
+        Attribute("HarmonicPhases", "list", "R V", "X Q", "PWRQ", "max 25", None),
         Attribute("PowerFactor", "int64", "R V", "X Q", "[ALTC]", "-10000 to 10000", None),
-        Attribute("NeutralCurrent", "amperage-ma", "R V", "X Q", "[POLY]", default=None),
+        Attribute("NeutralCurrent", "amperage-ma", "R V", "X Q", "[POLY]", _MEASURED, None),
     ),
-    events=(Event("MeasurementPeriodRanges", "info", conformance="O"),),
+    events=(Event("MeasurementPeriodRanges", "info", conformance="Ranges"),),
+    structs=(
+        Struct(
+            "MeasurementAccuracyStruct",
+            (
+                Field("minMeasuredValue", "int64", "-2^62 to 2^62"),
+                Field("maxMeasuredValue", "int64", "-2^62 to 2^62"),
+                Field("accuracyRanges", "list", "min 1"),
+            ),
+        ),
+        Struct(
+            "MeasurementAccuracyRangeStruct",
+            (
+                Field("rangeMin", "int64", "-2^62 to 2^62"),
+                Field("rangeMax", "int64", "-2^62 to 2^62"),
+                Field("percentMax", "percent100ths"),
+                Field("percentMin", "percent100ths"),
+                Field("percentTypical", "percent100ths"),
+                Field("fixedMax", "uint64", "max 4611686018427387903"),
+            ),
+        ),
+        Struct(
+            "MeasurementRangeStruct",
+            (
+                Field("min", "int64", "-2^62 to 2^62"),
+                Field("max", "int64", "-2^62 to 2^62"),
+                Field("startTimestamp", "epoch-s"),
+                Field("endTimestamp", "epoch-s"),
+                Field("minTimestamp", "epoch-s"),
+                Field("maxTimestamp", "epoch-s"),
+            ),
+        ),
+        Struct(
+            "HarmonicMeasurementStruct",
+            (
+                Field("order", "uint8", "min 1"),
+                Field("measurement", "int64", "-2^62 to 2^62"),
+            ),
+        ),
+        Struct("MeasurementPeriodRanges", (Field("ranges", "list"),)),
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import Context
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from evse_pi.charging.controller_permission import NotStored
 from evse_pi.charging.evse_status import EvseStatus
@@ -30,6 +30,7 @@ from hal.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from enum import IntFlag
 
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
@@ -66,6 +67,12 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         super().__init__(**state)
         self._charger = charger
         self._planner = planner or NoPlanner()
+
+    @classmethod
+    def with_features(cls, *features: str | IntFlag) -> type[Self]:
+        """Return this class with these features; a reader of cards tells of them, though it need not."""
+        kind = super().with_features(*features)
+        return kind.enable(events=("RFID",)) if "RFID" in kind.cluster.features else kind
 
     def initialize(self) -> None:
         """Take up what peers were told, and follow the charge point."""

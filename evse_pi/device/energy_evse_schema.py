@@ -18,10 +18,10 @@ SCHEMA = ClusterSchema(
     revision=3,
     features=(
         Feature("PREF", "ChargingPreferences", "M"),
-        Feature("SOC", "SoCReporting", "P"),
-        Feature("PNC", "PlugAndCharge", "P"),
+        Feature("SOC", "SoCReporting", "P, O"),
+        Feature("PNC", "PlugAndCharge", "P, O"),
         Feature("RFID", "Rfid", "O"),
-        Feature("V2X", "V2x", "P"),
+        Feature("V2X", "V2x", "P, O"),
     ),
     attributes=(
         Attribute("State", "enum8", "R V", "X", default=None),
@@ -86,9 +86,36 @@ SCHEMA = ClusterSchema(
         Event("EnergyTransferStarted", "info"),
         Event("EnergyTransferStopped", "info"),
         Event("Fault", "critical"),
-        Event("RFID", "info", conformance="RFID", fields=(Field("uid", "octets", "max 10"),)),
+        Event("RFID", "info", conformance="[RFID]", fields=(Field("uid", "octets", "max 10"),)),
     ),
     structs=(
+        Struct("GetTargetsResponse", (Field("chargingTargetSchedules", "list", "max 7"),)),
+        Struct(
+            "EVNotDetected",
+            (
+                Field("sessionID", "uint32"),
+                Field("sessionDuration", "elapsed-s"),
+                Field("sessionEnergyCharged", "energy-mwh", "min 0"),
+                Field("sessionEnergyDischarged", "energy-mwh", "min 0"),
+            ),
+        ),
+        Struct(
+            "EnergyTransferStarted",
+            (
+                Field("sessionID", "uint32"),
+                Field("maximumCurrent", "amperage-ma", "min 0"),
+                Field("maximumDischargeCurrent", "amperage-ma", "min 0"),
+            ),
+        ),
+        Struct(
+            "EnergyTransferStopped",
+            (
+                Field("sessionID", "uint32"),
+                Field("energyTransferred", "energy-mwh", "min 0"),
+                Field("energyDischarged", "energy-mwh", "min 0"),
+            ),
+        ),
+        Struct("Fault", (Field("sessionID", "uint32"),)),
         Struct(
             "ChargingTargetStruct",
             (
@@ -97,7 +124,6 @@ SCHEMA = ClusterSchema(
                 Field("addedEnergy", _ENERGY, "min 0"),
             ),
         ),
-        # How many targets a day may have is no constraint of the list: too many are answered by RESOURCE_EXHAUSTED.
         Struct("ChargingTargetScheduleStruct", (Field("dayOfWeekForSequence", "map8", f"1 to {DAYS}"),)),
     ),
 )

@@ -25,7 +25,14 @@ def mode_schema(chip: Any, revision: int) -> ClusterSchema:
             Attribute("CurrentMode", "uint8", "R V", "N"),
         ),
         commands=(Command("ChangeToMode", "O", fields=(Field("newMode", "uint8"),)),),
-        structs=(Struct("ModeOptionStruct", (Field("label", "string", "max 64"), Field("mode", "uint8"))),),
+        structs=(
+            Struct(
+                "ModeOptionStruct",
+                (Field("label", "string", "max 64"), Field("mode", "uint8"), Field("modeTags", "list", "max 8")),
+            ),
+            Struct("ModeTagStruct", (Field("mfgCode", "vendor-id"), Field("value", "enum16"))),
+            Struct("ChangeToModeResponse", (Field("status", "enum8"), Field("statusText", "string", "max 64"))),
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import PowerSource
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ SCHEMA = ClusterSchema(
     PowerSource,
     revision=3,
     features=(
-        Feature("WIRED", "Wired", "O"),
-        Feature("BAT", "Battery", "[!WIRED]"),
-        Feature("RECHG", "Rechargeable", "[BAT]"),
-        Feature("REPLC", "Replaceable", "[BAT]"),
+        Feature("WIRED", "Wired", "O.a"),
+        Feature("BAT", "Battery", "X"),
+        Feature("RECHG", "Rechargeable", "X"),
+        Feature("REPLC", "Replaceable", "X"),
     ),
     attributes=(
         Attribute("Status", "enum8", default=_Enums.PowerSourceStatusEnum.kActive),
@@ -30,9 +30,18 @@ SCHEMA = ClusterSchema(
         Attribute("WiredNominalVoltage", "uint32", "R V", "F", "[WIRED]"),
         Attribute("WiredMaximumCurrent", "uint32", "R V", "F", "[WIRED]"),
         Attribute("WiredPresent", "bool", "R V", "", "[WIRED]", default=True),
-        Attribute("EndpointList", "list"),
+        Attribute("EndpointList", "list[endpoint-no]"),
     ),
     events=(Event("WiredFaultChange", "info", conformance="[WIRED]"),),
+    structs=(
+        Struct(
+            "WiredFaultChange",
+            (
+                Field("current", "list", "max 8"),
+                Field("previous", "list", "max 8"),
+            ),
+        ),
+    ),
 )
 
 

@@ -10,14 +10,14 @@ SCHEMA = ClusterSchema(
     PowerTopology,
     revision=1,
     features=(
-        Feature("NODE", "NodeTopology", "O"),
-        Feature("TREE", "TreeTopology", "O"),
-        Feature("SET", "SetTopology", "O"),
+        Feature("NODE", "NodeTopology", "O.a"),
+        Feature("TREE", "TreeTopology", "O.a"),
+        Feature("SET", "SetTopology", "O.a"),
         Feature("DYPF", "DynamicPowerFlow", "[SET]"),
     ),
     attributes=(
-        Attribute("AvailableEndpoints", "list", "R V", "", "SET", "max 20"),
-        Attribute("ActiveEndpoints", "list", "R V", "", "DYPF", "max 20"),
+        Attribute("AvailableEndpoints", "list[endpoint-no]", "R V", "F", "SET", "max 20"),
+        Attribute("ActiveEndpoints", "list[endpoint-no]", "R V", "N", "DYPF", "max 20"),
     ),
 )
 

@@ -1,7 +1,8 @@
 """What the certification scripts look for in a wildcard read, for any node: returns findings, none is the aim.
 
-Re-expressed from what connectedhomeip's device basic composition and device conformance tests check. The tables below
-are of Matter 1.4.2 and hold what this project's nodes use; a cluster or device type that is missing here is a finding.
+Re-expressed from what connectedhomeip's device basic composition and device conformance tests check. The tables are
+those of `tests/data/matter_model.json`, which holds what this project's nodes use; a cluster or device type that is
+missing there is a finding.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import chip.clusters.Objects  # noqa: F401 (fills the tables below)
 from chip.clusters.ClusterObjects import ALL_ACCEPTED_COMMANDS, ALL_ATTRIBUTES, ALL_CLUSTERS, ALL_GENERATED_COMMANDS
 
+from tests.support.matter_model import CLUSTERS
+from tests.support.matter_model import DEVICE_TYPES as DEVICE_TYPE_MODEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,13 +27,16 @@ GENERATED, ACCEPTED, ATTRIBUTES, FEATURES, REVISION = 0xFFF8, 0xFFF9, 0xFFFB, 0x
 GLOBALS = {GENERATED, ACCEPTED, ATTRIBUTES, FEATURES, REVISION}
 DESCRIPTOR, ROOT_NODE, POWER_SOURCE, SPECIFICATION_1_4_2 = 0x1D, 0x16, 0x2F, 0x0104_0200
 
-REVISIONS = {
-    0x03: 5, 0x04: 4, 0x06: 6, 0x1D: 2, 0x1F: 2, 0x28: 5, 0x2F: 3, 0x30: 2, 0x31: 2, 0x33: 2, 0x34: 1, 0x36: 1, 0x37: 1,
-    0x38: 2, 0x3C: 1, 0x3E: 2, 0x3F: 2, 0x40: 1, 0x41: 1, 0x62: 1, 0x90: 1, 0x91: 1, 0x98: 4, 0x99: 3, 0x9C: 1, 0x9D: 2,
-    0x9F: 2, 0x402: 4,
-}  # fmt: skip
-EVERYWHERE = {DESCRIPTOR, 0x1E, 0x40, 0x41}  # base device type: Descriptor, Binding, FixedLabel, UserLabel
-PROVISIONAL_FEATURES = {0x99: 0x02 | 0x04 | 0x10}  # EnergyEvse: SOC, PNC, V2X
+REVISIONS = {told["id"]: told["revision"] for told in CLUSTERS.values()}
+EVERYWHERE = {told["id"] for told in DEVICE_TYPE_MODEL["Base"]["requirements"].values()}
+PROVISIONAL_FEATURES = {
+    told["id"]: sum(1 << row["bit"] for row in told["features"].values() if row["conformance"].startswith("P"))
+    for told in CLUSTERS.values()
+}
+PROVISIONAL_ATTRIBUTES = {
+    told["id"]: {row["id"] for row in told["attributes"].values() if row["conformance"] in ("P", "P, M", "P, O")}
+    for told in CLUSTERS.values()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +49,16 @@ class DeviceType:
     one_of: frozenset[int] = frozenset()
 
 
-DEVICE_TYPES = {
-    ROOT_NODE: DeviceType(
-        3,
-        frozenset({0x28, 0x1F, 0x3F, 0x30, 0x3C, 0x3E, 0x33}),
-        frozenset({0x31, 0x32, 0x34, 0x35, 0x36, 0x37, 0x38, 0x2B, 0x2C, 0x2D, 0x46}),
-    ),
-    0x0100: DeviceType(3, frozenset({0x03, 0x04, 0x06, 0x62}), frozenset({0x08})),
-    0x050C: DeviceType(2, frozenset({0x99, 0x9D}), frozenset({0x03, 0x402})),
-    0x0510: DeviceType(1, frozenset({0x9C}), frozenset({0x90, 0x91}), frozenset({0x90, 0x91})),
-    0x050D: DeviceType(2, frozenset({0x98}), frozenset({0x9F})),
-    0x0011: DeviceType(1, frozenset({POWER_SOURCE})),
-}
+def _device_type(told: dict[str, Any]) -> DeviceType:
+    clusters = {
+        row["id"]: row["conformance"] for row in told["requirements"].values() if row["element"] == "serverCluster"
+    }
+    required = frozenset(number for number, conformance in clusters.items() if conformance == "M")
+    one_of = frozenset(number for number, conformance in clusters.items() if ".a+" in conformance)
+    return DeviceType(told["revision"], required, frozenset(clusters) - required, one_of)
+
+
+DEVICE_TYPES = {told["id"]: _device_type(told) for told in DEVICE_TYPE_MODEL.values() if "id" in told}
 
 
 # examples/matter_lamp.py shows one small cluster; a light on the market also serves groups and scenes.
@@ -178,7 +183,10 @@ def _elements(cluster: int, known: Any, attributes: dict[int, Any]) -> Iterator[
         yield from _text(attribute, value)
     for field in known.descriptor.Fields:
         optional = type(None) in typing.get_args(field.Type)
-        if not optional and field.Tag not in attributes:
+        provisional = field.Tag in PROVISIONAL_ATTRIBUTES.get(cluster, ())
+        if provisional and field.Tag in attributes:
+            yield f"attribute 0x{field.Tag:04X} {field.Label} is provisional"
+        if not optional and not provisional and field.Tag not in attributes:
             yield f"mandatory attribute 0x{field.Tag:04X} {field.Label} is missing"
     features = getattr(getattr(known, "Bitmaps", None), "Feature", None)
     bits = sum(int(feature) for feature in features) if features is not None else 0

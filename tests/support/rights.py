@@ -1,7 +1,7 @@
 """Who may do what at every door of the box: the one table, from which docs/SECURITY.md is written.
 
 Each cell is tried at the door itself by `tests/component/rights`; what a door offers and this table lacks fails there.
-Matter's cells follow from the privilege that the data model names: `tests/data/matter_access.json`.
+Matter's cells follow from the privilege that the data model names: `tests/data/matter_model.json`.
 
 `make rights` writes the tables into docs/SECURITY.md.
 """
@@ -14,7 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.wallbox_device import MODEL, servers, wallbox_bench
+from tests.support.matter_model import CLUSTERS
+from tests.support.wallbox_device import servers, wallbox_bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,12 +193,12 @@ def _matter() -> Iterator[str]:
     rows = []
     for name, (attributes, commands) in sorted(asyncio.run(_served()).items()):
         told: dict[str, list[str]] = {}
-        for attribute, access in MODEL[name]["attributes"].items():
+        for attribute, access in CLUSTERS[name]["attributes"].items():
             for verb in ("read", "write"):
                 privilege = access.get(verb)
                 if access["id"] in attributes and privilege not in (None, "view"):
                     told.setdefault(privilege, []).append(f"{verb} `{attribute}`")
-        for command, access in MODEL[name]["commands"].items():
+        for command, access in CLUSTERS[name]["commands"].items():
             if access["id"] in commands:
                 told.setdefault(access["invoke"], []).append(f"`{command}`")
         if told:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -17,6 +15,7 @@ from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.evse_bench import HandCharger, HandWallClock
 from tests.support.matter_authority import CountingEntropy
 from tests.support.matter_bench import INTERFACE, NOON_US, Bench
+from tests.support.matter_model import BY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 WIRELESS = HostInterface("wlan0", 2, bytes.fromhex("02005e001002"), (bytes((192, 0, 2, 8)),))
 FEATURES = ("PREF", "SOC", "PNC", "RFID", "V2X")
-MODEL: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "matter_access.json").read_text())["clusters"]
-"""What may be read, written and invoked with which privilege. Source: the file names it."""
-BY_ID = {cluster["id"]: cluster for cluster in MODEL.values()}
 
 
 class _WallboxBench(Bench):

@@ -34,6 +34,7 @@ SCHEMA = ClusterSchema(
     ),
     events=(Event("AccessControlEntryChanged", "info", "A S"),),
     structs=(
+        Struct("AccessControlEntryChanged", (Field("adminPasscodeID", "uint16"),)),
         Struct(
             "AccessControlEntryStruct",
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Event, Field, Struct
 from evse_pi.matter.wire.chip_objects import BasicInformation
 
 SPECIFICATION_VERSION = 0x0104_0200
@@ -40,13 +40,24 @@ SCHEMA = ClusterSchema(
         Attribute("ProductAppearance", "struct", "R V", "F", "O"),
         Attribute("SpecificationVersion", "uint32", "R V", "F", default=SPECIFICATION_VERSION),
         Attribute("MaxPathsPerInvoke", "uint16", "R V", "F", "M", "min 1", 1),
-        Attribute("ConfigurationVersion", "uint32", "R V", "N", "M", "min 1", 1),
+        Attribute("ConfigurationVersion", "uint32", "R V", "N", "P, M", "min 1", 1),
     ),
     events=(
         Event("StartUp", "critical"),
         Event("ShutDown", "critical", conformance="O"),
         Event("Leave", "info", conformance="O"),
-        Event("ReachableChanged", "info", conformance="O"),
+        Event("ReachableChanged", "info", conformance="Reachable"),
+    ),
+    structs=(
+        Struct(
+            "CapabilityMinimaStruct",
+            (
+                Field("caseSessionsPerFabric", "uint16", "min 3"),
+                Field("subscriptionsPerFabric", "uint16", "min 3"),
+            ),
+        ),
+        Struct("StartUp", (Field("softwareVersion", "uint32"),)),
+        Struct("Leave", (Field("fabricIndex", "fabric-idx", "1 to 254"),)),
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import Descriptor
 
 if TYPE_CHECKING:
@@ -13,14 +13,32 @@ if TYPE_CHECKING:
 
 SCHEMA = ClusterSchema(
     Descriptor,
-    revision=2,
+    revision=3,
     features=(Feature("TAGLIST", "TagList"),),
     attributes=(
         Attribute("DeviceTypeList", "list", "R V", "F", "M", "min 1"),
-        Attribute("ServerList", "list", "R V", "F"),
-        Attribute("ClientList", "list", "R V", "F"),
-        Attribute("PartsList", "list"),
+        Attribute("ServerList", "list[cluster-id]", "R V", "F"),
+        Attribute("ClientList", "list[cluster-id]", "R V", "F"),
+        Attribute("PartsList", "list[endpoint-no]"),
         Attribute("TagList", "list", "R V", "F", "TAGLIST", "1 to 6"),
+    ),
+    structs=(
+        Struct(
+            "DeviceTypeStruct",
+            (
+                Field("deviceType", "devtype-id"),
+                Field("revision", "uint16", "min 1"),
+            ),
+        ),
+        Struct(
+            "SemanticTagStruct",
+            (
+                Field("mfgCode", "vendor-id"),
+                Field("namespaceID", "enum8"),
+                Field("tag", "uint8"),
+                Field("label", "string", "max 64"),
+            ),
+        ),
     ),
 )
 

@@ -8,7 +8,7 @@ from evse_pi.matter.clusters.basic_information import BasicInformationServer
 from evse_pi.matter.identity.accessor import AuthMode
 from evse_pi.matter.identity.failsafe import MAX_CUMULATIVE_S, FailSafeBusy
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature, Field, Struct
 from evse_pi.matter.wire.chip_objects import GeneralCommissioning
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ SCHEMA = ClusterSchema(
             fields=(Field("newRegulatoryConfig", answered=True), Field("breadcrumb", "uint64")),
         ),
         Command("CommissioningComplete", "A F"),
+    ),
+    structs=(
+        Struct(
+            "BasicCommissioningInfo",
+            (
+                Field("failSafeExpiryLengthSeconds", "uint16"),
+                Field("maxCumulativeFailsafeSeconds", "uint16"),
+            ),
+        ),
+        Struct("ArmFailSafeResponse", (Field("debugText", "string", "max 128"),)),
     ),
 )
 

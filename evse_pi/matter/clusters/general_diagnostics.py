@@ -34,7 +34,7 @@ SCHEMA = ClusterSchema(
     GeneralDiagnostics,
     revision=2,
     diagnostics=True,
-    features=(Feature("DMTEST", "DataModelTest"),),
+    features=(Feature("DMTEST", "DataModelTest", "X"),),
     attributes=(
         Attribute("NetworkInterfaces", "list", constraint=f"max {MAX_INTERFACES}"),
         Attribute("RebootCount", "uint16", "R V", "N", default=0),
@@ -47,7 +47,17 @@ SCHEMA = ClusterSchema(
         Command("TimeSnapshot", "O"),
     ),
     events=(Event("BootReason", "critical"),),
-    structs=(Struct("NetworkInterface", (Field("name", "string", "max 32"),)),),
+    structs=(
+        Struct(
+            "NetworkInterface",
+            (
+                Field("name", "string", "max 32"),
+                Field("IPv4Addresses", "list", "max 4[4 to 4]"),
+                Field("IPv6Addresses", "list", "max 8[16 to 16]"),
+            ),
+        ),
+        Struct("TestEventTrigger", (Field("enableKey", "octets", "16 to 16"),)),
+    ),
 )
 
 

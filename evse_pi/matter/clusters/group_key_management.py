@@ -35,15 +35,26 @@ SCHEMA = ClusterSchema(
         Command("KeySetReadAllIndices", "A F"),
     ),
     structs=(
-        Struct("GroupKeyMapStruct", (Field("groupId", "group-id"), Field("groupKeySetID", "uint16", "min 1"))),
-        Struct("GroupInfoMapStruct", (Field("groupId", "group-id"), Field("groupName", "string", "max 16"))),
+        Struct(
+            "GroupInfoMapStruct",
+            (
+                Field("groupId", "group-id"),
+                Field("groupName", "string", "max 16"),
+                Field("endpoints", "list[endpoint-no]", "min 1"),
+            ),
+        ),
         Struct(
             "GroupKeySetStruct",
             (
                 Field("groupKeySetID", "uint16"),
                 *(Field(f"epochStartTime{index}", "epoch-us") for index in range(3)),
+                Field("epochKey0", "octets", "16 to 16"),
+                Field("epochKey1", "octets", "16 to 16"),
+                Field("epochKey2", "octets", "16 to 16"),
             ),
         ),
+        Struct("KeySetReadAllIndicesResponse", (Field("groupKeySetIDs", "list[uint16]"),)),
+        Struct("GroupKeyMapStruct", (Field("groupId", "group-id"), Field("groupKeySetID", "uint16", "min 1"))),
     ),
 )
 

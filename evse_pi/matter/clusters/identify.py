@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA = ClusterSchema(
     Identify,
-    revision=5,
+    revision=6,
     attributes=(
         Attribute("IdentifyTime", "uint16", "RW VO", "Q", default=0),
         Attribute("IdentifyType", "enum8", default=Identify.Enums.IdentifyTypeEnum.kVisibleIndicator),

@@ -11,7 +11,7 @@ MAX_USER_LABELS = 8  # the specification wants 4
 _LABEL = Struct("LabelStruct", (Field("label", "string", "max 16"), Field("value", "string", "max 16")))
 
 FIXED_SCHEMA = ClusterSchema(
-    FixedLabel, revision=1, attributes=(Attribute("LabelList", "list", "R V", "F", default=()),), structs=(_LABEL,)
+    FixedLabel, revision=1, attributes=(Attribute("LabelList", "list", "R V", "N", default=()),), structs=(_LABEL,)
 )
 USER_SCHEMA = ClusterSchema(
     UserLabel, revision=1, attributes=(Attribute("LabelList", "list", "RW VM", "N", default=()),), structs=(_LABEL,)

@@ -27,7 +27,7 @@ SCHEMA = ClusterSchema(
     ),
     attributes=(
         Attribute("MaxNetworks", "uint8", "R A", "F", "M", "min 1", MAX_NETWORKS),
-        Attribute("Networks", "list", "R A", "", "M", f"max {MAX_NETWORKS}"),
+        Attribute("Networks", "list", "R A"),
         Attribute("InterfaceEnabled", "bool", "RW VA", "N", default=True),
         Attribute("LastNetworkingStatus", "enum8", "R A", "X", default=None),
         Attribute("LastNetworkID", "octets", "R A", "X", "M", "1 to 32", None),

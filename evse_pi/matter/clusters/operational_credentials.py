@@ -9,7 +9,7 @@ from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, WallClock
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
 from evse_pi.matter.identity.issuance import NocRefused, NocStatus
 from evse_pi.matter.model.cluster_server import ClusterServer
-from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field
+from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Field, Struct
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.chip_objects import OperationalCredentials
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
@@ -35,11 +35,11 @@ SCHEMA = ClusterSchema(
     OperationalCredentials,
     revision=2,
     attributes=(
-        Attribute("NOCs", "list", "R F A", "C"),
-        Attribute("Fabrics", "list", "R F V"),
+        Attribute("NOCs", "list", "R F A", "N C"),
+        Attribute("Fabrics", "list", "R F V", "N"),
         Attribute("SupportedFabrics", "uint8", "R V", "F", "M", "5 to 254", 5),
-        Attribute("CommissionedFabrics", "uint8"),
-        Attribute("TrustedRootCertificates", "list", "R V", "C"),
+        Attribute("CommissionedFabrics", "uint8", "R V", "N"),
+        Attribute("TrustedRootCertificates", "list", "R V", "N C", "M", "all[max 400]"),
         Attribute("CurrentFabricIndex", "uint8", default=0),
     ),
     commands=(
@@ -66,7 +66,55 @@ SCHEMA = ClusterSchema(
             fields=(Field("fabricIndex", "fabric-idx", "1 to 254"), Field("clientChallenge", "octets", "32 to 32")),
         ),
     ),
-    structs=(),
+    structs=(
+        Struct(
+            "NOCStruct",
+            (
+                Field("noc", "octets", "max 400"),
+                Field("icac", "octets", "max 400"),
+                Field("vvsc", "octets", "max 400"),
+            ),
+        ),
+        Struct(
+            "FabricDescriptorStruct",
+            (
+                Field("rootPublicKey", "octets", "65 to 65"),
+                Field("vendorID", "vendor-id"),
+                Field("label", "string", "max 32"),
+                Field("VIDVerificationStatement", "octets", "85 to 85"),
+            ),
+        ),
+        Struct(
+            "AttestationResponse",
+            (
+                Field("attestationElements", "octets", "max 900"),
+                Field("attestationSignature", "octets", "64 to 64"),
+            ),
+        ),
+        Struct("CertificateChainResponse", (Field("certificate", "octets", "max 600"),)),
+        Struct(
+            "CSRResponse",
+            (
+                Field("NOCSRElements", "octets", "max 900"),
+                Field("attestationSignature", "octets", "64 to 64"),
+            ),
+        ),
+        Struct(
+            "NOCResponse",
+            (
+                Field("fabricIndex", "fabric-idx", "1 to 254"),
+                Field("debugText", "string", "max 128"),
+            ),
+        ),
+        Struct(
+            "SignVIDVerificationResponse",
+            (
+                Field("fabricIndex", "fabric-idx", "1 to 254"),
+                Field("fabricBindingVersion", "uint8", "1 to 255"),
+                Field("signature", "octets", "min 1"),
+            ),
+        ),
+    ),
 )
 
 

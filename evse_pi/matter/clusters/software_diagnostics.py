@@ -22,9 +22,9 @@ SCHEMA = ClusterSchema(
     diagnostics=True,
     features=(Feature("WTRMRK", "Watermarks"),),
     attributes=(
-        Attribute("CurrentHeapFree", "uint64", "R V", "C", "O"),
-        Attribute("CurrentHeapUsed", "uint64", "R V", "C", "O"),
-        Attribute("CurrentHeapHighWatermark", "uint64", "R V", "C", "WTRMRK"),
+        Attribute("CurrentHeapFree", "uint64", "R V", "", "O"),
+        Attribute("CurrentHeapUsed", "uint64", "R V", "", "O"),
+        Attribute("CurrentHeapHighWatermark", "uint64", "R V", "", "WTRMRK"),
     ),
     commands=(Command("ResetWatermarks", "M", "WTRMRK"),),
 )

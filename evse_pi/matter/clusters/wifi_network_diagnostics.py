@@ -28,7 +28,7 @@ SCHEMA = ClusterSchema(
         Attribute("ChannelNumber", "uint16", "R V", "X", default=None),
         Attribute("RSSI", "int8", "R V", "X C", "M", "-120 to 0", None),
     ),
-    commands=(Command("ResetCounts", "O", "PKTCNT | ERRCNT"),),
+    commands=(Command("ResetCounts", "O", "ERRCNT"),),
 )
 
 

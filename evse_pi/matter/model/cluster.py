@@ -31,11 +31,11 @@ FEATURE_MAP = 0xFFFC
 CLUSTER_REVISION = 0xFFFD
 
 _GLOBALS = (
-    Attribute("GeneratedCommandList", quality="F"),
-    Attribute("AcceptedCommandList", quality="F"),
-    Attribute("AttributeList", quality="F"),
+    Attribute("GeneratedCommandList", "list[command-id]", quality="F"),
+    Attribute("AcceptedCommandList", "list[command-id]", quality="F"),
+    Attribute("AttributeList", "list[attrib-id]", quality="F"),
     Attribute("FeatureMap", "map32", quality="F"),
-    Attribute("ClusterRevision", "uint16", quality="F"),
+    Attribute("ClusterRevision", "uint16", quality="F", constraint="min 1"),
 )
 _PRIORITIES = {"debug": 0, "info": 1, "critical": 2}
 
@@ -227,7 +227,7 @@ def _known(schema: ClusterSchema, composition: Composition) -> None:
 def _present(
     schema: ClusterSchema, row: Attribute | Command | Event, features: frozenset[str], enabled: frozenset[str]
 ) -> bool:
-    presence = Conformance(row.conformance).presence(features)
+    presence = Conformance(row.conformance).presence(features | enabled)  # a row may go by another element too
     if presence is Presence.DISALLOWED and row.name in enabled:
         raise ValueError(f"{schema.name} disallows {row.name} with {sorted(features)} (conformance {row.conformance})")
     return presence is Presence.MANDATORY or row.name in enabled

@@ -171,7 +171,7 @@ class ClusterServer:
         self._initial = dict(self._values)
         self.data_version = int.from_bytes(self.node.entropy.octets(4), "little")
         for attribute in self.cluster.attributes.values():
-            record = self.node.store.get(self._key(attribute)) if attribute.nonvolatile else None
+            record = self.node.store.get(self._key(attribute)) if self._is_stored(attribute) else None
             if record is not None:
                 self._load(attribute, record)
 
@@ -326,7 +326,7 @@ class ClusterServer:
         """Give every stored attribute the value it had when the server was made."""
         with transaction():
             for attribute in self.cluster.attributes.values():
-                if attribute.nonvolatile:
+                if self._is_stored(attribute):
                     self.assign(attribute, self._initial[attribute.id])
 
     def _report(self, attribute_ids: AbstractSet[int]) -> None:
@@ -336,6 +336,10 @@ class ClusterServer:
     def _bump(self) -> None:
         self.data_version = (self.data_version + 1) & 0xFFFF_FFFF
         self._encoded.clear()
+
+    def _is_stored(self, attribute: ClusterAttribute) -> bool:
+        """Return whether a value is kept here; one that is computed is kept by what it is computed from."""
+        return attribute.nonvolatile and not hasattr(self, f"read_{attribute.key}")
 
     def _key(self, attribute: ClusterAttribute) -> str:
         return f"state/{self.endpoint.id}/{self.cluster.id:08x}/{attribute.id:04x}"

@@ -61,7 +61,7 @@ class Conformance:
         return Presence.DISALLOWED
 
     def names(self) -> frozenset[str]:
-        """Return the feature codes that the expression mentions."""
+        """Return the feature codes, and names of attributes, that the expression mentions."""
         words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*", _CHOICE.sub("", self.text))
         return frozenset(word for word in words if word not in ("M", "O", "P", "X"))
 

@@ -1,7 +1,8 @@
 """Base data types and constraints: what an integer, a string or a list of the data model may be.
 
 A constraint is written as in the specification: `max 80`, `min 6000`, `0 to 86400`, `all`. For a string or octets it
-bounds the length, for a list the number of entries; `max 7[max 10]` bounds the entries as well.
+bounds the length, for a list the number of entries; `max 7[max 10]` bounds the entries as well, and `list[endpoint-no]`
+gives them a type. A power of two is written as there, `-2^62 to 2^62`.
 Source: Matter core 7.6.
 """
 
@@ -59,6 +60,7 @@ INTEGER_TYPES = {
     "systime-ms": _unsigned(64),
     "systime-us": _unsigned(64),
     "posix-ms": _unsigned(64),
+    "command-id": _unsigned(32),
     "temperature": Bounds(-27_315, 32_767),
     "amperage-ma": _signed(64),
     "voltage-mv": _signed(64),
@@ -77,8 +79,10 @@ INTEGER_TYPES = {
 }
 OTHER_TYPES = frozenset({"", "bool", "string", "octets", "list", "struct", "single", "double"})
 
+_NUMBER = r"-?\d+(?:\^\d+)?"
 _CONSTRAINT = re.compile(
-    r"^(?:(?P<word>max|min) (?P<bound>-?\d+)|(?P<low>-?\d+) to (?P<high>-?\d+)|all)?(?:\[(?P<entries>.*)\])?$"
+    rf"^(?:(?P<word>max|min) (?P<bound>{_NUMBER})|(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})|all)?"
+    r"(?:\[(?P<entries>.*)\])?$"
 )
 
 
@@ -100,11 +104,25 @@ def parse_constraint(text: str) -> Constraint:
         raise ValueError(f"constraint {text!r}: allowed are 'max N', 'min N', 'N to M', 'all', each with '[entries]'")
     entries = parse_constraint(match["entries"]).bounds if match["entries"] else ANY
     if match["word"] is not None:
-        bound = int(match["bound"])
+        bound = _number(match["bound"])
         return Constraint(Bounds(upper=bound) if match["word"] == "max" else Bounds(lower=bound), entries)
     if match["low"] is not None:
-        return Constraint(Bounds(int(match["low"]), int(match["high"])), entries)
+        return Constraint(Bounds(_number(match["low"]), _number(match["high"])), entries)
     return Constraint(ANY, entries)
+
+
+def _number(text: str) -> int:
+    base, _, exponent = text.lstrip("-").partition("^")
+    value = int(pow(int(base), int(exponent or 1)))
+    return -value if text.startswith("-") else value
+
+
+def entry_bounds(name: str) -> Bounds:
+    """Return the range that the type of a list, such as `list[endpoint-no]`, gives its entries.
+
+    Raises: ValueError for a type that the data model does not have.
+    """
+    return type_bounds(name.removeprefix("list[").removesuffix("]")) if name.startswith("list[") else ANY
 
 
 def type_bounds(name: str) -> Bounds:
@@ -114,7 +132,7 @@ def type_bounds(name: str) -> Bounds:
     """
     if name in INTEGER_TYPES:
         return INTEGER_TYPES[name]
-    if name in OTHER_TYPES:
+    if name in OTHER_TYPES or (name.startswith("list[") and entry_bounds(name)):
         return ANY
     raise ValueError(
         f"type {name!r}: allowed are {', '.join(sorted(INTEGER_TYPES | dict.fromkeys(OTHER_TYPES - {''})))}"

@@ -174,7 +174,7 @@ class ClusterSchema:
     title: str | None = None
 
     def __post_init__(self) -> None:
-        known = {feature.code for feature in self.features}
+        known = {feature.code for feature in self.features} | {attribute.name for attribute in self.attributes}
         rows: list[Feature | Attribute | Command | Event] = [*self.features, *self.attributes, *self.commands]
         for row in (*rows, *self.events):
             conformance = Conformance(row.conformance)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from chip.tlv import float32, uint
 
-from evse_pi.matter.model.datatype import ANY, Bounds, Constraint, parse_constraint, type_bounds
+from evse_pi.matter.model.datatype import ANY, Bounds, Constraint, entry_bounds, parse_constraint, type_bounds
 from evse_pi.matter.wire.chip_objects import ClusterObject, Nullable, NullValue
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
@@ -368,7 +368,8 @@ class CodecFactory:
         base = type_bounds(row.type) if row else ANY
         codec: Codec
         if parts.is_list:
-            entry = self._single(f"{label}[]", parts.element, ANY, constraint.entries)
+            of_entries = entry_bounds(row.type) if row else ANY
+            entry = self._single(f"{label}[]", parts.element, of_entries, constraint.entries)
             codec = ListCodec(label, entry, constraint.bounds)
         else:
             codec = self._single(label, parts.element, base, constraint.bounds)

@@ -1,6 +1,6 @@
 """Each privilege at every attribute, command and event of the wallbox: asked by a controller over a secure session.
 
-What must come of it is the data model's, not ours: `tests/data/matter_access.json` names its source.
+What must come of it is the data model's, not ours: `tests/data/matter_model.json` names its source.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
 from tests.support.matter_initiator import MatterInitiator, Member
+from tests.support.matter_model import BY_ID
 from tests.support.virtual_loop import virtual_time
-from tests.support.wallbox_device import BY_ID, elements, servers, wallbox_bench
+from tests.support.wallbox_device import elements, servers, wallbox_bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

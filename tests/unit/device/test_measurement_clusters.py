@@ -54,7 +54,7 @@ async def test_a_meter_shows_all_that_it_reads() -> None:
     server = await power(THREE_PHASES)
     shown = [getattr(server.state, name) for name in ATTRIBUTES]
     assert shown == [11_036_000, 230_000, 47_982, 230_000, 48_000, 49_980]
-    assert (server.cluster.revision, server.cluster.feature_map, ids(server)) == (1, 2, [0, 1, 2, 4, 5, 8, 11, 12, 14])
+    assert (server.cluster.revision, server.cluster.feature_map, ids(server)) == (3, 2, [0, 1, 2, 4, 5, 8, 11, 12, 14])
 
 
 async def test_a_stale_meter_shows_nothing() -> None:
