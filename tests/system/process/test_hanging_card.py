@@ -6,7 +6,6 @@ a name that is looked up, a file that is opened.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -18,29 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.client import BoxError, BoxNotRunning
-from evse_pi.api.client import call as ask
-from evse_pi.charging.clock import SystemClock
-from evse_pi.charging.demand_arbiter import LEASE_NS
-from evse_pi.core.records import encode_snapshot
+from evse_pi.api.client import BoxError, BoxNotRunning, call
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
-from evse_pi.link import LinkEnd
-from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from hal.units import SECOND
-from tests.support.node_box import FakeSafety, decode_stamped
+from tests.support.node_process import NodeProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from evse_pi.core.records import Demand
 
 SOURCE = Path(__file__).parents[2] / "support" / "hanging_card.c"
 PORT = 5795
-WITHIN_S = 90.0
 HUNG_S = 20.0  # longer than the 15 s that a lease lasts, as a card that collects its garbage
 LONGEST_GAP_S = 2.1
 """A node renews its demand every 2 s, docs/adr/0004-demand-lease.md, and a tenth of a second is ample for its work.
-What the node's threads waited for a processor while they could run is not counted: see `Box.starved_s`."""
+What the node's threads waited for a processor while they could run is not counted: see `starved_s` below."""
 COMMANDS = (
     "status",
     "why",
@@ -56,65 +47,33 @@ COMMANDS = (
 """What a person may ask meanwhile; the last four are answered from the card, and so not at all."""
 
 
-class Box:
-    """A real node on a card that can hang, and its safety process played here."""
+class NodeOnHangingCard(NodeProcess):
+    """A real node, a Matter device, on a card that can hang."""
 
     def __init__(self, folder: Path, library: Path) -> None:
-        self.folder = folder
-        self.run_dir = folder / "run"
-        self.run_dir.mkdir()
-        self.flag = self.run_dir / "hang"
-        self.safety = FakeSafety(SystemClock())
-        self.safety.become("A")
-        self.demands: list[Demand] = []
+        run_dir = folder / "run"
+        run_dir.mkdir()
+        self.flag = run_dir / "hang"
         self.starved: list[tuple[float, float]] = []
-        self._library = library
-        self._told_s = 0.0
         write_installation(folder / "installation.toml", SIMULATED_INSTALLATION)
-        self.link = LinkEnd(self.run_dir / SAFETY_SOCKET, self.run_dir / NODE_SOCKET, decode_stamped)
-        self.start()
+        card = {"LD_PRELOAD": str(library), "HANGING_CARD": str(self.flag), "SPARED_FOLDER": str(run_dir)}
+        matter = ["--no-web", "--port", str(PORT), "--interface", "lo"]
+        super().__init__(folder, *matter, run_dir=run_dir, environment=card)
 
     def start(self) -> None:
-        folder, run_dir = str(self.folder), str(self.run_dir)
-        command = [
-            sys.executable, "-W", "ignore", "-m", "evse_pi.node", "--board", "simulated", "--no-web",
-            "--state-dir", folder, "--run-dir", run_dir, "--installation", f"{folder}/installation.toml",
-            "--port", str(PORT), "--interface", "lo",
-        ]  # fmt: skip
-        env = {
-            **os.environ,
-            "LD_PRELOAD": str(self._library),
-            "HANGING_CARD": str(self.flag),
-            "SPARED_FOLDER": run_dir,
-        }
-        self.process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        super().start()
         self.until(lambda: self.asked("commission", action="SHOW").get("running"))
 
     def asked(self, command: str, **fields: Any) -> dict[str, Any]:
+        """Return the answer to a command, empty if there is none."""
         with suppress(BoxError, BoxNotRunning, OSError):
-            answer: dict[str, Any] = ask(self.run_dir / "control.sock", command, **fields)
+            answer: dict[str, Any] = call(self.run_dir / "control.sock", command, **fields)
             return answer
         return {}
 
     def speak(self) -> None:
-        """Hear what has come, and tell a second's snapshot."""
         self.starved.append((time.monotonic(), self._starved_s()))
-        demand = self.link.receive()
-        if demand is not None:
-            self.demands.append(demand)
-            self.safety.request_number = demand.request_number
-        if time.monotonic() - self._told_s >= 1.0:
-            self.link.send(encode_snapshot(self.safety.snapshot()))
-            self._told_s = time.monotonic()
-
-    def until(self, holds: Callable[[], Any]) -> None:
-        """Be the safety process until something holds."""
-        deadline = time.monotonic() + WITHIN_S
-        while not holds():
-            assert self.process.poll() is None, "the node has ended"
-            assert time.monotonic() < deadline, "it never happened"
-            self.speak()
-            time.sleep(0.02)
+        super().speak()
 
     def _starved_s(self) -> float:
         """Return how long the node's threads together were ready to run and waited for a processor."""
@@ -141,10 +100,6 @@ class Box:
         )
         return longest_s
 
-    def made_s(self) -> list[float]:
-        """Return when each demand was made, by the end of its lease."""
-        return [(demand.valid_until_ns - LEASE_NS) / SECOND for demand in self.demands]
-
     def hang(self) -> float:
         """Let no sync return from now on, and forget the demands until now; return when that was."""
         self.flag.write_text("")
@@ -153,16 +108,14 @@ class Box:
 
     def end(self) -> None:
         self.flag.unlink(missing_ok=True)
-        self.process.kill()
-        self.process.wait()
-        self.link.close()
+        super().end()
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
+def box(tmp_path: Path) -> Iterator[NodeOnHangingCard]:
     library = tmp_path / "hanging_card.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
-    made = Box(tmp_path, library)
+    made = NodeOnHangingCard(tmp_path, library)
     try:
         yield made
     finally:
@@ -172,13 +125,13 @@ def box(tmp_path: Path) -> Iterator[Box]:
 QUESTIONS = {"commission": {"action": "SHOW"}}
 
 
-def warnings(box: Box) -> str:
+def warnings(box: NodeOnHangingCard) -> str:
     return " ".join(notice["text"] for notice in box.asked("status").get("notices", []))
 
 
 @pytest.mark.hazard("H-18")
 @pytest.mark.hazard("H-10")
-def test_a_card_that_hangs_ends_no_lease_and_no_word_is_called_stored_that_is_not(box: Box) -> None:
+def test_a_card_that_hangs_ends_no_lease_and_no_word_is_called_stored_that_is_not(box: NodeOnHangingCard) -> None:
     assert box.asked("set", limit_ma=16_000, permitted=True)["stored"] is True
     box.until(lambda: len(box.demands) >= 2)
     hung_s = box.hang()
@@ -197,8 +150,7 @@ def test_a_card_that_hangs_ends_no_lease_and_no_word_is_called_stored_that_is_no
     box.flag.unlink()
     box.until(lambda: box.asked("set", limit_ma=10_000, permitted=False)["stored"])
     box.until(lambda: "not answered" not in warnings(box))
-    box.process.kill()
-    box.process.wait()
+    box.kill()
     box.start()
     assert box.asked("status")["owner"] == {"permitted": False, "limit_ma": 10_000}
-    assert [session["number"] for session in ask(box.run_dir / "control.sock", "sessions")] == [1]
+    assert [session["number"] for session in box.ask("sessions")] == [1]

@@ -6,8 +6,6 @@ The safety process is played here; the buses are emulated nodes that the node's 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -17,26 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from boards.loader import load_board
-from evse_pi.api.client import BoxError, BoxNotRunning
-from evse_pi.api.client import call as ask
-from evse_pi.charging.clock import SystemClock
-from evse_pi.charging.demand_arbiter import LEASE_NS
-from evse_pi.core.records import encode_snapshot
+from evse_pi.api.client import BoxError, BoxNotRunning, call
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
-from evse_pi.link import LinkEnd
-from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
 from evse_pi.sim.board_wiring import simulator_settings
 from evse_pi.sim.process import SimulatorProcess
 from hal.units import SECOND
 from tests.support.emulation import CACHE
-from tests.support.node_box import FakeSafety, decode_stamped
+from tests.support.node_process import NodeProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from evse_pi.core.records import Demand
 
-WITHIN_S = 60.0
 RENEWAL_S = 2.0
 """How often a node renews its demand, docs/adr/0004-demand-lease.md."""
 BUSY_GAPS = 3
@@ -46,26 +36,15 @@ MEMORY_KB = 8_192
 """What a node may grow by while it is flooded, of the 80 MB that it may have."""
 
 
-class HostileBox:
+class NodeAtBuses(NodeProcess):
     """A real node at emulated buses."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         write_installation(folder / "installation.toml", SIMULATED_INSTALLATION)
-        self.simulator = SimulatorProcess(
-            folder / "sim", CACHE, simulator_settings(load_board("simulated")), os.environ
-        )
+        settings = simulator_settings(load_board("simulated"))
+        self.simulator = SimulatorProcess(folder / "sim", CACHE, settings, os.environ)
         self.plant = self.simulator.client()
-        self.safety = FakeSafety(SystemClock())
-        self.safety.become("A")
-        self.demands: list[Demand] = []
-        self._told_s = 0.0
-        self.link = LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_stamped)
-        command = [
-            sys.executable, "-m", "evse_pi.node", "--board", "simulated", "--no-web", "--no-matter", "--state-dir",
-            str(folder), "--run-dir", str(folder), "--installation", str(folder / "installation.toml"),
-        ]  # fmt: skip
-        self.process = subprocess.Popen(command, env=self.simulator.environment, stderr=subprocess.DEVNULL)
+        super().__init__(folder, "--no-web", "--no-matter", environment=self.simulator.environment)
         self.until(lambda: self.sensing)
 
     @property
@@ -77,42 +56,29 @@ class HostileBox:
         oldest_ns = min(newest.meter.at_ns, newest.temperature.at_ns)
         return time.monotonic_ns() - oldest_ns < 8 * SECOND
 
-    def until(self, holds: Callable[[], Any]) -> None:
-        """Be the safety process until something holds."""
-        deadline = time.monotonic() + WITHIN_S
-        while not holds():
-            assert self.process.poll() is None, "the node has ended"
-            assert time.monotonic() < deadline, self.devices()
-            demand = self.link.receive()
-            if demand is not None:
-                self.demands.append(demand)
-            if time.monotonic() - self._told_s >= 1.0:
-                self.link.send(encode_snapshot(self.safety.snapshot()))
-                self._told_s = time.monotonic()
-            time.sleep(0.02)
-
     def devices(self) -> dict[str, str]:
         """Return the trouble of each device that has one."""
         with suppress(BoxError, BoxNotRunning, OSError):
-            told: Any = ask(self.folder / "control.sock", "status")
+            told: Any = call(self.folder / "control.sock", "status")
             return {each["device"]: each["trouble"] for each in told["devices"] if each["trouble"]}
         return {}
+
+    def describe(self) -> dict[str, str]:
+        return self.devices()
 
     def resident_kb(self) -> int:
         status = (Path("/proc") / str(self.process.pid) / "status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.link.close()
+        super().end()
         self.plant.close()
         self.simulator.stop()
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileBox]:
-    made = HostileBox(tmp_path_factory.mktemp("hostile"))
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeAtBuses]:
+    made = NodeAtBuses(tmp_path_factory.mktemp("hostile"))
     try:
         yield made
     finally:
@@ -132,7 +98,7 @@ HOSTILE: dict[str, tuple[dict[str, str], str, str]] = {
 @pytest.mark.hazard("H-10")
 @pytest.mark.hazard("H-16")
 @pytest.mark.parametrize("how", HOSTILE)
-def test_no_bus_breaks_the_rhythm_of_demands_or_fills_memory(box: HostileBox, how: str) -> None:
+def test_no_bus_breaks_the_rhythm_of_demands_or_fills_memory(box: NodeAtBuses, how: str) -> None:
     faults, of_meter, of_thermometers = HOSTILE[how]
     box.until(lambda: box.sensing)
     before_kb = box.resident_kb()
@@ -145,8 +111,7 @@ def test_no_bus_breaks_the_rhythm_of_demands_or_fills_memory(box: HostileBox, ho
     box.until(lambda: len(box.demands) >= DEMANDS)
     box.until(lambda: of_meter in box.devices().get("meter", ""))
     box.until(lambda: any(of_thermometers in text for name, text in box.devices().items() if name != "meter"))
-    made_s = [(demand.valid_until_ns - LEASE_NS) / SECOND for demand in box.demands]
-    assert max(after - before for before, after in pairwise(made_s)) <= BUSY_GAPS * RENEWAL_S
+    assert max(after - before for before, after in pairwise(box.made_s())) <= BUSY_GAPS * RENEWAL_S
     assert box.resident_kb() - before_kb <= MEMORY_KB
     box.plant.call("device", device="i2c")
     box.plant.verb("repair")

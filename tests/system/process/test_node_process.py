@@ -5,20 +5,15 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.api.client import BoxNotRunning, call
-from evse_pi.charging.clock import SystemClock
 from evse_pi.core.faults import Fault
-from evse_pi.core.records import Demand, encode_snapshot
-from evse_pi.link import LinkEnd
-from evse_pi.paths import NODE_SOCKET, SAFETY_SOCKET
-from tests.support.node_box import FakeSafety, decode_stamped
+from evse_pi.paths import NODE_SOCKET
+from tests.support.node_process import NodeProcess, node_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,75 +23,32 @@ EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 
 
-def command(folder: Path, board: str = "simulated") -> list[str]:
-    return [
-        sys.executable, "-m", "evse_pi.node", "--board", board, "--state-dir", str(folder), "--run-dir", str(folder),
-        "--installation", str(folder / "installation.toml"),
-    ]  # fmt: skip
-
-
-class Node:
-    """A node process that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(command(self.folder), stderr=subprocess.DEVNULL)
-        self.ask("version")
-
-    def ask(self, name: str, **fields: Any) -> Any:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with suppress(BoxNotRunning):
-                return call(self.folder / "control.sock", name, **fields)
-            assert self.process.poll() is None
-            time.sleep(0.02)
-        pytest.fail("the node does not answer")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
-    node = Node(tmp_path)
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    node = NodeProcess(tmp_path)
     try:
+        node.ask("version")
         yield node
     finally:
-        node.kill()
+        node.end()
 
 
-def safety_end(folder: Path) -> LinkEnd[Demand]:
-    return LinkEnd(folder / SAFETY_SOCKET, folder / NODE_SOCKET, decode_stamped)
-
-
-def heard(link: LinkEnd[Demand], within_s: float) -> Demand | None:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        demand = link.receive()
-        if demand is not None:
-            return demand
-        time.sleep(0.02)
-    return None
-
-
-def test_a_second_node_leaves_the_first_alone(node: Node) -> None:
-    second = subprocess.run(command(node.folder), capture_output=True, text=True, timeout=30, check=False)
+def test_a_second_node_leaves_the_first_alone(node: NodeProcess) -> None:
+    second = subprocess.run(node_command(node.folder), capture_output=True, text=True, timeout=30, check=False)
     assert second.returncode == EX_UNAVAILABLE
     assert "another node process keeps this state directory" in second.stderr
     assert node.ask("version")
 
 
 def test_an_unknown_board_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(command(tmp_path, "nothing"), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        node_command(tmp_path, board="nothing"), capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == EX_CONFIG
     assert "nothing" in done.stderr
 
 
-def test_dead_buses_are_shown_and_stop_nothing(node: Node) -> None:
+def test_dead_buses_are_shown_and_stop_nothing(node: NodeProcess) -> None:
     def meters(status: dict[str, Any]) -> list[str]:
         told = [notice["text"] for notice in status["notices"]]
         return [text for text in told if text.startswith("meter: ")]
@@ -109,7 +61,7 @@ def test_dead_buses_are_shown_and_stop_nothing(node: Node) -> None:
 
 
 @pytest.mark.hazard("H-18")
-def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: Node) -> None:
+def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: NodeProcess) -> None:
     for limit_ma in range(6_000, 9_000, 1_000):
         answer = node.ask("set", limit_ma=limit_ma, permitted=False)
         assert answer["stored"] is True
@@ -119,7 +71,7 @@ def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: Node) -> N
 
 
 @pytest.mark.hazard("H-18")
-def test_the_fortieth_word_of_a_minute_is_stored_like_the_first(node: Node) -> None:
+def test_the_fortieth_word_of_a_minute_is_stored_like_the_first(node: NodeProcess) -> None:
     for number in range(40):
         answer = node.ask("set", limit_ma=6_000 + 100 * number, permitted=number % 2 == 0)
         assert answer["stored"] is True, answer
@@ -129,35 +81,33 @@ def test_the_fortieth_word_of_a_minute_is_stored_like_the_first(node: Node) -> N
 
 
 @pytest.mark.hazard("H-10")
-def test_a_node_that_hangs_renews_no_lease_and_goes_on_when_it_may(node: Node) -> None:
-    with closing(safety_end(node.folder)) as link:
-        node.ask("stop")  # renews at once, once the first demand has gone out
-        assert heard(link, 15) is not None
-        node.process.send_signal(signal.SIGSTOP)
-        link.receive()
-        assert heard(link, 3) is None
-        node.process.send_signal(signal.SIGCONT)
-        demand = heard(link, 5)
-        assert demand is not None
-        assert demand.valid_until_ns > time.monotonic_ns()
+def test_a_node_that_hangs_renews_no_lease_and_goes_on_when_it_may(node: NodeProcess) -> None:
+    node.ask("stop")  # renews at once, once the first demand has gone out
+    assert node.hear(15) is not None
+    node.process.send_signal(signal.SIGSTOP)
+    node.link.receive()
+    assert node.hear(3) is None
+    node.process.send_signal(signal.SIGCONT)
+    demand = node.hear(5)
+    assert demand is not None
+    assert demand.valid_until_ns > time.monotonic_ns()
 
 
-def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node) -> None:
-    safety = FakeSafety(SystemClock())
-    with closing(safety_end(node.folder)) as link:
-        safety.become("B")
-        link.send(encode_snapshot(safety.become("C")))
-        while node.ask("status")["session"] is None:
-            time.sleep(0.02)
-        node.kill()
-        safety.become("A")
-        snapshot = safety.become("B")
-        node.start()
-        link.send(encode_snapshot(snapshot))
-        while node.ask("status")["session"] is None or node.ask("status")["session"]["number"] == 1:
-            time.sleep(0.02)
-        sessions = [(session["number"], session["ended"]) for session in node.ask("sessions")]
-        assert sessions == [(2, False), (1, True)]
+def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: NodeProcess) -> None:
+    safety = node.safety
+    safety.become("B")
+    node.tell(safety.become("C"))
+    while node.ask("status")["session"] is None:
+        time.sleep(0.02)
+    node.kill()
+    safety.become("A")
+    snapshot = safety.become("B")
+    node.start()
+    node.tell(snapshot)
+    while node.ask("status")["session"] is None or node.ask("status")["session"]["number"] == 1:
+        time.sleep(0.02)
+    sessions = [(session["number"], session["ended"]) for session in node.ask("sessions")]
+    assert sessions == [(2, False), (1, True)]
 
 
 @pytest.mark.hazard("H-18")
@@ -168,46 +118,47 @@ def test_a_session_goes_on_over_a_kill_and_no_transition_counts_twice(node: Node
         "UPDATE setting SET value = CAST(x'fffe7b' AS TEXT)",
     ],
 )
-def test_a_node_comes_up_on_rows_that_it_cannot_read_and_permits_nothing(node: Node, statement: str) -> None:
+def test_a_node_comes_up_on_rows_that_it_cannot_read_and_permits_nothing(node: NodeProcess, statement: str) -> None:
     """Rows of the next version in every table of history, and a word of the owner that cannot be understood."""
-    safety = FakeSafety(SystemClock())
+    safety = node.safety
     assert node.ask("set", limit_ma=10_000, permitted=True)["stored"] is True
-    with closing(safety_end(node.folder)) as link:
-        safety.become("B")
-        link.send(encode_snapshot(safety.become("C", frozenset((Fault.METER_STALE,)))))
-        while not node.ask("faults"):
-            time.sleep(0.02)
-        node.process.terminate()
-        node.process.wait(15)
-        with closing(sqlite3.connect(node.folder / "evse.db")) as database:
-            database.execute(statement)
-            for table, column in (("fault", "fault"), ("transition", "reason"), ("session", "machine_boot")):
-                database.execute(f"UPDATE {table} SET {column} = CAST(x'4e455854ff' AS TEXT)")
-            database.execute("UPDATE session SET started_ns = 9223372036854775807")
-            database.execute("UPDATE matter_values SET value = 'text' WHERE key LIKE 'state/%'")
-            database.commit()
-        node.start()
-        link.receive()
-        assert node.ask("status")["owner"]["permitted"] is False
-        demand = heard(link, 15)
-        assert demand is not None
-        assert not demand.permitted
-        assert (node.ask("faults"), node.ask("transitions")) == ([], [])
-        assert any("cannot be read" in notice["text"] for notice in node.ask("status")["notices"])
-        assert node.ask("permit")["stored"] is True
-        node.kill()
-        node.start()
-        assert node.ask("status")["owner"]["permitted"] is True
+    safety.become("B")
+    node.tell(safety.become("C", frozenset((Fault.METER_STALE,))))
+    while not node.ask("faults"):
+        time.sleep(0.02)
+    node.process.terminate()
+    node.process.wait(15)
+    with closing(sqlite3.connect(node.folder / "evse.db")) as database:
+        database.execute(statement)
+        for table, column in (("fault", "fault"), ("transition", "reason"), ("session", "machine_boot")):
+            database.execute(f"UPDATE {table} SET {column} = CAST(x'4e455854ff' AS TEXT)")
+        database.execute("UPDATE session SET started_ns = 9223372036854775807")
+        database.execute("UPDATE matter_values SET value = 'text' WHERE key LIKE 'state/%'")
+        database.commit()
+    node.start()
+    node.link.receive()
+    assert node.ask("status")["owner"]["permitted"] is False
+    demand = node.hear(15)
+    assert demand is not None
+    assert not demand.permitted
+    assert (node.ask("faults"), node.ask("transitions")) == ([], [])
+    assert any("cannot be read" in notice["text"] for notice in node.ask("status")["notices"])
+    assert node.ask("permit")["stored"] is True
+    node.kill()
+    node.start()
+    assert node.ask("status")["owner"]["permitted"] is True
 
 
-def test_a_node_that_is_told_to_end_takes_its_sockets_along(node: Node) -> None:
+def test_a_node_that_is_told_to_end_takes_its_sockets_along(node: NodeProcess) -> None:
     node.process.terminate()
     assert node.process.wait(15) == 0
     assert not (node.folder / "control.sock").exists()
     assert not (node.folder / NODE_SOCKET).exists()
 
 
-def test_after_damage_a_person_sees_it_and_goes_on_without_the_damaged_fabric_and_permits_again(node: Node) -> None:
+def test_after_damage_a_person_sees_it_and_goes_on_without_the_damaged_fabric_and_permits_again(
+    node: NodeProcess,
+) -> None:
     def eventually(holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         deadline = time.monotonic() + 60
         while not holds(told := node.ask("repair")):
