@@ -51,6 +51,14 @@ def test_the_shipped_boards_are_the_ones_that_are_documented(tmp_path: Path) -> 
     assert sorted(board_files(own=tmp_path)) == sorted(NAMES)
 
 
+def test_revision_a_of_the_reference_board_still_loads_and_is_for_the_bench() -> None:
+    """Source: docs/boards/reference_revision_a.md."""
+    board = read_board(SHIPPED.parent / "docs/boards/reference_revision_a.toml")
+    assert "90 ms" in (board.bench_only or "")
+    assert board.pilot_supply is None
+    assert board.coil_node is None
+
+
 def test_the_reference_board_needs_no_excuse_and_the_hat_is_for_the_bench(tmp_path: Path) -> None:
     assert load_board("reference", own=tmp_path).bench_only is None
     hat = load_board("nsayer_pi_evse_hat", own=tmp_path)
