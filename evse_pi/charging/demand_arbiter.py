@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.records import Demand
 from evse_pi.core.states import LimitSource
+from evse_pi.core.vehicle_doubt import PAUSE_NS
 from hal.units import SECOND, Milliamps
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ AUTOMATIC = frozenset((LimitSource.SCHEDULE, LimitSource.POWER_ADJUSTMENT))
 """Who stops and resumes without a person: planners and energy managers."""
 IMMEDIATE = frozenset((LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM))
 """Sources whose changed request counts at once, pause or not."""
-RESUME_PAUSE_NS = 300 * SECOND
-"""From an automatic stop to the next offer: vehicles of 2025 and 2026 that see an offer come and go more often go into
-an error that only replugging clears. Source: openWB/core issues 3796 and 3982."""
 
 
 class ExpiryPolicy(Enum):
@@ -129,7 +127,7 @@ class DemandArbiter:
         # Only an automatic stop begins a pause: a stop by a person, or one that follows from what a person has changed
         # since the last demand, is followed by a resumption without delay.
         if offered and not _offers(asked, now_ns) and asked.source in AUTOMATIC and not self._unpaused:
-            until_ns = now_ns + RESUME_PAUSE_NS
+            until_ns = now_ns + PAUSE_NS
             self._pause = LimitRequest(LimitSource.RESUME_PAUSE, permitted=False, until_ns=until_ns)
         self._unpaused = False
         winner = self._pausing(now_ns) or asked

@@ -290,6 +290,8 @@ def _refusal(
         # a vehicle in B is offered nothing before, so that it cannot ask too early
         asks = watch.pilot.state in ASKING or watch.pilot.proof.crept
         return (Reason.STATE_B_NOT_SEEN, 0) if asks else (Reason.PWM_SETTLING, watch.pilot.since_ns + STATE_B_NS)
+    if not watch.contactor.closed and watch.pilot.connected and now_ns < watch.vehicle_doubt.pause_ns:
+        return Reason.VEHICLE_ASKED, watch.vehicle_doubt.pause_ns
     if not watch.contactor.closed and now_ns < watch.budgets.closable_ns:
         return Reason.TOO_MANY_STOPS, watch.budgets.closable_ns
     if settings.board.rcd_fitted and not watch.contactor.closed and not watch.rcd.ready(now_ns):

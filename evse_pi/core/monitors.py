@@ -27,6 +27,7 @@ from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import FULL, TOO_HOT, Derating
+from evse_pi.core.vehicle_doubt import LOADED_MA, VehicleDoubt, levelled_mv
 from evse_pi.core.weld_control import WeldControl, first_weld_control, weld_seen
 from evse_pi.core.wiring_monitor import WiringMonitor
 from hal.units import SECOND, Milliamps
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import MeterSample
 
-LOADED_MA = 1_000  # what box and vehicle draw by themselves is below
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
 _DARK = frozenset((Fault.PHASE_LOST, Fault.SUPPLY_LOST))
@@ -81,6 +81,7 @@ class Monitors:
     wiring: WiringMonitor = field(default_factory=WiringMonitor)
     coil: CoilNode = field(default_factory=CoilNode)
     proof: ChannelProof = field(default_factory=ChannelProof)
+    vehicle_doubt: VehicleDoubt = field(default_factory=VehicleDoubt)
 
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
@@ -128,6 +129,9 @@ class Monitors:
         overcurrent = overcurrent.advance(
             now_ns, meter, doing.reference_ma, bearable_ma=bearable_ma, closed=contactor.closed
         )
+        vehicle_doubt = self._doubt_vehicle(inputs, pilot, contactor, lease, meter)
+        if vehicle_doubt.asked and not self.vehicle_doubt.asked:
+            pilot = pilot.questioned()
         return Monitors(
             pilot,
             cable,
@@ -148,7 +152,24 @@ class Monitors:
             self._compare_wiring(now_ns, contactor, load, meter, settings),
             coil,
             self.proof,
+            vehicle_doubt,
         )
+
+    def _doubt_vehicle(
+        self,
+        inputs: Inputs,
+        pilot: PilotMonitor,
+        contactor: ContactorMonitor,
+        lease: Lease,
+        meter: MeterSample | None,
+    ) -> VehicleDoubt:
+        """Return what speaks against a vehicle behind a closed contactor; one that has left has no past."""
+        if self.unplugged(inputs.now_ns):
+            return VehicleDoubt()
+        if not contactor.closed:
+            return self.vehicle_doubt.opened(at_once=Request.RESTART_WAKE_UP in lease.orders)
+        high_mv = levelled_mv(inputs.pilot) if pilot.asked_just_now else None
+        return self.vehicle_doubt.advance(inputs.now_ns, contactor.ordered_ns, high_mv, meter)
 
     def _look_behind(self, inputs: Inputs, settings: MachineSettings) -> tuple[ContactorMonitor, LoadMonitor]:
         """Return contactor and load side after this tick's look at both."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evse_pi.core.cable_coding import Cable, cable_for
@@ -131,6 +131,15 @@ class PilotMonitor:
         """
         proof = VehicleProof(crept=self.proof.crept)
         return PilotMonitor(since_ns=now_ns, seen_ns=now_ns, supply=self.supply, duty=self.duty, proof=proof)
+
+    def questioned(self) -> PilotMonitor:
+        """Return the monitor after something spoke against the vehicle: only after B does a request count again."""
+        return replace(self, proof=replace(self.proof, showed_b=False, at_once=False))
+
+    @property
+    def asked_just_now(self) -> bool:
+        """The last window is to be believed and asks for power."""
+        return self.state in ASKING and self.doubted is None and self.unsure == 0
 
     @property
     def connected(self) -> bool:

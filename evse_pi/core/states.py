@@ -89,6 +89,7 @@ class Reason(IntEnum):
     KEPT_AFTER_REPEATS = 22
     VEHICLE_FEEDS = 23
     STATE_B_NOT_SEEN = 24
+    VEHICLE_ASKED = 25
 
 
 class MatterState(IntEnum):

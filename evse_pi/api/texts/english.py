@@ -71,6 +71,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.READING_CABLE: "the plug's cable is being read",
     Reason.VEHICLE_FEEDS: "there is voltage behind the open contactor, which the vehicle may feed",
     Reason.STATE_B_NOT_SEEN: "one without a switch for its request (S2) is not served at a cable that was there before",
+    Reason.VEHICLE_ASKED: "the box ended the offer to see whether the vehicle is still there, and pauses for 5 minutes",
     Reason.STATE_F_HOLD: "the box says to the vehicle that it is out of service",
 }
 LIMITS: Mapping[LimitSource, str] = {
@@ -170,7 +171,14 @@ WAITS: Mapping[Reason, tuple[str, str]] = {
         "without a switch for its request (S2) is not served at a cable that was there before, because a worn surge "
         "suppressor looks the same.",
         "Unplug it, at a socket the cable too, wait two seconds and plug in again, at the box last. If no vehicle is "
-        "there, have the suppressor replaced.",
+        "there, have the suppressor replaced. After a restart of the box a vehicle shows itself within 3 s.",
+    ),
+    Reason.VEHICLE_ASKED: (
+        "The vehicle asked for power and drew none for minutes, or the pilot's voltage moved while it charged. The box "
+        "ended the offer, and the vehicle answered. The next offer waits for 5 minutes, because some vehicles take a "
+        "quicker one for an error.",
+        "Wait, or end the pause: evse-pi wake. If it comes back often, look at the vehicle's timer, its plug and the "
+        "pilot: evse-pi scope.",
     ),
     Reason.STATE_F_HOLD: ("The box tells the vehicle that it is out of service after a fault.", "Wait a second."),
     Reason.STARTING: ("The vehicle asks, and the last checks before closing run.", "Wait a second."),

@@ -564,6 +564,8 @@ def test_faults_that_outlived_a_restart_still_need_their_rule() -> None:
 
 def test_a_charge_of_more_than_24_h_is_not_interrupted_for_a_test_of_the_device() -> None:
     box = box_in(EvseState.C2, FULL)
+    box.drawn_ma = (16_000, 16_000, 16_000)
+    box.run(5 * S)
     box.trace.clear()
     box.now_ns += 86_395 * S
     box.idle(20 * S)
