@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _SYS = Path("/sys/class/net")
+_IF_INET6 = Path("/proc/net/if_inet6")
 _UP, _LOOPBACK, _MULTICAST = 0x1, 0x8, 0x1000  # IFF_ flags of net/if.h
+_DADFAILED, _DEPRECATED, _TENTATIVE = 0x08, 0x20, 0x40  # IFA_F_ flags of linux/if_addr.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,45 @@ class HostInterface:
 def network_interfaces(names: Collection[str] | None = None) -> tuple[HostInterface, ...]:
     """Return the interfaces that are up, speak multicast, have an address and are no loopback, by index.
 
-    With `names` only those of them that are named.
+    An address that is deprecated, or not proven to be unique, is left out, as no connection shall begin at it (RFC 4862
+    5.5.4). With `names` only those of them that are named; without, no bridge that serves virtual machines or
+    containers alone, and no port of any bridge.
     """
-    found = []
+    found, unusable = [], _unusable_addresses()
     for adapter in ifaddr.get_adapters():
-        if (names is None or adapter.name in names) and adapter.index is not None and _is_usable(adapter.name):
-            addresses = sorted({_octets(one.ip) for one in adapter.ips}, key=lambda octets: (len(octets), octets))
+        wanted = adapter.name in names if names is not None else not _is_inner(adapter.name)
+        if not wanted or adapter.index is None or not _is_usable(adapter.name):
+            continue
+        octets = {_octets(one.ip) for one in adapter.ips}
+        addresses = sorted(octets - unusable.get(adapter.name, set()), key=lambda one: (len(one), one))
+        if addresses:
             found.append(HostInterface(adapter.name, adapter.index, _hardware_address(adapter.name), tuple(addresses)))
     return tuple(sorted(found, key=lambda interface: interface.index))
+
+
+def _unusable_addresses(table: Path | None = None) -> dict[str, set[bytes]]:
+    """Return the IPv6 addresses that are not to be told, by interface, as the kernel's table marks them."""
+    found: dict[str, set[bytes]] = {}
+    try:
+        lines = (table or _IF_INET6).read_text().splitlines()
+    except OSError:  # a kernel without IPv6
+        return found
+    for line in lines:
+        address, _index, _length, _scope, flags, name = line.split()
+        if int(flags, 16) & (_DADFAILED | _DEPRECATED | _TENTATIVE):
+            found.setdefault(name, set()).add(bytes.fromhex(address))
+    return found
+
+
+def _is_inner(name: str, folder: Path | None = None) -> bool:
+    """Return whether an interface leads to no place outside this machine, or is a port of one that does."""
+    own = (folder or _SYS) / name
+    if (own / "brport").exists():
+        return True
+    if not (own / "bridge").exists():
+        return False
+    ports = (own / "brif").iterdir() if (own / "brif").exists() else ()
+    return not any(((folder or _SYS) / port.name / "device").exists() for port in ports)
 
 
 def _octets(address: str | tuple[str, int, int]) -> bytes:

@@ -7,10 +7,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroconf import DNSOutgoing, IPVersion, ServiceInfo  # type: ignore[attr-defined] # left out of its __all__
-from zeroconf.asyncio import AsyncZeroconf
+from zeroconf import ServiceInfo
 
 from evse_pi.matter.discovery.host_interfaces import network_interfaces
+from evse_pi.matter.discovery.link_responder import LinkResponder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _COMMISSIONABLE = "_matterc._udp.local."
 _OPERATIONAL = "_matter._tcp.local."
-_RESPONSE = 0x8400  # an authoritative response, RFC 6762 18
 _ANNOUNCE_AFTER_S = (1.0, 3.0, 7.0)  # again after a change, the pauses doubling, RFC 6762 8.3
 _GOODBYE_AFTER_S = (1.0,)
 _REFRESH_S = 10.0  # how soon a new address, cable or Wi-Fi is announced
@@ -90,13 +89,16 @@ class OperationalService:
 
 
 Service = CommissionableService | OperationalService
+RecordSets = dict[LinkResponder, list[ServiceInfo]]
+"""The record sets of one service on each link: one for its type and one for each subtype."""
 
 
 class Advertiser:
-    """Answers for the node's services on the chosen interfaces and announces every change.
+    """Answers for the node's services on each of the chosen interfaces and announces every change.
 
     It shares port 5353 with the system's own responder. Records go out in the call that changes them, since a
-    commissioner looks for the operational service as soon as it has the NOCResponse.
+    commissioner looks for the operational service as soon as it has the NOCResponse. Each interface tells its own
+    addresses and no other's: a peer on one link can do nothing with the link-local address of another.
     """
 
     def __init__(
@@ -116,9 +118,9 @@ class Advertiser:
             "T": "0",
         }
         self._random_host = entropy.octets(8).hex().upper()
-        self._zeroconf: AsyncZeroconf | None = None
-        self._present: tuple[HostInterface, ...] = ()
-        self._services: dict[Service, list[ServiceInfo]] = {}
+        self._host_name = self._random_host
+        self._links: list[LinkResponder] = []
+        self._services: dict[Service, RecordSets] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -137,7 +139,9 @@ class Advertiser:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        await self._close()
+        for link in self._links:
+            await link.close()
+        self._links = []
 
     def commissionable(self, service: CommissionableService | None) -> None:
         """Advertise an open commissioning window, or that there is none."""
@@ -151,62 +155,47 @@ class Advertiser:
 
     def _set(self, wanted: Sequence[Service]) -> None:
         """Withdraw what is no longer wanted, then announce what is new."""
-        gone = [infos for service, infos in self._services.items() if service not in wanted]
+        gone = [sets for service, sets in self._services.items() if service not in wanted]
         fresh = [service for service in dict.fromkeys(wanted) if service not in self._services]
-        for infos in gone:
-            self._withdraw(infos)
-        self._services = {service: infos for service, infos in self._services.items() if service in wanted}
+        for sets in gone:
+            for link, infos in sets.items():
+                self._withdraw(link, infos)
+        self._services = {service: sets for service, sets in self._services.items() if service in wanted}
         for service in fresh:
-            self._services[service] = self._register(service)
+            self._services[service] = {link: self._register(link, service) for link in self._links}
 
-    def _register(self, service: Service) -> list[ServiceInfo]:
-        infos = self._infos(service)
-        if self._zeroconf is not None:
-            for info in infos:
-                self._zeroconf.zeroconf.registry.async_add(info)
-            self._send(infos, None)
-            for delay_s in _ANNOUNCE_AFTER_S:
-                self._later(delay_s, infos, None)
+    def _register(self, link: LinkResponder, service: Service) -> list[ServiceInfo]:
+        infos = self._infos(link.interface, service)
+        link.add(infos)
+        link.send(infos, None)
+        for delay_s in _ANNOUNCE_AFTER_S:
+            self._later(delay_s, link, infos, None)
         return infos
 
-    def _withdraw(self, infos: list[ServiceInfo]) -> None:
-        if self._zeroconf is not None:
-            self._zeroconf.zeroconf.registry.async_remove(infos)
-            self._send(infos, 0)
-            for delay_s in _GOODBYE_AFTER_S:
-                self._later(delay_s, infos, 0)
+    def _withdraw(self, link: LinkResponder, infos: list[ServiceInfo]) -> None:
+        link.remove(infos)
+        link.send(infos, 0)
+        for delay_s in _GOODBYE_AFTER_S:
+            self._later(delay_s, link, infos, 0)
 
-    def _later(self, delay_s: float, infos: list[ServiceInfo], ttl_s: int | None) -> None:
-        """Send again after `delay_s`, unless the services came or went meanwhile."""
+    def _later(self, delay_s: float, link: LinkResponder, infos: list[ServiceInfo], ttl_s: int | None) -> None:
+        """Send again after `delay_s`, unless the service or the link came or went meanwhile."""
         loop = asyncio.get_running_loop()
         announcing = ttl_s is None
 
         def send() -> None:
             self._timers.discard(timer)
-            current = any(known is infos for known in self._services.values())
-            renamed = any(known[0].name == infos[0].name for known in self._services.values())
-            if current if announcing else not renamed:
-                self._send(infos, ttl_s)
+            present = [sets[link] for sets in self._services.values() if link in sets]
+            current = any(known is infos for known in present)
+            renamed = any(known[0].name == infos[0].name for known in present)
+            if link in self._links and (current if announcing else not renamed):
+                link.send(infos, ttl_s)
 
         timer = loop.call_later(delay_s, send)
         self._timers.add(timer)
 
-    def _send(self, infos: list[ServiceInfo], ttl_s: int | None) -> None:
-        """Send the records of one service and its subtypes in one response; time to live 0 is a goodbye."""
-        if self._zeroconf is None:
-            return
-        response = DNSOutgoing(_RESPONSE)
-        for info in infos:
-            response.add_answer_at_time(info.dns_pointer(ttl_s), 0)
-        response.add_answer_at_time(infos[0].dns_service(ttl_s), 0)
-        response.add_answer_at_time(infos[0].dns_text(ttl_s), 0)
-        if ttl_s is None:  # the host stays, whatever becomes of its services
-            for address in infos[0].dns_addresses():
-                response.add_answer_at_time(address, 0)
-        self._zeroconf.zeroconf.async_send(response)
-
-    def _infos(self, service: Service) -> list[ServiceInfo]:
-        """Return the record sets of `service`: one for its type and one for each subtype."""
+    def _infos(self, interface: HostInterface, service: Service) -> list[ServiceInfo]:
+        """Return the record sets of `service` on an interface: one for its type and one for each subtype."""
         base = _COMMISSIONABLE if isinstance(service, CommissionableService) else _OPERATIONAL
         properties = service.properties() if isinstance(service, CommissionableService) else {}
         types = [base, *(f"{subtype}._sub.{base}" for subtype in service.subtypes())]
@@ -217,8 +206,8 @@ class Advertiser:
                 f"{service.instance}.{base}",
                 port=self._port,
                 properties={**properties, **self._session_properties},
-                server=f"{self._host()}.local.",
-                addresses=[address for interface in self._present for address in interface.addresses],
+                server=f"{self._host_name}.local.",
+                addresses=list(interface.addresses),
             )
             if type_ != base:
                 # The registry holds one entry per key, and a subtype has the instance name of its base type.
@@ -226,55 +215,49 @@ class Advertiser:
             infos.append(info)
         return infos
 
-    def _host(self) -> str:
-        for interface in self._present:
-            if len(interface.hardware_address) in _MAC_BYTES and any(interface.hardware_address):
-                return interface.hardware_address.hex().upper()
-        return self._random_host
-
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(_REFRESH_S)
             await self._follow_interfaces()
 
     async def _follow_interfaces(self) -> None:
-        """Speak on the interfaces that are there now; announce everything again if they or their addresses changed."""
+        """Speak on the interfaces that are there now; what is new, or has other addresses, is announced on them."""
         present = tuple(self._interfaces())
-        if present == self._present:
+        host_name = self._host(present)
+        renamed, self._host_name = host_name != self._host_name, host_name
+        stale = [link for link in self._links if renamed or link.interface not in present]
+        missing = [one for one in present if one not in {link.interface for link in self._links if link not in stale}]
+        if not stale and not missing:
             return
         log.info("mdns interfaces=%s", ",".join(interface.name for interface in present) or "none")
-        await self._close()
-        self._present = present
-        if present:
-            try:
-                self._zeroconf = AsyncZeroconf(interfaces=_choice(present), ip_version=_ip_version(present))
-            except OSError as error:
-                log.warning("mdns cannot use its interfaces yet: %s", error)
-                self._present = ()
-                return
-            await self._zeroconf.zeroconf.async_wait_for_start()
-        self._services = {service: self._register(service) for service in self._services}
+        for link in stale:
+            await self._drop(link)
+        for interface in missing:
+            await self._take_up(interface)
 
-    async def _close(self) -> None:
-        if self._zeroconf is not None:
-            zeroconf, self._zeroconf = self._zeroconf, None
-            registry = zeroconf.zeroconf.registry
-            registry.async_remove(registry.async_get_service_infos())
-            await zeroconf.async_close()
+    async def _drop(self, link: LinkResponder) -> None:
+        self._links.remove(link)
+        for sets in self._services.values():
+            sets.pop(link, None)
+        await link.close()
 
+    async def _take_up(self, interface: HostInterface) -> None:
+        try:
+            link = LinkResponder(interface)
+        except OSError as error:
+            log.warning("mdns cannot use %s yet: %s", interface.name, error)
+            return
+        try:
+            await link.start()
+        except BaseException:
+            await link.close()
+            raise
+        self._links.append(link)
+        for service, sets in self._services.items():
+            sets[link] = self._register(link, service)
 
-def _choice(interfaces: Sequence[HostInterface]) -> list[str | int]:
-    """Return the interfaces as zeroconf takes them: IPv4 addresses and, for IPv6, interface indexes."""
-    chosen: list[str | int] = []
-    for interface in interfaces:
-        chosen.extend(interface.ipv4())
-        if any(len(address) == 16 for address in interface.addresses):
-            chosen.append(interface.index)
-    return chosen
-
-
-def _ip_version(interfaces: Sequence[HostInterface]) -> IPVersion:
-    lengths = {len(address) for interface in interfaces for address in interface.addresses}
-    if lengths == {4}:
-        return IPVersion.V4Only
-    return IPVersion.V6Only if lengths == {16} else IPVersion.All
+    def _host(self, present: Sequence[HostInterface]) -> str:
+        for interface in present:
+            if len(interface.hardware_address) in _MAC_BYTES and any(interface.hardware_address):
+                return interface.hardware_address.hex().upper()
+        return self._random_host

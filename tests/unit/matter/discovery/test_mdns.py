@@ -34,6 +34,7 @@ class Listener(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.responses: asyncio.Queue[DNSIncoming] = asyncio.Queue()
+        self.senders: asyncio.Queue[str] = asyncio.Queue()
         self.transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,6 +44,7 @@ class Listener(asyncio.DatagramProtocol):
         message = DNSIncoming(data)
         if message.is_response():
             self.responses.put_nowait(message)
+            self.senders.put_nowait(addr[0])
 
     async def records(self, name: str, kind: int, *, ttl: int | None = None) -> list[Any]:
         """Wait for a response that has such records, and return them."""
@@ -243,4 +245,72 @@ async def test_a_node_without_a_hardware_address_has_a_random_host_name(listener
     service: Any
     (service,) = await listener.records("0011223344556677-0000000000001234._matter._tcp.local.", SRV)
     assert len(service.server) == len("0123456789ABCDEF.local.")
+    await one.stop()
+
+
+async def test_the_enumeration_of_services_tells_types_as_they_are_written_and_no_subtypes(
+    listener: Listener, advertiser: Advertiser
+) -> None:
+    """Source: RFC 6763 9: two labels each; Matter core 4.3.1.4 writes `_L3840`, `_CM` and `_V65521` in this case."""
+    advertiser.commissionable(LAMP)
+    advertiser.operational([FABRIC])
+    await listener.records("_I0011223344556677._sub._matter._tcp.local.", PTR)
+    listener.drain()
+    listener.ask(PTR, "_services._dns-sd._udp.local.")
+    found = await listener.records("_services._dns-sd._udp.local.", PTR)
+    assert sorted(one.alias for one in found) == ["_matter._tcp.local.", "_matterc._udp.local."]
+
+
+async def test_no_answer_has_another_case_than_the_specification(listener: Listener, advertiser: Advertiser) -> None:
+    """A resolver that asks in lower case, as it may, gets the names as they are. Source: RFC 6762 16."""
+    advertiser.commissionable(LAMP)
+    await listener.records("_CM._sub._matterc._udp.local.", PTR)
+    for written, kind in (
+        ("_L3840._sub._matterc._udp.local.", PTR),
+        ("_V65521._sub._matterc._udp.local.", PTR),
+        ("0123456789ABCDEF._matterc._udp.local.", SRV),
+        ("0123456789ABCDEF._matterc._udp.local.", TXT),
+        ("0A0B0C0D0E0F.local.", A),
+    ):
+        listener.drain()
+        listener.ask(kind, written.lower())
+        (record,) = await listener.records(written, kind)
+        assert record.name == written
+        told = getattr(record, "alias", getattr(record, "server", None))
+        assert told in (None, "0123456789ABCDEF._matterc._udp.local.", "0A0B0C0D0E0F.local.")
+
+
+async def test_each_interface_tells_its_own_addresses_alone(listener: Listener) -> None:
+    """Two links of one machine, here two addresses of one interface: on none of them is the other's address told."""
+    first = HostInterface("lan", 1, bytes.fromhex("0a0b0c0d0e0f"), (socket.inet_aton("127.0.0.1"),))
+    second = HostInterface("wlan", 1, bytes.fromhex("0a0b0c0d0e10"), (socket.inet_aton("127.0.0.2"),))
+    one = Advertiser(
+        port=5540, parameters=SessionParameters(), entropy=CountingEntropy("two"), interfaces=lambda: [first, second]
+    )
+    await one.start()
+    one.operational([FABRIC])
+    told: dict[str, set[str]] = {}
+    async with asyncio.timeout(5):
+        while set(told) != {"127.0.0.1", "127.0.0.2"}:
+            message, sender = await listener.responses.get(), await listener.senders.get()
+            found = {socket.inet_ntoa(each.address) for each in message.answers() if each.type == A}  # type: ignore[attr-defined]
+            told.setdefault(sender, set()).update(found)
+    assert told == {"127.0.0.1": {"127.0.0.1"}, "127.0.0.2": {"127.0.0.2"}}
+    await one.stop()
+
+
+async def test_an_interface_that_goes_takes_no_other_with_it(listener: Listener) -> None:
+    present = [LOOPBACK, HostInterface("wlan", 1, b"", (socket.inet_aton("127.0.0.2"),))]
+    one = Advertiser(
+        port=5540, parameters=SessionParameters(), entropy=CountingEntropy("gone"), interfaces=lambda: list(present)
+    )
+    await one.start()
+    one.operational([FABRIC])
+    stays = next(link for link in one._links if link.interface is LOOPBACK)
+    present.pop()
+    await one._follow_interfaces()
+    assert one._links == [stays]
+    listener.drain()
+    listener.ask(PTR, "_matter._tcp.local.")
+    await listener.records("_matter._tcp.local.", PTR)
     await one.stop()
