@@ -91,6 +91,11 @@ def lowest_ceiling_ma(limits: Iterable[ActingLimit], *, without: LimitSource | N
     )
 
 
+def maximum_charge_ma(limits: Iterable[ActingLimit], *, permitted: bool) -> Milliamps:
+    """Return the least of all limits, as the pilot can offer it; 0 while charging is not permitted."""
+    return offerable_ma(lowest_ceiling_ma(limits)) if permitted else Milliamps(0)
+
+
 def offerable_ma(limit_ma: Milliamps | None) -> Milliamps:
     """Return what the pilot offers under a limit; 0 where it can signal none, and where no limit is known.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.charging.acting_limits import judged_limits, requested_limits
+from evse_pi.charging.charge_scheduling import ChargeScheduling, InstalledSupply
+from evse_pi.charging.charging_planner import ChargingPlanner
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
+from evse_pi.charging.evse_status import SafetyReport
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import (
@@ -28,19 +32,24 @@ from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.startup_state import owner_row
 from evse_pi.charging.thermometer_check import ThermometerChecks, careful_ma
 from evse_pi.charging.write_queue import PERIOD_NS
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
+from evse_pi.core.faults import NO_FAULTS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
-from evse_pi.core.states import EvseState, LimitSource, Reason
+from evse_pi.core.states import EvseState, LimitSource, PilotState, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from evse_pi.charging.acting_limits import ActingLimit
     from evse_pi.charging.clock import Clock
     from evse_pi.charging.controller_permission import RowWriter
+    from evse_pi.charging.modes import PowerAdjustment
+    from evse_pi.charging.settings import ChargingSettings
     from evse_pi.charging.startup_state import StartupState
+    from evse_pi.charging.vehicle_data import VehicleData
     from evse_pi.clearance import Clearance
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
@@ -67,7 +76,10 @@ class ChargePoint:
         installation: Installation | None,
         memory: StartupState,
         writer: RowWriter,
+        *,
+        draw: Callable[[int], int] = secrets.randbelow,
     ) -> None:
+        """Go on from `memory`; `draw` returns a random number from 0 to one less than its argument."""
         self.clock = clock
         self.ratings = ratings
         self.arbiter = DemandArbiter()
@@ -75,10 +87,16 @@ class ChargePoint:
             clock, self.arbiter, writer, memory.settings, commissioned=memory.commissioned
         )
         self.permission.begin_no_earlier(memory.latest_unix_s)
+        self.permission.on_request = self._requested
+        self.on_request: Callable[[], None] | None = None
+        """Told whenever a request of controllers, users or planner was put or withdrawn."""
         self._owner, self._doubt = memory.owner, memory.doubt
-        self.installation = installation
+        self.planner = ChargingPlanner(clock, self.arbiter, writer, memory.plan, draw)
+        self._scheduling = ChargeScheduling(clock, self.arbiter, self.permission, self.planner)
+        self._installation = installation
         self.requests = OneShotRequests()
         self.event_recorder = EventRecorder(clock, memory)
+        self.event_recorder.on_transition.append(self._on_transition)
         self.snapshot: Snapshot | None = None
         self.reading: MeterReading | None = None
         self.temperature: TemperatureSample | None = None
@@ -94,6 +112,7 @@ class ChargePoint:
             at_ns = saved.saved_ns if same_life else clock.monotonic_ns() - RESUME_NS
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
         self._request_for_owner()
+        self._take_capacity()
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in what the safety process says of itself."""
@@ -107,6 +126,7 @@ class ChargePoint:
         self.snapshot = snapshot
         self.event_recorder.on_snapshot(snapshot)
         self._follow_self_test()
+        self.plan()
 
     def measure(self, reading: MeterReading) -> None:
         """Take in a reading of the meter; the same one again changes nothing."""
@@ -155,6 +175,7 @@ class ChargePoint:
         self.event_recorder.tick()
         self.permission.advance()
         self._follow_self_test()
+        self.plan()
 
     @property
     def installation(self) -> Installation | None:
@@ -164,8 +185,26 @@ class ChargePoint:
     @installation.setter
     def installation(self, installation: Installation | None) -> None:
         self._installation = installation
-        self.permission.capacity_ma = 0 if installation is None else installation.circuit_capacity_ma
-        self.permission.advance()
+        self._take_capacity()
+        self.plan()
+
+    @property
+    def supply(self) -> InstalledSupply:
+        """The supply as the installer entered it."""
+        house = self._installation
+        if house is None:
+            return InstalledSupply(self.ratings.phases, DEFAULT_VOLTAGE_MV, USUAL_RANDOM_DELAY_S)
+        return InstalledSupply(house.phases, house.nominal_voltage_mv, house.random_delay_s)
+
+    @property
+    def vehicle(self) -> VehicleData:
+        """What the vehicle told of itself."""
+        return self._scheduling.vehicle
+
+    @vehicle.setter
+    def vehicle(self, vehicle: VehicleData) -> None:
+        self._scheduling.vehicle = vehicle
+        self.plan()
 
     def demand(self) -> Demand:
         """Return the demand to send now."""
@@ -226,6 +265,54 @@ class ChargePoint:
             self.permission.apply(settings.disabled())
         elif permitted and self.permission.commissioned and not self.permission.now.charging:
             self.permission.apply(settings.enabled())
+        if permitted:
+            self.planner.start_now()
+        self.plan()
+
+    # What controllers and users ask.
+
+    def apply(self, settings: ChargingSettings) -> None:
+        """Put `settings` in force at once, and have them stored."""
+        self.permission.apply(settings)
+        self.plan()
+
+    async def apply_stored(
+        self, change: Callable[[ChargingSettings], ChargingSettings], *, starts: bool = False
+    ) -> None:
+        """Put what `change` makes of the settings in force once it is stored; `starts` has no random delay hold it up.
+
+        Raises: NotStored where nothing has changed. Whatever `change` raises.
+        """
+        await self.permission.apply_stored(change)
+        if starts:
+            self.planner.start_now()
+        self.plan()
+
+    def adjust_power(self, adjustment: PowerAdjustment | None) -> None:
+        """Charge with the power that an energy manager wants, as far as the mode follows it; None ends that."""
+        self._scheduling.adjustment = adjustment
+        self.plan()
+
+    def expect_energy_manager(self, *, expected: bool) -> None:
+        """Say whether an energy manager can ask for power; where none can, solar mode holds nothing back."""
+        self._scheduling.energy_manager_expected = expected
+        if not expected:
+            self.arbiter.withdraw(LimitSource.POWER_ADJUSTMENT)
+        self.plan()
+
+    def begin_charging(self) -> None:
+        """Begin what pause, random delay or plan hold up."""
+        self._scheduling.begin()
+        self.plan()
+
+    @property
+    def held_up_by(self) -> frozenset[LimitSource]:
+        """Whose requests let a permitted charge wait for its time."""
+        return self._scheduling.held_up_by
+
+    def plan(self) -> None:
+        """Decide the three states, and plan by them."""
+        self._plan_by(self.snapshot)
 
     def commission(self, *, commissioned: bool) -> None:
         """Let a controller decide from now on, or the owner; what was forbidden stays forbidden.
@@ -242,6 +329,12 @@ class ChargePoint:
         if forbids:
             self.doubt_permission(PermissionDoubt(DoubtKind.NO_CONTROLLER))
         self._request_for_owner()
+        self.plan()
+
+    def run_without_controllers(self) -> None:
+        """Let the owner alone decide, of a box that is started as no Matter device; what is set is planned with."""
+        self.commission(commissioned=False)
+        self.expect_energy_manager(expected=False)
 
     def want_self_test(self) -> None:
         """Have the safety process test the box once its contactor is open; what it finds is kept."""
@@ -287,6 +380,26 @@ class ChargePoint:
         """Put the owner's request: under a controller the settings permit or forbid in the owner's place."""
         permitted = self._owner.permitted or self.permission.commissioned
         self.arbiter.put(replace(self._owner, permitted=permitted))
+
+    def _take_capacity(self) -> None:
+        self.permission.capacity_ma = 0 if self._installation is None else self._installation.circuit_capacity_ma
+        self.permission.advance()
+
+    def _requested(self) -> None:
+        if self.on_request is not None:
+            self.on_request()
+
+    def _on_transition(self, change: Transition) -> None:
+        """Plan at each transition, of which a snapshot may bring several."""
+        if self.event_recorder.reconciled:
+            self._plan_by(change)
+
+    def _plan_by(self, told: Snapshot | Transition | None) -> None:
+        report = SafetyReport(PilotState.INVALID, NO_FAULTS, current_flows=False, online=False)
+        if told is not None:
+            report = SafetyReport(told.pilot_state, told.faults, current_flows(told), self.safety_online())
+        if self._scheduling.advance(report, self.event_recorder.session, self.supply, self.limits):
+            self._requested()
 
     def _follow_self_test(self) -> None:
         """Order the wanted self-test when it is due, and keep its evidence once it is over."""

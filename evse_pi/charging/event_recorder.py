@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.texts.english_faults import FAULT_HINTS
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldSessions:
+    """What peers were told of sessions: `latest` is the highest number, `connected` that of the one that has not ended.
+
+    Of a session that is unknown here, `energy_mwh` is all that is left.
+    """
+
+    connected: int | None
+    latest: int
+    energy_mwh: MilliwattHours
+
+
 class EventRecorder:
     """Consumes snapshots and energy; `write_queue` holds what is to be written of them.
 
@@ -43,6 +55,7 @@ class EventRecorder:
         self.write_queue = WriteQueue(now_ns)
         self._next_fault = memory.next_fault
         self._next_transition = memory.next_transition
+        self._told: ToldSessions | None = None
         self._faults: dict[Fault, FaultRecord] = {record.fault: record for record in memory.open_faults}
         self._last: Transition | None = None
         self._limit_ma: Milliamps | None = None
@@ -72,8 +85,25 @@ class EventRecorder:
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in a snapshot and every transition that is new in it.
 
-        Transitions that were lost are made good by the snapshot itself: it tells where the box is now.
+        Transitions that were lost are made good by the snapshot itself: it tells where the box is now. What peers were
+        told is reconciled once all known transitions were taken in.
         """
+        self._take_in(snapshot)
+        if self._told is not None:
+            told, self._told = self._told, None
+            self._reconcile(told)
+            self._take_in(snapshot)
+
+    def continue_sessions(self, told: ToldSessions) -> None:
+        """Count sessions on from those that peers were told of, once the safety process has spoken."""
+        self._told = told
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether the sessions are those that peers were told of."""
+        return self._told is None
+
+    def _take_in(self, snapshot: Snapshot) -> None:
         cursor, changes = self.cursor.accept(snapshot)
         if cursor.lost > self.cursor.lost:
             log.warning(
@@ -110,29 +140,6 @@ class EventRecorder:
             for fault, record in self._faults.items()
         }
 
-    def reconcile(self, connected: int | None, latest: int, energy_mwh: MilliwattHours) -> None:
-        """Count sessions on from those that peers were told of, where the power went before they were written.
-
-        `latest` is the highest number that they know, `connected` that of the session which has not ended for them; of
-        a session that is unknown here, `energy_mwh` is all that is left. Called once every transition was taken in that
-        the safety process remembers; where a session is over, the next snapshot begins one if there is a vehicle.
-        """
-        sessions, current = self._sessions, self._sessions.current
-        next_number = max(sessions.next_number, latest + 1)
-        now_ns = self._clock.monotonic_ns()
-        # The row is older than what peers were told: they know that this session ended, so its number must not go on.
-        if current is not None and current.number <= latest and current.number != connected:
-            self.write_queue.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
-            log.warning("session number=%d was over before the power went, and was not written", current.number)
-            known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
-            current = None if connected is None else known
-        # Peers were told of a session that was never written. Its number is used up: they must not see it again.
-        elif current is None and connected is not None and connected >= sessions.next_number:
-            log.warning("session number=%d had not been written when the power went; it goes on", connected)
-            current = Session(connected, now_ns, energy_mwh=energy_mwh)
-        self._sessions = replace(sessions, current=current, next_number=next_number)
-        self._save(urgent=True)
-
     def add_energy(self, energy_mwh: int, *, since_ns: int, estimated: bool) -> None:
         """Credit energy that flowed since `since_ns` to the session in which that time began."""
         last = self._sessions.last
@@ -154,6 +161,28 @@ class EventRecorder:
 
     def save(self) -> None:
         """Note the present session, because the process ends."""
+        self._save(urgent=True)
+
+    def _reconcile(self, told: ToldSessions) -> None:
+        """Count sessions on from those that peers were told of, where the power went before they were written.
+
+        Where a session is over, taking the snapshot in again begins one if there is a vehicle.
+        """
+        connected, latest, energy_mwh = told.connected, told.latest, told.energy_mwh
+        sessions, current = self._sessions, self._sessions.current
+        next_number = max(sessions.next_number, latest + 1)
+        now_ns = self._clock.monotonic_ns()
+        # The row is older than what peers were told: they know that this session ended, so its number must not go on.
+        if current is not None and current.number <= latest and current.number != connected:
+            self.write_queue.note(session_row(self._saved(current.ended(now_ns, self._clock.unix_s()))), urgent=True)
+            log.warning("session number=%d was over before the power went, and was not written", current.number)
+            known = replace(current, number=connected or 0, started_ns=now_ns, energy_mwh=energy_mwh)
+            current = None if connected is None else known
+        # Peers were told of a session that was never written. Its number is used up: they must not see it again.
+        elif current is None and connected is not None and connected >= sessions.next_number:
+            log.warning("session number=%d had not been written when the power went; it goes on", connected)
+            current = Session(connected, now_ns, energy_mwh=energy_mwh)
+        self._sessions = replace(sessions, current=current, next_number=next_number)
         self._save(urgent=True)
 
     def _advance(self, sessions: Sessions) -> None:

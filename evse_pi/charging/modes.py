@@ -37,6 +37,18 @@ class Adjustment:
     until_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class PowerAdjustment:
+    """The power that an energy manager wants, until then. Units: mW, ns of CLOCK_MONOTONIC."""
+
+    power_mw: int
+    until_ns: int
+
+    def as_current(self, voltage_mv: Millivolts, phases: int) -> Adjustment:
+        """Return it as the current of this supply."""
+        return Adjustment(adjusted_current_ma(self.power_mw, voltage_mv, phases), self.until_ns)
+
+
 MODE_SOURCES = (LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT)
 """The limit sources in whose name a mode asks; those without a request are withdrawn."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.demand_arbiter import ExpiryPolicy, LimitRequest
 from evse_pi.charging.history_rows import setting_row
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.stored_fields import LATEST_UNIX_S, StoredFields, UnknownRecord
 from evse_pi.charging.targets import DAYS, MAX_SCHEDULES, MAX_TARGETS_PER_DAY, MINUTES_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
@@ -38,6 +39,7 @@ class ChargingSettings:
     user_maximum_ma: int | None = None
     window_s: int | None = None
     targets: tuple[DaySchedule, ...] = ()
+    mode: ChargeMode = ChargeMode.MANUAL
 
     def charging(self, unix_s: int | None) -> bool:
         """Return whether charging is permitted; None is no time to judge by, and no end has come."""
@@ -107,7 +109,7 @@ def _permitted(until_s: int | None, unix_s: int | None) -> bool:
 
 def settings_row(settings: ChargingSettings) -> Row:
     """Return the settings as the row that stores them."""
-    return setting_row(SETTINGS, asdict(settings))
+    return setting_row(SETTINGS, asdict(settings) | {"mode": settings.mode.name})
 
 
 def settings_of(stored: Any) -> ChargingSettings:
@@ -125,6 +127,7 @@ def settings_of(stored: Any) -> ChargingSettings:
         user_maximum_ma=fields.optional_integer("user_maximum_ma"),
         window_s=fields.optional_integer("window_s", 0, LONGEST_WINDOW_S),
         targets=tuple(schedule_of(StoredFields(each)) for each in schedules),
+        mode=fields.member("mode", ChargeMode),
     )
 
 

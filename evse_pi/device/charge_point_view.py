@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from evse_pi.charging.charging_planner import UNPLANNED, NextCharge
 from evse_pi.charging.evse_status import Permission
 from evse_pi.charging.settings import NOTHING_SET
+from evse_pi.charging.vehicle_data import NO_VEHICLE_DATA, VehicleData
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from hal.units import Milliamps
 
@@ -14,29 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.charging.acting_limits import ActingLimit
-    from evse_pi.charging.demand_arbiter import LimitRequest
+    from evse_pi.charging.modes import PowerAdjustment
     from evse_pi.charging.self_test import SelfTestView
     from evse_pi.charging.session import Session
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.core.faults import Fault
-    from evse_pi.core.states import LimitSource, PilotState, Reason
+    from evse_pi.core.states import PilotState, Reason
     from evse_pi.matter.model.observable import Observable
     from hal.interfaces import MeterReading
-    from hal.units import CentiCelsius, Millivolts, MilliwattHours, Milliwatts
+    from hal.units import CentiCelsius, Millivolts, Milliwatts
 
 EVSE_ENDPOINT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class VehicleData:
-    """What the vehicle told of itself; a control pilot alone tells nothing of it, so None is the rule."""
-
-    state_of_charge_percent: int | None = None
-    battery_capacity_mwh: MilliwattHours | None = None
-    identifier: str | None = None
-
-
-NO_VEHICLE_DATA = VehicleData()
 NO_DISCHARGE_MA = Milliamps(0)
 NOTHING_PERMITTED = Permission(charging=False)
 
@@ -53,7 +45,7 @@ class ChargePointView:
     and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
     so is the window of the random delay, `random_delay_s`, its usual one. No board takes current from a vehicle as yet.
     `settings` are those of controllers and users, `permission` is what is permitted now, by controller or owner.
-    `unix_s` is the time in s since 1970, None while it is unknown.
+    `unix_s` is the time in s since 1970, None while it is unknown, `next_charge` what is planned.
     """
 
     now_ns: int
@@ -85,6 +77,7 @@ class ChargePointView:
     settings: ChargingSettings = NOTHING_SET
     permission: Permission = NOTHING_PERMITTED
     unix_s: int | None = None
+    next_charge: NextCharge = UNPLANNED
 
 
 class ChargePointInterface(Protocol):
@@ -103,29 +96,19 @@ class ChargePointInterface(Protocol):
     def refresh_soon(self) -> None:
         """Have `changed` emit the view once the present reactions have run."""
 
-    def request_limit(self, request: LimitRequest) -> None:
-        """Put a request of the planner in the name of its source, in place of that source's last one.
-
-        Raises: ValueError for a source that is not the node's, or a limit outside 0 to 80 A.
-        """
-
-    def resume_at_once(self) -> None:
-        """Let no pause after an automatic stop delay what a person has just chosen."""
-
-    def withdraw(self, source: LimitSource) -> None:
-        """Forget what `source` asked."""
-
-    def request_of(self, source: LimitSource) -> LimitRequest | None:
-        """Return the request of `source`."""
-
     def apply(self, settings: ChargingSettings) -> None:
         """Put `settings` in force at once, and have them stored."""
 
-    async def apply_stored(self, change: Callable[[ChargingSettings], ChargingSettings]) -> None:
-        """Put what `change` makes of the settings in force once it is stored; see `ControllerPermission`.
+    async def apply_stored(
+        self, change: Callable[[ChargingSettings], ChargingSettings], *, starts: bool = False
+    ) -> None:
+        """Put what `change` makes of the settings in force once it is stored; `starts` has no random delay hold it up.
 
         Raises: NotStored where nothing has changed. Whatever `change` raises.
         """
+
+    def adjust_power(self, adjustment: PowerAdjustment | None) -> None:
+        """Charge with the power that an energy manager wants, as far as the mode follows it; None ends that."""
 
     def want_self_test(self) -> None:
         """Have the safety process test the box once its contactor is open; the view tells when it has."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.acting_limits import lowest_ceiling_ma
-from evse_pi.charging.modes import Adjustment, ChargeMode, adjusted_current_ma
+from evse_pi.charging.modes import ChargeMode, PowerAdjustment
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.states import LimitSource
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
@@ -226,7 +226,7 @@ def ranges(view: ChargePointView, minimum_ma: int) -> list[Range]:
 
 
 class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
-    """The cluster's behaviour; the planner of the EVSE cluster reads `adjustment`."""
+    """The cluster's behaviour; the charge point charges with the power that is asked for."""
 
     schema = SCHEMA
     dependencies = (EnergyEvseServer, EnergyEvseModeServer, DeviceEnergyManagementModeServer)
@@ -254,15 +254,8 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
             modes.events.current_mode_changed,
         ):
             self.react_to(told, self._look)
+        self._charger.adjust_power(None)  # an energy manager has to ask again after every start of the cluster
         self.follow(self._charger.view())
-
-    @property
-    def adjustment(self) -> Adjustment | None:
-        """The current that an energy manager wants now."""
-        active, view = self.internal.active, self._charger.view()
-        if active is None:
-            return None
-        return Adjustment(adjusted_current_ma(active.power_mw, view.voltage_mv, view.phases), active.until_ns)
 
     # Commands.
 
@@ -311,7 +304,7 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         if view.faults:
             return _Cause.kFault
         opted_out = any(_REASONS[cause] == active.reason for cause in _REFUSALS[self._opt_out()])
-        if opted_out or self.endpoint.server(EnergyEvseModeServer).charge_mode is not ChargeMode.SOLAR:
+        if opted_out or view.settings.mode is not ChargeMode.SOLAR:
             return _Cause.kUserOptOut
         if not self._adjustable(view):
             return _Cause.kOffline
@@ -329,10 +322,11 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         self._act(view)
 
     def _act(self, view: ChargePointView) -> None:
-        """Show the change at once, and have the EVSE cluster ask the box for it."""
+        """Show the change at once, and have the charge point follow it."""
         self._show(view)
         self.publish("power_adjustment_capability")
-        self.endpoint.server(EnergyEvseServer).plan_again()
+        active = self.internal.active
+        self._charger.adjust_power(None if active is None else PowerAdjustment(active.power_mw, active.until_ns))
 
     def _show(self, view: ChargePointView) -> None:
         active = self.internal.active
@@ -350,9 +344,8 @@ class DeviceEnergyManagementServer(ClusterServer, features=("PA",)):
         return _Structs.PowerAdjustCapabilityStruct(offers, _Reason.kNoAdjustment if active is None else active.reason)
 
     def _adjustable(self, view: ChargePointView) -> bool:
-        mode = self.endpoint.server(EnergyEvseModeServer).charge_mode
         usable = view.safety_online and not view.faults and view.session is not None
-        return usable and view.permission.charging and mode is ChargeMode.SOLAR
+        return usable and view.permission.charging and view.settings.mode is ChargeMode.SOLAR
 
     @property
     def _minimum_ma(self) -> int:

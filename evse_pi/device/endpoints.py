@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
-from evse_pi.device.charging_planner import ChargingPlanner
 from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.electrical_energy_measurement import ElectricalEnergyMeasurementServer
@@ -23,14 +22,11 @@ from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.wire.chip_objects import Identify
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from evse_pi.device.charge_point_view import ChargePointInterface
     from evse_pi.device.equipment import Equipment
-    from evse_pi.matter.environment import Entropy, WallClock
+    from evse_pi.matter.environment import WallClock
     from evse_pi.matter.model.cluster_server import ClusterServer
     from evse_pi.matter.model.event_source import Change
-    from evse_pi.matter.storage import KeyValueStore
 
 ENERGY_EVSE = DeviceType(0x050C, 2)
 ELECTRICAL_SENSOR = DeviceType(0x0510, 1)
@@ -65,18 +61,10 @@ class StatusLedIdentifyServer(IdentifyServer):
 
 @dataclass(frozen=True, slots=True)
 class DeviceDependencies:
-    """What the wallbox's clusters live on.
-
-    `zone` is the time of the place, for charging targets; `kernel_boot_id` names the time from one start of the machine
-    to the next.
-    """
+    """What the wallbox's clusters live on."""
 
     charger: ChargePointInterface
     clock: WallClock
-    entropy: Entropy
-    store: KeyValueStore
-    zone: tzinfo
-    kernel_boot_id: str
     equipment: Equipment
 
 
@@ -87,23 +75,13 @@ def wallbox(around: DeviceDependencies, features: tuple[str, ...] = ()) -> tuple
     """
     charger, equipment = around.charger, around.equipment
     meter = None if equipment.meter_model is None else METERS[equipment.meter_model]
-    mode, management = EnergyEvseModeServer(), DeviceEnergyManagementServer(charger)
-    planner = ChargingPlanner(
-        charger,
-        around.zone,
-        around.entropy,
-        around.store,
-        around.kernel_boot_id,
-        mode=lambda: mode.charge_mode,
-        adjustment=lambda: management.adjustment,
-    )
     kind = EnergyEvseServer.with_features(*features)
-    evse = kind(charger, planner=planner)
+    evse = kind(charger)
     servers: list[ClusterServer] = [
         StatusLedIdentifyServer(charger, fitted=equipment.status_led),
         evse,
-        mode,
-        management,
+        EnergyEvseModeServer(charger),
+        DeviceEnergyManagementServer(charger),
         DeviceEnergyManagementModeServer(),
         power_measurement(charger, meter),
         ElectricalEnergyMeasurementServer(charger, around.clock, meter),

@@ -20,9 +20,7 @@ from evse_pi.device import energy_evse_rules as rules
 from evse_pi.device.energy_evse_attributes import attributes_of, planned_attributes
 from evse_pi.device.energy_evse_rules import PublishedState
 from evse_pi.device.energy_evse_schema import SCHEMA
-from evse_pi.device.planner import NoPlanner, PlanningContext
 from evse_pi.device.reported_state import NOTHING_REPORTED, encode, recall_reported, record_key
-from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.transaction import transaction
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
     from evse_pi.device.energy_evse_rules import EvseEvent, Projection
-    from evse_pi.device.planner import Planner
     from evse_pi.device.reported_state import ReportedState, SessionTotals
     from evse_pi.matter.identity.accessor import Accessor
 
@@ -62,11 +59,10 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         reported: ReportedState = NOTHING_REPORTED
         figures_ns = 0
 
-    def __init__(self, charger: ChargePointInterface, *, planner: Planner | None = None, **state: Any) -> None:
-        """Make the server of `charger`; without a `planner` nothing holds a permitted charge up."""
+    def __init__(self, charger: ChargePointInterface, **state: Any) -> None:
+        """Make the server of `charger`."""
         super().__init__(**state)
         self._charger = charger
-        self._planner = planner or NoPlanner()
 
     @classmethod
     def with_features(cls, *features: str | IntFlag) -> type[Self]:
@@ -110,7 +106,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             rules.check_supply(self.internal.shown.status)
             return changed
 
-        await self._apply_stored(enabled, before_showing=self._planner.start_now)
+        await self._apply_stored(enabled, starts=True)
 
     async def enable_discharging(self, request: Any) -> None:
         """Permit discharging; this box's contactor and pilot do not know the direction, so nothing else follows."""
@@ -147,7 +143,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self._apply(replace(self._charger.view().settings, user_maximum_ma=current_ma))
 
     def write_randomization_delay_window(self, window_s: int) -> None:
-        """Take the window, and plan with it."""
+        """Take the window, with which is planned from now on."""
         self._apply(replace(self._charger.view().settings, window_s=window_s))
 
     def _apply(self, settings: ChargingSettings) -> None:
@@ -156,20 +152,16 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         self.follow(self._charger.view())
 
     async def _apply_stored(
-        self,
-        change: Callable[[ChargingSettings], ChargingSettings],
-        *,
-        before_showing: Callable[[], None] = lambda: None,
+        self, change: Callable[[ChargingSettings], ChargingSettings], *, starts: bool = False
     ) -> None:
         """Change the charge point once that is stored, and show what follows.
 
         Raises: MatterStatus FAILURE where nothing has changed. Whatever `change` raises.
         """
         try:
-            await self._charger.apply_stored(change)
+            await self._charger.apply_stored(change, starts=starts)
         except NotStored as error:
             raise MatterStatus(StatusCode.FAILURE, str(error)) from error
-        before_showing()
         self.follow(self._charger.view())
 
     # The session as it is now; `follow` decides what is reported of it, and when.
@@ -192,24 +184,6 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
 
     # People and the vehicle.
 
-    @property
-    def notice(self) -> str | None:
-        """What a person should know of the charging plan, None of nothing."""
-        return self._planner.notice
-
-    def skip_delay(self) -> None:
-        """Have no random delay hold up what a person has just permitted."""
-        self._planner.start_now()
-
-    def start(self) -> None:
-        """Begin what a random delay or a plan holds up."""
-        self._planner.begin()
-        self.follow(self._charger.view())
-
-    def plan_again(self) -> None:
-        """Have the planner look at the charge point again, once all reactions to what happens now have run."""
-        self._charger.refresh_soon()
-
     def card_read(self, uid: bytes) -> None:
         """Tell that a card was held to the reader.
 
@@ -225,7 +199,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         """Show what `view` means, and tell what has happened since the one before."""
         outcome = rules.advance(self.internal.shown, self.internal.reported, view)
         attributes = {key: value for key, value in attributes_of(view, outcome).items() if key in self.defaults}
-        attributes |= planned_attributes(self._planner.next_charge(_planning_context(view, outcome)))
+        attributes |= planned_attributes(view.next_charge)
         figures = self._figures_due(view, outcome)
         news = any(getattr(self.state, key) != value for key, value in attributes.items())
         told = outcome.reported != self.internal.reported
@@ -262,16 +236,3 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         own = {self.schema_guard.attribute(key).id for key in STORED if key in self.defaults}
         rows = super().records({key: value for key, value in values.items() if key in own})
         return [*rows, (record_key(self.endpoint.id), encode(self.internal.reported))]
-
-
-def _planning_context(view: ChargePointView, outcome: Projection) -> PlanningContext:
-    status, settings = outcome.shown.status, view.settings
-    return PlanningContext(
-        view,
-        None if view.unix_s is None else view.unix_s - MATTER_EPOCH_UNIX_S,
-        status.state,
-        status.supply,
-        outcome.maximum_ma,
-        view.random_delay_s if settings.window_s is None else settings.window_s,
-        settings.targets,
-    )

@@ -1,15 +1,16 @@
-"""The attributes of the Energy EVSE cluster as a function of the view of the charge point, and of the plan."""
+"""The attributes of the Energy EVSE cluster as a function of the view of the charge point."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.device.matter_time import matter_until_s
+from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 
 if TYPE_CHECKING:
+    from evse_pi.charging.charging_planner import NextCharge
     from evse_pi.device.charge_point_view import ChargePointView
     from evse_pi.device.energy_evse_rules import Projection
-    from evse_pi.device.planner import NextCharge
 
 
 def attributes_of(view: ChargePointView, outcome: Projection) -> dict[str, Any]:
@@ -39,8 +40,12 @@ def attributes_of(view: ChargePointView, outcome: Projection) -> dict[str, Any]:
 def planned_attributes(plan: NextCharge) -> dict[str, Any]:
     """Return the next planned charge."""
     return {
-        "next_charge_start_time": plan.start_time,
-        "next_charge_target_time": plan.target_time,
+        "next_charge_start_time": _epoch_s(plan.start_s),
+        "next_charge_target_time": _epoch_s(plan.target_s),
         "next_charge_required_energy": plan.required_energy_mwh,
         "next_charge_target_soc": plan.target_soc_percent,
     }
+
+
+def _epoch_s(unix_s: int | None) -> int | None:
+    return None if unix_s is None else unix_s - MATTER_EPOCH_UNIX_S

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 from evse_pi.charging.modes import ChargeMode
-from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.device.mode import ModeServer, mode_options, mode_schema
 from evse_pi.matter.wire.chip_objects import EnergyEvseMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evse_pi.device.charge_point_view import ChargePointInterface, ChargePointView
 
 _Tag = EnergyEvseMode.Enums.ModeTag
 SCHEMA = mode_schema(EnergyEvseMode, revision=2)
@@ -17,25 +24,36 @@ MODES = (
 
 
 class EnergyEvseModeServer(ModeServer):
-    """Says when to charge; a change has the EVSE cluster plan again at once."""
+    """Shows when the charge point charges, and takes a change to it. The charge point keeps the mode."""
 
     schema = SCHEMA
 
-    def __init__(self) -> None:
-        """Make the server, in manual mode until another is chosen."""
+    def __init__(self, charger: ChargePointInterface) -> None:
+        """Make the server of `charger`."""
         options = mode_options(EnergyEvseMode, [(label, (int(tag),)) for _, label, tag in MODES])
         super().__init__(supported_modes=options, current_mode=0)
+        self._charger = charger
 
     def initialize(self) -> None:
-        """Pass on every change."""
-        evse = self.endpoint.server(EnergyEvseServer)
-        self.react_to(self.events.current_mode_changed, lambda _change: evse.plan_again())
+        """Follow the charge point."""
+        self.react_to(self._charger.changed, self.follow)
+        self.follow(self._charger.view())
 
-    @property
-    def charge_mode(self) -> ChargeMode:
-        """The current mode."""
-        return MODES[self.state.current_mode][0]
+    def reset(self) -> None:
+        """Go back to manual mode."""
+        self.choose(0)
 
-    def select(self, mode: ChargeMode) -> None:
-        """Choose a mode by hand."""
-        self.state.current_mode = next(number for number, (one, _, _) in enumerate(MODES) if one is mode)
+    def choose(self, number: int) -> None:
+        """Have the charge point charge by mode `number`, and show it."""
+        self._charger.apply(replace(self._charger.view().settings, mode=MODES[number][0]))
+        self.follow(self._charger.view())
+
+    def follow(self, view: ChargePointView) -> None:
+        """Show the mode of the charge point."""
+        self.state.current_mode = next(
+            number for number, (mode, _, _) in enumerate(MODES) if mode is view.settings.mode
+        )
+
+    def records(self, values: Mapping[int, Any]) -> list[tuple[str, bytes]]:  # noqa: ARG002 (of the base class)
+        """Return nothing: the mode is stored with all else that is set at the charge point."""
+        return []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.acting_limits import lowest_ceiling_ma, offerable_ma
+from evse_pi.charging.acting_limits import maximum_charge_ma
 from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, SafetyReport, decide_status
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA
@@ -34,11 +34,6 @@ RESUME_WITHIN_NS = 60 * SECOND
 Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
 
 FULL_PERCENT = 100
-
-
-def maximum_charge_ma(view: ChargePointView) -> int:
-    """Return MaximumChargeCurrent: the least of all limits, as the pilot can offer it; 0 while charging is disabled."""
-    return offerable_ma(lowest_ceiling_ma(view.limits)) if view.permission.charging else 0
 
 
 def maximum_discharge_ma(view: ChargePointView) -> int:
@@ -95,7 +90,7 @@ def advance(shown: PublishedState, reported: ReportedState, view: ChargePointVie
     """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
     report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
     status = decide_status(report, view.permission, shown.status)
-    state, maximum_ma = status.state, maximum_charge_ma(view)
+    state, maximum_ma = status.state, maximum_charge_ma(view.limits, permitted=view.permission.charging)
     events = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
     current, seen = reported.session, _seen(reported, view)
     transfer = reported.transfer

@@ -61,8 +61,12 @@ class ModeServer(ClusterServer):
         answer = self.schema.chip.Commands.ChangeToModeResponse
         if request.newMode not in self._numbers():
             return answer(status=UNSUPPORTED_MODE, statusText=f"mode {request.newMode} is not supported")
-        self.state.current_mode = request.newMode
+        self.choose(request.newMode)
         return answer(status=SUCCESS, statusText="")
+
+    def choose(self, number: int) -> None:
+        """Take mode `number`, which is on the list."""
+        self.state.current_mode = number
 
     @property
     def tags(self) -> frozenset[int]:

@@ -8,39 +8,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.charge_point import current_flows
-from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.event_recorder import ToldSessions
 from evse_pi.charging.metering import NO_ENERGY, fresh
-from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
-from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
-from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charge_point_view import (
-    EVSE_ENDPOINT,
-    NO_DISCHARGE_MA,
-    NO_VEHICLE_DATA,
-    ChargePointView,
-)
-from evse_pi.device.charging_plan_memory import UNREADABLE as PLAN_UNREADABLE
-from evse_pi.device.charging_plan_memory import held_back, recalled
+from evse_pi.core.states import PilotState, Reason
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, ChargePointView
 from evse_pi.device.reported_state import recall_reported
 from evse_pi.matter.model.observable import Observable
-from hal.units import SECOND, Milliamps, MilliwattHours
+from hal.units import Milliamps, MilliwattHours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evse_pi.charging.charge_point import ChargePoint
+    from evse_pi.charging.modes import PowerAdjustment
     from evse_pi.charging.settings import ChargingSettings
+    from evse_pi.charging.vehicle_data import VehicleData
     from evse_pi.core.records import Transition
-    from evse_pi.device.charge_point_view import VehicleData
-    from evse_pi.device.reported_state import ReportedState
     from evse_pi.matter.storage import KeyValueStore
 
 log = logging.getLogger(__name__)
 
-PROVISIONAL_NS = 30 * SECOND
-"""For so long what the planner had asked for before a restart holds; it speaks again by then, or not at all."""
 _NOTHING: frozenset[Any] = frozenset()
 
 
@@ -49,44 +38,25 @@ class ChargePointAdapter:
 
     def __init__(self, box: ChargePoint, renew: Callable[[], None]) -> None:
         self.changed: Observable[ChargePointView] = Observable("charger")
-        self.vehicle = NO_VEHICLE_DATA
         self.rated_discharge_ma = NO_DISCHARGE_MA
         self._box = box
         self._renew = renew
         self._soon: asyncio.Handle | None = None
-        self._reported: ReportedState | None = None
         box.event_recorder.on_transition.append(self._passed)
-        box.permission.on_request = renew
+        box.on_request = renew
 
-    @property
-    def kernel_boot_id(self) -> str:
-        """Return the name of this boot of the machine."""
-        return self._box.clock.kernel_boot_id
-
-    def resume_at_once(self) -> None:
-        """Let no pause after an automatic stop delay what a person has just chosen."""
-        self._box.arbiter.resume_at_once()
-
-    def recall(self, store: KeyValueStore | None) -> None:
-        """Take up what clusters and planner keep in `store`, None where that cannot be read.
-
-        What waited before the start waits until the planner speaks, but only for so long: a planner that never comes
-        up must not hold a permitted charge up for ever.
-        """
-        now_ns = self._box.clock.monotonic_ns()
-        plan = PLAN_UNREADABLE if store is None else recalled(store)
-        for source, until_ns in held_back(plan, self.kernel_boot_id, now_ns).items():
-            ends_ns = min(until_ns or now_ns + PROVISIONAL_NS, now_ns + PROVISIONAL_NS)
-            self._box.arbiter.put(LimitRequest(source, permitted=False, until_ns=ends_ns))
-        if store is not None:
-            self._reported = recall_reported(store, EVSE_ENDPOINT)
+    def recall(self, store: KeyValueStore) -> None:
+        """Have the sessions go on from those that controllers were told of, as `store` has it."""
+        told = recall_reported(store, EVSE_ENDPOINT)
+        energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
+        self._box.event_recorder.continue_sessions(ToldSessions(told.session, told.latest, energy_mwh))
 
     def view(self) -> ChargePointView:
         """Return the box as it is now."""
         box, snapshot = self._box, self._box.snapshot
         now_ns, installation = box.clock.monotonic_ns(), box.installation
         power_mw, estimated = box.power_mw()
-        heat, reading = box.temperature, box.reading
+        heat, reading, supply = box.temperature, box.reading, box.supply
         return ChargePointView(
             now_ns=now_ns,
             safety_online=box.safety_online(),
@@ -101,8 +71,8 @@ class ChargePointAdapter:
             cable_ma=None if snapshot is None else snapshot.cable_ma or None,
             rated_current_ma=box.ratings.rated_current_ma,
             circuit_capacity_ma=Milliamps(0) if installation is None else installation.circuit_capacity_ma,
-            phases=box.ratings.phases if installation is None else installation.phases,
-            voltage_mv=DEFAULT_VOLTAGE_MV if installation is None else installation.nominal_voltage_mv,
+            phases=supply.phases,
+            voltage_mv=supply.voltage_mv,
             self_test=box.self_test(),
             session=box.event_recorder.session,
             last_session=box.event_recorder.last_session,
@@ -111,38 +81,30 @@ class ChargePointAdapter:
             power_mw=power_mw,
             power_estimated=estimated,
             temperature=heat.centi_celsius if heat is not None and fresh(heat.at_ns, now_ns) else None,
-            vehicle=self.vehicle,
-            random_delay_s=USUAL_RANDOM_DELAY_S if installation is None else installation.random_delay_s,
+            vehicle=box.vehicle,
+            random_delay_s=supply.random_delay_s,
             rated_discharge_ma=self.rated_discharge_ma,
             settings=box.permission.in_force,
             permission=box.permission.now,
             unix_s=box.clock.unix_s(),
+            next_charge=box.planner.next_charge,
         )
-
-    def request_limit(self, request: LimitRequest) -> None:
-        """Put a request of the planner, and have it sent."""
-        self._box.arbiter.put(request)
-        self._renew()
-        self.refresh_soon()
-
-    def withdraw(self, source: LimitSource) -> None:
-        """Withdraw a request of the planner."""
-        self._box.arbiter.withdraw(source)
-        self._renew()
-        self.refresh_soon()
-
-    def request_of(self, source: LimitSource) -> LimitRequest | None:
-        """Return the request of `source`."""
-        return self._box.arbiter.request_of(source)
 
     def apply(self, settings: ChargingSettings) -> None:
         """Put `settings` in force at once, and have them stored."""
-        self._box.permission.apply(settings)
+        self._box.apply(settings)
         self.refresh_soon()
 
-    async def apply_stored(self, change: Callable[[ChargingSettings], ChargingSettings]) -> None:
+    async def apply_stored(
+        self, change: Callable[[ChargingSettings], ChargingSettings], *, starts: bool = False
+    ) -> None:
         """Put what `change` makes of the settings in force once it is stored. Raises: NotStored."""
-        await self._box.permission.apply_stored(change)
+        await self._box.apply_stored(change, starts=starts)
+        self.refresh_soon()
+
+    def adjust_power(self, adjustment: PowerAdjustment | None) -> None:
+        """Charge with the power that an energy manager wants; None ends that."""
+        self._box.adjust_power(adjustment)
         self.refresh_soon()
 
     def commission(self, *, commissioned: bool) -> None:
@@ -168,7 +130,7 @@ class ChargePointAdapter:
 
     def set_vehicle(self, vehicle: VehicleData) -> None:
         """Take in what the vehicle told of itself."""
-        self.vehicle = vehicle
+        self._box.vehicle = vehicle
         self.refresh_soon()
 
     def identify(self, *, active: bool) -> None:
@@ -184,7 +146,6 @@ class ChargePointAdapter:
     def refresh(self) -> None:
         """Tell the view, because a snapshot came or a second passed. Only the event loop's own turns call it."""
         self._soon = None
-        self._reconcile()
         self.changed.emit(self.view())
 
     def refresh_soon(self) -> None:
@@ -192,18 +153,9 @@ class ChargePointAdapter:
         if self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
 
-    def _reconcile(self) -> None:
-        """Bring the sessions in line with what peers were told, once all known transitions were taken in."""
-        snapshot, event_recorder = self._box.snapshot, self._box.event_recorder
-        if self._reported is not None and snapshot is not None:
-            known, self._reported = self._reported, None
-            energy_mwh = NO_ENERGY if known.transfer is None else MilliwattHours(known.transfer.energy_mwh)
-            event_recorder.reconcile(known.session, known.latest, energy_mwh)
-            event_recorder.on_snapshot(snapshot)
-
     def _passed(self, change: Transition) -> None:
         """Tell the view as it was right after a transition, of which a snapshot may bring several."""
-        if not self.changed or self._reported is not None:
+        if not self.changed or not self._box.event_recorder.reconciled:
             return
         view = self.view()
         self.changed.emit(

@@ -33,7 +33,6 @@ from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import LIMITS, STATUS, WATCH
 from evse_pi.api.texts.trouble_texts import permission_doubt
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
-from evse_pi.charging.modes import MODE_SOURCES
 from evse_pi.clearance import Clearance
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from evse_pi.api.session_summary import SessionSummary
     from evse_pi.api.status import LimitStatus, Status
     from evse_pi.charging.charge_point import ChargePoint
-    from evse_pi.core.states import LimitSource
     from evse_pi.node.box_status import NodeStatus
     from evse_pi.node.matter_device import MatterDevice
     from evse_pi.storage.database import Store
@@ -205,17 +203,11 @@ class Commands:
     async def _start(self, _request: Nothing, _caller: Caller) -> StartAnswer:
         if not self._node.owner_permits:
             raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
-        before = self._held_up()
-        self._box.arbiter.resume_at_once()
+        before = self._box.held_up_by
         self._node.begin_charging()
         await self._node.flush()
-        after = self._held_up()
+        after = self._box.held_up_by
         return StartAnswer(skipped=before - after, held_up_by=after)
-
-    def _held_up(self) -> frozenset[LimitSource]:
-        """Return who lets a permitted charge wait."""
-        waiting = (limit for limit in self._box.arbiter.limits(self._box.clock.monotonic_ns()) if not limit.permitted)
-        return frozenset(limit.source for limit in waiting if limit.source in MODE_SOURCES)
 
     async def _set_owner_permission(self, permitted: bool | None, limit_ma: Milliamps | None) -> OwnerAnswer:
         """Carry out what the owner sets at once, and say whether it will outlast a power cut."""

@@ -108,7 +108,7 @@ async def serve(
         rated = ratings(board)
         box = ChargePoint(clock, replace(rated, meter_fitted=hardware.meter is not None), None, memory, storage)
         if matter is None:
-            box.commission(commissioned=False)
+            box.run_without_controllers()
         node = Daemon(board, box, link, storage, paths)
         node.calendar = WallClockWatch(clock, await storage.call(latest_before, store, clock.kernel_boot_id))
         if matter is not None:
@@ -142,11 +142,9 @@ async def serve(
 
 
 async def _recall(charger: ChargePointAdapter, storage: WriterThread) -> None:
-    """Give the adapter back what planner and clusters keep; what cannot be read holds a charge up."""
-    try:
+    """Have the sessions go on from those that controllers were told of, where that can be read."""
+    with suppress(OSError):
         charger.recall(await storage.key_values())
-    except OSError:
-        charger.recall(None)
 
 
 class Daemon:
@@ -214,6 +212,7 @@ class Daemon:
         """Note that the Matter device is gone for good, which only a broken installation brings about."""
         if not device.cancelled() and (error := device.exception()) is not None:
             self._matter_trouble = f"{type(error).__name__}: {error}"
+            self._box.expect_energy_manager(expected=False)
             log.error("matter ended", exc_info=error)
 
     async def serve_web_page(
@@ -271,16 +270,14 @@ class Daemon:
     def set_owner_permission(self, *, permitted: bool | None, limit_ma: Milliamps | None) -> None:
         """Carry out the owner's permission or stop at once, None keeps it. Raises: ValueError for a bad limit."""
         self._box.set_owner_permission(permitted=permitted, limit_ma=limit_ma)
-        if permitted and self.matter is not None:
-            self.matter.skip_delay()
         self.charger.refresh()
         self.renew()
         self.notifier.notify()
 
     def begin_charging(self) -> None:
         """Skip the random delay and the planned start at once."""
-        if self.matter is not None:
-            self.matter.begin_charging()
+        self._box.begin_charging()
+        self.charger.refresh()
         self.renew()
         self.notifier.notify()
 
@@ -329,7 +326,7 @@ class Daemon:
             NoticeKind.CLOCK: None if clock is None else clock_trouble(clock),
             NoticeKind.MATTER: matter_trouble,
             NoticeKind.IDENTITY: matter and matter.identity_made_elsewhere and words.MADE_ON_ANOTHER_MACHINE,
-            NoticeKind.CHARGING_PLAN: matter and matter.plan_notice,
+            NoticeKind.CHARGING_PLAN: self._box.planner.notice,
             NoticeKind.WEB: web_trouble and words.WEB_PAGE_NOT_SERVED.format(trouble=web_trouble),
         }
         return (

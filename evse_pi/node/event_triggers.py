@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.client import BoxError
 from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.vehicle_data import NO_VEHICLE_DATA, VehicleData
 from evse_pi.core.faults import FAULTS, NO_FAULTS, Fault, worst
 from evse_pi.core.states import FaultState, MatterState, SupplyState
-from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, NO_VEHICLE_DATA, VehicleData
+from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from hal.units import Milliamps
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from evse_pi.device.energy_evse import EnergyEvseServer
-    from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
     from evse_pi.matter.model.event_source import Change
     from evse_pi.node.charge_point_adapter import ChargePointAdapter
     from evse_pi.node.simulator_control import SimulatorControl
@@ -89,14 +89,12 @@ class EventTriggers:
         simulator: SimulatorControl,
         charger: ChargePointAdapter,
         evse: EnergyEvseServer,
-        mode: EnergyEvseModeServer,
         *,
         settle_s: float = SETTLE_S,
     ) -> None:
         self._simulator = simulator
         self._charger = charger
         self._evse = evse
-        self._mode = mode
         self._settle_s = settle_s
         self._former: Former | None = None
         self._former_mode: ChargeMode | None = None
@@ -196,12 +194,15 @@ class EventTriggers:
 
     async def _time_of_use(self) -> None:
         if self._former_mode is None:
-            self._former_mode = self._mode.charge_mode
-        self._mode.select(ChargeMode.TIME_OF_USE)
+            self._former_mode = self._charger.view().settings.mode
+        self._select(ChargeMode.TIME_OF_USE)
 
     async def _time_of_use_clear(self) -> None:
-        self._mode.select(self._former_mode or ChargeMode.MANUAL)
+        self._select(self._former_mode or ChargeMode.MANUAL)
         self._former_mode = None
+
+    def _select(self, mode: ChargeMode) -> None:
+        self._charger.apply(replace(self._charger.view().settings, mode=mode))
 
     async def _battery(self, percent: int | None, mwh: int | None) -> None:
         await self._simulator.verb("tell_battery", percent=percent, mwh=mwh)

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from contextlib import suppress
-from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evse_pi.api.commissioning import Codes
 from evse_pi.api.matter_status import FabricSummary, MatterDeviceStatus, Window
 from evse_pi.api.texts import english as words
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
-from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.installation.files import ConfigError
 from evse_pi.installer.product import read_product
 from evse_pi.installer.provisioning import FOLDER
@@ -50,7 +44,7 @@ from evse_pi.node.simulator_control import SimulatorControl
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
-    from datetime import tzinfo
+    from pathlib import Path
 
     from evse_pi.device.energy_evse import EnergyEvseServer
     from evse_pi.device.equipment import Equipment
@@ -63,7 +57,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SYSTEM_ZONE = Path("/etc/localtime")
 RETRY_S = 10.0
 STOP_WITHIN_S = 2.0  # goodbyes to controllers; the service manager waits longer
 PASE_ITERATIONS = 1000  # the verifier is made at each start; the passcode has 27 random bits whatever it costs
@@ -181,27 +174,16 @@ class MatterDevice:
         product = read_product(self._credentials_folder, PRODUCT_VERSION)
         setup, self._payload = _setup(store, self._entropy, options, product)
         clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
-        endpoint, self._evse = endpoints.wallbox(self._device_dependencies(store, clock), options.features)
+        around = endpoints.DeviceDependencies(self._charger, clock, self._equipment)
+        endpoint, self._evse = endpoints.wallbox(around, options.features)
         self._node = node = MatterNode(
             product, setup, self._node_dependencies(store, clock, product), [endpoint], enable_key=options.enable_key
         )
         node.ownership.failsafe.on_committed.append(lambda _context: self.refresh())
         node.ownership.fabrics.on_removed.append(lambda _fabric: self.refresh())
         if options.enable_key is not None and options.simulator is not None:
-            mode = endpoint.server(EnergyEvseModeServer)
-            triggers = EventTriggers(SimulatorControl(options.simulator), self._charger, self._evse, mode)
+            triggers = EventTriggers(SimulatorControl(options.simulator), self._charger, self._evse)
             node.general_diagnostics.on_trigger(triggers.handle)
-
-    def _device_dependencies(self, store: KeyValueStore, clock: SynchronizedClock) -> endpoints.DeviceDependencies:
-        return endpoints.DeviceDependencies(
-            charger=self._charger,
-            clock=clock,
-            entropy=self._entropy,
-            store=store,
-            zone=local_zone(),
-            kernel_boot_id=self._charger.kernel_boot_id,
-            equipment=self._equipment,
-        )
 
     def _node_dependencies(self, store: KeyValueStore, clock: SynchronizedClock, product: Product) -> NodeDependencies:
         names = self._options.interfaces or None
@@ -258,21 +240,6 @@ class MatterDevice:
     def ready(self) -> bool:
         """Whether the endpoints are up, with or without a network."""
         return self._node is not None and EVSE_ENDPOINT in self._node.tree.endpoints
-
-    @property
-    def plan_notice(self) -> str | None:
-        """What a person should know of the charging plan, None of nothing."""
-        return None if self._evse is None else self._evse.notice
-
-    def skip_delay(self) -> None:
-        """Have no random delay hold up what a person has just permitted."""
-        if self._evse is not None and self.ready:
-            self._evse.skip_delay()
-
-    def begin_charging(self) -> None:
-        """Skip what holds a permitted charge up: the random delay, and the planned start."""
-        if self._evse is not None and self.ready:
-            self._evse.start()
 
     def refresh(self) -> None:
         """Tell the charge point who decides."""
@@ -369,17 +336,6 @@ class MatterDevice:
         if self._node is None or not self.running:
             raise LookupError(f"the Matter device does not run: {self.trouble or words.MATTER_IS_STARTING}")
         return self._node
-
-
-def local_zone() -> tzinfo:
-    """Return the zone of the place with its summer time: as TZ names it, else the system's, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":")
-    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
-        if named:
-            return ZoneInfo(named)
-    with suppress(ValueError, OSError), SYSTEM_ZONE.open("rb") as file:
-        return ZoneInfo.from_file(file, key="localtime")
-    return UTC
 
 
 def _setup(

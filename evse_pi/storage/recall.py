@@ -6,6 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
+from evse_pi.charging.charging_plan_memory import PLAN, plan_of
+from evse_pi.charging.charging_plan_memory import UNREADABLE as PLAN_UNREADABLE
 from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
 from evse_pi.charging.startup_state import (
     ABSENT,
@@ -57,6 +59,7 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
         next_fault=store.next_number("fault", unknown),
         next_transition=store.next_number("transition", unknown),
         settings=settings.disabled() if lost else settings,
+        plan=store.read_setting(PLAN, plan_of, absent=None, unreadable=PLAN_UNREADABLE),
         commissioned=_commissioned(store),
         latest_unix_s=max(_newest_dates(store), default=None),
         owner_stored=owner is not ABSENT and not lost,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from evse_pi.storage.plan_migration import move_mode_and_plan
 from evse_pi.storage.settings_migration import merge_copies
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ MIGRATIONS: tuple[Step, ...] = (
     # Before, Matter's own connection made this table.
     "CREATE TABLE IF NOT EXISTS matter_values (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
     merge_copies,
+    move_mode_and_plan,
 )
 """Step n leads from version n to n + 1. A step that was ever released is never changed, only followed by another."""
 

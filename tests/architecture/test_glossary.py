@@ -15,7 +15,8 @@ CONTRACTS = (
     "charging/schedule", "charging/session", "charging/startup_state", "charging/targets",
     "charging/transition_cursor", "charging/write_queue",
     "charging/settings", "charging/acting_limits", "charging/evse_status", "charging/controller_permission",
-    "charging/meter_check", "charging/thermometer_check", "device/charge_point_view",
+    "charging/charging_planner", "charging/charge_scheduling", "charging/charging_plan_memory", "charging/modes",
+    "charging/vehicle_data", "charging/meter_check", "charging/thermometer_check", "device/charge_point_view",
     "storage/database", "storage/identity", "storage/key_value", "storage/writer_thread",
 )  # fmt: skip
 NAMED = set(re.findall(r"`(\w+)`", (ROOT / "docs/GLOSSARY.md").read_text()))

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
-from evse_pi.device.charging_planner import ChargingPlanner
 from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse import EnergyEvseServer
-from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
+from evse_pi.device.energy_evse_mode import MODES, EnergyEvseModeServer
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
 from hal.units import SECOND
-from tests.support.evse_bench import EvseBench, HandCharger, HandWallClock
+from tests.support.evse_bench import ZONE, EvseBench, HandCharger, HandWallClock
 from tests.support.model_bench import attached, model_node
 
 if TYPE_CHECKING:
+    from evse_pi.charging.charging_planner import ChargingPlanner
     from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.modes import ChargeMode
     from evse_pi.core.states import LimitSource
     from evse_pi.matter.wire.status_code import StatusCode
 
-ZONE = ZoneInfo("Europe/Berlin")
 WEDNESDAY_EVENING = "2026-01-07T18:00"
 KWH = 1_000_000
 
@@ -48,26 +46,19 @@ class DeviceBench:
     """One box with its clusters; `restart` restarts the process."""
 
     def __init__(self, **given: Any) -> None:
-        self.charger: HandCharger = given.get("charger") or HandCharger()
-        self.clock: HandWallClock = given.get("clock") or HandWallClock(matter_s(WEDNESDAY_EVENING))
-        self.store: MemoryStore = given.get("store") or MemoryStore()
         self.dice: Dice = given.get("dice") or Dice()
         self.boot: str = given.get("boot", "first life")
+        self.clock: HandWallClock = given.get("clock") or HandWallClock(matter_s(WEDNESDAY_EVENING))
+        self.store: MemoryStore = given.get("store") or MemoryStore()
+        self.charger: HandCharger = given.get("charger") or HandCharger(
+            clock=self.clock, kernel_boot_id=self.boot, draw=self.dice.below
+        )
         self.charger.begin(self.clock, commissioned=True)
         self.heard: list[tuple[str, Any]] = []
-        self.mode = EnergyEvseModeServer()
+        self.mode = EnergyEvseModeServer(self.charger)
         self.allowed = DeviceEnergyManagementModeServer()
         self.management = DeviceEnergyManagementServer(self.charger)
-        self.planner = ChargingPlanner(
-            self.charger,
-            ZONE,
-            self.dice,
-            self.store,
-            self.boot,
-            mode=lambda: self.mode.charge_mode,
-            adjustment=lambda: self.management.adjustment,
-        )
-        self.evse = EnergyEvseServer(self.charger, planner=self.planner)
+        self.evse = EnergyEvseServer(self.charger)
 
     async def start(self) -> DeviceBench:
         self.node = await attached(self.evse, self.mode, self.allowed, self.management, node=model_node(self.store))
@@ -82,7 +73,15 @@ class DeviceBench:
         """Restart the process alone, or the machine."""
         await self.node.close()
         boot = self.boot + " and next" if power_cut else self.boot
-        charger = HandCharger(self.charger._view, self.charger._sessions, self.charger.writer)
+        before = self.charger
+        charger = HandCharger(
+            before._view,
+            before._sessions,
+            before.writer,
+            clock=self.clock,
+            kernel_boot_id=boot,
+            draw=self.dice.below,
+        )
         again = DeviceBench(charger=charger, clock=self.clock, store=self.store, dice=self.dice, boot=boot)
         return await again.start()
 
@@ -107,7 +106,12 @@ class DeviceBench:
         return EvseBench.status(self.management.callback(self.management.cancel_power_adjust_request))
 
     def choose(self, mode: ChargeMode) -> None:
-        self.mode.select(mode)
+        self.mode.choose([one for one, _, _ in MODES].index(mode))
+        self.charger.refresh_soon()
+
+    @property
+    def planner(self) -> ChargingPlanner:
+        return self.charger.planner
 
     # What the world does.
 

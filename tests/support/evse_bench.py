@@ -6,10 +6,15 @@ import functools
 import inspect
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from evse_pi.charging.acting_limits import ActingLimit, requested_limits
+from evse_pi.charging.charge_scheduling import ChargeScheduling, InstalledSupply
+from evse_pi.charging.charging_plan_memory import PLAN, plan_of
+from evse_pi.charging.charging_planner import ChargingPlanner
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
+from evse_pi.charging.evse_status import SafetyReport
 from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.session import Session
 from evse_pi.charging.settings import NOTHING_SET, SETTINGS, settings_of
@@ -28,9 +33,11 @@ from tests.support.node_box import HandWriter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from evse_pi.charging.modes import PowerAdjustment
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.core.faults import Fault
 
+ZONE = ZoneInfo("Europe/Berlin")
 NOW_S = 1_800_000_000 - MATTER_EPOCH_UNIX_S
 CAPACITY_MA = 32_000
 
@@ -77,19 +84,33 @@ class HandWallClock:
 class HandCharger:
     """A box whose every change is a call; sessions follow the pilot as in the real one.
 
-    What controllers set is kept by the real `ControllerPermission`, on a database of its own.
+    What controllers set is kept by the real `ControllerPermission` and planned by the real `ChargingPlanner`, on a
+    database of its own.
     """
 
-    def __init__(self, view: ChargePointView = IDLE, sessions: int = 0, writer: HandWriter | None = None) -> None:
+    zone = ZONE
+
+    def __init__(
+        self,
+        view: ChargePointView = IDLE,
+        sessions: int = 0,
+        writer: HandWriter | None = None,
+        *,
+        clock: HandWallClock | None = None,
+        kernel_boot_id: str = "first life",
+        draw: Callable[[int], int] = lambda _below: 0,
+    ) -> None:
         self.changed: Observable[ChargePointView] = Observable("charger")
         self.arbiter = DemandArbiter()
         self.writer = writer or HandWriter()
         self.self_tests = 0
         self.identifying = False
+        self.kernel_boot_id = kernel_boot_id
+        self.draw = draw
         self._view = view
         self._sessions = sessions
         self._emitting = self._again = False
-        self.begin(HandWallClock(), commissioned=True)
+        self.begin(clock or HandWallClock(), commissioned=True)
 
     def begin(self, clock: HandWallClock, *, commissioned: bool) -> None:
         """Start on what is stored."""
@@ -97,7 +118,14 @@ class HandCharger:
         stored = self.writer.settings.get(SETTINGS)
         settings = NOTHING_SET if stored is None else settings_of(stored)
         self.permission = ControllerPermission(self, self.arbiter, self.writer, settings, commissioned=commissioned)
+        plan = self.writer.settings.get(PLAN)
+        kept = None if plan is None else plan_of(plan)
+        self.planner = ChargingPlanner(self, self.arbiter, self.writer, kept, self.draw)
+        self.scheduling = ChargeScheduling(self, self.arbiter, self.permission, self.planner)
         self._follow()
+
+    def tell(self, unix_s: int) -> None:
+        """Do nothing: the test alone sets this clock."""
 
     def monotonic_ns(self) -> int:
         return self._view.now_ns
@@ -119,14 +147,12 @@ class HandCharger:
             settings=self.permission.settings,
             permission=self.permission.now,
             unix_s=self.unix_s(),
+            next_charge=self.planner.next_charge,
         )
 
     def request_limit(self, request: LimitRequest) -> None:
         self.arbiter.put(request)
         self._again = True
-
-    def resume_at_once(self) -> None:
-        self.arbiter.resume_at_once()
 
     def withdraw(self, source: LimitSource) -> None:
         self.arbiter.withdraw(source)
@@ -137,9 +163,26 @@ class HandCharger:
 
     def apply(self, settings: ChargingSettings) -> None:
         self.permission.apply(settings)
+        self._plan()
 
-    async def apply_stored(self, change: Callable[[ChargingSettings], ChargingSettings]) -> None:
+    async def apply_stored(
+        self, change: Callable[[ChargingSettings], ChargingSettings], *, starts: bool = False
+    ) -> None:
         await self.permission.apply_stored(change)
+        if starts:
+            self.planner.start_now()
+        self._plan()
+
+    def adjust_power(self, adjustment: PowerAdjustment | None) -> None:
+        self.scheduling.adjustment = adjustment
+        self._plan()
+        self._emit()
+
+    def start(self) -> None:
+        """Do what a person orders who wants charging to begin now."""
+        self.scheduling.begin()
+        self._plan()
+        self._emit()
 
     def want_self_test(self) -> None:
         self.permission.want_self_test()
@@ -168,6 +211,15 @@ class HandCharger:
         ):
             self.self_tests += 1
             self._view = replace(view, self_test=SelfTestView(ordered=True, running=False, passed=True))
+        self._plan()
+
+    def _plan(self) -> None:
+        view = self._view
+        report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
+        supply = InstalledSupply(view.phases, view.voltage_mv, view.random_delay_s)
+        self.scheduling.vehicle = view.vehicle
+        if self.scheduling.advance(report, view.session, supply, lambda: self.view().limits):
+            self._again = True
 
     def _emit(self) -> None:
         self._again = True
@@ -233,11 +285,10 @@ class EvseBench:
     features: tuple[str, ...] = ()
     heard: list[tuple[str, Any]] = field(default_factory=list)
     reports: list[set[str]] = field(default_factory=list)
-    planner: Any = None
 
     async def start(self) -> EvseBench:
         self.charger.begin(self.clock, commissioned=self.commissioned)
-        self.server = evse_class(self.features)(self.charger, planner=self.planner)
+        self.server = evse_class(self.features)(self.charger)
         self.node = await attached(self.server, node=model_node(self.store))
         for event in self.server.cluster.events.values():
             getattr(self.server.events, event.key).on(self._hear(event.key))
@@ -247,8 +298,8 @@ class EvseBench:
     async def restart(self) -> EvseBench:
         """Restart the process on the same store and box."""
         await self.node.close()
-        charger = HandCharger(self.charger._view, self.charger._sessions, self.charger.writer)
-        again = EvseBench(charger, self.clock, self.store, self.commissioned, self.features, planner=self.planner)
+        charger = HandCharger(self.charger._view, self.charger._sessions, self.charger.writer, clock=self.clock)
+        again = EvseBench(charger, self.clock, self.store, self.commissioned, self.features)
         return await again.start()
 
     def _hear(self, name: str) -> Callable[[Any], None]:

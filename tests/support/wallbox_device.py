@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -13,7 +12,6 @@ from evse_pi.matter.discovery.host_interfaces import HostInterface
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.evse_bench import HandCharger, HandWallClock
-from tests.support.matter_authority import CountingEntropy
 from tests.support.matter_bench import INTERFACE, NOON_US, Bench
 from tests.support.matter_model import BY_ID
 
@@ -38,8 +36,7 @@ def wallbox_bench() -> Bench:
     charger.begin(HandWallClock(), commissioned=True)
     dependencies = endpoints.DeviceDependencies(
         charger=charger, clock=SynchronizedClock(VirtualClock(unix_s=NOON_US // 1_000_000)),
-        entropy=CountingEntropy("wallbox"),
-        store=store, zone=UTC, kernel_boot_id="boot", equipment=Equipment(True, True, "sdm72d_m"),
+        equipment=Equipment(True, True, "sdm72d_m"),
     )  # fmt: skip
     box, _ = endpoints.wallbox(dependencies, FEATURES)
     with patch("evse_pi.matter.node.is_wireless", lambda name: name == WIRELESS.name):  # else the kernel is asked

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.core.records import Request, TemperatureSample, decode_demand, decode_snapshot, encode_demand
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
-from evse_pi.device.charging_planner import ChargingPlanner
 from evse_pi.device.device_energy_management import DeviceEnergyManagementServer
 from evse_pi.device.device_energy_management_mode import DeviceEnergyManagementModeServer
 from evse_pi.device.energy_evse import EnergyEvseServer
@@ -146,24 +145,15 @@ class WholeDevice:
         assert self.store.damaged is None
         memory = load_startup_state(self.store, self.clock.unix_s())
         settings = self.machine.settings
-        self.box = ChargePoint(self.clock, settings.board, settings.installation, memory, self)
+        self.box = ChargePoint(self.clock, settings.board, settings.installation, memory, self, draw=self.entropy.below)
         self.renewal = True
         self.charger = ChargePointAdapter(self.box, self._renew)
         self.kept = QueuedStore(self.store.key_values(), self)
         self.charger.recall(self.kept)
         self.box.event_recorder.on_transition.append(lambda one: self.told.append((self.heard_boot, one.number)))
-        self.mode, self.allowed = EnergyEvseModeServer(), DeviceEnergyManagementModeServer()
+        self.mode, self.allowed = EnergyEvseModeServer(self.charger), DeviceEnergyManagementModeServer()
         self.management = DeviceEnergyManagementServer(self.charger)
-        planner = ChargingPlanner(
-            self.charger,
-            ZONE,
-            self.entropy,
-            self.kept,
-            self.clock.kernel_boot_id,
-            mode=lambda: self.mode.charge_mode,
-            adjustment=lambda: self.management.adjustment,
-        )
-        self.evse = EnergyEvseServer(self.charger, planner=planner)
+        self.evse = EnergyEvseServer(self.charger)
         servers = (self.evse, self.mode, self.allowed, self.management)
         assert EVSE_ENDPOINT == 1
         self.events.append(("restart", {}))
@@ -292,8 +282,6 @@ class WholeDevice:
     def set_owner_permission(self, *, permitted: bool, limit_ma: int | None) -> bool:
         """Carry out the owner's order as the daemon does; return whether it is stored."""
         self.box.set_owner_permission(permitted=permitted, limit_ma=limit_ma)  # type: ignore[arg-type]
-        if permitted:
-            self.evse.skip_delay()
         self.charger.refresh()
         self.renewal = True
         journal = self.box.event_recorder.write_queue

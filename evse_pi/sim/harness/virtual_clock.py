@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from hal.units import MICROSECOND, SECOND
 
 UNIX_S = 1_800_000_000
@@ -14,6 +16,8 @@ class VirtualClock:
 
     The time of day may be unknown (None), and be set while the monotonic clock runs on; `boot` begins another boot.
     """
+
+    zone = ZoneInfo("Europe/Berlin")
 
     def __init__(
         self, now_ns: int = 1_000 * SECOND, unix_s: int | None = UNIX_S, kernel_boot_id: str = "first"

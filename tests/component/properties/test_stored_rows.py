@@ -10,7 +10,6 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,19 +20,18 @@ from boards.loader import load_board
 from evse_pi.api.codec import to_plain
 from evse_pi.api.status import Board
 from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.charging_plan_memory import PLAN as PLAN_NAME
+from evse_pi.charging.charging_plan_memory import KeptPlan, plan_row
 from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.session import SavedSession, Session
 from evse_pi.charging.settings import SETTINGS as CHARGING
-from evse_pi.charging.settings import ChargingSettings
+from evse_pi.charging.settings import ChargingSettings, settings_row
 from evse_pi.charging.startup_state import CURSOR, OWNER
 from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import EvseState, LimitSource
-from evse_pi.device.charging_plan_memory import KEY as PLAN_KEY
-from evse_pi.device.charging_plan_memory import KeptPlan
-from evse_pi.device.charging_plan_memory import encode as encode_plan
 from evse_pi.device.reported_state import ReportedState, SessionTotals, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore, SqliteStore
@@ -51,6 +49,8 @@ from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evse_pi.charging.history_rows import Row
+
 STOPPED = {"permitted": False, "limit_ma": 10_000}
 TARGET = Target(420, None, MilliwattHours(9_000_000))
 PLAN = KeptPlan(
@@ -61,14 +61,22 @@ PLAN = KeptPlan(
 KEPT = ReportedState(1, Transfer(5), 1, figures=SessionTotals(4, 5))
 SET = ChargingSettings(charging_until_s=0, window_s=600, targets=(DaySchedule(127, (TARGET,)),))
 COUNTED = {"boot_id": 7, "contactor_cycles": 12, "releases": [[UNIX_S, 20_000], [None, 21_000]]}
+
+
+def stored_form(row: Row) -> Any:
+    """Return what a setting's row holds."""
+    return json.loads(str(row.values["value"]))
+
+
 SETTINGS = {
     OWNER: STOPPED,
     CURSOR: {"boot_id": 7, "number": 0},
     COUNTERS: COUNTED,
-    CHARGING: asdict(SET),
+    CHARGING: stored_form(settings_row(SET)),
+    PLAN_NAME: stored_form(plan_row(PLAN)),
 }
 HISTORY = {"session": 2, "fault": 2, "transition": 2}
-RECORDS = (record_key(1), PLAN_KEY, "fabric/1/record")
+RECORDS = (record_key(1), "fabric/1/record")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +100,6 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.close()
     with closing(SqliteStore(path)) as keys, keys.transaction() as transaction:
         transaction.put(record_key(1), encode(KEPT))
-        transaction.put(PLAN_KEY, encode_plan(PLAN))
         transaction.put("fabric/1/record", b"read by the Matter node alone")
     return path
 
@@ -151,7 +158,7 @@ def test_the_untouched_database_forbids_as_owner_and_controller_said(used: Path,
     assert not started.store.skipped
     assert started.box.owner.limit_ma == 10_000
     assert not started.box.demand().permitted
-    assert started.charger.request_of(LimitSource.ENABLE_CHARGING).permitted is False  # type: ignore[union-attr]
+    assert started.box.arbiter.request_of(LimitSource.ENABLE_CHARGING).permitted is False  # type: ignore[union-attr]
 
 
 JSON = st.recursive(
@@ -197,7 +204,7 @@ def test_no_setting_ends_the_node_or_permits(used: Path, tmp_path: Path, data: s
     started = Started(tampered(used, tmp_path, statement, stored, name))
     if name == OWNER and not says_permitted(stored):
         assert not started.box.owner.permitted
-    ask = started.charger.request_of(LimitSource.ENABLE_CHARGING)
+    ask = started.box.arbiter.request_of(LimitSource.ENABLE_CHARGING)
     assert ask is not None
     assert not ask.permitted or (name == CHARGING and grants(stored))
 
@@ -236,14 +243,14 @@ def test_no_row_of_history_ends_the_node(used: Path, tmp_path: Path, data: st.Da
 @given(data=st.data())
 def test_no_record_of_controllers_ends_the_node_or_grants(used: Path, tmp_path: Path, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(RECORDS))
-    intact = {record_key(1): encode(KEPT), PLAN_KEY: encode_plan(PLAN)}.get(key)
+    intact = {record_key(1): encode(KEPT)}.get(key)
     if intact is not None and data.draw(st.booleans()):
         value: Any = json.dumps(with_one_field_changed(json.loads(intact), data.draw)).encode()
     else:
         value = data.draw(OCTETS | st.text(max_size=20) | st.integers(-5, 1 << 40) | st.floats(allow_nan=False))
     path = tampered(used, tmp_path, "UPDATE matter_values SET value = ? WHERE key = ?", value, key)
     started = Started(path)
-    ask = started.charger.request_of(LimitSource.ENABLE_CHARGING)
+    ask = started.box.arbiter.request_of(LimitSource.ENABLE_CHARGING)
     assert ask is not None
     assert not ask.permitted
 

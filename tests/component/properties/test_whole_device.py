@@ -21,6 +21,7 @@ from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import PilotMode
+from evse_pi.device.energy_evse_mode import MODES
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
 from evse_pi.matter.wire.status_code import StatusCode
 from hal.units import Milliamps
@@ -263,7 +264,7 @@ class World(RuleBasedStateMachine):
     @rule(mode=st.sampled_from([ChargeMode.MANUAL, ChargeMode.MANUAL, *ChargeMode]), opt_out=st.integers(0, 3))
     @precondition(lambda self: self.device.node_up)
     def choose_mode(self, mode: Any, opt_out: Any) -> None:
-        self.call(lambda: self.device.mode.select(mode))
+        self.call(lambda: self.device.mode.choose([one for one, _, _ in MODES].index(mode)))
         self.call(lambda: self.device.allowed.select(opt_out))
 
     @rule(power_mw=st.sampled_from([0, 5_000_000, 11_040_000, 50_000_000]), cause=st.integers(0, 1))

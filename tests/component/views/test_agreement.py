@@ -73,7 +73,7 @@ class Box:
         self.safety = FakeSafety(self.clock)
         self.point = ChargePoint(self.clock, RATINGS, SIMULATED_INSTALLATION, StartupState(), HandWriter())
         self.adapter = ChargePointAdapter(self.point, lambda: None)
-        self.evse = EnergyEvseServer(self.adapter, planner=None)
+        self.evse = EnergyEvseServer(self.adapter)
 
     async def start(self, *, commissioned: bool) -> Box:
         await attached(self.evse)

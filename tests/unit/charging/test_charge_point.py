@@ -282,9 +282,10 @@ class Commissioned(Life):
         self.start()
 
     def start(self) -> None:
+        """Start on what is stored; the random delay after a power cut is drawn as none, for the end of a permission."""
         self.writer = HandWriter()
-        memory = load_startup_state(self.store, self.clock.unix_s())
-        self.box = ChargePoint(self.clock, self.ratings, HOUSE, memory, self.writer)  # type: ignore[arg-type]
+        memory, ratings = load_startup_state(self.store, self.clock.unix_s()), self.ratings
+        self.box = ChargePoint(self.clock, ratings, HOUSE, memory, self.writer, draw=lambda _below: 0)  # type: ignore[arg-type]
 
     def restart(self, *, fabrics: bool = True) -> None:
         """Write what is on its way and start on it; without `fabrics` the controllers have left the database."""

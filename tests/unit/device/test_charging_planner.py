@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +13,7 @@ from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.device_bench import KWH, DeviceBench
+from tests.support.evse_bench import HandCharger
 
 SCHEDULE, DELAY = LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY
 NOTHING = (None, None, None, None)
@@ -83,9 +84,9 @@ async def test_in_manual_mode_too_a_target_that_cannot_be_reached_is_said_to_be_
     bench.enable()
     bench.targets(("19:00", None, 60 * KWH))
     bench.charger.pilot(PilotState.B)
-    assert bench.evse.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
+    assert bench.planner.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
     bench.targets(("19:00", None, 6 * KWH))
-    assert bench.evse.notice is None
+    assert bench.planner.notice is None
 
 
 async def test_without_a_surplus_the_start_in_solar_mode_is_unknown() -> None:
@@ -146,11 +147,11 @@ async def test_a_delay_can_be_skipped(skip: str) -> None:
     assert bench.ask(DELAY) is not None
     if skip == "planner":
         bench.planner.start_now()
-        bench.charger.refresh_soon()
+        bench.spend(0)
     elif skip == "controller":
         bench.enable()
     else:
-        bench.evse.skip_delay()
+        bench.planner.start_now()
         bench.charger.apply(bench.charger.view().settings.enabled())
         bench.charger.refresh_soon()
     assert bench.ask(DELAY) is None
@@ -173,7 +174,7 @@ async def test_a_planned_start_can_be_brought_forward_to_now_and_is_not_delayed(
     bench = await planned()
     bench.charger.pilot(PilotState.B)
     assert bench.ask(SCHEDULE) is not None
-    bench.evse.start()
+    bench.charger.start()
     assert (bench.ask(SCHEDULE), bench.ask(DELAY)) == (None, None)
     assert bench.next_charge == ("2026-01-07T18:00:00", END, 19_872_000, None)
     bench.spend(60)
@@ -189,7 +190,7 @@ async def test_what_cannot_be_ready_starts_at_once_and_says_so() -> None:
     bench.charger.pilot(PilotState.B)
     assert bench.planner.plan.status is PlanStatus.LATE
     assert bench.next_charge == ("2026-01-07T18:00:00", "2026-01-07T19:00:00", 60 * KWH, None)
-    assert bench.evse.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
+    assert bench.planner.notice == "the charging target of 2026-01-07 19:00 cannot be reached in time"
     assert bench.ask(SCHEDULE) is None
     assert bench.ask(DELAY) is None
 
@@ -294,7 +295,9 @@ async def test_when_the_power_returns_the_vehicle_waits_at_random_in_manual_mode
 async def test_the_delay_of_a_power_cut_holds_before_any_cluster_has_come_up() -> None:
     bench = await DeviceBench().start()
     await bench.node.close()
-    again = DeviceBench(store=bench.store, boot="another life")
+    silent, writer = replace(bench.charger.view(), safety_online=False), bench.charger.writer
+    charger = HandCharger(silent, writer=writer, kernel_boot_id="another life", draw=bench.dice.below)
+    again = DeviceBench(charger=charger)
     assert again.in_s(DELAY) == 599
 
 
@@ -329,22 +332,6 @@ async def test_unplugging_ends_the_delay() -> None:
     bench.until("2026-01-08T05:46")
     bench.charger.pilot(PilotState.A)
     assert bench.ask(DELAY) is None
-
-
-async def test_a_torn_record_is_dropped() -> None:
-    bench = await planned()
-    await bench.node.close()
-    with bench.store.transaction() as transaction:
-        transaction.put("charging-plan", b'{"machine_boot":"first life"')
-    again = await DeviceBench(store=bench.store).start()
-    assert again.ask(DELAY) is None
-
-
-async def test_a_record_has_the_names_of_version_0_1_0_and_whether_the_plan_holds() -> None:
-    bench = await planned()
-    record = json.loads(bench.store.get("charging-plan") or b"{}")
-    assert record.keys() == {"machine_boot", "window_s", "pursuit", "delay", "mode", "holds"}
-    assert record["holds"] is True
 
 
 async def test_the_asks_do_not_change_while_nothing_happens() -> None:

@@ -213,7 +213,7 @@ async def test_every_other_end_has_its_cause() -> None:
         bench.adjust(LEAST_MW)
         act(bench)
         assert ended(bench)[0] == cause
-        assert bench.management.adjustment is None
+        assert bench.charger.scheduling.adjustment is None
 
 
 async def test_opting_out_of_the_other_cause_ends_nothing() -> None:

@@ -11,9 +11,9 @@ import pytest
 from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.self_test import SelfTestView
+from evse_pi.charging.vehicle_data import VehicleData
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
-from evse_pi.device.charge_point_view import VehicleData
 from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse

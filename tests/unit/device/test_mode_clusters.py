@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, DeviceEnergyManagementMode, EnergyEvseMode
 from tests.support.device_bench import DeviceBench
+from tests.support.evse_bench import HandCharger
 
 SERVERS = ((EnergyEvseModeServer, EnergyEvseMode), (DeviceEnergyManagementModeServer, DeviceEnergyManagementMode))
 OptOut = DeviceEnergyManagement.Enums.OptOutStateEnum
@@ -25,9 +27,13 @@ def test_the_cluster_is_that_of_the_pinned_version(kind: Any, chip: Any) -> None
     assert [command.name for command in cluster.commands.values()] == ["ChangeToMode"]
 
 
+def made(kind: Any) -> Any:
+    return kind(HandCharger()) if kind is EnergyEvseModeServer else kind()
+
+
 @pytest.mark.parametrize(("kind", "chip"), SERVERS)
 def test_modes_have_unique_numbers_and_labels_and_a_tag_of_the_cluster(kind: Any, chip: Any) -> None:
-    options = kind().state.supported_modes
+    options = made(kind).state.supported_modes
     assert len({option.mode for option in options}) == len({option.label for option in options}) == len(options)
     for option in options:
         assert any(tag.value >= 0x4000 for tag in option.modeTags)
@@ -35,7 +41,7 @@ def test_modes_have_unique_numbers_and_labels_and_a_tag_of_the_cluster(kind: Any
 
 
 def test_one_mode_is_manual() -> None:
-    options = EnergyEvseModeServer().state.supported_modes
+    options = made(EnergyEvseModeServer).state.supported_modes
     tags = [[tag.value for tag in option.modeTags] for option in options]
     assert tags == [[0x4000], [0x4001], [0x4002]]
 
@@ -57,21 +63,32 @@ async def test_the_modes_survive_a_restart() -> None:
     bench.choose(ChargeMode.SOLAR)
     bench.allowed.select(OptOut.kGridOptOut)
     again = await bench.restart(power_cut=True)
-    assert again.mode.charge_mode is ChargeMode.SOLAR
+    assert again.charger.view().settings.mode is ChargeMode.SOLAR
     assert again.allowed.opt_out == OptOut.kGridOptOut
     assert again.management.state.opt_out_state == OptOut.kGridOptOut
+
+
+async def test_the_charge_point_alone_keeps_the_mode_of_charging() -> None:
+    bench = await DeviceBench().start()
+    bench.choose(ChargeMode.SOLAR)
+    assert bench.store.keys("state/1/0000009d") == []
+    bench.charger.apply(replace(bench.charger.view().settings, mode=ChargeMode.TIME_OF_USE))
+    bench.charger.refresh_soon()
+    assert bench.mode.state.current_mode == 1
+    bench.mode.reset()
+    assert (bench.mode.state.current_mode, bench.charger.view().settings.mode) == (0, ChargeMode.MANUAL)
 
 
 async def test_a_stored_mode_that_no_longer_exists_is_dropped() -> None:
     store = MemoryStore()
     bench = await DeviceBench(store=store).start()
-    bench.choose(ChargeMode.SOLAR)
-    record = store.get("state/1/0000009d/0001")
+    bench.allowed.select(OptOut.kGridOptOut)
+    record = store.get("state/1/0000009f/0001")
     assert record is not None
     with store.transaction() as transaction:
-        transaction.put("state/1/0000009d/0001", record.replace(b"\x02", b"\x09"))
+        transaction.put("state/1/0000009f/0001", record.replace(b"\x02", b"\x09"))
     again = await DeviceBench(store=store).start()
-    assert again.mode.charge_mode is ChargeMode.MANUAL
+    assert again.allowed.opt_out == OptOut.kOptOut, "the first on the list"
 
 
 @pytest.mark.parametrize("opt_out", [OptOut.kNoOptOut, OptOut.kLocalOptOut, OptOut.kGridOptOut, OptOut.kOptOut])

@@ -12,20 +12,14 @@ import pytest
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.demand_arbiter import LimitRequest
 from evse_pi.charging.evse_status import Permission
-from evse_pi.charging.modes import ChargeMode
-from evse_pi.charging.random_delay import DelayCause, RandomDelay
-from evse_pi.charging.schedule import TargetProgress
+from evse_pi.charging.modes import ChargeMode, PowerAdjustment
 from evse_pi.charging.session import SavedSession, Session
 from evse_pi.charging.settings import ChargingSettings
 from evse_pi.charging.startup_state import StartupState
-from evse_pi.charging.targets import Target
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
 from evse_pi.core.states import LimitSource, PilotState, Reason
-from evse_pi.device.charging_plan_memory import KEY as PLAN_KEY
-from evse_pi.device.charging_plan_memory import KeptPlan
-from evse_pi.device.charging_plan_memory import encode as encode_plan
 from evse_pi.device.reported_state import NOTHING_REPORTED, ReportedState, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore
@@ -133,15 +127,27 @@ def test_old_readings_are_not_shown() -> None:
     assert (bench.charger.view().meter, bench.charger.view().temperature) == (None, None)
 
 
-async def test_an_ask_is_sent_and_told() -> None:
-    bench = Bench()
-    bench.charger.request_limit(LimitRequest(LimitSource.ENABLE_CHARGING, True, Milliamps(10_000)))
-    bench.charger.request_limit(LimitRequest(LimitSource.USER_MAXIMUM, True))
+async def test_what_is_set_is_sent_and_told() -> None:
+    bench = Bench(commissioned=True)
+    settings = bench.charger.view().settings
+    bench.charger.apply(settings.enabled())
+    bench.charger.apply(replace(settings.enabled(), user_maximum_ma=10_000))
     assert bench.renewals == 2
     await asyncio.sleep(0)
-    assert len(bench.heard) == 1, "two asks at once are one change"
-    bench.charger.withdraw(LimitSource.USER_MAXIMUM)
-    assert bench.charger.request_of(LimitSource.USER_MAXIMUM) is None
+    assert len(bench.heard) == 1, "two requests at once are one change"
+
+
+async def test_an_adjusted_power_is_sent_as_the_current_of_the_supply() -> None:
+    bench = Bench(settings=ChargingSettings(mode=ChargeMode.SOLAR))
+    bench.safety.become("B")
+    bench.box.on_snapshot(bench.safety.snapshot())
+    assert not bench.box.demand().permitted, "an energy manager has not asked yet"
+    before = bench.renewals
+    bench.charger.adjust_power(PowerAdjustment(6_900_000, bench.clock.now_ns + 60 * SECOND))
+    assert bench.renewals > before
+    assert bench.box.demand().offered_current_ma == 10_000, "6.9 kW on three phases of 230 V"
+    bench.charger.adjust_power(None)
+    assert not bench.box.demand().permitted
 
 
 def held(settings: ChargingSettings, *, commissioned: bool = True, unix_s: int | None = UNIX_S) -> Bench:
@@ -161,45 +167,6 @@ def test_a_box_that_starts_forbids_what_was_not_granted() -> None:
     assert not held(ChargingSettings()).box.demand().permitted
     assert not held(ChargingSettings(charging_until_s=UNIX_S - 1, maximum_ma=10_000)).box.demand().permitted
     assert held(ChargingSettings(charging_until_s=None, maximum_ma=10_000)).box.demand().permitted
-
-
-WAITING = TargetProgress(1, 0, Target(0), 0)
-
-
-@pytest.mark.parametrize(
-    ("plan", "permitted"),
-    [
-        (KeptPlan("here", 600), True),
-        (KeptPlan("another life", 600), False),
-        (KeptPlan("another life", 0), True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE, holds=True), False),
-        (KeptPlan("here", 0, replace(WAITING, goal_s=1), mode=ChargeMode.TIME_OF_USE), True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL, holds=True), True),
-        (KeptPlan("another life", 0, mode=ChargeMode.SOLAR), False),
-        (KeptPlan("here", 0, mode=ChargeMode.SOLAR), False),
-        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND)), False),
-        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 999 * SECOND)), True),
-    ],
-)
-@pytest.mark.parametrize("commissioned", [True, False])
-def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
-    plan: KeptPlan, permitted: bool, commissioned: bool
-) -> None:
-    settings = ChargingSettings(charging_until_s=None, maximum_ma=10_000)
-    bench = Bench(VirtualClock(kernel_boot_id="here"), settings=settings, commissioned=commissioned)
-    bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
-    assert bench.box.demand().permitted is permitted
-    bench.clock.advance_s(31)
-    assert bench.box.demand().permitted, "but not for ever"
-
-
-def test_a_delay_that_is_over_sooner_holds_no_longer() -> None:
-    bench = held(ChargingSettings(charging_until_s=None, maximum_ma=10_000))
-    plan = KeptPlan("first", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND))
-    bench.charger.recall(MemoryStore({PLAN_KEY: encode_plan(plan)}))
-    assert not bench.box.demand().permitted
-    bench.clock.advance_s(8)
-    assert bench.box.demand().permitted
 
 
 def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
@@ -352,9 +319,3 @@ def test_a_box_that_knows_more_than_its_peers_goes_on_as_it_is() -> None:
     assert number(restarted(ReportedState(latest=2), "B", session=STALE, next_session=4)) == 3
     assert number(restarted(ReportedState(session=3, latest=3), "B", session=STALE, next_session=4)) == 3
     assert number(restarted(NOTHING_REPORTED, "B")) == 1
-
-
-def test_after_a_start_that_cannot_read_the_store_nothing_begins_at_once() -> None:
-    bench = held(ChargingSettings(charging_until_s=None, maximum_ma=10_000))
-    bench.charger.recall(None)
-    assert not bench.box.demand().permitted

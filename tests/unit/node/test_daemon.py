@@ -9,12 +9,14 @@ from collections import deque
 from concurrent.futures import Executor, Future
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 from boards.build_field import FieldHardware, MeterSlot
 from boards.loader import load_board
+from evse_pi.api.client import Connection
 from evse_pi.api.codec import to_plain
 from evse_pi.api.protocol import Nothing, request_line
 from evse_pi.api.refusal import Allowed, AtFault, Refusal
@@ -22,10 +24,14 @@ from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, Service
 from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
+from evse_pi.charging.charging_plan_memory import KeptPlan
 from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
-from evse_pi.charging.settings import NOTHING_SET, settings_row
+from evse_pi.charging.modes import ChargeMode
+from evse_pi.charging.random_delay import DelayCause, RandomDelay
+from evse_pi.charging.settings import NOTHING_SET, ChargingSettings, settings_row
 from evse_pi.charging.startup_state import StartupState, owner_row
+from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Demand, Request, Snapshot, decode_demand
 from evse_pi.core.states import LimitSource
@@ -39,8 +45,9 @@ from evse_pi.node.matter_options import MatterOptions
 from evse_pi.node_run import unstamped
 from evse_pi.sim.harness.virtual_clock import UNIX_S
 from evse_pi.storage.database import Store
+from evse_pi.storage.recall import load_startup_state
 from evse_pi.storage.writer_thread import WriterThread
-from hal.units import SECOND, Milliamps
+from hal.units import SECOND, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, FakeSafety, meter_reading
 from tests.support.virtual_loop import running_clock, virtual_time
 
@@ -135,14 +142,16 @@ async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_th
 class Running:
     """A daemon that runs until the block ends."""
 
-    def __init__(self, tmp_path: Path, hardware: FieldHardware = NO_HARDWARE) -> None:
+    def __init__(
+        self, tmp_path: Path, hardware: FieldHardware = NO_HARDWARE, memory: StartupState | None = None
+    ) -> None:
         self.clock = running_clock()
         self.link = FakeLink(self.clock)
         self.safety = FakeSafety(self.clock)
         write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
         self.storage = WriterThread(AtOnce())
         rated = replace(RATINGS, meter_fitted=hardware.meter is not None)
-        self.box = ChargePoint(self.clock, rated, None, StartupState(), self.storage)
+        self.box = ChargePoint(self.clock, rated, None, memory or StartupState(), self.storage)
         self.paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
         self.node = Daemon(load_board("simulated"), self.box, self.link, self.storage, self.paths)
         self.field = FieldDevices(hardware, self.clock.monotonic_ns, wake=self.node.wake)
@@ -270,18 +279,10 @@ async def test_the_owner_stops_the_box_at_once(tmp_path: Path) -> None:
         assert Store(running.paths.state_dir / "evse.db").setting("owner") == {"permitted": True, "limit_ma": 10_000}
 
 
-class Waits:
-    """The Matter device's side of a charge that waits for its time."""
+class ElsewhereMade:
+    """A Matter device whose identity was made on another machine."""
 
-    def __init__(self, running: Running) -> None:
-        self.charger = running.node.charger
-        self.commissioned, self.ready, self.trouble, self.plan_notice = False, True, None, None
-        self.identity_made_elsewhere = False
-        for source in (LimitSource.RANDOM_DELAY, LimitSource.POWER_ADJUSTMENT):
-            self.charger.request_limit(LimitRequest(source, permitted=False))
-
-    def begin_charging(self) -> None:
-        self.charger.withdraw(LimitSource.RANDOM_DELAY)
+    commissioned, ready, trouble, identity_made_elsewhere = False, True, None, False
 
     def describe(self) -> None:
         return None
@@ -305,12 +306,16 @@ async def test_a_word_is_stored_however_much_has_happened_before(tmp_path: Path)
 
 @virtual_time
 async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(tmp_path: Path) -> None:
-    async with Running(tmp_path) as running:
-        running.node.matter = Waits(running)  # type: ignore[assignment]
-        assert not running.box.demand().permitted
+    delay = RandomDelay(DelayCause.POWER_RETURN, 1_500 * SECOND)
+    memory = StartupState(settings=ChargingSettings(mode=ChargeMode.SOLAR), plan=KeptPlan("first", delay=delay))
+    async with Running(tmp_path, memory=memory) as running:
+        running.safety.become("B")
+        running.speak()
+        await asyncio.sleep(0.1)
+        assert not running.link.last.permitted
         answer = await running.ask("start")
         assert answer == {"skipped": ["RANDOM_DELAY"], "held_up_by": ["POWER_ADJUSTMENT"]}
-        running.node.charger.withdraw(LimitSource.POWER_ADJUSTMENT)
+        running.box.expect_energy_manager(expected=False)
         assert await running.ask("start") == {"skipped": [], "held_up_by": []}
         await asyncio.sleep(0.1)
         assert running.link.last.permitted
@@ -322,7 +327,7 @@ async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(
 @virtual_time
 async def test_an_identity_of_another_machine_is_told_until_a_person_decides_whose_it_is(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
-        running.node.matter = device = Waits(running)  # type: ignore[assignment]
+        running.node.matter = device = ElsewhereMade()  # type: ignore[assignment]
         assert not any("identity" in text for text in warnings(await running.ask("status")))
         device.identity_made_elsewhere = True
         (told,) = [text for text in warnings(await running.ask("status")) if "identity" in text]
@@ -608,6 +613,38 @@ async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp
     store = Store(tmp_path / "evse.db")
     why = {} if permitted else {"doubt": "NO_CONTROLLER"}
     assert store.setting("owner") == {"permitted": permitted, "limit_ma": None, **why}
+    store.close()
+    link.close()
+
+
+async def test_without_matter_a_time_of_use_charge_is_planned_and_can_be_begun_at_once(tmp_path: Path) -> None:
+    clock = SystemClock()
+    in_twelve_hours = datetime.now(clock.zone) + timedelta(hours=12)
+    target = Target(in_twelve_hours.hour * 60 + in_twelve_hours.minute, None, MilliwattHours(20_000_000))
+    settings = ChargingSettings(targets=(DaySchedule(0x7F, (target,)),), mode=ChargeMode.TIME_OF_USE)
+    store = Store(tmp_path / "evse.db")
+    store.write([settings_row(settings), owner_row(OWNER_DEFAULT)])
+    store.close()
+    write_installation(tmp_path / "installation.toml", SIMULATED_INSTALLATION)
+    link, stopping = FakeLink(clock), asyncio.Event()
+    paths = NodePaths(tmp_path, tmp_path, tmp_path / "installation.toml")
+    serving = asyncio.create_task(serve(load_board("simulated"), NO_HARDWARE, link, paths, clock, stopping))
+    while not link.sent:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    link.deliver(replace(FakeSafety(clock).become("B"), at_ns=clock.monotonic_ns()))
+    await asyncio.sleep(0.05)
+    assert (link.last.permitted, link.last.limit_source) == (False, LimitSource.SCHEDULE)
+    box = await asyncio.to_thread(Connection, tmp_path / "control.sock")
+    assert await asyncio.to_thread(box.call, "start") == {"skipped": ["SCHEDULE"], "held_up_by": []}
+    box.close()
+    while not link.last.permitted:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    stopping.set()
+    await serving
+    store = Store(tmp_path / "evse.db")
+    kept = load_startup_state(store, None).plan
+    assert kept is not None
+    assert (kept.mode, kept.holds) == (ChargeMode.TIME_OF_USE, False)
     store.close()
     link.close()
 

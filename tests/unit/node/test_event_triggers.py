@@ -91,8 +91,7 @@ def triggers(simulator: SimulatorControl, settle_s: float = 9.0) -> tuple[EventT
     charger: Any = SimpleNamespace(view=lambda: nothing)
     state = SimpleNamespace(state=0, supply_state=SupplyState.DISABLED_DIAGNOSTICS)
     evse: Any = SimpleNamespace(state=state, events=SimpleNamespace(supply_state_changed=supply))
-    mode: Any = SimpleNamespace()
-    return EventTriggers(simulator, charger, evse, mode, settle_s=settle_s), supply
+    return EventTriggers(simulator, charger, evse, settle_s=settle_s), supply
 
 
 async def test_a_verb_goes_out_as_one_line_and_a_refusal_comes_back_in_its_words(listening: Any) -> None:

@@ -18,7 +18,7 @@ from evse_pi.installer.product import read_product, software_number
 from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.machine_mark import machine_mark
-from evse_pi.node.matter_device import MatterDevice, local_zone
+from evse_pi.node.matter_device import MatterDevice
 from evse_pi.node.matter_options import MatterOptions, OptionError, check
 from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.node_box import RATINGS, FakeSafety, HandWriter
@@ -178,13 +178,6 @@ def test_versions_rise_as_numbers() -> None:
     numbers = [software_number(version) for version in versions]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) == len(numbers)
-
-
-def test_the_zone_of_the_place_has_its_summer_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", ":Europe/Berlin")
-    assert str(local_zone()) == "Europe/Berlin"
-    monkeypatch.setenv("TZ", "No/Where")
-    assert local_zone() is not None
 
 
 FIRST, SECOND = b"f" * 16, b"s" * 16

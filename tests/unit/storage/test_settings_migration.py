@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evse_pi.charging.charging_plan_memory import held_back
+from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.settings import SETTINGS, ChargingSettings, settings_of
 from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.core.states import FaultState, LimitSource
-from evse_pi.device.charging_plan_memory import held_back, recalled
 from evse_pi.device.reported_state import ReportedState, SessionTotals, Transfer, decode
-from evse_pi.matter.storage import MemoryStore
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 
@@ -190,7 +190,6 @@ PLAN = (
     [
         (PLAN, {LimitSource.SCHEDULE: None, LimitSource.RANDOM_DELAY: 4_000_000_000}),
         (PLAN.replace(b'"goal_s":null', b'"goal_s":1800003600'), {LimitSource.RANDOM_DELAY: 4_000_000_000}),
-        (PLAN[:-9], {LimitSource.RANDOM_DELAY: None}),
     ],
 )
 def test_what_the_planner_held_back_is_still_held_back(
@@ -199,9 +198,17 @@ def test_what_the_planner_held_back_is_still_held_back(
     path = database(tmp_path / "evse.db")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO matter_values VALUES ('charging-plan', ?)", (plan,))
+        connection.execute("INSERT INTO matter_values VALUES ('state/1/0000009d/0001', x'1524000118')")
         connection.commit()
-    _, values = migrated(path)
-    assert held_back(recalled(MemoryStore(values)), "3f2c", 3_000_000_000) == held
+    settings, _ = migrated(path)
+    store = Store(path)
+    kept = load_startup_state(store, None).plan
+    store.close()
+    assert kept is not None
+    assert (settings.mode, kept.kernel_boot_id) == (ChargeMode.TIME_OF_USE, "3f2c")
+    requests = held_back(kept, settings.mode, 3_000_000_000)
+    assert {each.source: each.until_ns for each in requests} == held
+    assert not any(each.permitted for each in requests)
 
 
 OCTETS = st.binary(max_size=40) | st.text(max_size=20) | st.integers(-5, 1 << 40) | st.sampled_from((RECORD, b"null"))

@@ -1,29 +1,25 @@
-"""What the charging planner keeps for a restart, and its form in the store.
-
-It loads nothing of Matter's clusters: a box that starts must know what waits before it offers anything.
-"""
+"""What the charging planner keeps for a restart, and its one stored copy."""
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
 from evse_pi.charging.settings import LONGEST_WINDOW_S, target_of
-from evse_pi.charging.stored_fields import HIGHEST_NUMBER, StoredFields, UnknownRecord, parsed
+from evse_pi.charging.stored_fields import HIGHEST_NUMBER, StoredFields, UnknownRecord
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.states import LimitSource
 
 if TYPE_CHECKING:
-    from evse_pi.matter.storage import KeyValueStore
+    from evse_pi.charging.history_rows import Row
 
-log = logging.getLogger(__name__)
-
-KEY = "charging-plan"
+PLAN = "plan"
+"""The name of the setting that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,53 +48,37 @@ UNREADABLE = KeptPlan(kernel_boot_id="")
 """What stands for a plan that cannot be read: one from before a power cut, so that the random delay begins."""
 
 
-def held_back(kept: KeptPlan | None, kernel_boot_id: str, now_ns: int) -> dict[LimitSource, int | None]:
-    """Return in whose name a box that starts must wait until the planner speaks, and until when at most.
+def held_back(kept: KeptPlan, mode: ChargeMode, now_ns: int) -> tuple[LimitRequest, ...]:
+    """Return the requests with which a box that starts waits until the planner has seen it.
 
     An energy manager has to ask again after every start, so in solar mode nothing is charged with until it does.
     """
-    if kept is None:
-        return {}
-    power_returned = kept.kernel_boot_id != kernel_boot_id
-    delay = None if power_returned else kept.delay
-    held: dict[LimitSource, int | None] = {}
-    if kept.mode is ChargeMode.TIME_OF_USE and kept.holds:
-        held[LimitSource.SCHEDULE] = None
-    if power_returned and kept.window_s > 1:
-        held[LimitSource.RANDOM_DELAY] = None
-    if delay is not None and delay.running(now_ns):
-        held[LimitSource.RANDOM_DELAY] = delay.until_ns
-    if kept.mode is ChargeMode.SOLAR:
-        held[LimitSource.POWER_ADJUSTMENT] = None
-    return held
+    requests = []
+    if mode is ChargeMode.TIME_OF_USE and (kept.holds or kept.mode is not mode):
+        requests.append(LimitRequest(LimitSource.SCHEDULE, permitted=False))
+    if kept.delay is not None and kept.delay.running(now_ns):
+        requests.append(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=kept.delay.until_ns))
+    if mode is ChargeMode.SOLAR:
+        requests.append(LimitRequest(LimitSource.POWER_ADJUSTMENT, permitted=False))
+    return tuple(requests)
 
 
-def encode(kept: KeptPlan) -> bytes:
-    """Return the record of `kept`."""
+def plan_row(kept: KeptPlan) -> Row:
+    """Return what is kept as the row that stores it."""
     delay = kept.delay
     fields = asdict(replace(kept, delay=None)) | {
         "delay": None if delay is None else {"cause": delay.cause.name, "until_ns": delay.until_ns},
         "mode": kept.mode.name,
     }
-    # The names that earlier releases stored: a release that is taken back must be able to read the record.
-    fields["machine_boot"], fields["pursuit"] = fields.pop("kernel_boot_id"), fields.pop("progress")
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return setting_row(PLAN, fields)
 
 
-def recalled(store: KeyValueStore) -> KeptPlan | None:
-    """Return what was stored, None where nothing is, and `UNREADABLE` where it cannot be read."""
-    record = store.get(KEY)
-    try:
-        return None if record is None else _decoded(StoredFields(parsed(record)))
-    except UnknownRecord as error:
-        log.warning("the stored charging plan cannot be read and is dropped: %s", error)
-        return UNREADABLE
-
-
-def _decoded(fields: StoredFields) -> KeptPlan:
-    progress, delay = fields.optional_record("pursuit"), fields.optional_record("delay")
+def plan_of(stored: Any) -> KeptPlan:
+    """Return what is stored. Raises: UnknownRecord."""
+    fields = StoredFields(stored)
+    progress, delay = fields.optional_record("progress"), fields.optional_record("delay")
     return KeptPlan(
-        fields.text("machine_boot"),
+        fields.text("kernel_boot_id"),
         fields.integer("window_s", 0, LONGEST_WINDOW_S),
         None if progress is None else _progress(progress),
         None if delay is None else RandomDelay(delay.member("cause", DelayCause), delay.instant_ns("until_ns")),
