@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from evse_pi.core.country import USUAL_RANDOM_DELAY_S
+from evse_pi.core.country import USUAL_RANDOM_DELAY_S, profile_of
 from hal.units import Milliamps, Millivolts
 
 if TYPE_CHECKING:
@@ -135,6 +135,11 @@ class Installation:
         """The voltage that one phase of a load on all of them has: to the star point where there is no neutral."""
         volts = self.nominal_voltage_mv
         return volts if self.neutral else Millivolts(volts * 1_000 // SQUARE_ROOT_OF_3_PERMILLE)
+
+    @property
+    def unearthed(self) -> bool:
+        """Whether no point of the supply may be earthed: a phase at earth potential tells nothing then."""
+        return profile_of(self.country).it_earthing and self.earthing in UNEARTHED
 
     @property
     def meter(self) -> tuple[str, str, int, int, str, bool, bool]:

@@ -141,6 +141,10 @@ def _phases(installation: Installation, board: BoardRatings, profile: CountryPro
         yield InstallationError(
             "phases", f"{{}} is not allowed in {country}, where a vehicle takes one; 1 or 2", phases
         )
+    if installation.neutral and phases == THREE_PHASES and installation.earthing == Earthing.IT.value:
+        yield InstallationError(
+            "neutral", "true is not allowed with three phases and earthing 'it', which has none; false"
+        )
     if not installation.neutral and phases != PHASES_WITHOUT_NEUTRAL:
         yield InstallationError("neutral", "false is not allowed with fewer than 3 phases; true")
 

@@ -12,6 +12,7 @@ from hal.units import MILLISECOND, SECOND
 if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.contactor_monitor import ContactorMonitor
+    from evse_pi.core.installation_limits import Installation
 
 FEEDS_NS = 100 * MILLISECOND
 """Voltage that is there for longer after an opening is fed by a vehicle, or by a welded pole."""
@@ -40,9 +41,14 @@ class LoadMonitor:
     feeding: bool = False
 
     def advance(
-        self, now_ns: int, sense: LoadSense, contactor: ContactorMonitor, board: BoardRatings, wired: int
+        self,
+        now_ns: int,
+        sense: LoadSense,
+        contactor: ContactorMonitor,
+        board: BoardRatings,
+        installation: Installation,
     ) -> LoadMonitor:
-        """Return the monitor after a tick; `wired` is how many phases the installation has.
+        """Return the monitor after a tick.
 
         Hazard: H-03, a contactor that stays closed leaves a live plug.
         """
@@ -50,7 +56,7 @@ class LoadMonitor:
             return self
         since_ns, live = now_ns - contactor.ordered_ns, sense.live is True
         if contactor.closed:
-            dark = _dark(sense, contactor, wired)
+            wired, dark = installation.phases, _dark(sense, contactor, installation)
             lost_ns = _since(self.lost_ns, now_ns, held=dark > 0)
             return LoadMonitor(sense, lost_ns=lost_ns, dark_ns=_since(self.dark_ns, now_ns, held=dark >= wired))
         judged_ns = WELD_JUDGED_NS + board.load_hold_ns
@@ -75,10 +81,18 @@ class LoadMonitor:
         return NO_FAULTS
 
 
-def _dark(sense: LoadSense, contactor: ContactorMonitor, wired: int) -> int:
-    """Return how many of the phases are dead behind contacts that are known to be closed."""
+def _dark(sense: LoadSense, contactor: ContactorMonitor, installation: Installation) -> int:
+    """Return how many of the phases are dead behind contacts that are known to be closed.
+
+    Where no point of the supply is earthed, its first earth fault puts one phase at earth potential and all others at
+    the voltage between two. So one that stands at earth is not lost while another turns against it, and of a single
+    one nothing can be said: the meter, which reads between two lines, judges those. Source: IEC 60364-4-41, 411.6.
+    """
+    wired = installation.phases
     if not contactor.touching:
         return 0
+    if installation.unearthed and sense.phases:
+        return wired if wired > 1 and not any(sense.phases[:wired]) else 0
     if sense.phases:
         return sense.phases[:wired].count(False)
     return wired if sense.live is False else 0

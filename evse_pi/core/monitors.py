@@ -9,11 +9,10 @@ from evse_pi.core.budgets import Budgets
 from evse_pi.core.channel_proof import FOLLOWS_NS, ChannelProof, ProofStage
 from evse_pi.core.coil_node import LOW_MV, CoilNode, CoilOrders, NodeLevel
 from evse_pi.core.contactor_monitor import ContactorMonitor
-from evse_pi.core.country import profile_of
 from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import NO_FAULTS, Fault
-from evse_pi.core.installation_limits import UNEARTHED, fit_for_purpose
+from evse_pi.core.installation_limits import fit_for_purpose
 from evse_pi.core.lease import Lease, SensorTrust
 from evse_pi.core.limits import Limit, fixed_limits, tightest
 from evse_pi.core.load_monitor import LoadMonitor
@@ -179,7 +178,7 @@ class Monitors:
         elif board.load_sense_fitted:
             sense = sense.advance_couplers(inputs.load_live)
         contactor = self.contactor.watch(now_ns, inputs.mirror_closed, sense, board)
-        return contactor, self.load.advance(now_ns, sense, contactor, board, settings.installation.phases)
+        return contactor, self.load.advance(now_ns, sense, contactor, board, settings.installation)
 
     def _compare_wiring(
         self,
@@ -191,8 +190,7 @@ class Monitors:
     ) -> WiringMonitor:
         """Return what is known of live and neutral, on a board that sees each phase against earth and has a meter."""
         board, installation = settings.board, settings.installation
-        unearthed = profile_of(installation.country).it_earthing and installation.earthing in UNEARTHED
-        if not board.load_phases or not board.meter_fitted or unearthed:
+        if not board.load_phases or not board.meter_fitted or installation.unearthed:
             return self.wiring
         return self.wiring.advance(now_ns, load.sense, contactor, meter)
 

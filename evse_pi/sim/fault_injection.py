@@ -67,7 +67,7 @@ class FaultInjection:
             self.hang_multiplexer, self.set_proximity, self.leak, self.break_rcd, self.trip_rcd, self.break_lock,
             self.press_stop, self.set_temperature, self.freeze_thermometer, self.stick_thermometer,
             self.toss_thermometer, self.break_i2c, self.set_voltage, self.lose_phase, self.set_frequency,
-            self.swap_live_neutral, self.order_phases, self.freeze_meter, self.reverse_meter,
+            self.swap_live_neutral, self.earth_phase, self.order_phases, self.freeze_meter, self.reverse_meter,
             self.disconnect_meter, self.scale_meter_power, self.step_meter_energy, self.break_meter_line, self.repair,
         ]  # fmt: skip
         return {verb.__name__: verb for verb in verbs}
@@ -325,6 +325,10 @@ class FaultInjection:
     def swap_live_neutral(self, on: bool = True) -> None:
         """Swap live and neutral in front of the box."""
         self._plant.mains.swapped = on
+
+    def earth_phase(self, phase: int | None = None) -> None:
+        """Let one phase of a supply without an earthed point touch earth; without one the fault is gone."""
+        self._plant.mains.earthed = None if phase is None else self._phases(phase)[0]
 
     def order_phases(self, order: tuple[int, ...]) -> None:
         """Connect the meter's phases in another order, given from 0."""

@@ -30,6 +30,7 @@ class Mains:
     amps: list[float] = field(init=False)
     hertz: float = field(init=False)
     swapped: bool = False  # live and neutral
+    earthed: int | None = None  # the phase that touches earth, of a supply without an earthed point
 
     def __post_init__(self) -> None:
         phases = self.settings.phases
@@ -44,7 +45,7 @@ class Mains:
         self.open_volts = [self.settings.voltage_mv / 1000] * phases
         self.present = [True] * phases
         self.hertz = self.settings.frequency_mhz / 1000
-        self.swapped = False
+        self.swapped, self.earthed = False, None
 
     @property
     def power_factor(self) -> float:
@@ -70,11 +71,17 @@ class Mains:
         """Return the voltage against earth of the conductor that should be this phase."""
         if self.swapped and phase == 0:
             return 0.0
-        return math.sqrt(2) * self.volts(phase) * self.turn(phase, at_ns)
+        return self._against_star(phase, at_ns) - self._shift(at_ns)
 
     def neutral(self, at_ns: int) -> float:
         """Return the voltage against earth of the conductor that should be the neutral."""
-        return math.sqrt(2) * self.volts(0) * self.turn(0, at_ns) if self.swapped else 0.0
+        return (self._against_star(0, at_ns) if self.swapped else 0.0) - self._shift(at_ns)
+
+    def _against_star(self, phase: int, at_ns: int) -> float:
+        return math.sqrt(2) * self.volts(phase) * self.turn(phase, at_ns)
+
+    def _shift(self, at_ns: int) -> float:
+        return 0.0 if self.earthed is None else self._against_star(self.earthed, at_ns)
 
     def watts(self, phase: int) -> float:
         """Return the active power on one phase."""

@@ -407,3 +407,63 @@ def test_a_load_side_that_cannot_be_judged_fails_the_self_test_and_is_no_weld() 
     box = SlowBox(settings_for(FULL_BOARD))
     box.run_until(lambda b: b.faults, 10 * S)
     assert box.faults == {Fault.SELF_TEST_FAILED}
+
+
+# --- a supply without an earthed point -----------------------------------------------------------------------------
+
+IT_HOUSE: dict[str, Any] = {"country": "NO", "earthing": "it", "neutral": False}
+"""3×230 V between phases without neutral. Source: Tesla, Wall Connector manual, for houses in Norway. The plant's meter
+reads against the star point, which no meter there can."""
+
+
+def in_norway(*, offered_ma: int = 32_000, earthed: int | None = None, **house: Any) -> VirtualBox:
+    """Return a charging box on 3×230 V, one phase of which touches earth from the beginning."""
+    box = VirtualBox(
+        VirtualBoxSettings(replace(BOARD, meter=None), replace(SIMULATED_INSTALLATION, **IT_HOUSE | house))
+    )
+    box.do("set_voltage", volts=230 / 3**0.5)
+    box.do("earth_phase", phase=earthed)
+    box.wait_for_state(EvseState.A, 6 * SECOND)
+    box.wait(5 * SECOND)
+    box.node.permit(box.clock.now_ns, offered_ma=offered_ma)
+    box.do("plug_in", cable_ma=32_000)
+    box.wait_for_state(EvseState.B2, 8 * SECOND)
+    box.do("close_s2")
+    box.wait_for(lambda: box.energised, 8 * SECOND)
+    return box
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize("offered_ma", [6_000, 32_000])
+@pytest.mark.parametrize("earthed", [None, 0, 1, 2])
+def test_the_first_earth_fault_of_an_it_supply_is_no_lost_phase(earthed: int | None, offered_ma: int) -> None:
+    """A first fault must not interrupt an IT supply. Source: IEC 60364-4-41, clause 411.6."""
+    box = in_norway(offered_ma=offered_ma, earthed=earthed)
+    box.wait(8 * SECOND)
+    assert not {fault for fault in box.faults if fault in (Fault.PHASE_LOST, Fault.SUPPLY_LOST)}
+    assert box.energised
+
+
+@pytest.mark.parametrize("earthed", [None, 0])
+def test_nor_is_one_that_comes_while_a_single_phase_charges(earthed: int | None) -> None:
+    box = in_norway(phases=1, neutral=True, circuit_capacity_ma=16_000, offered_ma=16_000)
+    box.do("earth_phase", phase=earthed)
+    box.wait(8 * SECOND)
+    assert Fault.PHASE_LOST not in box.faults
+    assert Fault.SUPPLY_LOST not in box.faults
+
+
+def test_an_it_supply_that_goes_is_still_lost() -> None:
+    box = in_norway(earthed=0)
+    box.do("lose_phase")
+    box.wait_for(lambda: Fault.SUPPLY_LOST in box.faults, 3 * SECOND)
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize("earthed", [None, 1])
+def test_a_welded_phase_of_an_it_supply_is_seen_also_while_another_touches_earth(earthed: int | None) -> None:
+    box = in_norway(earthed=earthed)
+    box.do("weld", poles=[0])
+    box.do("stick_mirror", closed=False)
+    box.do("unplug")
+    box.wait_for(lambda: Fault.CONTACTOR_WELDED in box.faults, 4 * SECOND)

@@ -248,3 +248,13 @@ def test_a_refusal_may_be_said_in_other_units() -> None:
     told = refusal.value.told(lambda milliamps: f"{milliamps // 1000} A")
     assert told == "40 A is not allowed with a board of 32 A; 6 A to 32 A"
     assert (refusal.value.entry, refusal.value.lowest, refusal.value.highest) == ("circuit_capacity_ma", 6_000, 32_000)
+
+
+@pytest.mark.hazard("H-17")
+def test_three_phases_without_an_earthed_point_have_no_neutral() -> None:
+    """Source: Tesla, Wall Connector manual, for houses in Norway: 230 V between phases and no neutral."""
+    norway = {**MINIMAL, "country": "NO", "earthing": "it", "phases": 3}
+    with pytest.raises(InstallationError, match="neutral: true is not allowed with three phases and earthing 'it'"):
+        parse_installation(norway, PLAIN_BOARD)
+    assert parse_installation({**norway, "neutral": False}, PLAIN_BOARD).unearthed
+    assert parse_installation({**norway, "phases": 1}, PLAIN_BOARD).unearthed

@@ -28,7 +28,7 @@ from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import Derating
 from evse_pi.core.wakeup import Waking
 from hal.units import CentiCelsius, DutyPpm, Milliamps, Millivolts, Ohms
-from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, S, reading, settings_for
+from tests.support.ideal_box import FULL_BOARD, HOUSE, MS, PLAIN_BOARD, S, reading, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -329,14 +329,14 @@ def test_voltage_behind_an_open_mirror_contact_is_a_welded_contactor() -> None:
     """A second, then a quarter of one. Source: docs/boards/reference.md."""
     opened = ContactorMonitor()
     board = replace(FULL_BOARD, load_hold_ns=0)
-    held = LoadMonitor().advance(990 * MS, couplers(live=True), opened, board, 3)
+    held = LoadMonitor().advance(990 * MS, couplers(live=True), opened, board, HOUSE)
     assert not held.faults(1_300 * MS), "a vehicle's capacitors have a second"
-    late = held.advance(1_000 * MS, couplers(live=True), opened, board, 3)
+    late = held.advance(1_000 * MS, couplers(live=True), opened, board, HOUSE)
     assert not late.faults(1_249 * MS)
     assert late.faults(1_250 * MS) == {Fault.CONTACTOR_WELDED}
-    assert not late.advance(1_100 * MS, couplers(live=False), opened, board, 3).faults(1_250 * MS)
+    assert not late.advance(1_100 * MS, couplers(live=False), opened, board, HOUSE).faults(1_250 * MS)
     slow = replace(board, load_hold_ns=40 * MS)
-    assert not held.advance(1_030 * MS, couplers(live=True), opened, slow, 3).faults(1_400 * MS)
+    assert not held.advance(1_030 * MS, couplers(live=True), opened, slow, HOUSE).faults(1_400 * MS)
 
 
 @pytest.mark.hazard("H-13")
@@ -368,7 +368,7 @@ def test_the_same_order_again_changes_nothing() -> None:
 @pytest.mark.parametrize(("mirror", "fault"), [(True, Fault.SUPPLY_LOST), (False, Fault.CONTACTOR_FAILED_TO_CLOSE)])
 def test_the_mirror_contact_tells_lost_mains_from_a_contactor_that_does_not_close(mirror: bool, fault: Fault) -> None:
     closed = ContactorMonitor().order(0, closed=True, loaded=False).watch(30 * MS, mirror, couplers(False), FULL_BOARD)
-    behind = LoadMonitor().advance(30 * MS, couplers(live=False), closed, FULL_BOARD, 3)
+    behind = LoadMonitor().advance(30 * MS, couplers(live=False), closed, FULL_BOARD, HOUSE)
     assert closed.cycles == 1
     assert closed.faults(530 * MS) | behind.faults(530 * MS) == {fault}
     assert not closed.faults(59 * MS) | behind.faults(529 * MS) - {fault}
@@ -382,7 +382,7 @@ def test_without_a_mirror_contact_mains_that_was_there_is_lost_and_what_never_ca
     }
     came = ordered.watch(20 * MS, None, couplers(live=True), board).watch(40 * MS, None, couplers(live=False), board)
     assert not came.faults(S)
-    assert LoadMonitor().advance(40 * MS, couplers(live=False), came, board, 3).faults(S) == {Fault.SUPPLY_LOST}
+    assert LoadMonitor().advance(40 * MS, couplers(live=False), came, board, HOUSE).faults(S) == {Fault.SUPPLY_LOST}
 
 
 @pytest.mark.parametrize(("mirror", "live", "made"), [(True, True, True), (True, False, False), (None, True, False)])
