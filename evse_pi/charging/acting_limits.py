@@ -17,7 +17,6 @@ from hal.units import Milliamps
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evse_pi.charging.demand_arbiter import LimitView
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
     from evse_pi.core.records import Snapshot
@@ -66,21 +65,6 @@ def judged_limits(
     if snapshot is not None and snapshot.limit_source < LimitSource.OWNER:
         known[snapshot.limit_source] = snapshot.limit_ma
     return tuple(ActingLimit(source, limit_ma) for source, limit_ma in known.items())
-
-
-def requested_limits(requests: Iterable[LimitView], now_ns: int) -> tuple[ActingLimit, ...]:
-    """Return the limits that owner, controllers and planner have asked for."""
-    return tuple(
-        ActingLimit(
-            each.source,
-            each.limit_ma,
-            each.permitted,
-            each.until_ns,
-            each.counts,
-            expired=each.until_ns is not None and now_ns >= each.until_ns,
-        )
-        for each in requests
-    )
 
 
 def lowest_ceiling_ma(limits: Iterable[ActingLimit], *, without: LimitSource | None = None) -> Milliamps | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
-from evse_pi.charging.acting_limits import judged_limits, requested_limits
+from evse_pi.charging.acting_limits import judged_limits
 from evse_pi.charging.charge_scheduling import ChargeScheduling, InstalledSupply
 from evse_pi.charging.charging_planner import ChargingPlanner
 from evse_pi.charging.controller_permission import ControllerPermission
@@ -219,11 +219,8 @@ class ChargePoint:
 
     def limits(self) -> tuple[ActingLimit, ...]:
         """Return every limit that acts now with its owner, those that the safety process judges first."""
-        now_ns = self.clock.monotonic_ns()
-        return (
-            *judged_limits(self.ratings, self.installation, self.snapshot),
-            *requested_limits(self.arbiter.limits(now_ns), now_ns),
-        )
+        judged = judged_limits(self.ratings, self.installation, self.snapshot)
+        return (*judged, *self.arbiter.limits(self.clock.monotonic_ns()))
 
     @property
     def owner(self) -> LimitRequest:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.core.duty import MAX_OFFER_MA, MIN_OFFER_MA
 from evse_pi.core.records import Demand
 from evse_pi.core.states import LimitSource
@@ -60,18 +61,6 @@ class LimitRequest:
 
 OWNER_DEFAULT = LimitRequest(LimitSource.OWNER)
 """Plug and charge: without any controller charging is permitted, up to the installation's limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class LimitView:
-    """One request as the status shows it; `counts` is false once it expired, and exactly one limit wins."""
-
-    source: LimitSource
-    permitted: bool
-    limit_ma: Milliamps | None
-    until_ns: int | None
-    counts: bool
-    wins: bool
 
 
 class DemandArbiter:
@@ -139,23 +128,27 @@ class DemandArbiter:
         until_ns = min([now_ns + LEASE_NS, *(each.until_ns for each in ending if each.until_ns is not None)])
         return Demand(self._number, permitted, offer_ma, winner.source, until_ns)
 
-    def limits(self, now_ns: int) -> tuple[LimitView, ...]:
-        """Return every request with its owner and its end, the winner first."""
+    def limits(self, now_ns: int) -> tuple[ActingLimit, ...]:
+        """Return every request as a limit with its owner and its end, the one that decides first."""
         winner, pause = self._winner(now_ns), self._pausing(now_ns)
         return tuple(
-            LimitView(
+            ActingLimit(
                 request.source,
-                request.permits(now_ns),
                 request.limit_ma,
+                request.permits(now_ns),
                 request.until_ns,
                 counts=not request.expired(now_ns) or request.on_expiry is ExpiryPolicy.STOPPED,
-                wins=request is (pause or winner),
+                expired=request.expired(now_ns),
             )
             for request in (
                 *([pause] if pause else []),
                 *sorted(self._requests.values(), key=lambda request: (request is not winner, request.source)),
             )
         )
+
+    def offers(self, now_ns: int) -> bool:
+        """Return whether a vehicle is offered a current as far as the node decides it."""
+        return _offers(self._pausing(now_ns) or self._winner(now_ns), now_ns)
 
     def next_expiry_ns(self, now_ns: int) -> int | None:
         """Return when the demand will change by itself, None when it will not."""

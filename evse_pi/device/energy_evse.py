@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 SESSION_REPORT_NS = 20 * SECOND  # a few reports a minute, and only while energy flows
 OPTIONAL = ("UserMaximumChargeCurrent", "RandomizationDelayWindow", "ApproximateEVEfficiency", "StartDiagnostics")
-STORED = ("session_id", "approximate_ev_efficiency")
-"""The attributes that are stored here; every other one follows from the charge point."""
+STORED = ("approximate_ev_efficiency",)
+"""The attributes that are stored here; every other one follows from the charge point, or from what peers were told."""
 
 _NOTHING_DISCHARGED: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {"energy_transfer_stopped": {"energyDischarged": 0}, "ev_not_detected": {"sessionEnergyDischarged": 0}}
@@ -77,7 +77,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         if reported.transfer is not None:
             known = MatterState.PLUGGED_IN_CHARGING
         self.internal.reported = reported
-        self.internal.shown = PublishedState(EvseStatus(fault=reported.fault), self.state.session_id, known)
+        self.internal.shown = PublishedState(EvseStatus(fault=reported.fault), rules.latest_session_id(reported), known)
         self.react_to(self._charger.changed, self.follow)
         self.follow(self._charger.view())
 
@@ -87,7 +87,7 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
             for key in STORED:
                 attribute = self.schema_guard.attribute(key)
                 self.assign(attribute, attribute.default)
-        self.internal.shown = replace(self.internal.shown, session_id=None)
+        self.internal.reported = replace(self.internal.reported, latest=0)
         self._apply(NOTHING_SET)
 
     # Commands. Whatever they change is stored before they are answered; what permits or plans, before it is in force.

@@ -86,6 +86,11 @@ def session_id(number: int) -> int:
     return (number - 1) & 0xFFFF_FFFF
 
 
+def latest_session_id(reported: ReportedState) -> int | None:
+    """Return SessionID: that of the latest session that peers were told of, None while there was none."""
+    return session_id(reported.latest) if reported.latest else None
+
+
 def advance(shown: PublishedState, reported: ReportedState, view: ChargePointView) -> Projection:
     """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
     report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
@@ -110,7 +115,7 @@ def advance(shown: PublishedState, reported: ReportedState, view: ChargePointVie
     return Projection(
         PublishedState(
             status,
-            shown.session_id if seen is None else session_id(seen),
+            latest_session_id(after),
             shown.known if state is None else state,
         ),
         replace(after, figures=figures_of(view)) if boundary else after,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.charging.charge_point import current_flows
 from evse_pi.charging.event_recorder import ToldSessions
 from evse_pi.charging.metering import NO_ENERGY, fresh
-from evse_pi.core.duty import MIN_OFFER_MA
 from evse_pi.core.records import Request
 from evse_pi.core.states import PilotState, Reason
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT, NO_DISCHARGE_MA, ChargePointView
@@ -120,8 +119,7 @@ class ChargePointAdapter:
     @property
     def offering(self) -> bool:
         """Whether all whose requests count let the box offer current now."""
-        winner = self._box.arbiter.limits(self._box.clock.monotonic_ns())[0]
-        return winner.permitted and (winner.limit_ma is None or winner.limit_ma >= MIN_OFFER_MA)
+        return self._box.arbiter.offers(self._box.clock.monotonic_ns())
 
     def clear_faults(self) -> None:
         """Acknowledge faults as an installer does who has repaired what was wrong; what is still wrong stays."""

@@ -20,6 +20,8 @@ MODES = {bytes.fromhex("1524000018"): "MANUAL", bytes.fromhex("1524000118"): "TI
 }  # fmt: skip
 """The attribute CurrentMode, a structure with an unsigned integer of one octet as its field 0."""
 PLAN = "charging-plan"
+SESSION_ID = "state/1/00000099/0040"
+"""A copy of what the cluster's record says as well, the latest session that controllers were told of."""
 NAMES: dict[str, str] = {"machine_boot": "kernel_boot_id", "pursuit": "progress"}
 NOTHING_SET: dict[str, Any] = {
     "charging_until_s": 0,
@@ -45,7 +47,7 @@ def move_mode_and_plan(connection: sqlite3.Connection) -> None:
         _write(connection, "charging", {**settings, "mode": MODES.get(mode, "MANUAL")})
     if plan is not None:
         _write(connection, "plan", _renamed(plan))
-    connection.execute("DELETE FROM matter_values WHERE key IN (?, ?)", (MODE, PLAN))
+    connection.execute("DELETE FROM matter_values WHERE key IN (?, ?, ?)", (MODE, PLAN, SESSION_ID))
 
 
 def _setting(connection: sqlite3.Connection, name: str) -> Any:

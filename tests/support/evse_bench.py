@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from evse_pi.charging.acting_limits import ActingLimit, requested_limits
+from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.charge_scheduling import ChargeScheduling, InstalledSupply
 from evse_pi.charging.charging_plan_memory import PLAN, plan_of
 from evse_pi.charging.charging_planner import ChargingPlanner
@@ -140,7 +140,7 @@ class HandCharger:
         return {source: request for source, request in found.items() if request is not None}
 
     def view(self) -> ChargePointView:
-        requested = requested_limits(self.arbiter.limits(self._view.now_ns), self._view.now_ns)
+        requested = self.arbiter.limits(self._view.now_ns)
         return replace(
             self._view,
             limits=(*self._view.limits, *requested),

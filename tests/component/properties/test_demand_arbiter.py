@@ -54,11 +54,22 @@ def test_a_demand_is_the_least_of_all_living_asks_and_names_one_of_them(made: li
 
 
 @given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
-def test_exactly_one_limit_wins_and_it_is_the_one_in_the_demand(made: list[LimitRequest], now_ns: int) -> None:
+def test_the_first_limit_is_the_one_in_the_demand_and_each_is_shown_once(made: list[LimitRequest], now_ns: int) -> None:
     book = DemandArbiter(made)
-    winners = [limit for limit in book.limits(now_ns) if limit.wins]
-    assert [limit.source for limit in winners] == [book.compose(now_ns).limit_source]
-    assert winners[0].counts or all(not limit.counts for limit in book.limits(now_ns))
+    first, *others = book.limits(now_ns)
+    assert first.source is book.compose(now_ns).limit_source
+    assert first.counts or not any(limit.counts for limit in others)
+    assert len({limit.source for limit in (first, *others)}) == 1 + len(others)
+
+
+@given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))
+def test_a_current_is_offered_exactly_where_the_demand_asks_for_6_a_or_more(
+    made: list[LimitRequest], now_ns: int
+) -> None:
+    """Source: IEC 61851-1 Annex A, no pilot signals less."""
+    book = DemandArbiter(made)
+    offers, demand = book.offers(now_ns), book.compose(now_ns)
+    assert offers == (demand.permitted and demand.offered_current_ma >= 6_000)
 
 
 @given(st.lists(asks, min_size=1, max_size=8), st.integers(0, 120))

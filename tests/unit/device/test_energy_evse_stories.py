@@ -532,7 +532,7 @@ async def test_of_what_controllers_set_the_cluster_stores_no_copy() -> None:
     evse.server.write_randomization_delay_window(1_200)
     evse.targets((0x7F, [(420, None, 5_000)]))
     stored = {key for key in evse.store._values if key.startswith(("state/1/00000099/", "energy-evse/"))}
-    assert stored == {"state/1/00000099/0040", "energy-evse/1"}, "SessionID, and what peers know by events"
+    assert stored == {"energy-evse/1"}, "what peers know by events, from which SessionID follows"
     record = json.loads(evse.store._values["energy-evse/1"])
     assert set(record) == {"session", "transfer", "latest", "fault", "figures"}
 

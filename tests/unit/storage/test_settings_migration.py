@@ -121,7 +121,7 @@ def migrated(path: Path) -> tuple[ChargingSettings, dict[str, bytes]]:
 def test_what_a_controller_had_set_is_taken_over_into_one_copy(tmp_path: Path) -> None:
     found, values = migrated(database(tmp_path / "evse.db"))
     assert found == MIGRATED
-    assert set(values) == {"energy-evse/1", "fabric/1/record", "state/1/00000099/0027", "state/1/00000099/0040"}
+    assert set(values) == {"energy-evse/1", "fabric/1/record", "state/1/00000099/0027"}
     assert decode(values["energy-evse/1"]) == ReportedState(
         session=1, transfer=Transfer(0), latest=1, fault=FaultState.NO_ERROR, figures=SessionTotals(60, 3_000)
     )
@@ -175,7 +175,7 @@ def test_copies_that_are_damaged_or_contradict_each_other_permit_nothing(
     found, values = migrated(database(tmp_path / "evse.db", **changes))
     assert not found.charging(None)
     assert found.maximum_ma == 0
-    assert not {key for key in values if key.startswith("state/")} - {"state/1/00000099/0027", "state/1/00000099/0040"}
+    assert not {key for key in values if key.startswith("state/")} - {"state/1/00000099/0027"}
 
 
 PLAN = (
