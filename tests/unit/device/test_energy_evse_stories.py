@@ -516,6 +516,18 @@ async def test_a_record_of_what_peers_know_that_cannot_be_read_ends_no_permissio
     assert [record.event for record in again.node.event_log.since(0)] == [0, 2]
 
 
+async def test_after_a_reset_an_empty_box_speaks_of_no_session_even_after_a_restart() -> None:
+    evse = await charging()
+    evse.charger.pilot(PilotState.A)
+    assert evse.state.session_id == 0
+    evse.server.reset()
+    assert evse.state.session_id is None
+    again = await evse.restart()
+    assert again.state.session_id is None
+    again.charger.pilot(PilotState.B)
+    assert again.state.session_id == 1
+
+
 async def test_a_command_that_cannot_be_stored_fails_and_changes_nothing() -> None:
     evse = await bench()
     evse.charger.writer.trouble = "disk is full"
