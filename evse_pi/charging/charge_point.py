@@ -162,7 +162,7 @@ class ChargePoint:
     def _loaded(self) -> bool:
         """Return whether the vehicle warms the box: by the meter, by the offer where there is none."""
         snapshot = self.snapshot
-        if snapshot is None or not current_flows(snapshot):
+        if snapshot is None or not current_may_flow(snapshot):
             return False
         drawn_ma = self.event_recorder.current_ma if self.ratings.meter_fitted else snapshot.offered_current_ma
         return drawn_ma is not None and drawn_ma >= WARMING_MA
@@ -392,9 +392,9 @@ class ChargePoint:
             self._plan_by(change)
 
     def _plan_by(self, told: Snapshot | Transition | None) -> None:
-        report = SafetyReport(PilotState.INVALID, NO_FAULTS, current_flows=False, online=False)
+        report = SafetyReport(PilotState.INVALID, NO_FAULTS, current_may_flow=False, online=False)
         if told is not None:
-            report = SafetyReport(told.pilot_state, told.faults, current_flows(told), self.safety_online())
+            report = SafetyReport(told.pilot_state, told.faults, current_may_flow(told), self.safety_online())
         if self._scheduling.advance(report, self.event_recorder.session, self.supply, self.limits):
             self._requested()
 
@@ -402,8 +402,8 @@ class ChargePoint:
         """Order the wanted self-test when it is due, and keep its evidence once it is over."""
         test, snapshot = self.self_test(), self.snapshot
         faulty = snapshot is not None and bool(snapshot.faults)
-        flows = snapshot is not None and current_flows(snapshot)
-        if self.permission.follow_self_test(test, current_flows=flows, faulty=faulty):
+        flows = snapshot is not None and current_may_flow(snapshot)
+        if self.permission.follow_self_test(test, current_may_flow=flows, faulty=faulty):
             self._self_test_ordered = True
             self.order(Request.SELF_TEST)
         elif self._self_test_ordered and not test.ordered and not test.running and (test.passed or faulty):
@@ -431,6 +431,6 @@ class ChargePoint:
         return Milliwatts(self.ratings.rated_current_ma * HIGHEST_VOLTAGE_MV * self.ratings.phases // 1000)
 
 
-def current_flows(told: Snapshot | Transition) -> bool:
+def current_may_flow(told: Snapshot | Transition) -> bool:
     """Return whether current can flow: the contacts take some 20 ms to follow the order."""
     return told.close_ordered and told.reason is not Reason.STARTING

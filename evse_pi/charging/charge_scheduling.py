@@ -93,7 +93,7 @@ class ChargeScheduling:
             unix_s=self._clock.unix_s(),
             status=self.status,
             safety_online=report.online,
-            current_flows=report.current_flows,
+            current_may_flow=report.current_may_flow,
             session=session,
             vehicle=self.vehicle,
             mode=settings.mode if follows else ChargeMode.MANUAL,

@@ -63,7 +63,7 @@ class PlanningSituation:
     unix_s: int | None
     status: EvseStatus
     safety_online: bool
-    current_flows: bool
+    current_may_flow: bool
     session: Session | None
     vehicle: VehicleData
     mode: ChargeMode
@@ -204,7 +204,7 @@ class ChargingPlanner:
         if self._at_once and progress is not None and self.plan.status is PlanStatus.WAITING:
             progress, self.plan = begun(progress, planning_input)
         begins = progress is not None and progress.goal_s is not None and (before is None or before.goal_s is None)
-        if begins and not self._explicit and not situation.current_flows and self.plan.delay_below_s:
+        if begins and not self._explicit and not situation.current_may_flow and self.plan.delay_below_s:
             planned = draw_delay(DelayCause.PLANNED_START, situation.now_ns, self.plan.delay_below_s, self._draw)
             delay = delay or planned
         elif self.plan.holds and delay is not None and delay.cause is DelayCause.PLANNED_START:

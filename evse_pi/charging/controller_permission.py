@@ -150,12 +150,12 @@ class ControllerPermission:
         self._test = WantedSelfTest(self._clock.monotonic_ns())
         self.advance()
 
-    def follow_self_test(self, test: SelfTestView, *, current_flows: bool, faulty: bool) -> bool:
+    def follow_self_test(self, test: SelfTestView, *, current_may_flow: bool, faulty: bool) -> bool:
         """Take in where a wanted self-test is; return whether the safety process is to be told to begin it."""
         wanted = self._test
         if wanted is None:
             return False
-        due = wanted.due(current_flows=current_flows)
+        due = wanted.due(current_may_flow=current_may_flow)
         if wanted.over(self._clock.monotonic_ns(), test, faulty=faulty):
             self._test = None
             self.advance()

@@ -48,11 +48,11 @@ NOTHING_DECIDED = EvseStatus()
 
 @dataclass(frozen=True, slots=True)
 class SafetyReport:
-    """What the safety process says: `current_flows` that current can flow, `online` false that it is silent."""
+    """What the safety process says: `current_may_flow` that current can flow, `online` false that it is silent."""
 
     pilot: PilotState
     faults: frozenset[Fault]
-    current_flows: bool
+    current_may_flow: bool
     online: bool = True
 
 
@@ -79,7 +79,9 @@ def _state(report: SafetyReport, before: MatterState | None) -> MatterState | No
     if report.pilot is PilotState.F and before in _NO_CURRENT:
         return before
     state = _BY_PILOT.get(report.pilot)
-    return MatterState.PLUGGED_IN_CHARGING if state is MatterState.PLUGGED_IN_DEMAND and report.current_flows else state
+    return (
+        MatterState.PLUGGED_IN_CHARGING if state is MatterState.PLUGGED_IN_DEMAND and report.current_may_flow else state
+    )
 
 
 def _supply(permission: Permission) -> SupplyState:

@@ -30,9 +30,9 @@ class WantedSelfTest:
     since_ns: int
     ordered: bool = False
 
-    def due(self, *, current_flows: bool) -> bool:
+    def due(self, *, current_may_flow: bool) -> bool:
         """Return whether the safety process is to be told now: once the contactor is open."""
-        return not self.ordered and not current_flows
+        return not self.ordered and not current_may_flow
 
     def over(self, now_ns: int, test: SelfTestView, *, faulty: bool) -> bool:
         """Return whether it has passed, has found a fault, or has to be given up."""

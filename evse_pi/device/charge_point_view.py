@@ -38,7 +38,7 @@ class ChargePointView:
     """All there is to know of the box at `now_ns`.
 
     `safety_online` is false while the safety process is silent: what only it knows is then what it said last.
-    `contacts_closed` says that current can flow: it was told to close, and its contacts have. `limits` are all that
+    `current_may_flow` says that current can flow: it was told to close, and its contacts have. `limits` are all that
     count now, of the safety process and of every request that limits, each with its owner; `offered_current_ma` is
     what the pilot signals. `cable_ma` is None without a cable, `meter` and `temperature` are None unless fresh.
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when unknown,
@@ -51,7 +51,7 @@ class ChargePointView:
     now_ns: int
     safety_online: bool
     pilot: PilotState
-    contacts_closed: bool
+    current_may_flow: bool
     offered_current_ma: Milliamps
     permitted: bool
     reason: Reason

@@ -157,7 +157,7 @@ class ElectricalEnergyMeasurementServer(ClusterServer, features=("IMPE", "CUME")
         first = internal.told_mwh is None
         if first:
             internal.told_mwh = energy_mwh
-        due = not view.contacts_closed or view.now_ns - internal.told_ns >= EVENT_SPACING_NS
+        due = not view.current_may_flow or view.now_ns - internal.told_ns >= EVENT_SPACING_NS
         if energy_mwh != internal.told_mwh and due:
             internal.told_mwh, internal.told_ns = energy_mwh, view.now_ns
             self.events.cumulative_energy_measured.emit(energyImported=shown)

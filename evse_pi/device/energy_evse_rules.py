@@ -93,7 +93,7 @@ def latest_session_id(reported: ReportedState) -> int | None:
 
 def advance(shown: PublishedState, reported: ReportedState, view: ChargePointView) -> Projection:
     """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
-    report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
+    report = SafetyReport(view.pilot, view.faults, view.current_may_flow, view.safety_online)
     status = decide_status(report, view.permission, shown.status)
     state, maximum_ma = status.state, maximum_charge_ma(view.limits, permitted=view.permission.charging)
     events = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
@@ -147,7 +147,7 @@ def _goes_on(
         return None, Reason.kOther
     if state is MatterState.PLUGGED_IN_CHARGING:
         return (replace(transfer, suspended=False, lapses_ns=None) if transfer.suspended else transfer), None
-    if not view.contacts_closed and not view.permission.charging:
+    if not view.current_may_flow and not view.permission.charging:
         return None, Reason.kEVSEStopped
     if state is MatterState.FAULT:
         return Transfer(transfer.energy_mwh, suspended=True), None

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evse_pi.charging.charge_point import current_flows
+from evse_pi.charging.charge_point import current_may_flow
 from evse_pi.charging.event_recorder import ToldSessions
 from evse_pi.charging.metering import NO_ENERGY, fresh
 from evse_pi.core.records import Request
@@ -60,7 +60,7 @@ class ChargePointAdapter:
             now_ns=now_ns,
             safety_online=box.safety_online(),
             pilot=PilotState.INVALID if snapshot is None else snapshot.pilot_state,
-            contacts_closed=snapshot is not None and current_flows(snapshot),
+            current_may_flow=snapshot is not None and current_may_flow(snapshot),
             offered_current_ma=Milliamps(0) if snapshot is None else snapshot.offered_current_ma,
             permitted=snapshot is not None and snapshot.permitted,
             reason=Reason.STARTING if snapshot is None else snapshot.reason,
@@ -160,7 +160,7 @@ class ChargePointAdapter:
             replace(
                 view,
                 pilot=change.pilot_state,
-                contacts_closed=current_flows(change),
+                current_may_flow=current_may_flow(change),
                 offered_current_ma=change.offered_current_ma,
                 faults=change.faults,
                 reason=change.reason,

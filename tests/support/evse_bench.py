@@ -45,7 +45,7 @@ IDLE = ChargePointView(
     now_ns=1_000 * SECOND,
     safety_online=True,
     pilot=PilotState.A,
-    contacts_closed=False,
+    current_may_flow=False,
     offered_current_ma=Milliamps(0),
     permitted=False,
     reason=Reason.NO_VEHICLE,
@@ -207,7 +207,7 @@ class HandCharger:
         self.permission.capacity_ma = view.circuit_capacity_ma
         self.permission.advance()
         if self.permission.follow_self_test(
-            view.self_test, current_flows=view.contacts_closed, faulty=bool(view.faults)
+            view.self_test, current_may_flow=view.current_may_flow, faulty=bool(view.faults)
         ):
             self.self_tests += 1
             self._view = replace(view, self_test=SelfTestView(ordered=True, running=False, passed=True))
@@ -215,7 +215,7 @@ class HandCharger:
 
     def _plan(self) -> None:
         view = self._view
-        report = SafetyReport(view.pilot, view.faults, view.contacts_closed, view.safety_online)
+        report = SafetyReport(view.pilot, view.faults, view.current_may_flow, view.safety_online)
         supply = InstalledSupply(view.phases, view.voltage_mv, view.random_delay_s)
         self.scheduling.vehicle = view.vehicle
         if self.scheduling.advance(report, view.session, supply, lambda: self.view().limits):
@@ -243,7 +243,7 @@ class HandCharger:
             session = Session(self._sessions, view.now_ns)
         self.become(
             pilot=state,
-            contacts_closed=closed,
+            current_may_flow=closed,
             offered_current_ma=Milliamps(offered_ma),
             session=session,
             last_session=last,
@@ -256,7 +256,7 @@ class HandCharger:
 
     def fault(self, *faults: Fault, **changes: Any) -> None:
         """Let exactly these faults be active, which opens the contactor."""
-        opened = {"contacts_closed": False, "offered_current_ma": Milliamps(0)} if faults else {}
+        opened = {"current_may_flow": False, "offered_current_ma": Milliamps(0)} if faults else {}
         self.become(faults=frozenset(faults), **{**opened, **changes})
 
     def spend(self, seconds: int, energy_mwh: int = 0) -> None:

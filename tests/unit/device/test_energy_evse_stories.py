@@ -143,7 +143,7 @@ async def test_a_vehicle_that_was_exchanged_unseen_is_told_as_two() -> None:
     session = evse.charger.view().session
     assert session is not None
     evse.charger._sessions += 1
-    evse.charger.become(session=replace(session, number=2), last_session=session, pilot=B, contacts_closed=False)
+    evse.charger.become(session=replace(session, number=2), last_session=session, pilot=B, current_may_flow=False)
     assert evse.names == ["energy_transfer_stopped", "ev_not_detected", "ev_connected"]
     assert evse.state.session_id == 1
 
@@ -201,10 +201,10 @@ async def test_a_transfer_ends_in_a_fault_when_vehicle_or_permission_go(ends: st
 
 async def test_a_fault_that_only_stops_ends_a_disabled_transfer_when_the_contactor_opens() -> None:
     evse = await charging()
-    evse.charger.fault(Fault.OVER_TEMPERATURE, contacts_closed=True)
+    evse.charger.fault(Fault.OVER_TEMPERATURE, current_may_flow=True)
     evse.disable()
     assert evse.names == ["fault"], "the vehicle is given time to let go"
-    evse.charger.become(contacts_closed=False)
+    evse.charger.become(current_may_flow=False)
     assert [(name, one.reason) for name, one in evse.heard] == [("energy_transfer_stopped", Reason.kEVSEStopped)]
 
 
@@ -463,7 +463,7 @@ async def test_a_car_that_was_charging_goes_on_with_its_session_after_a_restart(
 
 def cut(evse: EvseBench, **changes: Any) -> EvseBench:
     """Return a cluster of the next life, on the store of this moment and a box with `changes`."""
-    view = replace(evse.charger._view, contacts_closed=False, **changes)
+    view = replace(evse.charger._view, current_may_flow=False, **changes)
     charger = HandCharger(view, 1, HandWriter(evse.charger.writer.rows))
     return EvseBench(charger, evse.clock, MemoryStore(evse.store._values))
 

@@ -182,12 +182,12 @@ class EnergyBench:
         return self
 
     def session(self, number: int, energy_mwh: int) -> None:
-        self.charger.become(session=Session(number, 0, energy_mwh=MilliwattHours(energy_mwh)), contacts_closed=True)
+        self.charger.become(session=Session(number, 0, energy_mwh=MilliwattHours(energy_mwh)), current_may_flow=True)
 
     def end(self) -> None:
         view = self.charger.view()
         assert view.session is not None
-        self.charger.become(session=None, last_session=view.session.ended(view.now_ns, None), contacts_closed=False)
+        self.charger.become(session=None, last_session=view.session.ended(view.now_ns, None), current_may_flow=False)
 
     @property
     def energy_mwh(self) -> int:
@@ -232,7 +232,7 @@ async def test_the_event_comes_once_a_minute_while_energy_flows_and_at_its_end()
     for _ in range(150):
         bench.charger.spend(1, 1_000)
     assert bench.told == [1_000, 61_000, 121_000]
-    bench.charger.become(contacts_closed=False)
+    bench.charger.become(current_may_flow=False)
     assert bench.told[-1] == 150_000
     for _ in range(150):
         bench.charger.spend(1)

@@ -56,7 +56,7 @@ class Bench:
 def test_before_the_safety_process_speaks_nothing_is_known() -> None:
     view = Bench().charger.view()
     assert (view.safety_online, view.pilot, view.reason) == (False, PilotState.INVALID, Reason.STARTING)
-    assert (view.contacts_closed, view.session, view.cable_ma) == (False, None, None)
+    assert (view.current_may_flow, view.session, view.cable_ma) == (False, None, None)
     assert view.circuit_capacity_ma == 32_000
 
 
@@ -64,10 +64,10 @@ def test_a_contactor_that_was_told_to_close_is_closed_once_its_contacts_are() ->
     bench = Bench()
     bench.safety.become("B")
     bench.box.on_snapshot(bench.safety.become("closing"))
-    assert not bench.charger.view().contacts_closed
+    assert not bench.charger.view().current_may_flow
     bench.box.on_snapshot(bench.safety.become("C"))
-    assert bench.charger.view().contacts_closed
-    assert [one.contacts_closed for one in bench.heard] == [False, False, True]
+    assert bench.charger.view().current_may_flow
+    assert [one.current_may_flow for one in bench.heard] == [False, False, True]
 
 
 def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session() -> None:
@@ -78,7 +78,7 @@ def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session(
     bench.box.on_snapshot(bench.safety.become("A"))
     bench.charger.refresh()
     told = [
-        (one.pilot.name, one.contacts_closed, set(one.faults), one.session.number if one.session else None)
+        (one.pilot.name, one.current_may_flow, set(one.faults), one.session.number if one.session else None)
         for one in bench.heard
     ]
     assert told == [
