@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from evse_pi.core.board_ratings import BoardRatings
+from evse_pi.core.board_ratings import BoardRatings, CoilChannels
 from evse_pi.core.faults import Fault
 from evse_pi.core.installation_limits import Installation
-from evse_pi.core.io_records import Inputs, LoadVoltages, Outputs, PilotReading, PilotSupply
+from evse_pi.core.io_records import CoilReading, Inputs, LoadVoltages, Outputs, PilotReading, PilotSupply
 from evse_pi.core.machine import MachineState, initial, step
 from evse_pi.core.machine_settings import MachineSettings, WakeUp
 from evse_pi.core.records import Demand, MeterSample, Request, TemperatureSample
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, Reason
 from hal.units import CentiCelsius, Milliamps, Millivolts, Ohms
+from tests.support.gated_coil import GatedCoil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,11 @@ FULL_BOARD = replace(
 )
 COUPLER_BOARD = replace(FULL_BOARD, load_phases=0)
 """For tests that leave out ticks: looks that are further apart than half a period cannot tell whether a phase turns."""
+GATED_BOARD = replace(
+    FULL_BOARD,
+    coil_channels=CoilChannels(42 * MS, 58 * MS, 30 * MS, (Millivolts(20_400), Millivolts(28_800))),
+)
+"""Gate and coil node of docs/boards/reference.md: a hold of 42 to 58 ms, armed after 30 ms, 20.4 to 28.8 V."""
 HOUSE = Installation(circuit_capacity_ma=Milliamps(32_000), phases=3, country="DE")
 
 
@@ -101,6 +107,7 @@ class IdealBox:
     state: MachineState = field(init=False)
     demand: Demand | None = None
     trace: list[tuple[int, Outputs]] = field(default_factory=list)
+    coil: GatedCoil = field(default_factory=GatedCoil)
 
     def __post_init__(self) -> None:
         self.state = initial(self.now_ns, self.former)
@@ -119,7 +126,7 @@ class IdealBox:
     def fork(self) -> Self:
         """Return a second box in the same situation."""
         other = copy.copy(self)
-        other.trace = []
+        other.trace, other.coil = [], copy.copy(self.coil)
         return other
 
     def restart(self) -> None:
@@ -171,9 +178,13 @@ class IdealBox:
     def contacts_closed(self) -> bool:
         """Where the main contacts are: they follow the coil after its pull-in or release time."""
         board = self.settings.board
-        delay_ns = board.contactor_pull_in_ns if self.closed else board.contactor_release_ns
-        moved = self.now_ns - self.switched_ns >= delay_ns - 5 * MS
-        follows = self.closed if moved else not self.closed
+        driven, switched_ns = self.closed, self.switched_ns
+        if board.coil_channels is not None:
+            self.coil.follow(self.now_ns)
+            driven, switched_ns = self.coil.carries, self.coil.switched_ns
+        delay_ns = board.contactor_pull_in_ns if driven else board.contactor_release_ns
+        moved = self.now_ns - switched_ns >= delay_ns - 5 * MS
+        follows = driven if moved else not driven
         return (follows or self.stuck_closed) and not self.stuck_open
 
     # --- time --------------------------------------------------------------------------------------------------
@@ -225,7 +236,13 @@ class IdealBox:
             failures=self.failures,
             alarms=self.alarms,
             load=self.load_voltages() if board.load_phases else None,
+            coil=self._coil_reading() if board.coil_channels and board.coil_channels.supply_mv else None,
         )
+
+    def _coil_reading(self) -> CoilReading | None:
+        if Fault.PILOT_ADC_FAILED in self.failures:  # one converter reads both
+            return None
+        return CoilReading(Millivolts(self.coil.node_mv(self.now_ns)), self.now_ns, self.coil.fed_ns)
 
     @property
     def _any_live(self) -> bool:
@@ -295,6 +312,14 @@ class IdealBox:
         if outputs.lock is not None and not self.lock_jammed:
             self.locked = outputs.lock
         self.outputs = outputs
+        if self.settings.board.coil_channels is not None:
+            self.coil.told(
+                self.now_ns,
+                fed=outputs.gate_fed,
+                returned=outputs.coil_returned,
+                latched=self.rcd_latched,
+                stopped=self.emergency_stop,
+            )
 
 
 @cache

@@ -68,6 +68,7 @@ class LinkedBox(CheckedBox):
         """Count time from another instant, as the clock of a new boot does."""
         for name in ("now_ns", "asking_ns", "allowed_ns", "closed_ns", "unplugged_ns", "gone_long_ns", "switched_ns"):
             setattr(self, name, getattr(self, name) + by_ns)
+        self.coil.shift(by_ns)
 
 
 class WholeDevice:

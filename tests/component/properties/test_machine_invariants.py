@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from tests.support.checked_box import CABLES, CheckedBox
-from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, S, settings_for
+from tests.support.ideal_box import FULL_BOARD, GATED_BOARD, MS, PLAIN_BOARD, S, settings_for
 
 DRIVERS = [fault for fault in Fault if fault.name.endswith("_FAILED") and fault >= Fault.PILOT_ADC_FAILED]
 ALARMS = [Fault.TIMING_BUDGET, Fault.INSTALLATION_INVALID, Fault.LIVE_NEUTRAL_SWAP, Fault.INTERNAL]
@@ -26,14 +26,13 @@ class World(RuleBasedStateMachine):
     box: CheckedBox
 
     @initialize(
-        full=st.booleans(),
+        board=st.sampled_from([PLAIN_BOARD, FULL_BOARD, GATED_BOARD, GATED_BOARD]),
         ventilated=st.booleans(),
         capacity_ma=st.sampled_from([6_000, 10_000, 16_000, 32_000]),
         vehicle=st.sampled_from("ABC"),
         lucky=st.booleans(),
     )
-    def start(self, full: Any, ventilated: Any, capacity_ma: Any, vehicle: Any, lucky: Any) -> None:
-        board = FULL_BOARD if full else PLAIN_BOARD
+    def start(self, board: Any, ventilated: Any, capacity_ma: Any, vehicle: Any, lucky: Any) -> None:
         house = settings_for(board, ventilated=ventilated, circuit_capacity_ma=capacity_ma)
         self.box = CheckedBox(house, vehicle=vehicle, ohms=220)
         if lucky:  # random verbs seldom get as far as to charge
@@ -96,6 +95,24 @@ class World(RuleBasedStateMachine):
     def trip(self) -> None:
         self.box.rcd_latched = True
 
+    @rule(
+        part=st.sampled_from(["gate", "returned", "whole", "latch_cuts", "supply_mv", "hold_ns"]), shorted=st.booleans()
+    )
+    def break_coil(self, part: str, shorted: Any) -> None:
+        """Let one part of the coil's circuit be wrong, in one of two ways, and all others as they should."""
+        self.box.coil.mend()
+        ways = {
+            "gate": (False, True),
+            "returned": (False, True),
+            "supply_mv": (17_000, 0),
+            "hold_ns": (30 * MS, 80 * MS),
+        }
+        setattr(self.box.coil, part, ways.get(part, (False, False))[shorted])
+
+    @rule()
+    def mend_coil(self) -> None:
+        self.box.coil.mend()
+
     @rule(pressed=st.booleans())
     def emergency_stop(self, pressed: Any) -> None:
         self.box.emergency_stop = pressed
@@ -126,6 +143,7 @@ class World(RuleBasedStateMachine):
     def make_all_well(self) -> None:
         box = self.box
         box.failures = box.alarms = frozenset()
+        box.coil.mend()
         box.emergency_stop = box.garbled = box.rcd_latched = False
         box.diode = box.node_alive = box.permitted = True
         box.temperature, box.drawn_ma, box.vehicle = 20_00, (0, 0, 0), "A"
