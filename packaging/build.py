@@ -31,6 +31,7 @@ UNITS = Path("usr/lib/systemd/system")
 PLACES = {
     "evse-pi-safety.service": UNITS / "evse-pi-safety.service",
     "evse-pi-node.service": UNITS / "evse-pi-node.service",
+    "evse-pi-restore.service": UNITS / "evse-pi-restore.service",
     "evse-pi-installer.socket": UNITS / "evse-pi-installer.socket",
     "evse-pi-installer@.service": UNITS / "evse-pi-installer@.service",
     "evse-pi-watchdog.conf": Path("usr/lib/systemd/system.conf.d/evse-pi.conf"),

@@ -61,6 +61,7 @@ class DoubtKind(Enum):
     NO_CONTROLLER = auto()
     FABRICS_DAMAGED = auto()
     UPDATE_TAKEN_BACK = auto()
+    RESTORED = auto()
     AS_TOLD = auto()
 
 

@@ -47,7 +47,7 @@ def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: A
     except ChangeRefused as error:
         raise BoxError(str(error)) from error
     trail = installer.box_settings.trail()
-    changes = [entry for entry in trail.entries if entry["what"] in ("setup", "capacity")]
+    changes = [entry for entry in trail.entries if entry["what"] in ("setup", "capacity", "restore")]
     seal = installer.box_settings.seal_state(board)
     facts = {
         "circuit_capacity_ma": installation.circuit_capacity_ma,

@@ -56,6 +56,8 @@ SECTIONS = {
     },
     "More": {
         "completion": "Make the shell complete what is typed.",
+        "backup": "Write one encrypted file with settings and history.",
+        "restore": "Put such a file in force again.",
         "update": "Install a signed release; take it back if it is not healthy.",
         "version": "Show the version of the software.",
     },

@@ -136,10 +136,12 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
     Raises: BoxError when the board is unknown, a folder cannot be made, or the simulator does not start.
     """
     from boards.loader import BoardError, choose_board
+    from evse_pi.run.file_switch import carry_out
 
     try:
         board = choose_board(name)
         paths.state_dir.mkdir(parents=True, exist_ok=True)
+        carry_out(paths.settings_dir)  # of a restore that was broken off
         paths.run_dir.mkdir(parents=True, exist_ok=True)
     except (BoardError, OSError) as error:
         raise BoxError(str(error)) from error

@@ -197,6 +197,11 @@ def read_calibration(path: Path, board: BoardSpec) -> LinearScale | None:
     except OSError as error:
         raise ConfigError([f"{path}: {error}"]) from error
     _prove(path, content)
+    return parse_calibration(path, content, board)
+
+
+def parse_calibration(path: Path, content: bytes, board: BoardSpec) -> LinearScale:
+    """Return the scale in the `content` of `path`, sealed or not. Raises: ConfigError."""
     values = _table(path, content)
     if set(values) != {"board", "gain_uv_per_code", "offset_mv"} or values["board"] != board.name:
         raise ConfigError([f"{path}: {values} is not allowed; board = {board.name!r}, gain_uv_per_code and offset_mv"])

@@ -164,7 +164,7 @@ class BoxSettings:
         """Take a whole installation, and the choice of the board. Raises: Refused, OSError; then nothing changed."""
         self._check(installation, board)
         self.folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        key = make_key(self.folder, _safety_uid(self.folder))
+        key = make_key(self.folder, safety_uid(self.folder))
         self._calibration_survives(board)
         changes: dict[str, Any] = {"board": board.name, **_values(installation)}
 
@@ -216,6 +216,25 @@ class BoxSettings:
         changes = {"to": [scale.gain_uv_per_code, scale.offset_mv], "dropped": True}
         file = self.folder / CALIBRATION_FILE
         self._change(who, "calibration", changes, lambda _: file.unlink(missing_ok=True))
+
+    def take_restored(
+        self, board: BoardSpec, installation: Installation, scale: LinearScale | None, who: Who, reader_uid: int | None
+    ) -> None:
+        """Take what a backup says, sealed with the key in this folder, which is made where it lacks.
+
+        Raises: ChangeRefused, OSError.
+        """
+        self._check(installation, board)
+        key = make_key(self.folder, reader_uid)
+        changes: dict[str, Any] = {"board": board.name, "calibrated": scale is not None, **_values(installation)}
+
+        def write(mark: AuditRef) -> None:
+            self._choose_board(board.name)
+            write_installation(self.installation_file, installation, key, str(mark))
+            if scale is not None:
+                write_calibration(self.folder / CALIBRATION_FILE, board, scale, key, str(mark))
+
+        self._change(who, "restore", changes, write)
 
     def choose_pin(self, pin: str, who: Who) -> None:
         """Take a new PIN. Raises: Refused, OSError; then nothing changed."""
@@ -276,7 +295,7 @@ class BoxSettings:
         return next((mark for mark in marks if mark is not None), None)
 
 
-def _safety_uid(folder: Path) -> int | None:
+def safety_uid(folder: Path) -> int | None:
     """Return whom the key must be given to, where root sets up a box whose safety process is another user's."""
     if os.geteuid() != 0 or folder != INSTALLATION.parent:
         return None

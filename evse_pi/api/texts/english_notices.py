@@ -107,6 +107,7 @@ PERMISSION_DOUBTS: Mapping[DoubtKind, str] = {
     DoubtKind.NO_CONTROLLER: "no controller decides any more, and the last settings did not permit it",
     DoubtKind.FABRICS_DAMAGED: "the records of fabric {detail} were damaged",
     DoubtKind.UPDATE_TAKEN_BACK: "an update was taken back, and the database from before it is in force",
+    DoubtKind.RESTORED: "a backup was restored, which is older than what was said since",
     DoubtKind.AS_TOLD: "{detail}",
 }
 STORAGE_TROUBLES: Mapping[StorageTroubleKind, str] = {

@@ -17,7 +17,7 @@ from evse_pi.api.client import BoxError
 from evse_pi.api.client import call as ask_plain
 from evse_pi.api.exits import Exit
 from evse_pi.paths import resolve_paths
-from tests.support.commands import every_command, run_command
+from tests.support.commands import HEAVY, every_command, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,7 @@ CALLS = [
     Call("counters", key="contactor_cycles"),
     Call("repair", key="damaged_fabrics"),
     Call("report", "--output report.tar.gz", key="files"),
+    Call("backup", "box.backup --passphrase-file installation.toml", key="octets", loads=HEAVY, once=True),
     Call("completion", "bash", key="script"),
     Call("version", key="python"),
 ]
@@ -85,6 +86,7 @@ ELSEWHERE = {
     "calibrate": "its guide asks a person: tests/system/process/test_installer_box.py",
     "replay": "tests/system/process/test_diagnostics_box.py",
     "provision": "tests/unit/cli/test_provision.py",
+    "restore": "a running box is not restored: tests/unit/cli/test_backup.py",
     "update": "tests/unit/run/test_update.py",
 }
 

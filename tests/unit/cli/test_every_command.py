@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 ALL = every_command()
 WITHOUT_JSON = {"run": "it answers nothing: it is the box itself, and its log goes to stderr"}
-LOADS = {"run": {"evse_pi.node"}, "provision": set(HEAVY), "update": {"cryptography", "sqlite3", "ssl"}}
+LOADS = {
+    "run": {"evse_pi.node"},
+    "provision": set(HEAVY),
+    "update": {"cryptography", "sqlite3", "ssl"},
+    "backup": {"sqlite3"},
+    "restore": set(),
+}
 """Heavy modules that a command needs even to refuse; certificates are judged by what reads them in the node."""
 
 
@@ -95,6 +101,11 @@ REFUSALS = [
     Refusal("car", "", Exit.NOT_RUNNING, "no simulated box is running"),
     Refusal("car", "draw 16000", Exit.USAGE, "allowed is NAME=VALUE"),
     Refusal("completion", "tcsh", Exit.USAGE, "'tcsh' is not one of"),
+    Refusal("backup", "", Exit.USAGE, "Missing argument"),
+    Refusal("backup", "installation.toml", Exit.REFUSED, "is there already, and is not written over"),
+    Refusal("backup", "new.backup --passphrase-file installation.toml --pin-stdin", Exit.REFUSED, "no installer PIN"),
+    Refusal("restore", "none.backup", Exit.REFUSED, "No such file or directory"),
+    Refusal("restore", "installation.toml --passphrase-file installation.toml", Exit.REFUSED, "no backup of evse-pi"),
     Refusal("update", "ftp://there/evse-pi.deb", Exit.USAGE, "only https:// addresses and files"),
     Refusal("update", "none.deb", Exit.USAGE, "no such file"),
     Refusal("update", "installation.toml", Exit.REFUSED, "no release key is here"),
