@@ -7,12 +7,23 @@ it was seen to move: unlocked, then a pulse, then locked.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from evse_pi.core.records import Request
+from evse_pi.core.states import PilotState
 from hal.units import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from evse_pi.core.contactor_monitor import ContactorMonitor
+    from evse_pi.core.io_records import Inputs
+    from evse_pi.core.machine_settings import MachineSettings
+    from evse_pi.core.pilot_monitor import PilotMonitor
+    from evse_pi.core.tick_view import TickView
 
 PULSE_NS = 300 * MILLISECOND
 BREAK_NS = SECOND
 TRIES = 5
+UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
 LOST_NS = 500 * MILLISECOND  # a feedback contact that trembles is no plug that leaves
 
 
@@ -34,6 +45,14 @@ class LockControl:
     towards: bool = False
     free_seen: bool = False
     failed: bool = False
+
+    def follow(self, inputs: Inputs, seen: TickView, settings: MachineSettings, *, welded: bool) -> LockControl:
+        """Return the lock after one tick. Behind a weld the plug stays as it is once the vehicle has left it."""
+        goal = self.goal
+        if seen.pilot.connected or not welded:
+            goal = _goal(goal, seen.pilot, seen.contactor, settings, inputs.now_ns)
+        retry = Request.CLEAR_USER in seen.lease.orders
+        return self.advance(inputs.now_ns, goal, inputs.locked, retry=retry, releasable=seen.contactor.dead)
 
     def advance(
         self, now_ns: int, goal: bool | None, feedback: bool | None, *, retry: bool = False, releasable: bool = True
@@ -97,3 +116,22 @@ def _watched(lock: LockControl, now_ns: int, feedback: bool | None, *, releasabl
     if lock.lost_ns is None:
         return replace(lock, lost_ns=now_ns)
     return lock if now_ns - lock.lost_ns < LOST_NS else _pulse(lock, now_ns, feedback, releasable=releasable)
+
+
+def _goal(
+    goal: bool | None, pilot: PilotMonitor, contactor: ContactorMonitor, settings: MachineSettings, now_ns: int
+) -> bool | None:
+    """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
+
+    On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead. A plug
+    behind a welded contactor stays as it is though the switch ahead of the box may be off: it can be switched on again
+    by a person who does not see the plug. Hazard: H-13 a live plug in the hand.
+    """
+    if pilot.connected:
+        return True
+    if not contactor.dead:
+        return goal
+    if pilot.state is PilotState.A:
+        return False
+    proven = settings.board.mirror_fitted or settings.board.load_sense_fitted
+    return False if proven and now_ns - pilot.since_ns >= UNLOCK_AFTER_NS else goal

@@ -26,6 +26,7 @@ from evse_pi.core.selftest import SelfTest
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import FULL, TOO_HOT, Derating
+from evse_pi.core.tick_view import TickView
 from evse_pi.core.vehicle_doubt import LOADED_MA, VehicleDoubt, levelled_mv
 from evse_pi.core.weld_control import WeldControl, first_weld_control, weld_seen
 from evse_pi.core.wiring_monitor import WiringMonitor
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from evse_pi.core.records import MeterSample
 
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
-UNLOCK_AFTER_NS = 5 * SECOND  # a line that shows no vehicle state must do so for as long before the plug is let go
 _DARK = frozenset((Fault.PHASE_LOST, Fault.SUPPLY_LOST))
 _RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.OVERCURRENT,))
 
@@ -85,51 +85,19 @@ class Monitors:
     def advance(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> Monitors:
         """Return what they know after this tick."""
         now_ns, board = inputs.now_ns, settings.board
-        cable_in = not board.proximity_fitted or self.cable.in_place(now_ns)
-        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.outputs.pilot, board.pilot_supply_mv, cable_in=cable_in)
-        cable, lock, rcd = self.cable, self.lock, self.rcd
-        if board.proximity_fitted:
-            cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.state is not PilotState.A)
-        lease = self.lease.advance(now_ns, inputs.demand)
-        meter = lease.meter(now_ns) if board.meter_fitted else None
-        heat = lease.temperature(now_ns) if board.temperature_fitted else None
-        contactor, load = self._look_behind(inputs, settings)
-        inputs = replace(inputs, load_live=load.sense.live) if board.load_phases else inputs
-        coil = self._look_at_coil(inputs, doing.outputs, board)
-        if Request.CLEAR_INSTALLER in lease.orders:
-            coil = coil.forgiven()
-        budgets = self.budgets.forgiven() if Request.CLEAR_INSTALLER in lease.orders else self.budgets
-        tests = _ordered(self.tests, lease.orders, closed=contactor.closed)
-        if tests.wanted and not self.tests.wanted and Request.CLEAR_INSTALLER not in lease.orders:
-            tests, budgets = (tests, budgets.tested(now_ns)) if budgets.may_test(now_ns) else (self.tests, budgets)
-        if board.rcd_fitted:
-            closed_ns = contactor.ordered_ns if contactor.closed else None
-            look = _coil_look(inputs, coil)
-            rcd = rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.apart, coil=look)
-            if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
-                budgets = budgets.tripped(now_ns)
-            before, rcd = rcd, self._order_rcd(rcd, lease.orders, settings, doing, now_ns)
-            if before.idle and rcd.acknowledged:
-                budgets = budgets.reset(now_ns)
+        seen = self._look(inputs, settings, doing)
+        pilot, cable, lease, contactor = seen.pilot, seen.cable, seen.lease, seen.contactor
+        if board.load_phases:
+            inputs = replace(inputs, load_live=seen.load.sense.live)
+        tests, budgets = self._begin_test(lease.orders, now_ns, closed=contactor.closed)
+        rcd, budgets = self._follow_rcd(seen, inputs, settings, doing, budgets)
+        lock = self.lock
         if board.lock_fitted:
-            kept = Fault.CONTACTOR_WELDED in doing.faults and not pilot.connected
-            goal = lock.goal if kept else _lock_goal(lock.goal, pilot, contactor, settings, now_ns)
-            lock = lock.advance(
-                now_ns, goal, inputs.locked, retry=Request.CLEAR_USER in lease.orders, releasable=contactor.dead
-            )
-        bearable_ma = min(
-            board.rated_current_ma,
-            settings.installation.circuit_capacity_ma,
-            cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma,
-        )
+            lock = lock.follow(inputs, seen, settings, welded=Fault.CONTACTOR_WELDED in doing.faults)
+        heat = lease.temperature(now_ns) if board.temperature_fitted else None
         person = lease.orders & (Request.CLEAR_USER | Request.CLEAR_INSTALLER)
-        recurrence = Recurrence() if person or self.unplugged(now_ns) else self.recurrence
-        overcurrent = self.overcurrent if not self.unplugged(now_ns) else Overcurrent()
-        overcurrent = overcurrent.advance(
-            now_ns, meter, doing.reference_ma, bearable_ma=bearable_ma, closed=contactor.closed
-        )
-        vehicle_doubt = self._doubt_vehicle(inputs, pilot, contactor, lease, meter)
-        if vehicle_doubt.asked and not self.vehicle_doubt.asked:
+        doubt = self._doubt_vehicle(inputs, seen)
+        if doubt.asked and not self.vehicle_doubt.asked:
             pilot = pilot.questioned()
         return Monitors(
             pilot,
@@ -140,35 +108,86 @@ class Monitors:
             rcd,
             lock,
             self.derating.advance(heat.centi_celsius if heat else None, settings.temperature),
-            self.supply.advance(now_ns, meter, settings),
-            overcurrent,
+            self.supply.advance(now_ns, seen.meter, settings),
+            self._follow_overcurrent(seen, now_ns, settings, doing),
             budgets,
-            recurrence,
+            Recurrence() if person or self.unplugged(now_ns) else self.recurrence,
             self.meter_trust.advance(lease.meter(now_ns)),
             self.heat_trust.advance(lease.temperature(now_ns)),
-            load,
-            self._tell_upstream(inputs, contactor, load, board, doing.faults),
-            self._compare_wiring(now_ns, contactor, load, meter, settings),
-            coil,
+            seen.load,
+            self._tell_upstream(inputs, contactor, seen.load, board, doing.faults),
+            self._compare_wiring(now_ns, contactor, seen.load, seen.meter, settings),
+            seen.coil,
             self.proof,
-            vehicle_doubt,
+            doubt,
         )
 
-    def _doubt_vehicle(
-        self,
-        inputs: Inputs,
-        pilot: PilotMonitor,
-        contactor: ContactorMonitor,
-        lease: Lease,
-        meter: MeterSample | None,
-    ) -> VehicleDoubt:
+    def _look(self, inputs: Inputs, settings: MachineSettings, doing: ControlContext) -> TickView:
+        """Return what this tick's inputs show."""
+        now_ns, board = inputs.now_ns, settings.board
+        cable_in = not board.proximity_fitted or self.cable.in_place(now_ns)
+        pilot = self.pilot.advance(now_ns, inputs.pilot, doing.outputs.pilot, board.pilot_supply_mv, cable_in=cable_in)
+        cable = self.cable
+        if board.proximity_fitted:
+            cable = cable.advance(now_ns, inputs.proximity_ohms, connected=pilot.state is not PilotState.A)
+        lease = self.lease.advance(now_ns, inputs.demand)
+        contactor, load = self._look_behind(inputs, settings)
+        coil = self._look_at_coil(inputs, doing.outputs, board)
+        if Request.CLEAR_INSTALLER in lease.orders:
+            coil = coil.forgiven()
+        return TickView(pilot, cable, lease, contactor, load, coil, lease.meter(now_ns) if board.meter_fitted else None)
+
+    def _begin_test(self, orders: Request, now_ns: int, *, closed: bool) -> tuple[SelfTest, Budgets]:
+        """Return self-test and budgets after this tick's orders. A test that no installer asked for has a budget."""
+        tests = _ordered(self.tests, orders, closed=closed)
+        if Request.CLEAR_INSTALLER in orders:
+            return tests, self.budgets.forgiven()
+        if not tests.wanted or self.tests.wanted:
+            return tests, self.budgets
+        if self.budgets.may_test(now_ns):
+            return tests, self.budgets.tested(now_ns)
+        return self.tests, self.budgets  # the whole order is refused, what it would have forgiven as well
+
+    def _follow_rcd(
+        self, seen: TickView, inputs: Inputs, settings: MachineSettings, doing: ControlContext, budgets: Budgets
+    ) -> tuple[RcdMonitor, Budgets]:
+        """Return the residual current device after this tick and its orders, and the budgets that trips count in."""
+        now_ns, contactor = inputs.now_ns, seen.contactor
+        if not settings.board.rcd_fitted:
+            return self.rcd, budgets
+        closed_ns = contactor.ordered_ns if contactor.closed else None
+        look = _coil_look(inputs, seen.coil)
+        rcd = self.rcd.advance(now_ns, tripped=inputs.rcd_tripped, closed_ns=closed_ns, dead=contactor.apart, coil=look)
+        if rcd.tripped_ns is not None and self.rcd.tripped_ns is None:
+            budgets = budgets.tripped(now_ns)
+        ordered = self._order_rcd(rcd, seen.lease.orders, settings, doing, now_ns)
+        if rcd.idle and ordered.acknowledged:
+            budgets = budgets.reset(now_ns)
+        return ordered, budgets
+
+    def _follow_overcurrent(
+        self, seen: TickView, now_ns: int, settings: MachineSettings, doing: ControlContext
+    ) -> Overcurrent:
+        """Return what is known of a vehicle that draws too much; the next vehicle is not judged by the last one's."""
+        board = settings.board
+        bearable_ma = min(
+            board.rated_current_ma,
+            settings.installation.circuit_capacity_ma,
+            seen.cable.rating_ma if board.tethered_cable_ma is None else board.tethered_cable_ma,
+        )
+        former = Overcurrent() if self.unplugged(now_ns) else self.overcurrent
+        return former.advance(
+            now_ns, seen.meter, doing.reference_ma, bearable_ma=bearable_ma, closed=seen.contactor.closed
+        )
+
+    def _doubt_vehicle(self, inputs: Inputs, seen: TickView) -> VehicleDoubt:
         """Return what speaks against a vehicle behind a closed contactor; one that has left has no past."""
         if self.unplugged(inputs.now_ns):
             return VehicleDoubt()
-        if not contactor.closed:
-            return self.vehicle_doubt.opened(at_once=Request.RESTART_WAKE_UP in lease.orders)
-        high_mv = levelled_mv(inputs.pilot) if pilot.asked_just_now else None
-        return self.vehicle_doubt.advance(inputs.now_ns, contactor.ordered_ns, high_mv, meter)
+        if not seen.contactor.closed:
+            return self.vehicle_doubt.opened(at_once=Request.RESTART_WAKE_UP in seen.lease.orders)
+        high_mv = levelled_mv(inputs.pilot) if seen.pilot.asked_just_now else None
+        return self.vehicle_doubt.advance(inputs.now_ns, seen.contactor.ordered_ns, high_mv, seen.meter)
 
     def _look_behind(self, inputs: Inputs, settings: MachineSettings) -> tuple[ContactorMonitor, LoadMonitor]:
         """Return contactor and load side after this tick's look at both."""
@@ -423,22 +442,3 @@ def _ordered(tests: SelfTest, orders: Request, *, closed: bool) -> SelfTest:
     if orders & (Request.CLEAR_USER | Request.CLEAR_INSTALLER):
         tests = tests.forgiven()
     return tests.again() if Request.SELF_TEST in orders and not closed else tests
-
-
-def _lock_goal(
-    goal: bool | None, pilot: PilotMonitor, contactor: ContactorMonitor, settings: MachineSettings, now_ns: int
-) -> bool | None:
-    """Return whether the plug shall be held: from B on, until the vehicle has left and the load side is dead.
-
-    On a line that shows no vehicle state the plug is let go only if contacts or voltage prove that it is dead. A plug
-    behind a welded contactor stays as it is though the switch ahead of the box may be off: it can be switched on again
-    by a person who does not see the plug. Hazard: H-13 a live plug in the hand.
-    """
-    if pilot.connected:
-        return True
-    if not contactor.dead:
-        return goal
-    if pilot.state is PilotState.A:
-        return False
-    proven = settings.board.mirror_fitted or settings.board.load_sense_fitted
-    return False if proven and now_ns - pilot.since_ns >= UNLOCK_AFTER_NS else goal

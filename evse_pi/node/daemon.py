@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evse_pi.api.server import Server
 from evse_pi.api.service import Service
@@ -39,6 +39,7 @@ from evse_pi.storage.writer_thread import WriterThread
 from hal.units import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from boards.build_field import FieldHardware
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
     from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.installation_limits import Installation
-    from evse_pi.core.records import Snapshot
     from evse_pi.device.equipment import Equipment
     from evse_pi.node.matter_device import MatterDevice
     from evse_pi.node.matter_options import MatterOptions
+    from evse_pi.node.safety_link import SafetyLink
     from evse_pi.node.web import WebServer
     from evse_pi.node.web_options import WebOptions
     from hal.units import Milliamps
@@ -63,19 +64,6 @@ RETRY_STORAGE_S = 30.0
 ANSWERED_WITHIN_S = 4.0  # the reload is still answered; the lease outlasts the restart
 MATTER_FIRST_S = 30.0  # the page waits until Matter has come up, but not for ever
 FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
-
-
-class SafetyLink(Protocol):
-    """The node's end of the link to the safety process."""
-
-    def fileno(self) -> int:
-        """Return the descriptor that becomes readable."""
-
-    def send(self, datagram: bytes) -> bool:
-        """Send one demand if that costs no time."""
-
-    def receive(self) -> Snapshot | None:
-        """Return the newest snapshot since the last call, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +111,33 @@ async def serve(
         await server.start()
         field.start()
         log.info("node runs board=%s version=%s", board.name, PRODUCT_VERSION)
-        device = asyncio.create_task(node.run_matter_device(matter, equipment_of(board, hardware)), name="matter")
-        device.add_done_callback(node.matter_ended)
-        page = asyncio.create_task(node.serve_web_page(web, service, device), name="web")
-        page.add_done_callback(node.page_ended)
         try:
-            await node.run(field, stopping)
+            async with _doors(node, service, equipment_of(board, hardware), matter, web):
+                await node.run(field, stopping)
         finally:
-            for task in (page, device):
-                task.cancel()
-            await asyncio.gather(page, device, return_exceptions=True)
             await server.stop()
             field.end()
             box.event_recorder.save()
             storage.put(box.event_recorder.write_queue.take(clock.monotonic_ns(), all_rows=True))
     finally:
         await storage.close()
+
+
+@asynccontextmanager
+async def _doors(
+    node: Daemon, service: Service, equipment: Equipment, matter: MatterOptions | None, web: WebOptions | None
+) -> AsyncGenerator[None]:
+    """Run Matter device and web page beside the box; neither ends it, both end before the database closes."""
+    device = asyncio.create_task(node.run_matter_device(matter, equipment), name="matter")
+    device.add_done_callback(node.matter_ended)
+    page = asyncio.create_task(node.serve_web_page(web, service, device), name="web")
+    page.add_done_callback(node.page_ended)
+    try:
+        yield
+    finally:
+        for task in (page, device):
+            task.cancel()
+        await asyncio.gather(page, device, return_exceptions=True)
 
 
 async def _recall(charger: ChargePointAdapter, storage: WriterThread) -> None:

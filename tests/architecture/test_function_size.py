@@ -18,7 +18,6 @@ EXCEPTIONS = {
     "evse_pi/cli/certificate.py:_facts": "the facts of one page",
     "evse_pi/cli/commission.py:command": "one parameter for each option",
     "evse_pi/cli/setup.py:command": "one dialogue from the first question to the last word",
-    "evse_pi/core/monitors.py:Monitors.advance": "one line for each monitor",
     "evse_pi/core/selftest.py:SelfTest.advance": "a pure rule of independent facts",
     "evse_pi/matter/channel/peer_session.py:PeerSession.secured": WIRE,
     "evse_pi/matter/identity/issuance.py:Issuance.add_noc": WIRE,
