@@ -67,8 +67,8 @@ files: ## write the pages and schemas of board and installation files from their
 
 docs: commands files walk rights ## write all pages that are made from code
 
-walk: ## write the installer's walk in docs/INSTALLING.md
-	$(PYTHON) -m tests.support.installer_walk
+walk: ## write the installer's walk in docs/INSTALLING.md if its words changed; ARGS=--figures writes its figures too
+	$(PYTHON) -m tests.support.installer_walk $(ARGS)
 
 rights: ## write who may do what in docs/SECURITY.md
 	$(PYTHON) -m tests.support.rights

@@ -17,10 +17,14 @@ import time
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, call
 from evse_pi.paths import resolve_paths
 from tests.support.web_box import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DOCUMENT = Path(__file__).parents[2] / "docs/INSTALLING.md"
 HEADING = "## A new box, from nothing to the certificate"
@@ -146,10 +150,12 @@ def without_figures(transcript: str) -> str:
     return re.sub(r"[+-]?\b[0-9a-f]*\d[0-9a-f]*(\.\d+)?", "#", transcript).replace("  ", " ")
 
 
-def main() -> None:
-    kept = DOCUMENT.read_text().partition(HEADING)[0]
-    DOCUMENT.write_text(f"{kept}{HEADING}\n{ABOUT}\n```\n{walk()}```\n")
+def main(arguments: Sequence[str]) -> None:
+    """Write the walk where it says something else; with `--figures` also where only figures differ."""
+    kept, taken = DOCUMENT.read_text().partition(HEADING)[0], walk()
+    if "--figures" in arguments or without_figures(taken) != without_figures(of_the_document()):
+        DOCUMENT.write_text(f"{kept}{HEADING}\n{ABOUT}\n```\n{taken}```\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
