@@ -133,7 +133,7 @@ class MemoryStore(SettledStore):
 
 
 class SqliteStore(SettledStore):
-    """A store in one table of an SQLite file that other parts of the product may share.
+    """A store in one table of an SQLite file, for a node without a charger; a box has `evse_pi.storage`.
 
     A transaction is on the disk when its block ends: write-ahead log with `synchronous=FULL`, so that the log is
     synced at every commit.

@@ -111,3 +111,8 @@ def _broad_handlers(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:
     for child in ast.iter_child_nodes(node):
         inner = isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         yield from _broad_handlers(child, f"{name}.{child.name}" if inner else name)  # type: ignore[attr-defined]
+
+
+def test_the_product_has_one_database_and_no_store_of_matter_beside_it() -> None:
+    own = {path.relative_to(ROOT).as_posix() for path in PRODUCT if "SqliteStore" in path.read_text()}
+    assert own == {"evse_pi/matter/storage.py"}
