@@ -25,13 +25,14 @@ FILES = [
 
 
 def prose(name: str) -> list[str]:
-    """Return what a file says to people: of a test its documentation and comments, of any other file every line."""
+    """Return what a file says to people: of a test its names, documentation and comments, of any other file all."""
     text = (ROOT / name).read_text()
     if not (name.startswith("tests/") and name.endswith(".py")):
         return text.splitlines()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     documented = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
-    return documented + re.findall(r"(?:^|\s)#.*", text)
+    tests = [node.name.replace("_", " ") for node in ast.walk(ast.parse(text)) if isinstance(node, kinds[2:])]
+    return documented + tests + re.findall(r"(?:^|\s)#.*", text)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -15,6 +15,7 @@ WITHOUT_A_MODULE = {
     "boards/test_builders.py": "build_safety and build_field, which must not open the same device",
     "cli/test_every_command.py": SEVERAL,
     "core/test_small_machines.py": SEVERAL,
+    "device/test_charging_planner.py": "charging_planner of charging, as the clusters show what it does",
     "device/test_energy_evse_commands.py": "energy_evse, its commands",
     "device/test_energy_evse_stories.py": "energy_evse, what follows from what",
     "device/test_measurement_clusters.py": SEVERAL,

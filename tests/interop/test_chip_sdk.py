@@ -202,7 +202,7 @@ def test_a_node_that_left_its_only_fabric_can_be_commissioned_again(
     assert chip.call("read", 2004, (1, ON_OFF)) == [False]
 
 
-def test_a_wrong_passcode_gets_nobody_in(
+def test_a_wrong_passcode_is_refused(
     chip: ChipController, lamps: Callable[..., Lamp], namespaces: Namespaces, tmp_path: Path
 ) -> None:
     lamp = lamps()

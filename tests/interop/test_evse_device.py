@@ -107,7 +107,7 @@ def test_all_features_together_are_objected_to_for_being_provisional_alone(
     assert 3 in present[0xFFF9], "EnableDischarging"
 
 
-def test_what_no_pilot_tells_of_a_vehicle_is_null(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
+def test_what_the_pilot_does_not_show_is_null(bidirectional: tuple[Bidirectional, Wallbox]) -> None:
     peer, _ = bidirectional
     assert peer.read("StateOfCharge", "BatteryCapacity", "VehicleID", "SessionEnergyDischarged") == [None] * 4
     assert peer.read("DischargingEnabledUntil", "MaximumDischargeCurrent") == [0, 0]

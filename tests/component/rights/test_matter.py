@@ -132,7 +132,7 @@ async def test_what_each_privilege_invokes(privilege: str) -> None:
 
 @pytest.mark.parametrize("privilege", RANK)
 @virtual_time
-async def test_what_each_privilege_hears_of_events(privilege: str) -> None:
+async def test_which_events_each_privilege_receives(privilege: str) -> None:
     async with wallbox_bench() as bench:
         controller, session = await holder(bench, privilege)
         for endpoint, server in list(servers(bench)):

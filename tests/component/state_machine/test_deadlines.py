@@ -20,7 +20,7 @@ PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
 
 @pytest.mark.hazard("H-10")
-def test_a_lease_that_nobody_renews_ends_the_offer_within_15_s_and_opens_6_s_later() -> None:
+def test_a_lease_without_renewal_ends_the_offer_within_15_s_and_opens_6_s_later() -> None:
     box = box_in(EvseState.C2, FULL)
     box.node_alive = False
     took_ns = box.run_until(lambda b: b.mode is PilotMode.HIGH, 16 * S)
@@ -139,7 +139,7 @@ def test_a_box_that_starts_with_a_vehicle_in_c_tests_itself_and_charges_once_it_
     assert box.state.watch.tests.passed
 
 
-def test_state_f_after_a_fault_lasts_300_ms_and_never_for_ever() -> None:
+def test_state_f_after_a_fault_lasts_300_ms_and_ends() -> None:
     box = box_in(EvseState.C2, FULL)
     box.emergency_stop = True
     box.tick()
@@ -264,7 +264,7 @@ def test_a_pilot_that_cannot_be_believed_for_half_a_second_is_no_vehicle_state_a
     assert box.state.status.evse_state is EvseState.B2
 
 
-def test_reason_tells_of_a_vehicle_that_is_not_ready() -> None:
+def test_reason_names_a_vehicle_that_is_not_ready() -> None:
     box = box_in(EvseState.B2, PLAIN)
     assert box.reason is Reason.VEHICLE_NOT_READY
     box.vehicle = "C"
@@ -378,7 +378,7 @@ def test_contacts_that_nothing_proves_open_are_not_closed_again() -> None:
     assert box.state.watch.contactor.cycles == 0
 
 
-def test_nothing_is_offered_to_nobody() -> None:
+def test_nothing_is_offered_without_a_vehicle() -> None:
     box = box_in(EvseState.A, PLAIN)
     box.trace.clear()
     box.run(30 * S)

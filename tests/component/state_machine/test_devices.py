@@ -133,7 +133,7 @@ def test_a_self_test_on_request_ends_an_offer_and_the_offer_returns() -> None:
     assert box.state.status.evse_state is EvseState.B2
 
 
-def test_an_order_is_carried_out_once_and_not_for_a_new_life_of_the_process() -> None:
+def test_an_order_is_carried_out_once_and_not_again_after_a_restart_of_the_process() -> None:
     box = box_in(EvseState.B1, FULL)
     box.order(Request.SELF_TEST)
     box.run(3 * S)
@@ -436,7 +436,7 @@ def sleep_on(box: Any) -> None:
     box.run_until(lambda b: b.reason is Reason.WAKING_VEHICLE, 20 * S)
 
 
-def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_anew() -> None:
+def test_a_vehicle_that_wakes_is_charged_and_the_ladder_begins_again() -> None:
     box = box_in(EvseState.B2, PLAIN)
     sleep_on(box)
     box.vehicle = "C"

@@ -156,7 +156,7 @@ def test_openings_under_load_are_counted_by_the_current_and_not_by_a_pilot_that_
 
 
 @pytest.mark.hazard("H-15")
-def test_a_meter_that_the_board_does_not_have_tells_nothing_of_a_load() -> None:
+def test_a_meter_that_the_board_does_not_have_shows_no_load() -> None:
     box = box_in(EvseState.C2, settings_for(PLAIN_BOARD))
     before = box.state.watch.contactor.openings_under_load
     box.run(3 * S)

@@ -84,7 +84,7 @@ def _view(box: IdealBox) -> Any:
 
 
 @pytest.mark.parametrize("fault", ["diode", "emergency", "short"])
-def test_no_fault_holds_state_f_for_ever(fault: Any) -> None:
+def test_state_f_ends_after_every_fault(fault: Any) -> None:
     box = box_in(EvseState.C2, FULL)
     box.diode = fault != "diode"
     box.emergency_stop = fault == "emergency"

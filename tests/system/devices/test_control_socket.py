@@ -44,7 +44,7 @@ def test_waiting_ends_at_once_when_the_value_is_there(emulated: Emulation) -> No
     assert emulated.client.call("wait", signal="contactor", value=0)["latency_ns"] == 0
 
 
-def test_a_subscriber_hears_of_every_change(emulated: Emulation) -> None:
+def test_a_subscriber_receives_every_change(emulated: Emulation) -> None:
     with emulated.simulator.client() as live:
         live.call("subscribe", signals=["plugged", "s2"])
         for verb in ("plug_in", "close_s2", "draw", "unplug"):

@@ -47,7 +47,7 @@ def test_every_open_may_set_the_parity_again(emulated: Emulation, parity: Any) -
     assert lines == ["9"] * 3
 
 
-def test_a_port_at_another_speed_hears_nothing(emulated: Emulation) -> None:
+def test_a_port_at_another_speed_receives_nothing(emulated: Emulation) -> None:
     lines = emulated.python(
         ASK
         + """

@@ -224,7 +224,7 @@ def test_without_its_node_the_box_is_told_from_the_black_box(box: Paths) -> None
     eventually(box, "NO_VEHICLE")
 
 
-def test_a_node_that_hangs_is_named_and_hangs_nobody(box: Paths) -> None:
+def test_a_node_that_hangs_is_named_and_blocks_no_caller(box: Paths) -> None:
     node = process(box, "evse_pi.node")
     os.kill(node, signal.SIGSTOP)
     try:

@@ -71,7 +71,7 @@ def test_a_killed_node_comes_back_with_what_it_had_acknowledged(node: NodeProces
 
 
 @pytest.mark.hazard("H-18")
-def test_the_fortieth_word_of_a_minute_is_stored_like_the_first(node: NodeProcess) -> None:
+def test_the_fortieth_order_of_a_minute_is_stored_like_the_first(node: NodeProcess) -> None:
     for number in range(40):
         answer = node.ask("set", limit_ma=6_000 + 100 * number, permitted=number % 2 == 0)
         assert answer["stored"] is True, answer

@@ -86,7 +86,7 @@ def closings(box: ProcessBox, since_ns: int) -> int:
 
 @pytest.mark.hazard("H-14")
 @pytest.mark.parametrize(("uid", "groups"), [(PERSON, (PEOPLE,)), (STRANGER, ())])
-def test_nobody_but_the_node_reaches_the_link(box: ProcessBox, uid: int, groups: tuple[int, ...]) -> None:
+def test_only_the_node_reaches_the_link(box: ProcessBox, uid: int, groups: tuple[int, ...]) -> None:
     asking(box)
     since_ns = time.monotonic_ns()
     sent, refused = as_user(uid, demands(box.folder / SAFETY_SOCKET, 2.0, box.run.run), groups)
@@ -115,7 +115,7 @@ def test_demands_of_another_user_count_for_nothing_though_every_door_stands_open
 @pytest.mark.parametrize(
     "name", [SAFETY_SOCKET, NODE_SOCKET, "control.sock", "black-box", "safety/former-faults", "new"]
 )
-def test_nobody_puts_a_file_of_his_own_where_the_processes_look(name: str) -> None:
+def test_no_other_user_puts_a_file_where_the_processes_look(name: str) -> None:
     with open_folder() as folder:
         lay_out(folder, {"evse-safety": STRANGER + 10, "evse-node": STRANGER + 11})
 
@@ -168,7 +168,7 @@ def test_a_captured_node_clears_nothing_for_which_it_has_no_proof() -> None:
 
 
 @pytest.mark.hazard("H-10")
-def test_two_old_demands_that_are_repeated_for_ever_keep_no_permission_alive(box: ProcessBox) -> None:
+def test_two_old_demands_that_are_repeated_renew_no_permission(box: ProcessBox) -> None:
     kept: list[bytes] = []
     send = box.link.send
     box.link.send = lambda datagram: kept.append(datagram) is None and send(datagram)  # type: ignore[func-returns-value, method-assign]

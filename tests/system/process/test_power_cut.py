@@ -66,7 +66,7 @@ def test_the_watch_sees_a_box_that_does_not(found: list[str], story: dict[str, A
     assert findings(**story) == found
 
 
-def test_the_watch_sees_a_vehicle_that_nobody_lets_go_and_a_contactor_that_does_not_rest() -> None:
+def test_the_watch_sees_a_vehicle_that_is_not_released_and_a_contactor_that_does_not_rest() -> None:
     assert findings((20 * S, "s2", 0)) == ["closed long after the vehicle stopped asking"]
     again = [(20 * S, "coil", 0), (20 * S, "poles", 0), (22 * S, "coil", 1), (22 * S, "poles", 3)]
     assert findings(*again) == ["closed 2.00 s after it opened"]

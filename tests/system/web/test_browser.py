@@ -50,7 +50,7 @@ def test_why_names_the_limit_that_decides_as_it_changes(window: Browser, ready: 
         box.ask("set", limit_ma=None)
 
 
-def test_the_waveform_is_drawn_and_drawn_anew(window: Browser, ready: WebBox) -> None:
+def test_the_waveform_is_drawn_and_drawn_again(window: Browser, ready: WebBox) -> None:
     box = ready
     box.car("plug_in", cable_ma=20_000)
     box.until(lambda now: now["pilot"] and now["pilot"]["mode"] == "PWM")

@@ -102,7 +102,7 @@ def node(tmp_path: Path) -> Iterator[WebBox]:
 
 
 @pytest.mark.hazard("H-10")
-def test_a_flood_of_the_page_costs_nobody_the_charge(node: WebBox) -> None:
+def test_a_flood_of_the_page_ends_no_charge(node: WebBox) -> None:
     run_dir = node.box.run_dir
     with closing(LinkEnd(run_dir / SAFETY_SOCKET, run_dir / NODE_SOCKET, decode_stamped)) as link:
         over = threading.Event()

@@ -34,7 +34,7 @@ def cookie_and_token(box: WebBox) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_is_whole_private_and_asks_nobody_else(box: WebBox, path: str) -> None:
+def test_every_page_is_whole_private_and_asks_no_other_host(box: WebBox, path: str) -> None:
     answer = box.get(path)
     assert answer.status == 200
     assert answer.body.startswith("<!doctype html>")

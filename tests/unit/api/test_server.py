@@ -165,7 +165,7 @@ async def test_a_stream_sends_until_the_client_closes(tmp_path: Path) -> None:
         await client.close()
 
 
-async def test_a_client_that_does_not_read_costs_one_buffer_and_nobody_else(tmp_path: Path) -> None:
+async def test_a_client_that_does_not_read_costs_one_buffer_and_no_other_client(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
         deaf = await Client.connected(path)
         deaf.writer.write(b'{"command": "flood"}\n')

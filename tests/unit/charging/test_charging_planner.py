@@ -153,7 +153,7 @@ FOR_GOOD = ChargingSettings(charging_until_s=None, maximum_ma=10_000)
     ],
 )
 @pytest.mark.parametrize("commissioned", [True, False])
-def test_what_waited_in_a_former_life_waits_until_the_planner_speaks(
+def test_what_waited_before_a_restart_waits_until_the_planner_has_decided(
     plan: KeptPlan | None, mode: ChargeMode, permitted: bool, commissioned: bool
 ) -> None:
     bench = Bench(commissioned=commissioned, settings=replace(FOR_GOOD, mode=mode), plan=plan)

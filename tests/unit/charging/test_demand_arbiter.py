@@ -70,7 +70,7 @@ def test_what_is_withdrawn_is_forgotten_and_the_owner_falls_back_to_plug_and_cha
 
 
 @pytest.mark.parametrize("source", [source for source in LimitSource if source < OWNER])
-def test_nobody_asks_in_the_name_of_the_safety_process(source: LimitSource) -> None:
+def test_no_request_is_taken_in_the_name_of_the_safety_process(source: LimitSource) -> None:
     with pytest.raises(ValueError, match=source.name):
         DemandArbiter().put(ask(source, 10_000))
 
@@ -156,7 +156,7 @@ def test_no_lower_offer_and_no_stop_is_delayed(current_ma: int) -> None:
 
 
 @pytest.mark.parametrize("source", [LimitSource.OWNER, LimitSource.ENABLE_CHARGING, LimitSource.USER_MAXIMUM])
-def test_the_word_of_a_person_or_a_controller_ends_the_pause_and_its_stops_begin_none(source: LimitSource) -> None:
+def test_an_order_of_a_person_or_a_controller_ends_the_pause_and_its_stops_begin_none(source: LimitSource) -> None:
     book = stopped(STOPS[0])
     book.put(GOES[0])
     assert not book.compose(SECOND).permitted
@@ -168,7 +168,7 @@ def test_the_word_of_a_person_or_a_controller_ends_the_pause_and_its_stops_begin
     assert book.compose(4 * SECOND).permitted
 
 
-def test_while_somebody_else_forbids_the_pause_is_not_what_is_told() -> None:
+def test_while_another_source_forbids_the_pause_is_not_the_reason_shown() -> None:
     book = stopped(STOPS[0])
     assert book.compose(SECOND).limit_source is LimitSource.SCHEDULE
     assert book.limits(SECOND)[0].source is LimitSource.SCHEDULE

@@ -35,7 +35,7 @@ def test_a_register_rounded_down_by_a_step_loses_and_gains_nothing() -> None:
 
 
 @pytest.mark.parametrize("register", [0, 900 * KWH])
-def test_a_replaced_meter_begins_anew_and_the_gap_is_filled_from_the_power(register: int) -> None:
+def test_a_replaced_meter_begins_again_and_the_gap_is_filled_from_the_power(register: int) -> None:
     old = meter_reading(0, 500 * KWH, power_mw=10_800_000)
     new = meter_reading(10 * SECOND, register, power_mw=10_800_000)
     counter = counted(old, new)

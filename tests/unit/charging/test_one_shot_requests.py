@@ -67,7 +67,7 @@ def test_an_order_before_the_first_word_waits_for_it() -> None:
     assert box.carried_out == [Request.CLEAR_USER]
 
 
-def test_a_node_that_starts_anew_repeats_no_order_of_its_former_life() -> None:
+def test_a_node_that_restarts_repeats_no_order_from_before() -> None:
     box = Heard(OneShotRequests())
     talk(box)
     box.requests.ask(Request.SELF_TEST)

@@ -94,7 +94,7 @@ def test_a_target_that_cannot_be_reached_starts_at_once_and_says_so() -> None:
     assert (plan.status, plan.start_s, plan.delay_below_s) == (PlanStatus.LATE, NOW_S, 0)
 
 
-def test_a_full_vehicle_whose_charge_nobody_knows_starts_at_once() -> None:
+def test_a_full_vehicle_of_unknown_charge_starts_at_once() -> None:
     _, plan = plan_charging(None, planning_input(soc(100, 20)))
     assert (plan.status, plan.start_s, plan.delay_below_s) == (PlanStatus.BEGUN, NOW_S, 0)
 
@@ -155,7 +155,7 @@ def test_a_full_vehicle_is_asked_for_until_the_vehicle_itself_stops() -> None:
     assert other.status is PlanStatus.REACHED
 
 
-def test_energy_stands_for_a_full_vehicle_whose_charge_nobody_knows() -> None:
+def test_a_full_vehicle_of_unknown_charge_is_planned_by_energy() -> None:
     _, plan = plan_charging(None, planning_input(soc(100, 5, 8.1)))
     assert (plan.status, plan.start_s) == (PlanStatus.WAITING, NOW_S + 4 * HOUR - 900)
 
@@ -168,7 +168,7 @@ def test_a_begun_charge_ends_when_the_energy_is_in() -> None:
     assert (almost.status, done.status) == (PlanStatus.BEGUN, PlanStatus.REACHED)
 
 
-def test_another_target_or_vehicle_is_planned_anew() -> None:
+def test_another_target_or_vehicle_is_planned_again() -> None:
     progress, waiting = plan_charging(None, planning_input(added(8.1, 5)))
     progress, _ = plan_charging(progress, planning_input(added(8.1, 5), now_s=waiting.start_s, energy_mwh=KWH))
     later = {"now_s": waiting.start_s, "energy_mwh": KWH}
@@ -215,7 +215,7 @@ def test_power_is_current_times_voltage_times_phases_from_6_a_on(current_ma: int
     assert available_power_mw(current_ma, Millivolts(230_000), 3) == expected
 
 
-def test_a_target_goes_by_the_state_of_charge_where_that_is_known_or_nothing_else_is_said() -> None:
+def test_a_target_is_judged_by_the_state_of_charge_where_it_is_known_or_no_other_is_set() -> None:
     energy = MilliwattHours(1)
     table = [
         (None, energy, False, False),

@@ -59,7 +59,7 @@ def test_a_snapshot_makes_good_for_lost_transitions() -> None:
     assert sessions.observe(safety.snapshot(), clock.unix_s()).current is None
 
 
-def test_energy_without_a_session_is_nobodys() -> None:
+def test_energy_without_a_session_belongs_to_none() -> None:
     assert Sessions().add(1_000, estimated=False) == Sessions()
 
 

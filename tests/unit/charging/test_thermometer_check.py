@@ -64,7 +64,7 @@ def test_one_reading_that_jumps_is_not_used_and_two_that_agree_are() -> None:
 
 
 @pytest.mark.hazard("H-16")
-def test_one_that_jumps_for_ever_falls_silent() -> None:
+def test_one_that_keeps_jumping_counts_as_silent() -> None:
     check = read([25_00, 65_00] * 30)
     assert check.used == at(0, 25_00)
 

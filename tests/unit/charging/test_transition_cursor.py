@@ -23,7 +23,7 @@ def test_what_fell_out_of_the_last_sixteen_is_counted() -> None:
     assert (len(changes), cursor.lost, cursor.number) == (16, 4, 20)
 
 
-def test_another_life_of_the_safety_process_counts_from_one() -> None:
+def test_a_restarted_safety_process_counts_from_one() -> None:
     clock = VirtualClock()
     cursor, _ = TransitionCursor().accept(FakeSafety(clock).become("B"))
     reborn = FakeSafety(clock, safety_run_id=8)

@@ -44,7 +44,7 @@ def test_a_clock_that_becomes_known_dates_everything_and_then_nothing_more() -> 
 
 
 @pytest.mark.parametrize(("by_s", "words"), [(7_200, "set forward by 7200 s"), (-90, "set back by 90 s")])
-def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s: int, words: str) -> None:
+def test_a_clock_that_is_set_dates_everything_again_and_is_shown_for_an_hour(by_s: int, words: str) -> None:
     clock = VirtualClock()
     calendar = WallClockWatch(clock)
     calendar.look()
@@ -55,7 +55,7 @@ def test_a_clock_that_is_set_dates_everything_anew_and_is_told_for_an_hour(by_s:
     assert (calendar.look(), calendar.trouble) == (None, None)
 
 
-def test_a_time_server_that_corrects_by_seconds_dates_nothing_anew() -> None:
+def test_a_time_server_that_corrects_by_seconds_changes_no_dates() -> None:
     clock = VirtualClock()
     calendar = WallClockWatch(clock)
     calendar.look()
@@ -74,7 +74,7 @@ def test_what_happened_while_the_clock_was_lost_is_dated_once_it_is_back() -> No
     assert calendar.look() == EPOCH_S
 
 
-def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: Path) -> None:
+def test_a_clock_behind_the_history_of_an_earlier_run_is_called_wrong(tmp_path: Path) -> None:
     store, safety = Store(tmp_path / "evse.db"), FakeSafety(VirtualClock())
     changes: tuple[Transition, ...] = (safety.become("B").transitions[-1], safety.become("C").transitions[-1])
     store.write([transition_row(1, changes[0], UNIX_S, "former"), transition_row(2, changes[1], 99, "this")])
@@ -87,7 +87,7 @@ def test_a_clock_behind_the_history_of_a_former_life_is_called_wrong(tmp_path: P
     assert calendar.trouble is None
 
 
-def test_session_and_fault_that_last_are_dated_anew() -> None:
+def test_session_and_fault_that_last_are_dated_again() -> None:
     clock = VirtualClock(unix_s=UNIX_S - 1_000_000)
     safety, box = FakeSafety(clock), ChargePoint(clock, RATINGS, None, StartupState(), HandWriter())
     box.on_snapshot(safety.become("B"))
@@ -129,7 +129,7 @@ def _lasts_s(box: ChargePoint, clock: VirtualClock) -> int:
     return box.event_recorder.session.duration_ns(clock.now_ns) // SECOND
 
 
-def test_the_systems_clock_goes_before_what_somebody_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_systems_clock_comes_before_a_time_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SystemClock()
     clock.tell(UNIX_S)
     assert clock.unix_s() != UNIX_S

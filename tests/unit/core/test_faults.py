@@ -30,7 +30,7 @@ def test_a_fault_keeps_its_beginning_though_its_condition_comes_and_goes() -> No
     assert book.entries == (Entry(Fault.OVERCURRENT, 1, None),)
 
 
-def test_the_delay_begins_anew_when_the_condition_returns() -> None:
+def test_the_delay_begins_again_when_the_condition_returns() -> None:
     present = only(Fault.OVER_TEMPERATURE)
     book = FaultBook().advance(0, present, NOTHING, NO_FAULTS)
     book = book.advance(1 * S, NO_FAULTS, NOTHING, NO_FAULTS)
@@ -40,7 +40,7 @@ def test_the_delay_begins_anew_when_the_condition_returns() -> None:
     assert not book.advance(120 * S, NO_FAULTS, NOTHING, NO_FAULTS).active
 
 
-def test_whoever_repaired_a_box_that_was_too_hot_need_not_wait_once_it_is_cool() -> None:
+def test_a_box_that_was_too_hot_and_is_cool_can_be_cleared_at_once() -> None:
     hot = only(Fault.OVER_TEMPERATURE)
     book = FaultBook().advance(0, hot, NOTHING, NO_FAULTS)
     assert book.advance(1 * S, hot, Clear.BY_INSTALLER, NO_FAULTS).active == hot
@@ -62,7 +62,7 @@ def test_a_released_fault_goes_at_once_but_not_while_its_condition_lasts() -> No
     assert not book.advance(1, NO_FAULTS, NOTHING, released).active
 
 
-def test_faults_of_a_former_life_wait_for_their_rule() -> None:
+def test_faults_of_an_earlier_run_wait_for_their_rule() -> None:
     book = latched([Fault.RCD_TRIPPED, Fault.RCD_TRIPPED, Fault.METER_STALE], 0)
     assert book.active == {Fault.RCD_TRIPPED, Fault.METER_STALE}
     assert book.opening

@@ -73,7 +73,7 @@ def test_a_direct_voltage_is_not_live_and_neither_is_one_that_decays(volts: floa
         assert not sense.live
 
 
-def test_one_sample_a_tick_would_sit_on_the_zero_crossing_for_ever() -> None:
+def test_one_sample_a_tick_would_stay_on_the_zero_crossing() -> None:
     """The tick is half a period of 50 Hz: the first of the two samples shows nothing here, the second does."""
     first = look(S, 3_900_000, (230, 50))
     assert abs(first.before_mv[0]) < 1_000

@@ -166,7 +166,7 @@ def watched(
     ("offered_ma", "for_ever_ma"),
     [(6_000, 6_666), (16_000, 16_766), (32_000, 32_926), (51_000, 52_116), (63_000, 66_155), (80_000, 83_325)],
 )
-def test_one_point_of_duty_and_one_percent_of_the_meter_are_drawn_for_ever(
+def test_one_point_of_duty_and_one_percent_of_the_meter_may_be_drawn_without_end(
     offered_ma: Milliamps, for_ever_ma: Milliamps
 ) -> None:
     """Points of Table A.8: 0.6 A up to 51 A, 2.5 A above. The table is in docs/SAFETY.md."""
@@ -568,7 +568,7 @@ def test_under_a_contactor_that_may_be_closed_no_bolt_is_pulled_back_to_prove_it
     assert not lock.holding
 
 
-def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebody_acknowledged() -> None:
+def test_a_lock_that_gave_up_still_releases_the_plug_and_holds_none_until_it_is_acknowledged() -> None:
     lock = drive_lock(True, lambda _: True, bolted=True)[0]
     lock = lock.advance(30 * S, False, True)
     assert lock.motor is False
@@ -578,7 +578,7 @@ def test_a_lock_that_gave_up_still_lets_the_plug_go_and_holds_none_until_somebod
     assert lock.advance(32 * S, True, False, retry=True).motor is True
 
 
-def test_a_lock_that_gave_up_waits_for_somebody() -> None:
+def test_a_lock_that_gave_up_waits_for_a_person() -> None:
     lock, now = LockControl(), 0
     while not lock.failed:
         lock, now = lock.advance(now, True, False), now + 10 * MS

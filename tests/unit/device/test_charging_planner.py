@@ -41,7 +41,7 @@ async def test_in_time_of_use_charging_waits_for_its_start() -> None:
     assert bench.in_s(SCHEDULE) == (11 * 60 + 45) * 60 + 5
 
 
-async def test_nothing_is_planned_while_nobody_is_plugged_in_or_supplied_and_yet_nothing_may_start() -> None:
+async def test_nothing_is_planned_without_a_vehicle_or_supply_and_yet_nothing_may_start() -> None:
     bench = await planned()
     assert bench.next_charge == NOTHING
     ask = bench.ask(SCHEDULE)

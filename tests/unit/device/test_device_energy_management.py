@@ -88,7 +88,7 @@ async def test_where_the_box_cannot_charge_nothing_is_offered(why: str) -> None:
     assert bench.management.state.esa_state == expected
 
 
-async def test_in_solar_mode_the_box_waits_until_somebody_offers_power() -> None:
+async def test_in_solar_mode_the_box_waits_until_power_is_offered() -> None:
     bench = await solar()
     ask = bench.ask(ADJUSTMENT)
     assert ask is not None
@@ -118,7 +118,7 @@ async def test_every_status_of_a_request(power_mw: int, duration_s: int, status:
     assert bench.management.state.esa_state == active
 
 
-async def test_nobody_may_ask_for_less_than_the_minimum_that_a_controller_named() -> None:
+async def test_less_than_the_minimum_that_a_controller_named_is_refused() -> None:
     bench = await solar()
     bench.enable(10_000, 32_000)
     assert bench.management.state.abs_min_power == 6_900_000

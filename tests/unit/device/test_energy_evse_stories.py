@@ -95,7 +95,7 @@ async def test_session_numbers_begin_at_0_and_rise_by_one() -> None:
         assert evse.state.session_id == number
 
 
-async def test_attributes_are_published_before_the_event_that_tells_of_them() -> None:
+async def test_attributes_are_published_before_the_event_that_reports_them() -> None:
     evse = await bench()
     evse.enable()
     order: list[Any] = []
@@ -164,7 +164,7 @@ async def test_a_fault_suspends_a_transfer_and_resuming_makes_no_events() -> Non
     assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
 
 
-async def test_a_suspended_transfer_that_nobody_resumes_ends_after_a_minute() -> None:
+async def test_a_suspended_transfer_that_is_not_resumed_ends_after_a_minute() -> None:
     evse = await charging()
     evse.charger.fault(Fault.RCD_TRIPPED)
     evse.charger.spend(3_600)
@@ -346,7 +346,7 @@ async def test_only_the_installer_sets_the_capacity() -> None:
     assert written == {"UserMaximumChargeCurrent", "RandomizationDelayWindow", "ApproximateEVEfficiency"}
 
 
-async def test_the_user_maximum_is_the_capacity_until_somebody_sets_it() -> None:
+async def test_the_user_maximum_is_the_capacity_until_it_is_set() -> None:
     evse = await bench()
     assert evse.state.user_maximum_charge_current == 32_000
     evse.charger.become(circuit_capacity_ma=Milliamps(20_000))

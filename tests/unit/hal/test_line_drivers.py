@@ -345,7 +345,7 @@ class LateLine:
 
 
 @pytest.mark.hazard("H-14")
-def test_an_edge_that_is_heard_of_after_its_trip_was_read_and_reset_is_no_second_trip() -> None:
+def test_an_edge_that_arrives_after_its_trip_was_read_and_reset_is_no_second_trip() -> None:
     """On a busy machine the thread of the edges comes late: the trip of a test became one that a person must clear."""
     line, now_ns = LateLine(), [100]
     device = GpioResidualCurrentDevice(line, LateLine(), lambda: now_ns[0])  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def test_a_run_keeps_the_order_of_its_conversions() -> None:
     assert adc.run(adc.prepare([0] * 96, [0] * 96)).tolist() == list(range(96))
 
 
-def test_a_bus_that_nobody_drives_is_a_bad_reading() -> None:
+def test_a_bus_that_no_device_drives_is_a_bad_reading() -> None:
     adc, kernel = converter()
     kernel.answer = lambda frame: b"\xff\xff\xff"  # type: ignore[method-assign]
     with pytest.raises(BadReading, match="no null bit"):

@@ -42,7 +42,7 @@ def test_written_installation_reads_back_equal(tmp_path: Path) -> None:
         assert read_installation(path, BOARD) == each
 
 
-def test_installation_is_for_everybody_to_read_and_for_its_owner_to_write(tmp_path: Path) -> None:
+def test_installation_is_readable_by_all_and_writable_by_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "installation.toml"
     write_installation(path, SIMULATED_INSTALLATION)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644

@@ -46,7 +46,7 @@ def test_entries_are_read_back_in_order_with_time_and_name(three: Path) -> None:
     assert trail.state() == "3 entries, chain intact"
 
 
-def test_a_clock_that_nobody_set_is_no_time(tmp_path: Path) -> None:
+def test_a_clock_that_was_never_set_is_no_time(tmp_path: Path) -> None:
     append(tmp_path / "audit.log", VirtualClock(unix_s=None), WHO, {"what": "setup"})
     entry = read_trail(tmp_path / "audit.log").entries[0]
     assert entry["unix_s"] is None
@@ -67,7 +67,7 @@ def test_a_removed_line_breaks_the_chain(three: Path) -> None:
     assert read_trail(three).problems == ("line 2 does not follow the one before it",)
 
 
-def test_a_line_that_somebody_computed_anew_does_not_follow(three: Path) -> None:
+def test_a_line_that_was_computed_again_does_not_follow(three: Path) -> None:
     lines = lines_of(three)
     forged = three.with_name("forged")
     append(forged, VirtualClock(), WHO, {"what": "capacity", "to_ma": 32_000})

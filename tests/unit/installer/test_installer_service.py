@@ -160,7 +160,7 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
 @pytest.mark.parametrize(
     ("changes", "words"), [({"pin": "111222"}, "the PIN is wrong"), ({"role": "USER"}, "role: unknown field")]
 )
-def test_nobody_else_has_the_box_asked(installer: InstallerClient, changes: dict[str, Any], words: str) -> None:
+def test_no_other_caller_has_the_box_asked(installer: InstallerClient, changes: dict[str, Any], words: str) -> None:
     told, asked = asked_of_the_box(installer, {**CLEAR, **changes})
     assert words in told["error"]
     assert not asked

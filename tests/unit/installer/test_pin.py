@@ -108,7 +108,7 @@ def test_a_restart_of_the_process_does_not_shorten_the_delay(pin: Pin, tmp_path:
         Pin(tmp_path, clock).verify(GOOD)
 
 
-def test_a_restart_of_the_machine_begins_the_delay_anew(pin: Pin, clock: VirtualClock) -> None:
+def test_a_restart_of_the_machine_begins_the_delay_again(pin: Pin, clock: VirtualClock) -> None:
     fail(pin, 3)
     clock.advance_s(10)
     fail(pin, 1)  # four: 20 s

@@ -73,7 +73,7 @@ def test_one_that_was_cleared_and_came_back_is_not_the_same(welded: Recorded, tm
     assert standing.left() == set()
 
 
-def test_what_anybody_or_time_clears_is_no_reason_to_prove_an_order_again(tmp_path: Path) -> None:
+def test_what_a_user_or_time_clears_is_no_reason_to_prove_an_order_again(tmp_path: Path) -> None:
     recorded = Recorded(tmp_path)
     recorded.box.run(3 * S)
     recorded.box.rcd_latched = True

@@ -28,7 +28,7 @@ def check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]
     return run
 
 
-def test_nothing_is_told_of_a_machine_that_is_right(check: Callable[..., Any]) -> None:
+def test_a_machine_that_is_right_gives_no_notice(check: Callable[..., Any]) -> None:
     assert check() == ()
     assert check() == ()
 

@@ -155,7 +155,7 @@ def held(settings: ChargingSettings, *, commissioned: bool = True, unix_s: int |
     return Bench(VirtualClock(unix_s=unix_s), settings=settings, commissioned=commissioned)
 
 
-def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_anybody_loads_it() -> None:
+def test_a_box_that_starts_permits_what_the_cluster_had_granted_before_it_is_loaded() -> None:
     bench = held(ChargingSettings(charging_until_s=UNIX_S + 60, maximum_ma=10_000, user_maximum_ma=8_000))
     demand = bench.box.demand()
     assert (demand.permitted, demand.offered_current_ma) == (True, 8_000)
@@ -175,7 +175,7 @@ def test_an_end_that_no_clock_can_tell_lets_the_box_start() -> None:
     assert bench.box.demand().permitted
 
 
-def test_a_box_that_nobody_owns_starts_by_its_owners_word() -> None:
+def test_a_box_without_controllers_starts_by_its_owners_permission() -> None:
     assert held(ChargingSettings(), commissioned=False).box.demand().permitted
 
 
@@ -270,7 +270,7 @@ def test_sessions_that_were_missed_are_heard_again_and_keep_their_numbers() -> N
     assert [one.session.number for one in bench.heard if one.session] == [4]
 
 
-def test_a_session_that_peers_know_and_nobody_wrote_goes_on_with_what_is_left_of_it() -> None:
+def test_a_session_that_peers_know_and_that_was_not_stored_goes_on_with_what_is_left_of_it() -> None:
     bench = restarted(ReportedState(session=4, transfer=Transfer(5_000), latest=4), "B", session=STALE, next_session=4)
     session = bench.box.event_recorder.session
     assert session is not None

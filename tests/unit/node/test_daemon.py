@@ -125,7 +125,7 @@ def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @virtual_time
-async def test_the_service_manager_hears_of_each_demand_and_of_nothing_before_the_first(
+async def test_the_service_manager_is_told_each_demand_and_nothing_before_the_first(
     service_manager: socket.socket, tmp_path: Path
 ) -> None:
     async with Running(tmp_path) as running:
@@ -221,7 +221,7 @@ async def test_an_ask_that_runs_out_is_told_in_that_very_moment(tmp_path: Path) 
 
 
 @virtual_time
-async def test_another_life_of_the_safety_process_gets_a_demand_at_once(tmp_path: Path) -> None:
+async def test_a_restarted_safety_process_gets_a_demand_at_once(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         running.speak()
         await asyncio.sleep(0.5)
@@ -233,7 +233,7 @@ async def test_another_life_of_the_safety_process_gets_a_demand_at_once(tmp_path
 
 
 @virtual_time
-async def test_the_first_demand_waits_for_the_meter_and_not_for_ever(tmp_path: Path) -> None:
+async def test_the_first_demand_waits_for_the_meter_for_a_bounded_time(tmp_path: Path) -> None:
     meter = OneReading()
     slot = MeterSlot("bus", lambda: meter)
     async with Running(tmp_path, FieldHardware(slot, ())) as running:
@@ -449,7 +449,7 @@ async def test_every_demand_carries_the_run_that_the_safety_process_invited_and_
 
 
 @virtual_time
-async def test_an_order_that_nobody_hears_is_withdrawn_and_said(tmp_path: Path) -> None:
+async def test_an_order_that_is_not_acknowledged_is_withdrawn_and_reported(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         with pytest.raises(Refusal, match="the safety process does not answer; the order was withdrawn"):
             await running.ask("selftest")
@@ -552,7 +552,7 @@ async def test_what_was_written_before_the_clock_was_known_is_dated_by_an_admini
 
 
 @virtual_time
-async def test_a_watcher_hears_of_a_change_at_once_and_of_a_second_that_passed(tmp_path: Path) -> None:
+async def test_a_watcher_is_notified_of_a_change_at_once_and_of_each_second(tmp_path: Path) -> None:
     async with Running(tmp_path) as running:
         lines = Service(*running.commands.offers).offers[WATCH.name].answer(Nothing(), Caller(1000, False))
         loop = asyncio.get_running_loop()

@@ -53,7 +53,7 @@ def test_a_value_carries_when_it_was_taken() -> None:
     assert (device.newest.value, device.newest.at_ns, device.trouble) == (42, 5, None)
 
 
-def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_anew() -> None:
+def test_a_failure_keeps_the_last_value_with_its_age_and_opens_the_device_again() -> None:
     script = Script(41, BusTimeout("no answer"), 43)
     clock, device = VirtualClock(0), probe(script)
     device.poll(clock)
@@ -119,7 +119,7 @@ class Hanging(Script):
         raise BusTimeout("let go")
 
 
-def test_a_bus_that_hangs_holds_up_no_other_bus_and_nobody_who_asks() -> None:
+def test_a_bus_that_hangs_blocks_no_other_bus_and_no_caller() -> None:
     hanging, woken = Hanging(), threading.Event()
     device = field(hanging, Script(25_00), wake=woken.set)
     device.start()

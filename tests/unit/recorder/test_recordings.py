@@ -113,7 +113,7 @@ def test_a_slot_that_is_half_written_counts_as_absent(tmp_path: Path) -> None:
     assert [values[0] for values in contents_of(bytes(ring)).frames] == [values[0] for values in whole.frames[:-1]]
 
 
-def test_a_new_life_of_the_process_keeps_the_last_seconds_of_the_old_one(tmp_path: Path) -> None:
+def test_a_restarted_process_keeps_the_last_seconds_before_its_restart(tmp_path: Path) -> None:
     world = VirtualBox(VirtualBoxSettings(DiagnosedBox(tmp_path).world.settings.board, records=True))
     world.wait(3_000_000_000)
     world.kill()

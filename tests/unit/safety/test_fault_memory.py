@@ -80,7 +80,7 @@ def test_a_trip_outlives_a_power_cut_and_its_acknowledgement_too(tmp_path: Path)
 
 @pytest.mark.hazard("H-09")
 @pytest.mark.hazard("H-14")
-def test_a_disk_that_hangs_holds_nobody_and_gets_the_newest_when_it_answers_again(tmp_path: Path) -> None:
+def test_a_disk_that_hangs_blocks_no_caller_and_gets_the_newest_when_it_answers_again(tmp_path: Path) -> None:
     with closing(memory_in(tmp_path)) as memory:
         keep_for_good(memory, tmp_path, NO_FAULTS)
         writer = writer_of(memory)

@@ -334,7 +334,7 @@ def test_no_limit_is_blamed_while_the_plugged_cable_is_being_read(world: Virtual
 
 
 @pytest.mark.hazard("H-17")
-def test_files_that_somebody_changed_unsaid_are_read_within_a_minute_of_idling() -> None:
+def test_files_that_changed_without_a_reload_are_read_within_a_minute_of_idling() -> None:
     services = InstallerHost(circuit_capacity_ma=Milliamps(10_000))
     world = VirtualBox(VirtualBoxSettings(BOARD, services=services))
     world.wait_for_state(EvseState.A, 3 * SECOND)
@@ -467,7 +467,7 @@ def test_light_is_dark_when_idle_steady_while_charging_and_blinks_with_a_fault(w
     assert led_changes(world) == 4
 
 
-def test_light_blinks_faster_while_somebody_looks_for_the_box_and_no_longer_than_the_lease(world: VirtualBox) -> None:
+def test_light_blinks_faster_while_the_box_is_identified_and_no_longer_than_the_lease(world: VirtualBox) -> None:
     world.node.identifying = True
     world.wait(3 * SECOND)
     assert led_changes(world) == 8

@@ -98,7 +98,7 @@ def test_an_invitation_is_good_once_and_nothing_counts_before_it() -> None:
 
 
 @pytest.mark.hazard("H-10")
-def test_a_safety_process_that_started_again_hears_nothing_of_before() -> None:
+def test_a_safety_process_that_restarted_takes_no_demand_from_before() -> None:
     ear = Ear()
     run = begun(ear)
     later = Ear()

@@ -247,7 +247,7 @@ def test_a_car_that_insists_closes_s2_without_an_offer_and_again_after_a_stop() 
     assert plant.vehicle.s2 == "open"
 
 
-def test_a_car_that_insists_asks_nobody_in_state_f_and_forgets_it_with_the_plug() -> None:
+def test_a_car_that_insists_does_not_ask_in_state_f_and_forgets_it_with_the_plug() -> None:
     plant = box()
     plant.apply("plug_in", {}, 0)
     plant.apply("insist", {}, 0)

@@ -222,7 +222,7 @@ def test_the_values_that_matter_kept_by_a_connection_of_its_own_are_taken_over(p
     assert Store(path).key_values() == {"setup": b"other", "new": b""}
 
 
-def test_what_was_written_by_a_wrong_clock_or_none_is_dated_anew_in_this_life_of_the_machine(path: Path) -> None:
+def test_what_was_written_by_a_wrong_clock_or_none_is_dated_again_in_this_boot(path: Path) -> None:
     store, change = Store(path), FakeSafety(VirtualClock()).become("C").transitions[-1]
     undated = replace(fault(1, cleared_ns=9 * SECOND), set_ns=3 * SECOND)
     ended = Session(1, 5 * SECOND, 60, ended_ns=8 * SECOND, ended_unix_s=63)

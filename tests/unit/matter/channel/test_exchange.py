@@ -322,7 +322,7 @@ async def test_waiting_for_a_silent_peer_ends() -> None:
 
 
 @virtual_time
-async def test_closing_the_session_wakes_whoever_sends_or_receives() -> None:
+async def test_closing_the_session_wakes_senders_and_receivers() -> None:
     async with Bench() as bench:
         bench.network.passes = lambda sent: False
         sending, receiving = bench.open(), bench.open()

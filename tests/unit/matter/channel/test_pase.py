@@ -86,7 +86,7 @@ async def test_a_wrong_passcode_is_refused_and_leaves_no_session() -> None:
 
 
 @virtual_time
-async def test_nobody_comes_in_while_no_window_is_open() -> None:
+async def test_pase_is_refused_while_no_window_is_open() -> None:
     network = Network()
     async with device_of(network) as device, client_of(network) as client:
         device.pase.close()
@@ -114,7 +114,7 @@ def opcode_of(sent: Sent) -> int:
 
 
 @virtual_time
-async def test_twenty_guesses_close_the_window_and_the_listener_hears_of_it_once(
+async def test_twenty_guesses_close_the_window_and_the_listener_is_notified_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     network = Network()
@@ -264,7 +264,7 @@ async def test_of_two_handshakes_in_step_the_second_is_told_to_wait() -> None:
 
 
 @virtual_time
-async def test_forged_openers_keep_nobody_out() -> None:
+async def test_forged_openers_lock_out_no_commissioner() -> None:
     """They are whole and valid, but their sender never sees an answer."""
     network = Network()
     async with device_of(network) as device, client_of(network) as client:

@@ -42,7 +42,7 @@ def test_a_secure_session_accepts_each_counter_once_and_none_older_than_32(start
 
 
 @given(st.lists(st.integers(0, 120), max_size=80))
-def test_an_unsecured_session_starts_anew_below_its_window(counters: list[int]) -> None:
+def test_an_unsecured_session_starts_again_below_its_window(counters: list[int]) -> None:
     window = ReceptionWindow(restarts=True)
     seen: set[int] = set()
     for counter in counters:

@@ -300,7 +300,7 @@ async def test_a_flood_of_junk_leaves_bounded_tables_one_line_and_a_node_that_ca
 
 
 @virtual_time
-async def test_a_commissioner_gets_in_during_the_flood() -> None:
+async def test_a_commissioner_connects_during_the_flood() -> None:
     network = Network()
     async with ChannelDevice(network.endpoint("device")) as device, client_of(network) as client:
         device.pase.open(VERIFIER)

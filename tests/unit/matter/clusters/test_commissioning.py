@@ -484,7 +484,7 @@ async def test_a_stopped_node_says_goodbye() -> None:
 
 
 @virtual_time
-async def test_an_urgent_subscriber_hears_of_the_shutdown() -> None:
+async def test_an_urgent_subscriber_receives_the_shutdown() -> None:
     from tests.support.matter_initiator import event_path
 
     device = Bench()

@@ -57,7 +57,7 @@ def test_the_commissioner_may_do_everything() -> None:
     assert control().allows(Accessor(AuthMode.PASE), Privilege.ADMINISTER, 0, 0x3E)
 
 
-def test_nobody_and_other_fabrics_are_refused() -> None:
+def test_no_subject_and_other_fabrics_are_refused() -> None:
     access_control = control(entry(Privilege.ADMINISTER))
     assert not access_control.allows(Accessor(AuthMode.NONE), Privilege.VIEW, 0, 0x1D)
     assert not access_control.allows(Accessor(AuthMode.CASE, 2, 100), Privilege.VIEW, 0, 0x1D)

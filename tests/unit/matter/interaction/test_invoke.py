@@ -99,7 +99,7 @@ async def test_a_command_answers_with_its_response_or_its_status() -> None:
 
 
 @virtual_time
-async def test_a_refused_command_changes_nothing_and_tells_nobody() -> None:
+async def test_a_refused_command_changes_and_reports_nothing() -> None:
     device, server = bench()
     async with device:
         controller, session = await device.commission()

@@ -132,7 +132,7 @@ def test_nested_elevation_ends_in_order() -> None:
 
 
 @virtual_time
-async def test_a_request_that_is_over_is_nobodys_request_but_still_limits_what_it_started() -> None:
+async def test_a_request_that_has_ended_is_not_current_but_still_limits_what_it_started() -> None:
     seen: list[object] = []
 
     async def later() -> None:
