@@ -65,7 +65,10 @@ files: ## write the pages and schemas of board and installation files from their
 	$(PYTHON) -m evse_pi.installation.reference schema > docs/installation.schema.json
 	$(PYTHON) -m evse_pi.installation.countries > docs/COUNTRIES.md
 
-docs: commands files walk rights ## write all pages that are made from code
+docs: commands files texts walk rights ## write all pages that are made from code
+
+texts: ## write docs/texts.pot, the list of all texts for translators
+	$(PYTHON) -m tests.support.text_catalogue
 
 walk: ## write the installer's walk in docs/INSTALLING.md if its words changed; ARGS=--figures writes its figures too
 	$(PYTHON) -m tests.support.installer_walk $(ARGS)
@@ -76,4 +79,4 @@ rights: ## write who may do what in docs/SECURITY.md
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs walk rights bench
+.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs texts walk rights bench

@@ -82,13 +82,6 @@ def resolve_paths(state_dir: Path | None = None, run_dir: Path | None = None) ->
     return chosen
 
 
-def start_hint(run_dir: Path) -> str:
-    """Return how the box with these sockets is started."""
-    if run_dir == SYSTEM_RUN:
-        return "start it with: sudo systemctl start evse-pi-safety evse-pi-node"
-    return "start it with: evse-pi run"
-
-
 def _from_environment(name: str) -> Path | None:
     value = os.environ.get(name)
     return Path(value) if value else None

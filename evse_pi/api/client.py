@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from evse_pi.api.codec import Mismatch, from_plain, to_plain
 from evse_pi.api.protocol import MAX_ANSWER_BYTES, read_answer, request_line
 from evse_pi.api.refusal import Refusal
-from evse_pi.paths import start_hint
+from evse_pi.api.texts.catalogue import tr
+from evse_pi.paths import SYSTEM_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -79,18 +80,26 @@ class Connection:
         except Refusal as refusal:
             raise BoxRefused(str(refusal), refusal.at) from refusal
         except (ValueError, Mismatch) as error:
-            raise BoxError(f"{self._address}: the answer is no JSON of this protocol: {line[:80]!r}") from error
+            raise BoxError(
+                tr("{address}: the answer is no JSON of this protocol: {line!r}").format(
+                    address=self._address, line=line[:80]
+                )
+            ) from error
 
     def line(self) -> bytes:
         """Return the next line that the other side sends."""
         try:
             line = self._lines.readline(MAX_ANSWER_BYTES)
         except TimeoutError as error:
-            raise BoxSilent(f"{self._address}: no answer within {self._within_s:.0f} s") from error
+            raise BoxSilent(
+                tr("{address}: no answer within {within_s:.0f} s").format(
+                    address=self._address, within_s=self._within_s
+                )
+            ) from error
         except ConnectionResetError:
             line = b""
         if not line.endswith(b"\n"):
-            raise BoxError(f"{self._address}: the box closed the connection")
+            raise BoxError(tr("{address}: the box closed the connection").format(address=self._address))
         return line
 
     def close(self) -> None:
@@ -157,16 +166,18 @@ async def call_async(address: Path, command: str, /, *, within_s: float = ANSWER
             finally:
                 writer.close()
         if not line:
-            raise BoxError(f"{address}: it closed the connection")
+            raise BoxError(tr("{address}: it closed the connection").format(address=address))
         return read_answer(line)
     except Refusal as refusal:
         raise BoxRefused(str(refusal), refusal.at) from refusal
     except TimeoutError as error:
-        raise BoxSilent(f"{address}: no answer within {within_s:.0f} s") from error
+        raise BoxSilent(
+            tr("{address}: no answer within {within_s:.0f} s").format(address=address, within_s=within_s)
+        ) from error
     except OSError as error:
         raise BoxNotRunning(f"{address}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BoxError(f"{address}: the answer is no JSON of this protocol") from error
+        raise BoxError(tr("{address}: the answer is no JSON of this protocol").format(address=address)) from error
 
 
 def call(address: Path, command: str, /, *, within_s: float = ANSWER_WITHIN_S, **fields: Any) -> Any:
@@ -191,7 +202,9 @@ def _understood(address: Path, command: Command[Asked, Answered], plain: Any) ->
     try:
         answer: Answered = from_plain(command.answer, plain, "ignore")
     except Mismatch as mismatch:
-        text = f"{address}: the answer to {command.name} is of another version of this software: {mismatch}"
+        text = tr("{address}: the answer to {command} is of another version of this software: {mismatch}").format(
+            address=address, command=command.name, mismatch=mismatch
+        )
         raise BoxError(text) from mismatch
     return answer
 
@@ -203,11 +216,26 @@ def _connect(address: Path, within_s: float) -> socket.socket:
         connection.connect(str(address))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
-        raise BoxNotRunning(f"no box is running at {address.parent}; {start_hint(address.parent)}") from error
+        raise BoxNotRunning(
+            tr("no box is running at {parent}; {start_hint}").format(
+                parent=address.parent, start_hint=start_hint(address.parent)
+            )
+        ) from error
     except (BlockingIOError, TimeoutError) as error:
         connection.close()
-        raise BoxSilent(f"{address}: so many wait for an answer that no more are let in") from error
+        raise BoxSilent(
+            tr("{address}: so many wait for an answer that no more are let in").format(address=address)
+        ) from error
     except PermissionError as error:
         connection.close()
-        raise BoxError(f"{address}: not permitted; join the group evse-pi, or use sudo") from error
+        raise BoxError(
+            tr("{address}: not permitted; join the group evse-pi, or use sudo").format(address=address)
+        ) from error
     return connection
+
+
+def start_hint(run_dir: Path) -> str:
+    """Return how the box with these sockets is started."""
+    if run_dir == SYSTEM_RUN:
+        return tr("start it with: sudo systemctl start evse-pi-safety evse-pi-node")
+    return tr("start it with: evse-pi run")

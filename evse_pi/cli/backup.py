@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.installer_commands import installer_options
 from evse_pi.cli.options import chosen
 from evse_pi.cli.text_layout import paragraph
@@ -25,7 +26,7 @@ FILE_MODE = 0o600
 
 def passphrase_option(function: Callable[..., object]) -> Callable[..., object]:
     """Give a command `--passphrase-file`."""
-    text = "Take the passphrase from the first line of this file, such as /dev/fd/3; else it is asked."
+    text = tr("Take the passphrase from the first line of this file, such as /dev/fd/3; else it is asked.")
     return click.option("--passphrase-file", type=click.Path(path_type=Path), help=text)(function)
 
 
@@ -42,7 +43,9 @@ def passphrase_of(file: Path | None, *, confirm: bool) -> str:
 
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--identities", is_flag=True, help="Also the Matter keys, fabrics and set-up code, which then are in it.")
+@click.option(
+    "--identities", is_flag=True, help=tr("Also the Matter keys, fabrics and set-up code, which then are in it.")
+)
 @passphrase_option
 @installer_options
 @click.pass_context
@@ -63,14 +66,22 @@ def command(
     installer = installer_client_of(box)
     installer.who(given["name"], pin_stdin=given["pin_stdin"], wish="backup")
     if file.exists():
-        raise BoxError(f"{file} is there already, and is not written over")
+        raise BoxError(tr("{file} is there already, and is not written over").format(file=file))
     if not box.settings_dir.joinpath("installation.toml").exists():
-        raise BoxError(f"{box.settings_dir}: this box was not set up yet; there is nothing to keep")
+        raise BoxError(
+            tr("{settings_dir}: this box was not set up yet; there is nothing to keep").format(
+                settings_dir=box.settings_dir
+            )
+        )
     passphrase = passphrase_of(passphrase_file, confirm=True)
     octets = _write(file, box, passphrase, identities=identities)
-    told = [f"{file}: {octets} bytes, with {'the identity' if identities else 'no identity'} of this box"]
+    told = [
+        tr("{file}: {octets} bytes, with {identity} of this box").format(
+            file=file, octets=octets, identity=tr("the identity") if identities else tr("no identity")
+        )
+    ]
     if identities:
-        told.append("who has this file and its passphrase can be this box towards its controllers")
+        told.append(tr("who has this file and its passphrase can be this box towards its controllers"))
     facts = {"file": str(file), "octets": octets, "identities": identities}
     click.echo(json.dumps(facts) if given["as_json"] else "\n".join(line for each in told for line in paragraph(each)))
 

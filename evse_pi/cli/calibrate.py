@@ -12,6 +12,7 @@ import click
 from evse_pi.api.client import BoxError, ask, stream
 from evse_pi.api.orders import PERMIT, STOP
 from evse_pi.api.status import STATUS, WATCH
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.installer_commands import installer_options, self_tested, show, wait_until
 from evse_pi.cli.options import chosen, json_option, of_a_box
 from evse_pi.cli.quantity_types import VOLTS
@@ -49,7 +50,9 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 @command.command("measure")
 @click.argument("reference", type=click.Choice(NAMES))
-@click.option("--true", "true_mv", type=VOLTS, help="What the voltmeter shows, with its unit; else the nominal value.")
+@click.option(
+    "--true", "true_mv", type=VOLTS, help=tr("What the voltmeter shows, with its unit; else the nominal value.")
+)
 @installer_options
 @click.pass_context
 def measure(context: click.Context, /, *, reference: str, true_mv: int | None, **options: Any) -> None:
@@ -86,8 +89,15 @@ def show_calibration(*, box: Paths, as_json: bool) -> None:
         "measured": own is not None,
         "draft": {name: {"true_mv": each.true_mv, "codes": list(each.codes)} for name, each in points.items()},
     }
-    source = "measured on this box" if own else "of the board file"
-    rows = [("scale", f"{scale.gain_uv_per_code} uV per code, {scale.offset_mv} mV at code 0, {source}")]
+    source = tr("measured on this box") if own else tr("of the board file")
+    rows = [
+        (
+            tr("scale"),
+            tr("{gain_uv_per_code} uV per code, {offset_mv} mV at code 0, {source}").format(
+                gain_uv_per_code=scale.gain_uv_per_code, offset_mv=scale.offset_mv, source=source
+            ),
+        )
+    ]
     rows += [_row(name, each.true_mv, scale.millivolts(round(each.code))) for name, each in points.items()]
     show(facts, rows, as_json=as_json)
 
@@ -115,7 +125,7 @@ def drop(context: click.Context, /, **options: Any) -> None:
     except OSError as error:
         raise BoxError(str(error)) from error
     state = installer.put_in_force()
-    show({"dropped": True, "state": state}, [("scale", "of the board file"), ("state", state)],
+    show({"dropped": True, "state": state}, [(tr("scale"), tr("of the board file")), (tr("state"), state)],
          as_json=options["as_json"])  # fmt: skip
 
 
@@ -130,7 +140,9 @@ def _guide(context: click.Context, options: dict[str, Any]) -> None:
         for name in NAMES:
             reference = REFERENCES[name]
             optional = "" if name in REQUIRED else " (or: skip)"
-            text = f"{name}: {reference.told}. The voltmeter shows{optional}"
+            text = tr("{name}: {told}. The voltmeter shows{optional}").format(
+                name=name, told=reference.told, optional=optional
+            )
             answer = click.prompt(text, default=f"{reference.nominal_mv / 1000:g}V", err=True)
             if answer == "skip" and name not in REQUIRED:
                 continue
@@ -149,7 +161,7 @@ def _apply(installer: InstallerClient, who: Any, *, as_json: bool) -> None:
         result = fit(_read_draft(installer), board)
         installer.box_settings.set_calibration(board, result, who)
     except CalibrationError as error:
-        raise BoxError(f"{error}; the scale in use stays") from error
+        raise BoxError(tr("{error}; the scale in use stays").format(error=error)) from error
     except (ChangeRefused, OSError) as error:
         raise BoxError(str(error)) from error
     _draft(installer).unlink(missing_ok=True)
@@ -159,10 +171,20 @@ def _apply(installer: InstallerClient, who: Any, *, as_json: bool) -> None:
              "by": who.name, "state": state}  # fmt: skip
     residuals = ", ".join(f"{name} {each:+} mV" for name, each in result.residuals_mv.items())
     rows = [
-        ("scale", f"{result.scale.gain_uv_per_code} uV per code, {result.scale.offset_mv} mV at code 0"),
-        ("before", f"{former.gain_uv_per_code} uV per code, {former.offset_mv} mV at code 0"),
-        ("left over", residuals),
-        ("state", state),
+        (
+            tr("scale"),
+            tr("{gain_uv_per_code} uV per code, {offset_mv} mV at code 0").format(
+                gain_uv_per_code=result.scale.gain_uv_per_code, offset_mv=result.scale.offset_mv
+            ),
+        ),
+        (
+            tr("before"),
+            tr("{gain_uv_per_code} uV per code, {offset_mv} mV at code 0").format(
+                gain_uv_per_code=former.gain_uv_per_code, offset_mv=former.offset_mv
+            ),
+        ),
+        (tr("left over"), residuals),
+        (tr("state"), state),
     ]
     show(facts, rows, as_json=as_json)
 
@@ -190,7 +212,7 @@ def _plateau(installer: InstallerClient) -> tuple[list[int], Pilot]:
         installer.paths.control_socket,
         lambda now: now.pilot is not None and now.pilot.mode is PilotMode.HIGH,
         STEADY_WITHIN_S,
-        "the pilot does not become steady",
+        tr("the pilot does not become steady"),
     )
     read: list[int] = []
     seen = None
@@ -198,13 +220,13 @@ def _plateau(installer: InstallerClient) -> tuple[list[int], Pilot]:
         for now in changes:
             pilot = now.pilot
             if pilot is None or pilot.mode is not PilotMode.HIGH:
-                raise BoxError("the pilot did not stay steady while it was read; try again")
+                raise BoxError(tr("the pilot did not stay steady while it was read; try again"))
             if (stamp := now.safety.ticks) != seen:
                 seen = stamp
                 read.append(pilot.high_mv)
             if len(read) > READINGS:
                 return read[1:], pilot  # the first may be older than the reference
-    raise BoxError("the box closed the connection")
+    raise BoxError(tr("the box closed the connection"))
 
 
 def _low_rail(installer: InstallerClient) -> tuple[list[int], Pilot]:
@@ -212,7 +234,7 @@ def _low_rail(installer: InstallerClient) -> tuple[list[int], Pilot]:
     now = self_tested(installer.paths.control_socket)
     read = [each.measured for each in now.safety.evidence if each.check is Check.PILOT_LOW_RAIL]
     if not read or now.pilot is None:
-        raise BoxError("the self-test could not read the pilot; see: evse-pi status")
+        raise BoxError(tr("the self-test could not read the pilot; see: evse-pi status"))
     return read, now.pilot
 
 
@@ -222,9 +244,9 @@ def _stopped(installer: InstallerClient) -> Iterator[None]:
     address = installer.paths.control_socket
     before = ask(address, STATUS)
     if before.contactor is None:
-        raise BoxError("the safety process does not answer")
+        raise BoxError(tr("the safety process does not answer"))
     if before.contactor.close_ordered:
-        raise BoxError("a vehicle charges; end that first")
+        raise BoxError(tr("a vehicle charges; end that first"))
     permitted = before.owner.permitted
     if permitted:
         ask(address, STOP)
@@ -236,7 +258,9 @@ def _stopped(installer: InstallerClient) -> Iterator[None]:
 
 
 def _row(name: str, true_mv: int, read_mv: int) -> tuple[str, str]:
-    return name, f"is {true_mv / 1000:.3f} V, read as {read_mv / 1000:.3f} V, {read_mv - true_mv:+} mV"
+    return name, tr("is {true_mv:.3f} V, read as {read_mv:.3f} V, {read_mv_2:+} mV").format(
+        true_mv=true_mv / 1000, read_mv=read_mv / 1000, read_mv_2=read_mv - true_mv
+    )
 
 
 def _draft(installer: InstallerClient) -> Any:

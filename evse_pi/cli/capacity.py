@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError, ask
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.installer_commands import installer_options, show
 from evse_pi.cli.options import chosen, json_option, path_options
@@ -59,22 +60,27 @@ def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: A
         "set_by": _entry(changes[-1]) if changes else None,
     }
     rows = [
-        ("circuit capacity", f"{exact_amps(installation.circuit_capacity_ma)}, {installation.phases} phase(s)"),
-        ("the board carries", exact_amps(board.rated_current_ma)),
         (
-            "the cable carries",
-            exact_amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else "as coded",
+            tr("circuit capacity"),
+            tr("{exact_amps}, {phases} phase(s)").format(
+                exact_amps=exact_amps(installation.circuit_capacity_ma), phases=installation.phases
+            ),
         ),
-        ("set by", told(changes[-1]) if changes else "not on record"),
-        ("seal", seal),
-        ("record of changes", trail.state()),
+        (tr("the board carries"), exact_amps(board.rated_current_ma)),
+        (
+            tr("the cable carries"),
+            exact_amps(installation.tethered_cable_ma) if installation.tethered_cable_ma else tr("as coded"),
+        ),
+        (tr("set by"), told(changes[-1]) if changes else tr("not on record")),
+        (tr("seal"), seal),
+        (tr("record of changes"), trail.state()),
     ]
     show(facts, rows, as_json=as_json)
 
 
 @command.command("set")
 @click.argument("current", type=AMPERES)
-@click.option("--phases", type=click.IntRange(1, 3), help="Also set how many phases the circuit has.")
+@click.option("--phases", type=click.IntRange(1, 3), help=tr("Also set how many phases the circuit has."))
 @installer_options
 @click.pass_context
 def set_capacity(context: click.Context, /, *, current: int, phases: int | None, **options: Any) -> None:
@@ -96,15 +102,19 @@ def set_capacity(context: click.Context, /, *, current: int, phases: int | None,
     except (ChangeRefused, BoxError, OSError) as error:
         raise BoxError(_as_typed(error)) from error
     if current > facts.former_ma and _charging(installer):
-        more = f"{facts.state}; the vehicle that charges now gets more when its offer changes next"
+        more = tr("{state}; the vehicle that charges now gets more when its offer changes next").format(
+            state=facts.state
+        )
         facts = facts._replace(state=more)
     rows = [
         (
-            "circuit capacity",
-            f"{exact_amps(facts.circuit_capacity_ma)}, before {exact_amps(facts.former_ma)}",
+            tr("circuit capacity"),
+            tr("{exact_amps}, before {exact_amps_2}").format(
+                exact_amps=exact_amps(facts.circuit_capacity_ma), exact_amps_2=exact_amps(facts.former_ma)
+            ),
         ),
-        ("by", f"{facts.by} ({facts.right})"),
-        ("state", facts.state),
+        (tr("by"), f"{facts.by} ({facts.right})"),
+        (tr("state"), facts.state),
     ]
     show(facts, rows, as_json=options["as_json"])
 
@@ -129,7 +139,9 @@ def instant(entry: Any) -> str:
     import datetime
 
     if entry["unix_s"] is None:
-        return f"time unknown, {entry['uptime_s']} s after the start {entry['machine_boot'][:8]}"
+        return tr("time unknown, {entry} s after the start {entry_2}").format(
+            entry=entry["uptime_s"], entry_2=entry["machine_boot"][:8]
+        )
     return datetime.datetime.fromtimestamp(entry["unix_s"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError, BoxNotRunning
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.choices import verbs
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("car")
 @click.argument("verb", required=False, shell_complete=verbs)
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
-@json_option("Print the plant's state afterwards, or the list, as JSON.")
+@json_option(tr("Print the plant's state afterwards, or the list, as JSON."))
 @of_a_box
 def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json: bool) -> None:
     """Tell the simulated car what to do next; without VERB, list what it can do.
@@ -34,7 +35,9 @@ def command(*, box: Paths, verb: str | None, arguments: tuple[str, ...], as_json
     try:
         client = SimulatorClient(address)
     except BoxNotRunning as error:
-        raise BoxNotRunning(f"no simulated box is running at {address.parent}; start one: evse-pi run") from error
+        raise BoxNotRunning(
+            tr("no simulated box is running at {parent}; start one: evse-pi run").format(parent=address.parent)
+        ) from error
     with client:
         try:
             if verb is None:
@@ -67,7 +70,7 @@ def _argument(text: str) -> tuple[str, Any]:
     """Return name and value of NAME=VALUE; a value that is no JSON is taken as text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.UsageError(f"argument {text!r}: allowed is NAME=VALUE, for example ma=16000")
+        raise click.UsageError(tr("argument {text!r}: allowed is NAME=VALUE, for example ma=16000").format(text=text))
     try:
         return name, json.loads(value)
     except ValueError:

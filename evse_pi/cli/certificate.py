@@ -12,6 +12,7 @@ from evse_pi.api.client import BoxError, ask
 from evse_pi.api.codec import to_plain
 from evse_pi.api.exits import Exit
 from evse_pi.api.status import STATUS, SelfTestStatus
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import exact_amps, volts
 from evse_pi.cli.capacity import instant, told
 from evse_pi.cli.installer_commands import self_tested, wait_until
@@ -41,9 +42,9 @@ SETTLED_WITHIN_S = 5.0
     "--out",
     type=click.Path(dir_okay=False),
     callback=lambda *given: _out(given[2]),
-    help="File to write, .md or .html; else Markdown is printed.",
+    help=tr("File to write, .md or .html; else Markdown is printed."),
 )
-@json_option("Print what the report says as one JSON object.")
+@json_option(tr("Print what the report says as one JSON object."))
 @of_a_box
 def command(*, box: Paths, out: str | None, as_json: bool) -> None:
     """Write the commissioning report of the running box.
@@ -58,9 +59,9 @@ def command(*, box: Paths, out: str | None, as_json: bool) -> None:
         installation = installer.box_settings.installation(board)
         now = ask(installer.paths.control_socket, STATUS)
         if now.pilot is None or now.contactor is None:
-            raise BoxError("the safety process does not answer: there is nothing to certify")
+            raise BoxError(tr("the safety process does not answer: there is nothing to certify"))
         if now.contactor.close_ordered:
-            raise BoxError("a vehicle charges; the self-test of the report needs an open contactor")
+            raise BoxError(tr("a vehicle charges; the self-test of the report needs an open contactor"))
         now = _settled(installer)
         trail, seal = installer.box_settings.trail(), installer.box_settings.seal_state(board)
         page = _page(board, installation, now, trail, seal)
@@ -81,7 +82,7 @@ def _settled(installer: InstallerClient) -> Status:
         installer.paths.control_socket,
         lambda now: bool(now.faults) or (now.pilot is not None and now.pilot.state in SHOWN),
         SETTLED_WITHIN_S,
-        "the pilot shows no vehicle state",
+        tr("the pilot shows no vehicle state"),
     )
 
 
@@ -98,29 +99,31 @@ def _put(page: ReportPage, out: str | None, *, as_json: bool, facts: dict[str, A
     elif out is None:
         click.echo(markdown(page), nl=False)
     else:
-        click.echo(f"written: {out}")
+        click.echo(tr("written: {out}").format(out=out))
 
 
 def _out(path: str | None) -> str | None:
     """Return the file to write. Raises: click.UsageError before anything is tested."""
     if path is not None and not path.endswith((".md", ".html")):
-        raise click.UsageError(f"--out {path}: must end in .md or .html; to get a PDF, print the .html")
+        raise click.UsageError(
+            tr("--out {path}: must end in .md or .html; to get a PDF, print the .html").format(path=path)
+        )
     return path
 
 
 def _problems(board: BoardSpec, now: Status, trail: AuditLog, seal: str) -> list[str]:
     """Return everything that keeps the box from going into service."""
-    problems = [f"fault {each.fault.name}" for each in now.faults]
+    problems = [tr("fault {fault}").format(fault=each.fault.name) for each in now.faults]
     if now.safety.self_test is not SelfTestStatus.PASSED:
-        problems.append(f"self-test {'not known' if now.safety.self_test is None else now.safety.self_test.value}")
+        problems.append(tr("self-test {state}").format(state=_self_test(now.safety.self_test)))
     if not trail.intact:
-        problems.append("record of changes broken")
+        problems.append(tr("record of changes broken"))
     elif not trail.entries:
-        problems.append("no setup on record")
+        problems.append(tr("no setup on record"))
     if seal != "intact":
-        problems.append(f"seal {seal}")
+        problems.append(tr("seal {seal}").format(seal=seal))
     if board.bench_only:
-        problems.append("board for the bench only")
+        problems.append(tr("board for the bench only"))
     return problems
 
 
@@ -129,7 +132,11 @@ def _page(board: BoardSpec, installation: Installation, now: Status, trail: Audi
     from evse_pi.installer.commissioning_report import ReportPage, ReportSection
 
     problems = _problems(board, now, trail, seal)
-    result = "PASSED: fit for service" if not problems else f"NOT FIT FOR SERVICE: {'; '.join(problems)}"
+    result = (
+        tr("PASSED: fit for service")
+        if not problems
+        else tr("NOT FIT FOR SERVICE: {names}").format(names="; ".join(problems))
+    )
     clock = SystemClock()
     made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
             "machine_boot": clock.kernel_boot_id}  # fmt: skip
@@ -140,18 +147,20 @@ def _page(board: BoardSpec, installation: Installation, now: Status, trail: Audi
             ReportSection("Settings", tuple(rows_of(board, installation))),
             ReportSection("Self-test", tuple(_evidence_row(each) for each in now.safety.evidence)),
             ReportSection(
-                "Control pilot",
-                (*_pilot(now.pilot), ("calibration", _calibration(trail))),
+                tr("Control pilot"),
+                (*_pilot(now.pilot), (tr("calibration"), _calibration(trail))),
             ),
             ReportSection(
                 "Versions",
                 (
-                    ("software", f"evse-pi {now.version}"),
-                    ("board file", _board_file(board)),
-                    ("report made", instant(made)),
+                    (tr("software"), f"evse-pi {now.version}"),
+                    (tr("board file"), _board_file(board)),
+                    (tr("report made"), instant(made)),
                 ),
             ),
-            ReportSection("Record of changes", (("state", trail.state()), ("seal", seal), *_changes(trail))),
+            ReportSection(
+                tr("Record of changes"), ((tr("state"), trail.state()), (tr("seal"), seal), *_changes(trail))
+            ),
         ),
     )
 
@@ -177,38 +186,60 @@ def _facts(
     }
 
 
+def _self_test(tested: SelfTestStatus | None) -> str:
+    from evse_pi.api.texts import english as words
+
+    return tr("not known") if tested is None else words.SELF_TESTS[tested]
+
+
 def _evidence_row(evidence: SelfTestEvidence) -> tuple[str, str]:
     from evse_pi.api.texts import english as words
 
     unit = words.CHECKS[evidence.check][1]
-    band = f"{evidence.lowest} to {evidence.highest} {unit}".rstrip()
+    band = (
+        tr("{lowest} to {highest} {unit}").format(lowest=evidence.lowest, highest=evidence.highest, unit=unit).rstrip()
+    )
     label = evidence.check.name.replace("_", " ").lower().replace("rcd", "RCD")
-    verdict = "passed" if evidence.passed else "FAILED"
-    return label, f"{evidence.measured} {unit}".rstrip() + f" (allowed {band}), {verdict}"
+    verdict = tr("passed") if evidence.passed else tr("FAILED")
+    return label, f"{evidence.measured} {unit}".rstrip() + tr(" (allowed {band}), {verdict}").format(
+        band=band, verdict=verdict
+    )
 
 
 def _pilot(pilot: Pilot | None) -> tuple[tuple[str, str], ...]:
     if pilot is None:
-        return (("now", "the safety process does not answer"),)
-    levels = f"high {volts(pilot.high_mv)}, low {volts(pilot.low_mv)}"
+        return ((tr("now"), tr("the safety process does not answer")),)
+    levels = tr("high {volts}, low {volts_2}").format(volts=volts(pilot.high_mv), volts_2=volts(pilot.low_mv))
     return (
-        ("now", f"state {pilot.state.name}, {levels}, {pilot.mode.value}"),
-        ("scale", f"{pilot.gain_uv_per_code} uV per code, {pilot.offset_mv} mV at code 0"),
+        (
+            tr("now"),
+            tr("state {state}, {levels}, {mode}").format(state=pilot.state.name, levels=levels, mode=pilot.mode.value),
+        ),
+        (
+            tr("scale"),
+            tr("{gain_uv_per_code} uV per code, {offset_mv} mV at code 0").format(
+                gain_uv_per_code=pilot.gain_uv_per_code, offset_mv=pilot.offset_mv
+            ),
+        ),
     )
 
 
 def _calibration(trail: AuditLog) -> str:
     entries = [entry for entry in trail.entries if entry["what"] == "calibration"]
     if not entries or entries[-1].get("dropped"):
-        return "none; the scale of the board file"
+        return tr("none; the scale of the board file")
     residuals = ", ".join(f"{name} {each:+} mV" for name, each in entries[-1]["residuals_mv"].items())
-    return f"by {told(entries[-1])}; left over: {residuals}"
+    return tr("by {told}; left over: {residuals}").format(told=told(entries[-1]), residuals=residuals)
 
 
 def _changes(trail: AuditLog) -> list[tuple[str, str]]:
     def row(entry: Mapping[str, Any]) -> tuple[str, str]:
         change = (
-            f": {exact_amps(entry['from_ma'])} to {exact_amps(entry['to_ma'])}" if entry["what"] == "capacity" else ""
+            tr(": {exact_amps} to {exact_amps_2}").format(
+                exact_amps=exact_amps(entry["from_ma"]), exact_amps_2=exact_amps(entry["to_ma"])
+            )
+            if entry["what"] == "capacity"
+            else ""
         )
         return f"{entry['number']}. {entry['what']}", f"{told(entry)}{change}"
 

@@ -12,6 +12,7 @@ from evse_pi.api.client import ask
 from evse_pi.api.exits import Exit
 from evse_pi.api.orders import CLEAR, ClearFaults, Role
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 from evse_pi.installer.installer_client import installer_client_of
@@ -24,9 +25,11 @@ SETTLES_S = 0.5  # the next snapshot tells what is left
 
 
 @click.command("clear")
-@click.option("--installer", is_flag=True, help="Also what only the installer may acknowledge: as root, or by the PIN.")
-@click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input.")
-@click.option("--name", help="Your name, for the record; else the login name.")
+@click.option(
+    "--installer", is_flag=True, help=tr("Also what only the installer may acknowledge: as root, or by the PIN.")
+)
+@click.option("--pin-stdin", is_flag=True, help=tr("Take the installer PIN from the first line of the input."))
+@click.option("--name", help=tr("Your name, for the record; else the login name."))
 @json_option()
 @of_a_box
 def command(*, box: Paths, installer: bool, pin_stdin: bool, name: str | None, as_json: bool) -> None:
@@ -49,5 +52,10 @@ def lines(faults: tuple[ActiveFault, ...]) -> list[str]:
 
     text = []
     for each in faults:
-        text += row("left", f"{each.title} ({each.fault.name}): {each.hint} It ends {clearing(each.clears)}.")
-    return text or ["no fault is active"]
+        text += row(
+            tr("left"),
+            tr("{title} ({fault}): {hint} It ends {clearing}.").format(
+                title=each.title, fault=each.fault.name, hint=each.hint, clearing=clearing(each.clears)
+            ),
+        )
+    return text or [tr("no fault is active")]

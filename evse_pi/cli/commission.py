@@ -15,6 +15,7 @@ from evse_pi.api.client import BoxError, ask
 from evse_pi.api.codec import to_plain
 from evse_pi.api.commissioning import COMMISSION, Commission, CommissionAction
 from evse_pi.api.texts import english as words
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.choices import controllers
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph, row
@@ -30,18 +31,20 @@ COMES_UP_WITHIN_S = 60.0
 POLL_S = 0.5
 FABRIC_INDENT = 5
 ACTIONS = {"list": CommissionAction.SHOW, **{action.value: action for action in CommissionAction}}
-_ADVICE = "let a controller in with the code of: evse-pi commission --codes"
+_ADVICE = tr("let a controller in with the code of: evse-pi commission --codes")
 
 
 @click.command("commission")
-@click.option("--open", "opening", is_flag=True, help="Accept a controller that has the code, for 15 minutes.")
-@click.option("--codes", is_flag=True, help="Show the QR code and the code to type.")
-@click.option("--list", "listing", is_flag=True, help="List the controllers that own the box.")
-@click.option("--remove", type=int, metavar="N", shell_complete=controllers, help="Throw out controller N of the list.")
-@click.option("--factory-reset", is_flag=True, help="Throw out all controllers and forget what they set.")
-@click.option("--new-identity", is_flag=True, help="Factory reset, and new codes and keys: for a copied card.")
-@click.option("--keep-identity", is_flag=True, help="Take the identity of a replaced Raspberry Pi as this one's.")
-@json_option("Print the answer as one JSON object.")
+@click.option("--open", "opening", is_flag=True, help=tr("Accept a controller that has the code, for 15 minutes."))
+@click.option("--codes", is_flag=True, help=tr("Show the QR code and the code to type."))
+@click.option("--list", "listing", is_flag=True, help=tr("List the controllers that own the box."))
+@click.option(
+    "--remove", type=int, metavar="N", shell_complete=controllers, help=tr("Throw out controller N of the list.")
+)
+@click.option("--factory-reset", is_flag=True, help=tr("Throw out all controllers and forget what they set."))
+@click.option("--new-identity", is_flag=True, help=tr("Factory reset, and new codes and keys: for a copied card."))
+@click.option("--keep-identity", is_flag=True, help=tr("Take the identity of a replaced Raspberry Pi as this one's."))
+@json_option(tr("Print the answer as one JSON object."))
 @of_a_box
 def command(
     *,
@@ -63,7 +66,9 @@ def command(
     orders |= {"factory-reset": factory_reset, "new-identity": new_identity, "keep-identity": keep_identity}
     wanted = [name for name, given in orders.items() if given]
     if len(wanted) > 1:
-        raise click.UsageError(f"--{wanted[0]} and --{wanted[1]} exclude each other")
+        raise click.UsageError(
+            tr("--{wanted} and --{wanted_2} exclude each other").format(wanted=wanted[0], wanted_2=wanted[1])
+        )
     action = wanted[0] if wanted else "show"
     request = Commission(ACTIONS[action], remove if action == "remove" else None)
     now = ask(box.control_socket, COMMISSION, request)
@@ -74,19 +79,23 @@ def command(
 
 def lines(now: CommissionAnswer) -> list[str]:
     """Return the answer to `commission` as lines of text."""
-    told = [] if now.running else paragraph(words.MATTER_DOES_NOT_RUN.format(trouble=now.trouble or "it is starting"))
+    told = (
+        [] if now.running else paragraph(words.MATTER_DOES_NOT_RUN.format(trouble=now.trouble or tr("it is starting")))
+    )
     for fabric in now.fabrics:
         label = fabric.label or f"vendor 0x{fabric.vendor_id:04X}"
-        about = f"{label}  fabric {fabric.fabric_id}  node {fabric.node_id}"
+        about = tr("{label}  fabric {fabric_id}  node {node_id}").format(
+            label=label, fabric_id=fabric.fabric_id, node_id=fabric.node_id
+        )
         told += row(f"{fabric.fabric:>3}", about, FABRIC_INDENT)
     if not now.fabrics:
-        told += paragraph("no controller owns the box; its owner alone permits charging")
+        told += paragraph(tr("no controller owns the box; its owner alone permits charging"))
     if now.window is not None:
-        told += paragraph("a controller with the code is let in now")
+        told += paragraph(tr("a controller with the code is let in now"))
     elif now.running:
-        told += paragraph("no controller is accepted; open the window with: evse-pi commission --open")
+        told += paragraph(tr("no controller is accepted; open the window with: evse-pi commission --open"))
     if now.test_credentials:
-        told += paragraph("the credentials are for tests: they prove nothing, and phones want a developer setting")
+        told += paragraph(tr("the credentials are for tests: they prove nothing, and phones want a developer setting"))
     return [*told, *(code_lines(now.codes) if now.codes else [])]
 
 

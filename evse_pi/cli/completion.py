@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option
 from evse_pi.cli.text_layout import show
 
@@ -31,5 +32,5 @@ def script_for(group: click.Command, shell: str) -> str:
 
     found = get_completion_class(shell)
     if found is None:
-        raise LookupError(f"click knows no completion for {shell}")
+        raise LookupError(tr("click knows no completion for {shell}").format(shell=shell))
     return found(group, {}, "evse-pi", VARIABLE).source().rstrip()

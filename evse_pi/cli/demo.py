@@ -23,6 +23,7 @@ from evse_pi.api.codec import to_plain
 from evse_pi.api.history import SESSIONS, PageRequest
 from evse_pi.api.orders import SET, SetOwner
 from evse_pi.api.status import STATUS, WATCH
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import energy
 from evse_pi.cli.options import json_option
 from evse_pi.cli.status import show
@@ -73,13 +74,13 @@ def _owner(limit_ma: Milliamps | None) -> Callable[[Paths], object]:
 def _scenes() -> list[Scene]:
     plugged = _car("plug_in", cable_ma=32_000)
     return [
-        Scene("the box starts and tests itself", lambda _: None, _reason(Reason.NO_VEHICLE), 1),
-        Scene("a car is plugged in with a 32 A cable", plugged, _reason(Reason.VEHICLE_NOT_READY), 2),
-        Scene("the car asks for power", _car("auto"), _reason(Reason.CHARGING), 6),
-        Scene("the owner limits it to 10 A", _owner(LIMIT_MA), lambda now: 0 < _offered(now) <= LIMIT_MA, 8),
-        Scene("the owner takes the limit away", _owner(None), lambda now: _offered(now) > LIMIT_MA, 6),
-        Scene("the car is full", _stop_drawing, _opened, 3),
-        Scene("the car leaves", _car("unplug"), _reason(Reason.NO_VEHICLE), 1),
+        Scene(tr("the box starts and tests itself"), lambda _: None, _reason(Reason.NO_VEHICLE), 1),
+        Scene(tr("a car is plugged in with a 32 A cable"), plugged, _reason(Reason.VEHICLE_NOT_READY), 2),
+        Scene(tr("the car asks for power"), _car("auto"), _reason(Reason.CHARGING), 6),
+        Scene(tr("the owner limits it to 10 A"), _owner(LIMIT_MA), lambda now: 0 < _offered(now) <= LIMIT_MA, 8),
+        Scene(tr("the owner takes the limit away"), _owner(None), lambda now: _offered(now) > LIMIT_MA, 6),
+        Scene(tr("the car is full"), _stop_drawing, _opened, 3),
+        Scene(tr("the car leaves"), _car("unplug"), _reason(Reason.NO_VEHICLE), 1),
     ]
 
 
@@ -96,7 +97,7 @@ def _opened(now: Status) -> bool:
 
 
 @click.command("demo")
-@json_option("Print one JSON object a line: what happens, each transition, the session.")
+@json_option(tr("Print one JSON object a line: what happens, each transition, the session."))
 def command(*, as_json: bool) -> None:
     """Let a car charge at a simulated wallbox, and show it.
 
@@ -137,7 +138,7 @@ def _await_answer(box: Paths, child: subprocess.Popen[bytes], log: Path) -> None
             time.sleep(0.1)
         else:
             return
-    raise BoxError(f"the simulated box did not start; it said:\n{log.read_text()}")
+    raise BoxError(tr("the simulated box did not start; it said:\n{read_text}").format(read_text=log.read_text()))
 
 
 def _play(box: Paths, tell: Callable[[str], None]) -> None:
@@ -152,9 +153,17 @@ def _play(box: Paths, tell: Callable[[str], None]) -> None:
         deadline = time.monotonic() + STEP_WITHIN_S
         while not _is_so(scene, now := ask(box.control_socket, STATUS)):
             if now.safety_refusal:
-                raise BoxError(f"{scene.told}: the safety process cannot start: {now.safety_refusal}")
+                raise BoxError(
+                    tr("{told}: the safety process cannot start: {safety_refusal}").format(
+                        told=scene.told, safety_refusal=now.safety_refusal
+                    )
+                )
             if time.monotonic() > deadline:
-                raise BoxError(f"{scene.told}: nothing came of it within {STEP_WITHIN_S:.0f} s: {line(now)}")
+                raise BoxError(
+                    tr("{told}: nothing came of it within {step_within_s:.0f} s: {line}").format(
+                        told=scene.told, step_within_s=STEP_WITHIN_S, line=line(now)
+                    )
+                )
             time.sleep(0.1)
         time.sleep(scene.stay_s)
 
@@ -175,7 +184,9 @@ def _in_log(box: Paths, *, as_json: bool) -> None:
     watcher.start()
     _play(box, lambda told: tell("scene", told, f"-- {told}"))
     session = ask(box.control_socket, SESSIONS, PageRequest(1))[0]
-    told = f"-- charged {energy(session.energy_mwh)} in {session.charging_s} s"
+    told = tr("-- charged {energy} in {charging_s} s").format(
+        energy=energy(session.energy_mwh), charging_s=session.charging_s
+    )
     tell("session", session, told)
 
 
@@ -210,7 +221,11 @@ def _play_quietly(box: Paths, told: list[str]) -> None:
     try:
         _play(box, tell)
         address = box.state_dir
-        tell(f"the box is yours until Ctrl-C; from another terminal: evse-pi --state-dir {address} car plug_in")
+        tell(
+            tr(
+                "the box is yours until Ctrl-C; from another terminal: evse-pi --state-dir {address} car plug_in"
+            ).format(address=address)
+        )
     except BoxError as error:
         told[1] = str(error)
         tell(told[1])

@@ -9,6 +9,7 @@ import click
 from evse_pi.api.client import ask
 from evse_pi.api.diagnosis import RECORDINGS
 from evse_pi.api.history import FAULTS, PageRequest
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import moment, row, show
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command("faults")
-@json_option("Print one JSON array.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many, newest first.")
+@json_option(tr("Print one JSON array."))
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help=tr("How many, newest first.")
+)
 @of_a_box
 def command(*, box: Paths, as_json: bool, limit: int) -> None:
     """Show the faults of the past with their times, what was read then, and what to do."""
@@ -38,11 +41,16 @@ def lines(faults: tuple[FaultEvent, ...]) -> list[str]:
 
     text = []
     for each in faults:
-        ended = "active" if each.active else f"until {moment(each.cleared_unix_s)}"
-        closed = ", contactor closed" if each.close_ordered else ""
+        ended = tr("active") if each.active else tr("until {moment}").format(moment=moment(each.cleared_unix_s))
+        closed = tr(", contactor closed") if each.close_ordered else ""
         text += row(f"#{each.number}", f"{each.title} ({each.fault.name}), {moment(each.set_unix_s)}, {ended}")
-        text += row("  what", f"{happened(each.fault, each.readings)} State {each.state.name}{closed}.")
-        text += row("  do", each.hint)
+        text += row(
+            tr("  what"),
+            tr("{happened} State {state}{closed}.").format(
+                happened=happened(each.fault, each.readings), state=each.state.name, closed=closed
+            ),
+        )
+        text += row(tr("  do"), each.hint)
         if each.recording:
-            text += row("  recording", f"evse-pi replay {each.recording}")
-    return text or ["no faults so far"]
+            text += row(tr("  recording"), f"evse-pi replay {each.recording}")
+    return text or [tr("no faults so far")]

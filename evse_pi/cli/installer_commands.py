@@ -8,6 +8,7 @@ import click
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.orders import SELF_TEST
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli import text_layout
 from evse_pi.cli.options import json_option, path_options
 
@@ -27,8 +28,8 @@ def installer_options(function: Decorated) -> Decorated:
     """Give a command the options that say who asks, where, and how to answer."""
     for option in (
         json_option(),
-        click.option("--pin-stdin", is_flag=True, help="Take the installer PIN from the first line of the input."),
-        click.option("--name", help="Your name, for the record; else the login name."),
+        click.option("--pin-stdin", is_flag=True, help=tr("Take the installer PIN from the first line of the input.")),
+        click.option("--name", help=tr("Your name, for the record; else the login name.")),
     ):
         function = option(function)
     return path_options(function)
@@ -48,13 +49,13 @@ def self_tested(address: Path) -> Status:
         address,
         lambda now: now.safety.self_test is SelfTestStatus.RUNNING,
         SELF_TEST_WITHIN_S,
-        "the self-test does not start",
+        tr("the self-test does not start"),
     )
     return wait_until(
         address,
         lambda now: now.safety.self_test is not SelfTestStatus.RUNNING and now.pilot is not None,
         SELF_TEST_WITHIN_S,
-        "the self-test does not end",
+        tr("the self-test does not end"),
     )
 
 
@@ -70,4 +71,4 @@ def wait_until(address: Path, holds: Callable[[Status], bool], within_s: float, 
         if holds(now):
             return now
         time.sleep(POLL_S)
-    raise BoxError(f"{otherwise} within {within_s:.0f} s")
+    raise BoxError(tr("{otherwise} within {within_s:.0f} s").format(otherwise=otherwise, within_s=within_s))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 import click
 
 from evse_pi.api.client import BoxError, BoxNotRunning
 from evse_pi.api.exits import Exit
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import path_options, resolve
 from evse_pi.cli.text_layout import paragraph, readable, width
 
@@ -19,47 +21,47 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS = {
-    "Install": {
-        "setup": "Set up a box: board, supply, country, cable, protection, meter.",
-        "capacity": "Show or set what the circuit may carry.",
-        "calibrate": "Correct the reading of the pilot by known voltages.",
-        "certificate": "Write the commissioning report, one page to sign.",
-        "commission": "Let Matter controllers in, list them, throw one out.",
-        "provision": "Give the box a vendor's own Matter credentials.",
+    tr("Install"): {
+        "setup": tr("Set up a box: board, supply, country, cable, protection, meter."),
+        "capacity": tr("Show or set what the circuit may carry."),
+        "calibrate": tr("Correct the reading of the pilot by known voltages."),
+        "certificate": tr("Write the commissioning report, one page to sign."),
+        "commission": tr("Let Matter controllers in, list them, throw one out."),
+        "provision": tr("Give the box a vendor's own Matter credentials."),
     },
-    "Use": {
-        "status": "Show what the box does, and why.",
-        "why": "Say why the box does not charge, or at this current.",
-        "set": "Set the owner's limit: evse-pi set 16A.",
-        "permit": "Permit charging.",
-        "start": "Start now what a delay or the schedule holds up.",
-        "stop": "Stop charging softly.",
-        "clear": "Acknowledge faults whose cause is gone.",
-        "wake": "Try to wake a vehicle that ignores the offer.",
-        "sessions": "Show the charging sessions.",
+    tr("Use"): {
+        "status": tr("Show what the box does, and why."),
+        "why": tr("Say why the box does not charge, or at this current."),
+        "set": tr("Set the owner's limit: evse-pi set 16A."),
+        "permit": tr("Permit charging."),
+        "start": tr("Start now what a delay or the schedule holds up."),
+        "stop": tr("Stop charging softly."),
+        "clear": tr("Acknowledge faults whose cause is gone."),
+        "wake": tr("Try to wake a vehicle that ignores the offer."),
+        "sessions": tr("Show the charging sessions."),
     },
-    "Find the fault": {
-        "selftest": "Let the box test itself and show what it measured.",
-        "faults": "Show the faults of the past, and what to do.",
-        "log": "Show the last changes.",
-        "scope": "Show the pilot's waveform as the converter saw it.",
-        "timing": "Show how fast this box reacts, and its budget.",
-        "counters": "Show what wears out.",
-        "replay": "Take the decisions of a recorded fault again.",
-        "repair": "Show what is damaged, and go on without it.",
-        "report": "Write one archive to attach to a ticket.",
+    tr("Find the fault"): {
+        "selftest": tr("Let the box test itself and show what it measured."),
+        "faults": tr("Show the faults of the past, and what to do."),
+        "log": tr("Show the last changes."),
+        "scope": tr("Show the pilot's waveform as the converter saw it."),
+        "timing": tr("Show how fast this box reacts, and its budget."),
+        "counters": tr("Show what wears out."),
+        "replay": tr("Take the decisions of a recorded fault again."),
+        "repair": tr("Show what is damaged, and go on without it."),
+        "report": tr("Write one archive to attach to a ticket."),
     },
-    "Try without a wallbox": {
-        "demo": "Let a car charge at a simulated wallbox, and show it.",
-        "run": "Run a box in the foreground, simulated or real.",
-        "car": "Tell the simulated car what to do next.",
+    tr("Try without a wallbox"): {
+        "demo": tr("Let a car charge at a simulated wallbox, and show it."),
+        "run": tr("Run a box in the foreground, simulated or real."),
+        "car": tr("Tell the simulated car what to do next."),
     },
-    "More": {
-        "completion": "Make the shell complete what is typed.",
-        "backup": "Write one encrypted file with settings and history.",
-        "restore": "Put such a file in force again.",
-        "update": "Install a signed release; take it back if it is not healthy.",
-        "version": "Show the version of the software.",
+    tr("More"): {
+        "completion": tr("Make the shell complete what is typed."),
+        "backup": tr("Write one encrypted file with settings and history."),
+        "restore": tr("Put such a file in force again."),
+        "update": tr("Install a signed release; take it back if it is not healthy."),
+        "version": tr("Show the version of the software."),
     },
 }
 COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
@@ -77,6 +79,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"evse_pi.cli.{cmd_name.replace('-', '_')}").command
+        _translate(command)
         return command
 
     def resolve_command(
@@ -118,6 +121,7 @@ def evse_pi(context: click.Context, state_dir: Path | None, run_dir: Path | None
 
 def main() -> None:
     """Run one command; what the box refuses is one line on stderr and an exit status of `Exit`."""
+    _translate(evse_pi)
     try:
         evse_pi(prog_name="evse-pi", terminal_width=width())
     except BoxError as error:
@@ -127,8 +131,16 @@ def main() -> None:
         import traceback
 
         traceback.print_exc()
-        click.echo("evse-pi: this is a fault of the software; please attach what `evse-pi report` writes", err=True)
+        click.echo(tr("evse-pi: this is a fault of the software; please attach what `evse-pi report` writes"), err=True)
         sys.exit(Exit.BROKEN)
+
+
+def _translate(command: click.Command) -> None:
+    """Give a command, and those below it, their help in the language of this process; it is written as docstrings."""
+    command.help = tr(cleandoc(command.help)) if command.help else command.help
+    if isinstance(command, click.Group):  # LazyGroup has none yet: each is translated when it is loaded
+        for each in command.commands.values():
+            _translate(each)
 
 
 def _for_reading(text: str) -> str:
@@ -142,5 +154,5 @@ def _unknown(name: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, COMMANDS, n=2)
-    meant = f"did you mean: {' or '.join(near)}" if near else "all of them: evse-pi --help"
-    return f"there is no command {name!r}; {meant}"
+    meant = tr("did you mean: {names}").format(names=" or ".join(near)) if near else tr("all of them: evse-pi --help")
+    return tr("there is no command {name!r}; {meant}").format(name=name, meant=meant)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.paths import Paths, resolve_paths
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 def path_options(function: Decorated) -> Decorated:
     """Give a command the two folder options; they may stand before a command's name or behind it."""
     folder = click.Path(path_type=Path)
-    function = click.option("--run-dir", type=folder, help="Folder of the box's sockets.")(function)
-    return click.option("--state-dir", type=folder, help="Folder of the box's settings and records.")(function)
+    function = click.option("--run-dir", type=folder, help=tr("Folder of the box's sockets."))(function)
+    return click.option("--state-dir", type=folder, help=tr("Folder of the box's settings and records."))(function)
 
 
-def json_option(text: str = "Print one JSON object.") -> Callable[[Decorated], Decorated]:
+def json_option(text: str = tr("Print one JSON object.")) -> Callable[[Decorated], Decorated]:
     """Give a command `--json`."""
     return click.option("--json", "as_json", is_flag=True, help=text)
 

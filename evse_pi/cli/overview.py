@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, BoxNotRunning, ask
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.text_layout import rows
 from evse_pi.paths import INSTALLATION_NAME, SYSTEM_STATE
 
@@ -25,29 +26,29 @@ def overview(box: Paths) -> list[str]:
     except BoxNotRunning:
         told, onward = _idle(box, is_set_up=is_set_up)
     except BoxError as error:
-        told, onward = str(error), [("evse-pi why", "what it says of itself")]
+        told, onward = str(error), [("evse-pi why", tr("what it says of itself"))]
     else:
         told, onward = _running(now)
-    onward.append(("evse-pi --help", "all commands"))
-    return [*rows([("box", told), ("where", str(box.state_dir))]), "", *rows(onward, ONWARD_INDENT)]
+    onward.append(("evse-pi --help", tr("all commands")))
+    return [*rows([(tr("box"), told), (tr("where"), str(box.state_dir))]), "", *rows(onward, ONWARD_INDENT)]
 
 
 def _idle(box: Paths, *, is_set_up: bool) -> tuple[str, list[tuple[str, str]]]:
     own = box.state_dir != SYSTEM_STATE
     sudo = "" if own else SUDO
     if not is_set_up:
-        onward = [(f"{sudo}evse-pi setup", "answer what only the installer knows")]
-        return "not set up yet", [*onward, ("evse-pi demo", "watch a simulated box charge a car")]
+        onward = [(tr("{sudo}evse-pi setup").format(sudo=sudo), tr("answer what only the installer knows"))]
+        return tr("not set up yet"), [*onward, ("evse-pi demo", tr("watch a simulated box charge a car"))]
     start = "evse-pi run" if own else "sudo systemctl start evse-pi-safety evse-pi-node"
-    return "set up, and not running", [(start, "start it")]
+    return tr("set up, and not running"), [(start, tr("start it"))]
 
 
 def _running(now: Status) -> tuple[str, list[tuple[str, str]]]:
     from evse_pi.cli.status_text import why
 
     onward = [
-        ("evse-pi status --watch", "keep looking"),
-        ("evse-pi why", "why so, and what to do"),
-        ("evse-pi commission", "the controllers of the box"),
+        ("evse-pi status --watch", tr("keep looking")),
+        ("evse-pi why", tr("why so, and what to do")),
+        ("evse-pi commission", tr("the controllers of the box")),
     ]
     return why(now), onward

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from evse_pi.api.client import BoxError
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph
 
@@ -34,19 +35,21 @@ def _parsed(_context: click.Context, option: click.Parameter, text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a number such as 0x1234", param=option) from None
+        raise click.BadParameter(
+            tr("{text!r} is not a number such as 0x1234").format(text=text), param=option
+        ) from None
 
 
 @click.command("provision")
-@_file("dac", "Device attestation certificate, DER.")
-@_file("pai", "Product attestation intermediate certificate, DER.")
-@_file("declaration", "Certification declaration, CMS.")
-@_file("key", "Private key of the DAC, PEM.")
-@_number("vendor-id", "The vendor's number, such as 0x1234.")
-@_number("product-id", "The product's number.")
-@click.option("--vendor-name", required=True, help="At most 32 bytes.")
-@click.option("--product-name", required=True, help="At most 32 bytes.")
-@click.option("--serial-number", help="At most 32 bytes.")
+@_file("dac", tr("Device attestation certificate, DER."))
+@_file("pai", tr("Product attestation intermediate certificate, DER."))
+@_file("declaration", tr("Certification declaration, CMS."))
+@_file("key", tr("Private key of the DAC, PEM."))
+@_number("vendor-id", tr("The vendor's number, such as 0x1234."))
+@_number("product-id", tr("The product's number."))
+@click.option("--vendor-name", required=True, help=tr("At most 32 bytes."))
+@click.option("--product-name", required=True, help=tr("At most 32 bytes."))
+@click.option("--serial-number", help=tr("At most 32 bytes."))
 @json_option()
 @of_a_box
 def command(*, box: Paths, as_json: bool, **given: Any) -> None:
@@ -68,7 +71,11 @@ def command(*, box: Paths, as_json: bool, **given: Any) -> None:
     except (OSError, ValueError) as error:
         raise BoxError(str(error)) from error
     answer = {"folder": str(box.state_dir / FOLDER), "for_tests": for_tests}
-    told = paragraph(f"{answer['folder']}: in force after a restart of the node: sudo systemctl restart evse-pi-node")
+    told = paragraph(
+        tr("{answer}: in force after a restart of the node: sudo systemctl restart evse-pi-node").format(
+            answer=answer["folder"]
+        )
+    )
     if for_tests:
-        told += paragraph("the declaration is for development and tests: controllers refuse it or warn")
+        told += paragraph(tr("the declaration is for development and tests: controllers refuse it or warn"))
     click.echo(json.dumps(answer) if as_json else "\n".join(told))

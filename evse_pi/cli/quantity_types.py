@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.texts.catalogue import tr
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -37,7 +39,13 @@ class Quantity(click.ParamType):  # type: ignore[type-arg] # generic since click
         if thousandths is None:
             example = "32A or 6500mA" if self._unit == "A" else "230V"
             word = f", or {NONE}" if self._words else ""
-            return self.fail(f"{text!r}: a number with its unit is required, for example {example}{word}", param, ctx)
+            return self.fail(
+                tr("{text!r}: a number with its unit is required, for example {example}{word}").format(
+                    text=text, example=example, word=word
+                ),
+                param,
+                ctx,
+            )
         return thousandths
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # type: ignore[type-arg,unused-ignore] # noqa: ARG002

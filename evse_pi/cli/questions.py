@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import countries
 from evse_pi.cli.quantity_types import AMPERES, VOLTS
@@ -45,7 +46,7 @@ class _Country(click.ParamType):  # type: ignore[type-arg] # generic since click
 class _YesNo(click.ParamType):  # type: ignore[type-arg] # as above
     """Yes or no, or the first letter of it."""
 
-    name = "yes or no"
+    name = tr("yes or no")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
         """Return whether it is yes."""
@@ -53,7 +54,7 @@ class _YesNo(click.ParamType):  # type: ignore[type-arg] # as above
             return value
         word = str(value).strip().lower()
         if word not in ("y", "yes", "n", "no"):
-            self.fail(f"{value!r}: yes or no", param, ctx)
+            self.fail(tr("{value!r}: yes or no").format(value=value), param, ctx)
         return word.startswith("y")
 
 
@@ -141,23 +142,23 @@ def _of_the_supply() -> tuple[Question, ...]:
     return (
         Question(
             "purpose",
-            "Board for the bench only; type bench if no vehicle and no person meets its plug",
+            tr("Board for the bench only; type bench if no vehicle and no person meets its plug"),
             _choice(Purpose),
             lambda *_: None,
             lambda _, board: board.bench_only is not None,
         ),
-        Question("country", "Country (two letters)", COUNTRY, lambda *_: None),
-        Question("phases", "Phases of the circuit", PHASES, _usual_phases),
-        Question("neutral", "Circuit with a neutral", YES_NO, _always, _without_neutral, kept=True),
-        Question("voltage", "Supply voltage", VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
+        Question("country", tr("Country (two letters)"), COUNTRY, lambda *_: None),
+        Question("phases", tr("Phases of the circuit"), PHASES, _usual_phases),
+        Question("neutral", tr("Circuit with a neutral"), YES_NO, _always, _without_neutral, kept=True),
+        Question("voltage", tr("Supply voltage"), VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
         Question(
             "open_pen",
-            "Against a broken neutral and earth: an electrode, or an external device",
+            tr("Against a broken neutral and earth: an electrode, or an external device"),
             _choice(OpenPen),
             lambda *_: None,
             lambda known, _: profile_of(known["country"]).open_pen,
         ),
-        Question("earthing", "Earthing of the supply", _choice(Earthing), _usual_earthing),
+        Question("earthing", tr("Earthing of the supply"), _choice(Earthing), _usual_earthing),
     )
 
 
@@ -165,17 +166,19 @@ def _of_the_plug() -> tuple[Question, ...]:
     from evse_pi.core.country import profile_of
 
     return (
-        Question("cable", "Socket, or fixed cable", CABLES, lambda _, board: SOCKET if board.proximity else TETHERED),
+        Question(
+            "cable", tr("Socket, or fixed cable"), CABLES, lambda _, board: SOCKET if board.proximity else TETHERED
+        ),
         Question(
             "cable_rating",
-            "The fixed cable carries",
+            tr("The fixed cable carries"),
             AMPERES,
             lambda _, board: board.rated_current_ma,
             lambda known, _: known["cable"] == TETHERED,
         ),
         Question(
             "shutters",
-            "Socket with shutters, as this country demands",
+            tr("Socket with shutters, as this country demands"),
             YES_NO,
             lambda *_: None,
             lambda known, _: known["cable"] == SOCKET and profile_of(known["country"]).shutters,
@@ -188,40 +191,42 @@ def _of_the_circuit() -> tuple[Question, ...]:
     from evse_pi.core.installation_limits import RcdType
 
     return (
-        Question("capacity", "The circuit carries", AMPERES, lambda *_: None),
-        Question("rcd_type", "RCD upstream; a_rdc_dd: type A with 6 mA DC detection", _choice(RcdType), _usual_rcd),
+        Question("capacity", tr("The circuit carries"), AMPERES, lambda *_: None),
+        Question("rcd_type", tr("RCD upstream; a_rdc_dd: type A with 6 mA DC detection"), _choice(RcdType), _usual_rcd),
         Question(
             "rcd_retries",
-            "Times the box may reset a residual current trip by itself",
+            tr("Times the box may reset a residual current trip by itself"),
             int,
             lambda *_: 0,
             lambda known, _: profile_of(known["country"]).reclosures > 0,
         ),
         Question(
             "shunt_release",
-            "A release upstream that trips on a welded contactor, as this country demands",
+            tr("A release upstream that trips on a welded contactor, as this country demands"),
             YES_NO,
             lambda *_: None,
             lambda known, _: profile_of(known["country"]).shunt_release,
         ),
         Question(
             "random_delay",
-            "Random delay of starts, at most (s)",
+            tr("Random delay of starts, at most (s)"),
             int,
             lambda known, _: profile_of(known["country"]).random_delay_s,
         ),
-        Question("ventilated", "Room ventilated, for vehicles in state D", YES_NO, lambda *_: False),
+        Question("ventilated", tr("Room ventilated, for vehicles in state D"), YES_NO, lambda *_: False),
     )
 
 
 def _of_the_meter() -> tuple[Question, ...]:
     return (
-        Question("meter", "Meter: board, none or a model", str, lambda _, board: "board" if board.meter else "none"),
-        Question("meter_port", "Serial device of the meter", str, lambda *_: "/dev/ttyAMA0", _own_meter),
-        Question("meter_unit", "Modbus unit of the meter", int, lambda *_: 1, _own_meter),
-        Question("meter_baud", "Speed of the meter's line", int, lambda *_: 9_600, _own_meter),
-        Question("meter_parity", "Parity of the meter's line", PARITY, lambda *_: "N", _own_meter),
-        Question("meter_inverted", "Current through the meter is inverted", YES_NO, _no, _never, kept=True),
+        Question(
+            "meter", tr("Meter: board, none or a model"), str, lambda _, board: "board" if board.meter else "none"
+        ),
+        Question("meter_port", tr("Serial device of the meter"), str, lambda *_: "/dev/ttyAMA0", _own_meter),
+        Question("meter_unit", tr("Modbus unit of the meter"), int, lambda *_: 1, _own_meter),
+        Question("meter_baud", tr("Speed of the meter's line"), int, lambda *_: 9_600, _own_meter),
+        Question("meter_parity", tr("Parity of the meter's line"), PARITY, lambda *_: "N", _own_meter),
+        Question("meter_inverted", tr("Current through the meter is inverted"), YES_NO, _no, _never, kept=True),
     )
 
 
@@ -249,12 +254,12 @@ def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
     from evse_pi.installation.files import house_problems, ratings
 
     if known.get("cable") == SOCKET and board.proximity is None:
-        return (
-            f"cable: socket is not allowed; board {board.name} reads no proximity contact, so that it would not know "
-            f"what a loose cable carries; allowed is {TETHERED}"
-        )
+        return tr(
+            "cable: socket is not allowed; board {board} reads no proximity contact, so that it "
+            "would not know what a loose cable carries; allowed is {tethered}"
+        ).format(board=board.name, tethered=TETHERED)
     if known.get("cable") == SOCKET and "cable_rating" in known:
-        return "cable_rating: not allowed with a socket, where each cable says what it carries"
+        return tr("cable_rating: not allowed with a socket, where each cable says what it carries")
     unasked = {
         "country": "DE", "phases": 1, "circuit_capacity_ma": MINIMUM_CAPACITY_MA, "rcd_type": RcdType.B.value,
         "meter_model": "none", "meter_port": "/dev/ttyAMA0" if _own_meter(known, board) else "",

@@ -10,6 +10,7 @@ import click
 from evse_pi.api.client import ask
 from evse_pi.api.repair import REPAIR, Repair, RepairAction
 from evse_pi.api.texts import english as words
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import paragraph, show
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("repair")
-@click.option("--reset-fabrics", is_flag=True, help="Throw out the controllers whose records cannot be read.")
+@click.option("--reset-fabrics", is_flag=True, help=tr("Throw out the controllers whose records cannot be read."))
 @json_option()
 @of_a_box
 def command(*, box: Paths, reset_fabrics: bool, as_json: bool) -> None:
@@ -35,22 +36,38 @@ def command(*, box: Paths, reset_fabrics: bool, as_json: bool) -> None:
 def lines(answer: RepairAnswer, box: Paths) -> list[str]:
     """Return the answer as lines of text."""
     told = [
-        f"{box.state_dir / each.file}: a damaged database of {each.octets} bytes, set aside "
-        f"{datetime.fromtimestamp(each.unix_s).astimezone():%Y-%m-%d %H:%M}; it may be deleted"
+        tr(
+            "{state_dir}: a damaged database of {octets} bytes, set aside {astimezone:%Y-%m-%d "
+            "%H:%M}; it may be deleted"
+        ).format(
+            state_dir=box.state_dir / each.file,
+            octets=each.octets,
+            astimezone=datetime.fromtimestamp(each.unix_s).astimezone(),
+        )
         for each in answer.set_aside
     ]
-    told += [f"{each.table} {each.key}: stored, and cannot be read by this version" for each in answer.left_out]
+    told += [
+        tr("{table} {key}: stored, and cannot be read by this version").format(table=each.table, key=each.key)
+        for each in answer.left_out
+    ]
     if answer.given_up:
-        told.append(f"{answer.given_up} entries could not be stored; the log of the node names them")
-    told += [f"controller {each.fabric}: {each.problem}" for each in answer.damaged_fabrics]
+        told.append(
+            tr("{given_up} entries could not be stored; the log of the node names them").format(
+                given_up=answer.given_up
+            )
+        )
+    told += [
+        tr("controller {fabric}: {problem}").format(fabric=each.fabric, problem=each.problem)
+        for each in answer.damaged_fabrics
+    ]
     if answer.damaged_fabrics:
-        told.append("throw out these controllers, and no other, with: evse-pi repair --reset-fabrics")
+        told.append(tr("throw out these controllers, and no other, with: evse-pi repair --reset-fabrics"))
     if answer.reset:
         numbers = ", ".join(map(str, answer.reset))
-        told.append(f"thrown out: controller {numbers}; Matter starts again by itself")
-        told.append("let controllers in with: evse-pi commission --open")
+        told.append(tr("thrown out: controller {numbers}; Matter starts again by itself").format(numbers=numbers))
+        told.append(tr("let controllers in with: evse-pi commission --open"))
     elif answer.matter_trouble:
         told.append(words.MATTER_DOES_NOT_RUN.format(trouble=answer.matter_trouble))
     if answer.forbidden:
         told.append(words.FORBIDDEN_UNTIL_PERMITTED.format(doubt=answer.forbidden))
-    return [line for each in told or ["nothing is damaged"] for line in paragraph(each)]
+    return [line for each in told or [tr("nothing is damaged")] for line in paragraph(each)]

@@ -10,6 +10,7 @@ import click
 
 from evse_pi.api.client import BoxError
 from evse_pi.api.exits import Exit
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.choices import recordings
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
@@ -55,17 +56,33 @@ def _lines(
     about = recording.about
     zero_ns = about["at_ns"] or replayed[-1].frame.inputs.now_ns
     span_s = (replayed[-1].frame.inputs.now_ns - replayed[0].frame.inputs.now_ns) / 1e9
-    text = row("recording", f"{about.get('fault') or 'no fault'} of board {about.get('board')}")
-    text += row("ticks", f"{len(replayed)} in {span_s:.2f} s; times below are from the fault")
+    text = row(
+        tr("recording"),
+        tr("{value} of board {get}").format(value=about.get("fault") or tr("no fault"), get=about.get("board")),
+    )
+    text += row(
+        tr("ticks"),
+        tr("{number} in {span_s:.2f} s; times below are from the fault").format(number=len(replayed), span_s=span_s),
+    )
     for each in found:
         text += row(f"{(each.step.frame.inputs.now_ns - zero_ns) / 1e9:+.2f} s", _decision(each))
     if not apart:
-        return [*text, *row("verdict", "this software decides the same in every tick")]
+        return [*text, *row(tr("verdict"), tr("this software decides the same in every tick"))]
     first, names = apart[0]
     at_s = (first.frame.inputs.now_ns - zero_ns) / 1e9
-    text += row("verdict", f"THIS SOFTWARE DECIDES OTHERWISE in {len(apart)} ticks, first at {at_s:+.2f} s")
+    text += row(
+        tr("verdict"),
+        tr("THIS SOFTWARE DECIDES OTHERWISE in {number} ticks, first at {at_s:+.2f} s").format(
+            number=len(apart), at_s=at_s
+        ),
+    )
     for name in names:
-        text += row("  " + name, f"the box: {_value(first.frame.outcome, name)}; now: {_value(first.outcome, name)}")
+        text += row(
+            "  " + name,
+            tr("the box: {value}; now: {value_2}").format(
+                value=_value(first.frame.outcome, name), value_2=_value(first.outcome, name)
+            ),
+        )
     return text
 
 
@@ -73,12 +90,12 @@ def _decision(decision: Decision) -> str:
     """Return what was seen and what came of it."""
     inputs, outcome = decision.step.frame.inputs, decision.step.outcome
     pilot = inputs.pilot
-    seen = "pilot unread"
+    seen = tr("pilot unread")
     if pilot is not None:
         seen = " / ".join(f"{mv / 1000:.2f} V" for mv in (pilot.high_mv, pilot.low_mv) if mv is not None)
     told = [
         f"{seen} -> {outcome.evse_state.name}",
-        "closed" if outcome.close_ordered else "open",
+        tr("closed") if outcome.close_ordered else tr("open"),
         outcome.phase.name,
     ]
     told += [outcome.reason.name, f"{outcome.offered_ma / 1000:.1f} A"]
@@ -90,7 +107,7 @@ def _decision(decision: Decision) -> str:
 def _value(outcome: object, name: str) -> str:
     value = getattr(outcome, name)
     if isinstance(value, frozenset):
-        return ", ".join(sorted(fault.name for fault in value)) or "none"
+        return ", ".join(sorted(fault.name for fault in value)) or tr("none")
     return str(getattr(value, "name", value))
 
 

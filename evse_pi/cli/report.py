@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError, BoxNotRunning, call
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.paths import INSTALLATION_NAME, SYSTEM_SETTINGS
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from evse_pi.paths import Paths
 
 QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "status": ("everything the box says of itself now", {}),
-    "why": ("why it charges or not", {}),
-    "faults": ("faults with the readings of their moment", {"limit": 200}),
-    "sessions": ("sessions with times and energy", {"limit": 200}),
-    "transitions": ("changes of state, contactor and faults", {"limit": 500}),
-    "counters": ("cycles, openings under load, starts, release times", {}),
-    "timing": ("histograms of lateness, window and reaction", {}),
-    "scope": ("the newest window of the pilot", {}),
+    "status": (tr("everything the box says of itself now"), {}),
+    "why": (tr("why it charges or not"), {}),
+    "faults": (tr("faults with the readings of their moment"), {"limit": 200}),
+    "sessions": (tr("sessions with times and energy"), {"limit": 200}),
+    "transitions": (tr("changes of state, contactor and faults"), {"limit": 500}),
+    "counters": (tr("cycles, openings under load, starts, release times"), {}),
+    "timing": (tr("histograms of lateness, window and reaction"), {}),
+    "scope": (tr("the newest window of the pilot"), {}),
 }
 MACHINE_FILES = {
     "os-release": "/etc/os-release",
@@ -46,8 +47,8 @@ RECORDINGS_KEPT = 8
 
 
 @click.command("report")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; - is stdout.")
-@json_option("Print what is in it as one JSON object.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=tr("Where to write it; - is stdout."))
+@json_option(tr("Print what is in it as one JSON object."))
 @of_a_box
 def command(*, box: Paths, output: Path | None, as_json: bool) -> None:
     """Write one archive to attach to a ticket, and say what is in it.
@@ -72,7 +73,14 @@ def command(*, box: Paths, output: Path | None, as_json: bool) -> None:
         files = {part.name: len(part.content) for part in parts}
         click.echo(json.dumps({"path": str(path), "bytes": len(packed), "files": files, "missing": missing}))
     else:
-        click.echo("\n".join((*contents(parts, missing), f"written: {path} ({len(packed)} bytes)")))
+        click.echo(
+            "\n".join(
+                (
+                    *contents(parts, missing),
+                    tr("written: {path} ({number} bytes)").format(path=path, number=len(packed)),
+                )
+            )
+        )
 
 
 def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
@@ -86,22 +94,22 @@ def gather(paths: Paths) -> tuple[list[Part], dict[str, str]]:
         try:
             parts.append(data_part(command_name, about, call(paths.control_socket, command_name, **fields), names))
         except BoxError as error:
-            missing[command_name] = "no box is running" if isinstance(error, BoxNotRunning) else str(error)
-    parts.append(data_part("machine", "software, kernel, Python", _machine(), names))
+            missing[command_name] = tr("no box is running") if isinstance(error, BoxNotRunning) else str(error)
+    parts.append(data_part("machine", tr("software, kernel, Python"), _machine(), names))
     for name, source in MACHINE_FILES.items():
         with suppress(OSError):
             parts.append(text_part(name, source, Path(source).read_text(errors="replace"), names))
     installation = paths.state_dir / "installation.toml"
     for file in (SYSTEM_SETTINGS / INSTALLATION_NAME, installation):
         with suppress(OSError):
-            parts.append(text_part("installation.toml", "the installer's settings", file.read_text(), names))
+            parts.append(text_part("installation.toml", tr("the installer's settings"), file.read_text(), names))
             break
     parts += _recordings(paths)
     journal = _journal()
     if journal:
-        parts.append(text_part("journal.txt", "what both processes logged last", journal, names))
+        parts.append(text_part("journal.txt", tr("what both processes logged last"), journal, names))
     else:
-        missing["journal.txt"] = "journalctl has nothing of these units, or may not be read: use sudo"
+        missing["journal.txt"] = tr("journalctl has nothing of these units, or may not be read: use sudo")
     return parts, missing
 
 
@@ -114,7 +122,7 @@ def _recordings(paths: Paths) -> list[Part]:
     found = []
     for name in archive.names()[-RECORDINGS_KEPT:]:
         with suppress(OSError):
-            found.append(Part(f"{FOLDER}/{name}", "seconds round a fault", (archive.folder / name).read_bytes()))
+            found.append(Part(f"{FOLDER}/{name}", tr("seconds round a fault"), (archive.folder / name).read_bytes()))
     return found
 
 

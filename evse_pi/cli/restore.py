@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.backup import passphrase_of, passphrase_option
 from evse_pi.cli.installer_commands import installer_options
 from evse_pi.cli.options import chosen
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--identities", is_flag=True, help="Also the Matter keys, fabrics and set-up code that are in it.")
+@click.option("--identities", is_flag=True, help=tr("Also the Matter keys, fabrics and set-up code that are in it."))
 @click.option(
-    "--another-box", is_flag=True, help="It may have been made on another machine: only if that one is out of use."
+    "--another-box", is_flag=True, help=tr("It may have been made on another machine: only if that one is out of use.")
 )
 @passphrase_option
 @installer_options
@@ -52,13 +53,17 @@ def command(
 
     backup = _restored(file, content, box, who, Wish(given["identities"], given["another_box"]))
     told = [
-        f"{file}: restored, as of {_date(backup.made_unix_s)}; charging is forbidden until: evse-pi permit",
-        "what was in the database before lies beside it as evse.db.before-restore",
+        tr("{file}: restored, as of {date}; charging is forbidden until: evse-pi permit").format(
+            file=file, date=_date(backup.made_unix_s)
+        ),
+        tr("what was in the database before lies beside it as evse.db.before-restore"),
     ]
     if backup.board:
         told.append(
-            f"board {backup.board}; where it was another, also: "
-            "sudo /opt/evse-pi/current/bin/python -I -m evse_pi.run.boot_settings"
+            tr(
+                "board {board}; where it was another, also: sudo /opt/evse-pi/current/bin/python -I -m "
+                "evse_pi.run.boot_settings"
+            ).format(board=backup.board)
         )
     facts = {"board": backup.board, "made_unix_s": backup.made_unix_s, "identities": given["identities"]}
     click.echo(json.dumps(facts) if given["as_json"] else "\n".join(line for each in told for line in paragraph(each)))
@@ -102,5 +107,5 @@ def _restored(file: Path, content: bytes, box: Paths, who: Who, wish: Wish) -> B
 
 def _date(unix_s: int | None) -> str:
     if unix_s is None:
-        return "an unknown date"
+        return tr("an unknown date")
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"

@@ -14,6 +14,7 @@ import click
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.commission import invite
 from evse_pi.cli.options import chosen, path_options
 from evse_pi.installer.installer_client import SIMULATED, installer_client_of
@@ -52,32 +53,36 @@ class BoxLaunch:
 def matter_options(function: Decorated) -> Decorated:
     """Give a command the options of the Matter device."""
     for name, text in (
-        ("features", "Some of pref,soc,pnc,rfid,v2x; without: pref."),
-        ("enable-key", "32 hex digits that allow test event triggers; without: none are."),
-        ("passcode", "Setup passcode; without: made at the first start."),
-        ("discriminator", "0 to 4095; without: made at the first start."),
-        ("port", "UDP port; without: 5540."),
+        ("features", tr("Some of pref,soc,pnc,rfid,v2x; without: pref.")),
+        ("enable-key", tr("32 hex digits that allow test event triggers; without: none are.")),
+        ("passcode", tr("Setup passcode; without: made at the first start.")),
+        ("discriminator", tr("0 to 4095; without: made at the first start.")),
+        ("port", tr("UDP port; without: 5540.")),
     ):
         function = click.option(f"--{name}", help=text)(function)
-    function = click.option("--interface", multiple=True, help="Network interface; may be repeated.")(function)
-    return click.option("--no-matter", is_flag=True, help="Be no Matter device; the owner alone permits.")(function)
+    function = click.option("--interface", multiple=True, help=tr("Network interface; may be repeated."))(function)
+    return click.option("--no-matter", is_flag=True, help=tr("Be no Matter device; the owner alone permits."))(function)
 
 
 def web_options(function: Decorated) -> Decorated:
     """Give a command the options of the web page."""
     for name, text in (
-        ("web-address", "Serve the web page at this address of the machine only; without: all."),
-        ("web-port", "TCP port of the web page, 0 for none; without: 8080."),
+        ("web-address", tr("Serve the web page at this address of the machine only; without: all.")),
+        ("web-port", tr("TCP port of the web page, 0 for none; without: 8080.")),
     ):
         function = click.option(f"--{name}", help=text)(function)
-    function = click.option("--web-name", multiple=True, help="A name of the box in browsers; repeatable.")(function)
-    return click.option("--no-web", is_flag=True, help="Serve no web page.")(function)
+    function = click.option("--web-name", multiple=True, help=tr("A name of the box in browsers; repeatable."))(
+        function
+    )
+    return click.option("--no-web", is_flag=True, help=tr("Serve no web page."))(function)
 
 
 @click.command("run")
-@click.option("--board", help="A board's name or its file (.toml); else the board that was set up, else the simulated.")
 @click.option(
-    "--simulate", is_flag=True, help="Run this board on the simulated plant; implied by the board `simulated`."
+    "--board", help=tr("A board's name or its file (.toml); else the board that was set up, else the simulated.")
+)
+@click.option(
+    "--simulate", is_flag=True, help=tr("Run this board on the simulated plant; implied by the board `simulated`.")
 )
 @matter_options
 @web_options
@@ -157,7 +162,7 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
 
 def _ready(box: BoxLaunch) -> None:
     """Say that the box runs and, once they have come up, where its page is and how to let a controller in."""
-    _say(f"{box.board.title} is running; ask it with: evse-pi status")
+    _say(tr("{title} is running; ask it with: evse-pi status").format(title=box.board.title))
     threading.Thread(target=_welcome, args=(box,), daemon=True).start()
 
 
@@ -169,7 +174,7 @@ def _welcome(box: BoxLaunch) -> None:
         with suppress(BoxError, OSError):
             page = ask(box.paths.control_socket, STATUS).web
             if page is not None and (page.serving or page.trouble):
-                _say(f"web page: {page.address if page.serving else page.trouble}")
+                _say(tr("web page: {address}").format(address=page.address if page.serving else page.trouble))
                 return
         time.sleep(PAGE_POLL_S)
 

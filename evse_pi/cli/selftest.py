@@ -12,6 +12,7 @@ from evse_pi.api.client import BoxError, ask
 from evse_pi.api.exits import Exit
 from evse_pi.api.orders import SELF_TEST
 from evse_pi.api.status import STATUS, NoticeKind, SelfTestStatus
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import row, show
 
@@ -28,7 +29,7 @@ POLL_S = 0.1
 
 @click.command("selftest")
 @json_option()
-@click.option("--last", is_flag=True, help="Show the last one instead of running a new one.")
+@click.option("--last", is_flag=True, help=tr("Show the last one instead of running a new one."))
 @of_a_box
 def command(*, box: Paths, as_json: bool, last: bool) -> None:
     """Let the box test itself and show what it measured; status 3 when the test failed."""
@@ -36,7 +37,7 @@ def command(*, box: Paths, as_json: bool, last: bool) -> None:
     status = ask(address, STATUS) if last else _run(address)
     safety = status.safety
     if not safety.connected:
-        raise BoxError("the safety process does not answer; ask: evse-pi why")
+        raise BoxError(tr("the safety process does not answer; ask: evse-pi why"))
     passed = safety.self_test is SelfTestStatus.PASSED
     faults = () if passed else status.faults
     boot = [notice.text for notice in status.notices if notice.kind is NoticeKind.BOOT]
@@ -54,12 +55,12 @@ def lines(
 
     text = []
     for each in evidence:
-        text += row("passed" if each.passed else "FAILED", evidence_text(each))
+        text += row(tr("passed") if each.passed else tr("FAILED"), evidence_text(each))
     for problem in boot:
-        text += row("boot setting", problem)
-    text += row("self-test", "passed" if passed else "not passed")
+        text += row(tr("boot setting"), problem)
+    text += row(tr("self-test"), tr("passed") if passed else tr("not passed"))
     for fault in faults:
-        text += row("fault", f"{fault.title} ({fault.fault.name}): {fault.hint}")
+        text += row(tr("fault"), f"{fault.title} ({fault.fault.name}): {fault.hint}")
     return text
 
 
@@ -67,7 +68,7 @@ def _run(address: Path) -> Status:
     """Return the status after a new run. Raises: BoxError when it cannot begin or does not end."""
     before = ask(address, STATUS)
     if before.contactor is not None and before.contactor.close_ordered:
-        raise BoxError("the box is charging, and a self-test needs an open contactor; first: evse-pi stop")
+        raise BoxError(tr("the box is charging, and a self-test needs an open contactor; first: evse-pi stop"))
     newest = _newest(before)
     ask(address, SELF_TEST)
     deadline = time.monotonic() + WITHIN_S
@@ -76,7 +77,7 @@ def _run(address: Path) -> Status:
         if status.safety.self_test not in (None, SelfTestStatus.RUNNING) and _newest(status) > newest:
             return status
         time.sleep(POLL_S)
-    raise BoxError(f"the self-test did not end within {WITHIN_S:.0f} s; ask: evse-pi why")
+    raise BoxError(tr("the self-test did not end within {within_s:.0f} s; ask: evse-pi why").format(within_s=WITHIN_S))
 
 
 def _newest(status: Status) -> int:

@@ -8,6 +8,7 @@ import click
 
 from evse_pi.api.client import BoxRefused, ask
 from evse_pi.api.orders import SET, SetOwner
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import current_refused, exact_amps
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.quantity_types import LIMIT
@@ -38,10 +39,20 @@ def command(*, box: Paths, limit: int | str, as_json: bool) -> None:
 
 def told(answer: OwnerAnswer) -> str:
     """Return what the owner has set now, and whether that will outlast a power cut."""
-    limit = "without a limit" if answer.limit_ma is None else f"up to {exact_amps(answer.limit_ma)}"
-    word = (
-        f"charging is permitted, {limit}"
-        if answer.permitted
-        else f"charging is stopped until: evse-pi permit; then {limit}"
+    limit = (
+        tr("without a limit")
+        if answer.limit_ma is None
+        else tr("up to {exact_amps}").format(exact_amps=exact_amps(answer.limit_ma))
     )
-    return word if answer.stored else f"{word}; not stored yet: {answer.not_stored_because}"
+    word = (
+        tr("charging is permitted, {limit}").format(limit=limit)
+        if answer.permitted
+        else tr("charging is stopped until: evse-pi permit; then {limit}").format(limit=limit)
+    )
+    return (
+        word
+        if answer.stored
+        else tr("{word}; not stored yet: {not_stored_because}").format(
+            word=word, not_stored_because=answer.not_stored_because
+        )
+    )

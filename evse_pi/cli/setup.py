@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.client import BoxError
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import exact_amps
 from evse_pi.cli.choices import boards, meters, purposes, rcd_types, serial_ports
 from evse_pi.cli.installer_commands import installer_options, show
@@ -43,39 +44,43 @@ DRAFT = "setup.draft.json"
 
 
 @click.command("setup")
-@click.option("--board", shell_complete=boards, help="Name of the board file.")
+@click.option("--board", shell_complete=boards, help=tr("Name of the board file."))
 @click.option(
-    "--purpose", shell_complete=purposes, help="What it is for: vehicles, or bench for a board fit for nothing else."
+    "--purpose",
+    shell_complete=purposes,
+    help=tr("What it is for: vehicles, or bench for a board fit for nothing else."),
 )
-@click.option("--country", type=COUNTRY, help="Two letters of ISO 3166-1; proposes what its rules say.")
-@click.option("--phases", type=PHASES, help="Phases of the circuit.")
-@click.option("--voltage", type=VOLTS, help="Supply voltage to neutral, with its unit: 230V.")
-@click.option("--open-pen", help="What protects where neutral and earth break: electrode or external_device.")
-@click.option("--earthing", help="Earthing of the supply: tn, tt or it.")
-@click.option("--cable", type=CABLES, help="A socket, or a fixed cable.")
-@click.option("--cable-rating", type=AMPERES, help="What the fixed cable carries, with its unit.")
-@click.option("--shutters/--no-shutters", default=None, help="Whether the socket has shutters.")
-@click.option("--capacity", type=AMPERES, help="What the circuit carries, with its unit: 32A.")
+@click.option("--country", type=COUNTRY, help=tr("Two letters of ISO 3166-1; proposes what its rules say."))
+@click.option("--phases", type=PHASES, help=tr("Phases of the circuit."))
+@click.option("--voltage", type=VOLTS, help=tr("Supply voltage to neutral, with its unit: 230V."))
+@click.option("--open-pen", help=tr("What protects where neutral and earth break: electrode or external_device."))
+@click.option("--earthing", help=tr("Earthing of the supply: tn, tt or it."))
+@click.option("--cable", type=CABLES, help=tr("A socket, or a fixed cable."))
+@click.option("--cable-rating", type=AMPERES, help=tr("What the fixed cable carries, with its unit."))
+@click.option("--shutters/--no-shutters", default=None, help=tr("Whether the socket has shutters."))
+@click.option("--capacity", type=AMPERES, help=tr("What the circuit carries, with its unit: 32A."))
 @click.option(
     "--rcd-type",
     shell_complete=rcd_types,
-    help="Residual current device in the distribution board: a, f, a_rdc_dd, b or none.",
+    help=tr("Residual current device in the distribution board: a, f, a_rdc_dd, b or none."),
 )
-@click.option("--rcd-retries", type=int, help="How often the box may reset a residual current trip by itself.")
+@click.option("--rcd-retries", type=int, help=tr("How often the box may reset a residual current trip by itself."))
 @click.option(
-    "--shunt-release/--no-shunt-release", default=None, help="Whether a release upstream trips on a welded contactor."
+    "--shunt-release/--no-shunt-release",
+    default=None,
+    help=tr("Whether a release upstream trips on a welded contactor."),
 )
-@click.option("--random-delay", type=int, help="Default of the random delay of starts, in seconds.")
-@click.option("--ventilated/--not-ventilated", default=None, help="Whether the room may serve vehicles in state D.")
-@click.option("--meter", shell_complete=meters, help="Model of the meter, board for the board's own, or none.")
-@click.option("--meter-port", shell_complete=serial_ports, help="Serial device of the meter.")
-@click.option("--meter-unit", type=int, help="Modbus unit of the meter.")
-@click.option("--meter-baud", type=int, help="Speed of the meter's line.")
-@click.option("--meter-parity", type=PARITY, help="Parity of the meter's line.")
-@click.option("--meter-inverted/--meter-not-inverted", default=None, help="Whether its current is inverted.")
-@click.option("--neutral/--no-neutral", default=None, help="Whether the circuit has a neutral.")
-@click.option("--set-pin-stdin", is_flag=True, help="Make the next line of the input the installer PIN.")
-@click.option("--yes", is_flag=True, help="Ask nothing: options first, then what is set, then what is proposed.")
+@click.option("--random-delay", type=int, help=tr("Default of the random delay of starts, in seconds."))
+@click.option("--ventilated/--not-ventilated", default=None, help=tr("Whether the room may serve vehicles in state D."))
+@click.option("--meter", shell_complete=meters, help=tr("Model of the meter, board for the board's own, or none."))
+@click.option("--meter-port", shell_complete=serial_ports, help=tr("Serial device of the meter."))
+@click.option("--meter-unit", type=int, help=tr("Modbus unit of the meter."))
+@click.option("--meter-baud", type=int, help=tr("Speed of the meter's line."))
+@click.option("--meter-parity", type=PARITY, help=tr("Parity of the meter's line."))
+@click.option("--meter-inverted/--meter-not-inverted", default=None, help=tr("Whether its current is inverted."))
+@click.option("--neutral/--no-neutral", default=None, help=tr("Whether the circuit has a neutral."))
+@click.option("--set-pin-stdin", is_flag=True, help=tr("Make the next line of the input the installer PIN."))
+@click.option("--yes", is_flag=True, help=tr("Ask nothing: options first, then what is set, then what is proposed."))
 @installer_options
 @click.pass_context
 def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **options: Any) -> None:
@@ -99,12 +104,12 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
         installer.box_settings.set_up(board, installation, who)
         answers.forget()
     except click.Abort as error:
-        raise BoxError("setup broken off; the answers are kept, go on with: evse-pi setup") from error
+        raise BoxError(tr("setup broken off; the answers are kept, go on with: evse-pi setup")) from error
     except (ChangeRefused, OSError) as error:
         raise BoxError(str(error)) from error
     state = installer.put_in_force()
-    if changed_board and state == "in force":
-        state = f"written; the board changed, restart the box: {_restart(installer)}"
+    if changed_board and state == tr("in force"):
+        state = tr("written; the board changed, restart the box: {restart}").format(restart=_restart(installer))
     pin_set = installer.box_settings.pin.is_set
     facts = {
         "board": board.name,
@@ -117,9 +122,9 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
     }
     rows = [
         *rows_of(board, installation),
-        ("set up by", f"{who.name} ({who.right})"),
-        ("installer PIN", "set" if pin_set else "none; only root is installer"),
-        ("state", state),
+        (tr("set up by"), f"{who.name} ({who.right})"),
+        (tr("installer PIN"), "set" if pin_set else tr("none; only root is installer")),
+        (tr("state"), state),
     ]
     show(facts, rows, as_json=options["as_json"])
 
@@ -163,7 +168,7 @@ class SetupAnswers:
         from boards.loader import board_files
 
         names = ", ".join(sorted(board_files()))
-        first = Question("board", f"Board ({names})", str, lambda *_: None)
+        first = Question("board", tr("Board ({names})").format(names=names), str, lambda *_: None)
         proposed = self._installer.box_settings.board_name() or _only_board(self._installer)
         while True:
             try:
@@ -187,7 +192,11 @@ class SetupAnswers:
             return proposed
         if not self._ask_people:
             if proposed is None:
-                raise click.UsageError(f"--{question.key.replace('_', '-')} is missing: {question.text}")
+                raise click.UsageError(
+                    tr("--{replace} is missing: {text}").format(
+                        replace=question.key.replace("_", "-"), text=question.text
+                    )
+                )
             return proposed
         answer = click.prompt(question.text, default=written(question.kind, proposed), type=question.kind, err=True)
         self._given[question.key] = answer
@@ -217,57 +226,84 @@ def values_of(installation: Installation) -> dict[str, Any]:
 def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str]]:
     """Return an installation as people read it."""
     from evse_pi.core.installation_limits import Purpose
+
+    retries, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
+    delay = tr("up to {random_delay_s} s") if installation.random_delay_s else tr("none")
+    return [
+        (tr("board"), f"{board.name}: {board.title}"),
+        (tr("circuit capacity"), exact_amps(installation.circuit_capacity_ma)),
+        (tr("supply"), _supply(installation)),
+        (tr("earthing"), _earthing(installation)),
+        (tr("cable"), _cable(board, installation)),
+        (tr("country"), _country(installation.country)),
+        (tr("RCD upstream"), installation.rcd_type or tr("not stated")),
+        (tr("RCD retries"), str(retries) if retries else tr("none; a person resets a trip")),
+        (
+            tr("on a weld"),
+            tr("a release upstream trips") if installation.shunt_release else tr("the box tells it, nothing trips"),
+        ),
+        (tr("random delay"), delay.format(random_delay_s=installation.random_delay_s)),
+        (tr("ventilation"), tr("state D is served") if installation.ventilated else tr("state D is refused")),
+        (tr("meter"), _meter(board, installation)),
+        (tr("purpose"), tr("a bench set-up; never connect a vehicle") if bench else tr("charges vehicles")),
+    ]
+
+
+def _supply(installation: Installation) -> str:
+    told = (
+        tr("{phases} phase(s), {volts} V")
+        if installation.neutral
+        else tr("{phases} phase(s), {volts} V between lines, no neutral")
+    )
+    return told.format(phases=installation.phases, volts=installation.nominal_voltage_mv // 1000)
+
+
+def _cable(board: BoardSpec, installation: Installation) -> str:
+    tethered_ma = installation.tethered_cable_ma or (None if board.proximity else board.rated_current_ma)
+    if tethered_ma is not None:
+        return tr("fixed cable, {exact_amps}").format(exact_amps=exact_amps(tethered_ma))
+    return tr("socket; the cable says what it carries") + (tr(" (with shutters)") if installation.shutters else "")
+
+
+def _meter(board: BoardSpec, installation: Installation) -> str:
     from evse_pi.installation.files import meter_tells_totals_only
 
-    tethered_ma = installation.tethered_cable_ma or (None if board.proximity else board.rated_current_ma)
-    cable = (
-        "socket; the cable says what it carries" if tethered_ma is None else f"fixed cable, {exact_amps(tethered_ma)}"
-    )
-    retries, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
-    meter = installation.meter_model
-    if meter == "board":
-        meter = f"{board.meter.model.value} at {_port(board.meter)} (the board's own)" if board.meter else "none"
-    elif meter != "none":
+    told = tr("none")
+    if installation.meter_model == "board" and board.meter:
+        model, port = board.meter.model.value, _port(board.meter)
+        told = tr("{model} at {port} (the board's own)").format(model=model, port=port)
+    elif installation.meter_model not in ("board", "none"):
         model, port, unit, baud, parity, *_ = installation.meter
-        meter = f"{model} at {port}, unit {unit}, {baud} baud, parity {parity}"
+        told = tr("{model} at {port}, unit {unit}, {baud} baud, parity {parity}").format(
+            model=model, port=port, unit=unit, baud=baud, parity=parity
+        )
     if installation.meter_inverted:
-        meter += ", current inverted"
+        told += tr(", current inverted")
     if meter_tells_totals_only(board, installation):
-        meter += "; it tells no currents and voltages, which nothing compares with the offer or the supply"
-    between = "" if installation.neutral else " between lines, no neutral"
-    return [
-        ("board", f"{board.name}: {board.title}"),
-        ("circuit capacity", exact_amps(installation.circuit_capacity_ma)),
-        ("supply", f"{installation.phases} phase(s), {installation.nominal_voltage_mv // 1000} V{between}"),
-        ("earthing", _earthing(installation)),
-        ("cable", cable + (" (with shutters)" if installation.shutters and tethered_ma is None else "")),
-        ("country", _country(installation.country)),
-        ("RCD upstream", installation.rcd_type or "not stated"),
-        ("RCD retries", str(retries) if retries else "none; a person resets a trip"),
-        ("on a weld", "a release upstream trips" if installation.shunt_release else "the box tells it, nothing trips"),
-        ("random delay", f"up to {installation.random_delay_s} s" if installation.random_delay_s else "none"),
-        ("ventilation", "state D is served" if installation.ventilated else "state D is refused"),
-        ("meter", meter),
-        ("purpose", "a bench set-up; never connect a vehicle" if bench else "charges vehicles"),
-    ]
+        told += tr("; it tells no currents and voltages, which nothing compares with the offer or the supply")
+    return told
 
 
 def _country(code: str) -> str:
     from evse_pi.core.installation_rules import rules_known
 
-    return code if rules_known(code) else f"{code}; no rule of it is known here, its installer answers for them"
+    return (
+        code
+        if rules_known(code)
+        else tr("{code}; no rule of it is known here, its installer answers for them").format(code=code)
+    )
 
 
 def _earthing(installation: Installation) -> str:
-    open_pen = {"electrode": "an electrode", "external_device": "an external device"}.get(installation.open_pen)
-    broken = f"; {open_pen} for a broken neutral and earth" if open_pen else ""
-    return (installation.earthing.upper() or "not stated") + broken
+    open_pen = {"electrode": tr("an electrode"), "external_device": tr("an external device")}.get(installation.open_pen)
+    broken = tr("; {open_pen} for a broken neutral and earth").format(open_pen=open_pen) if open_pen else ""
+    return (installation.earthing.upper() or tr("not stated")) + broken
 
 
 def _port(meter: MeterSpec) -> str:
     from boards.spec import HEADER
 
-    return "the header's UART" if meter.port == HEADER else meter.port
+    return tr("the header's UART") if meter.port == HEADER else meter.port
 
 
 def _read_draft(file: Path) -> dict[str, Any]:
@@ -286,4 +322,4 @@ def _only_board(installer: InstallerClient) -> str | None:
 def _restart(installer: InstallerClient) -> str:
     if installer.paths.state_dir == SYSTEM_STATE:
         return "sudo systemctl restart evse-pi-safety evse-pi-node"
-    return "end `evse-pi run` and start it again"
+    return tr("end `evse-pi run` and start it again")

@@ -8,6 +8,7 @@ import click
 
 from evse_pi.api.client import ask
 from evse_pi.api.orders import START
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
@@ -29,8 +30,12 @@ def command(*, box: Paths, as_json: bool) -> None:
 def told(answer: StartAnswer) -> str:
     """Return what was skipped, and who still lets the charge wait."""
     skipped, held = (_named(sources) for sources in (answer.skipped, answer.held_up_by))
-    word = f"skipped: {skipped}" if skipped else "nothing was skipped"
-    return f"{word}; it still waits for {held}" if held else f"{word}; nothing holds charging up now"
+    word = tr("skipped: {skipped}").format(skipped=skipped) if skipped else tr("nothing was skipped")
+    return (
+        tr("{word}; it still waits for {held}").format(word=word, held=held)
+        if held
+        else tr("{word}; nothing holds charging up now").format(word=word)
+    )
 
 
 def _named(sources: frozenset[LimitSource]) -> str:

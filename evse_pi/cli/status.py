@@ -12,6 +12,7 @@ import click
 from evse_pi.api.client import ask, stream
 from evse_pi.api.codec import to_plain
 from evse_pi.api.status import STATUS, WATCH
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.status_text import line, lines
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@json_option("Print JSON; with --watch one object a line.")
-@click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
+@json_option(tr("Print JSON; with --watch one object a line."))
+@click.option("--watch", is_flag=True, help=tr("Keep showing it until Ctrl-C."))
 @of_a_box
 def command(*, box: Paths, as_json: bool, watch: bool) -> None:
     """Show what the box does, and why."""

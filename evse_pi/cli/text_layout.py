@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evse_pi.api.codec import to_plain
+from evse_pi.api.texts.catalogue import tr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +78,7 @@ def fitting(line: str) -> str:
 
 def moment(unix_s: int | None) -> str:
     """Return a time of day for people, of the machine's time zone."""
-    return "time unknown" if unix_s is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
+    return tr("time unknown") if unix_s is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s))
 
 
 def show(answer: Any, lines: list[str], *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import click
 
 from evse_pi.api.client import BoxError
 from evse_pi.api.exits import Exit
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option
 
 SCHEME = "https://"
@@ -22,18 +23,18 @@ LARGEST_BYTES = 200_000_000
 
 @click.command("update")
 @click.argument("source", metavar="FILE|URL")
-@json_option("Print one JSON object at the end.")
+@json_option(tr("Print one JSON object at the end."))
 def command(*, source: str, as_json: bool) -> None:
     """Install a release from a package and its signature beside it, FILE.sig.
 
     Only signed packages, and never while a vehicle charges. A release that is not healthy for a minute is taken back.
     """
     if not source.startswith(SCHEME) and "://" in source:
-        raise click.UsageError(f"{source}: only {SCHEME} addresses and files")
+        raise click.UsageError(tr("{source}: only {scheme} addresses and files").format(source=source, scheme=SCHEME))
     if not source.startswith(SCHEME) and not Path(source).is_file():
-        raise click.UsageError(f"{source}: no such file")
+        raise click.UsageError(tr("{source}: no such file").format(source=source))
     if os.geteuid() != 0:
-        raise BoxError("only root installs releases: sudo evse-pi update")
+        raise BoxError(tr("only root installs releases: sudo evse-pi update"))
     import sqlite3
 
     from evse_pi.run.update import Machine, UnfinishedUpdateError, UpdateError, update, verify
@@ -49,7 +50,11 @@ def command(*, source: str, as_json: bool) -> None:
             sys.exit(Exit.UNWELL)
         except (UpdateError, OSError, sqlite3.Error) as error:
             raise BoxError(str(error)) from error
-    click.echo(json.dumps({"current": machine.current}) if as_json else f"{machine.current} is in force")
+    click.echo(
+        json.dumps({"current": machine.current})
+        if as_json
+        else tr("{current} is in force").format(current=machine.current)
+    )
 
 
 def _fetched(source: str, folder: Path) -> Path:
@@ -67,6 +72,10 @@ def _fetched(source: str, folder: Path) -> Path:
         with urlopen(source + suffix, timeout=DOWNLOAD_WITHIN_S) as answer:  # noqa: S310 (https alone, see above)
             content = answer.read(LARGEST_BYTES + 1)
         if len(content) > LARGEST_BYTES:
-            raise OSError(f"{source + suffix}: more than {LARGEST_BYTES} bytes")
+            raise OSError(
+                tr("{source}: more than {largest_bytes} bytes").format(
+                    source=source + suffix, largest_bytes=LARGEST_BYTES
+                )
+            )
         package.with_name(package.name + suffix).write_bytes(content)
     return package

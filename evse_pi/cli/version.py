@@ -8,9 +8,11 @@ from importlib.metadata import version
 
 import click
 
+from evse_pi.api.texts.catalogue import tr
+
 
 @click.command("version")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help=tr("Print one JSON object."))
 def command(*, as_json: bool) -> None:
     """Show the version of the software."""
     facts = {"evse_pi": version("evse-pi"), "python": platform.python_version(), "machine": platform.machine()}

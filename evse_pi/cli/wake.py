@@ -8,6 +8,7 @@ import click
 
 from evse_pi.api.client import ask
 from evse_pi.api.orders import WAKE
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.text_layout import show
 
@@ -21,4 +22,4 @@ if TYPE_CHECKING:
 def command(*, box: Paths, as_json: bool) -> None:
     """Try to wake a vehicle that ignores the offer, from the first step on."""
     answer = ask(box.control_socket, WAKE)
-    show(answer, ["the box begins to wake the vehicle, if one is plugged in and sleeps"], as_json=as_json)
+    show(answer, [tr("the box begins to wake the vehicle, if one is plugged in and sleeps")], as_json=as_json)

@@ -9,6 +9,8 @@ import click
 
 from evse_pi.api.client import BoxNotRunning, BoxSilent, ask
 from evse_pi.api.exits import Exit
+from evse_pi.api.texts import english as words
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.why import WHY, FindingKind
 from evse_pi.cli.options import json_option, of_a_box
 from evse_pi.cli.status_text import limit_line
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from evse_pi.paths import Paths
 
 
-NOTHING = "Nothing."
+NOTHING = tr("Nothing.")
 ANSWER_WITHIN_S = 3.0  # the node answers this from memory; one that does not by then hangs
 
 
@@ -45,12 +47,12 @@ def lines(told: Why) -> list[str]:
     """Return the paragraph, the findings and the limits."""
     text = [*paragraph(told.paragraph), ""]
     for finding in told.findings:
-        text += row(finding.kind.name.lower(), _told(finding))
+        text += row(words.FINDINGS[finding.kind], _told(finding))
         if finding.do and finding.do != NOTHING:
-            text += row("  do", finding.do)
+            text += row(tr("  do"), finding.do)
         if finding.clears:
-            text += row("  clears", finding.clears)
-    return [*text, *rows(("limit", limit_line(limit)) for limit in told.limits)]
+            text += row(tr("  clears"), finding.clears)
+    return [*text, *rows((tr("limit"), limit_line(limit)) for limit in told.limits)]
 
 
 def _told(finding: Finding) -> str:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.catalogue import tr
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
@@ -65,8 +67,13 @@ class AuditLog:
 
     def state(self) -> str:
         """Return in one line how much the record is worth."""
-        count = f"{len(self.entries)} entr{'y' if len(self.entries) == 1 else 'ies'}"
-        return f"{count}, chain intact" if self.intact else f"{count}, CHAIN BROKEN: {'; '.join(self.problems)}"
+        number = len(self.entries)
+        count = tr("1 entry") if number == 1 else tr("{number} entries").format(number=number)
+        return (
+            tr("{count}, chain intact").format(count=count)
+            if self.intact
+            else tr("{count}, CHAIN BROKEN: {names}").format(count=count, names="; ".join(self.problems))
+        )
 
 
 def read_trail(path: Path, marks: Iterable[AuditRef] = ()) -> AuditLog:
@@ -79,7 +86,9 @@ def read_trail(path: Path, marks: Iterable[AuditRef] = ()) -> AuditLog:
     entries = tuple(_checked(content, problems))
     known = {AuditRef(entry["number"], entry["digest"]) for entry in entries}
     missing = sorted({mark.number for mark in marks if mark not in known})
-    problems += [f"entry {number}, named in an installer's file, is missing" for number in missing]
+    problems += [
+        tr("entry {number}, named in an installer's file, is missing").format(number=number) for number in missing
+    ]
     return AuditLog(entries, tuple(problems))
 
 
@@ -109,7 +118,7 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         line = (b"\n" if torn else b"") + json.dumps({**entry, "digest": digest}).encode() + b"\n"
         if os.write(descriptor, line) != len(line):
-            raise OSError(f"{path}: the disk took only a part of the entry")
+            raise OSError(tr("{path}: the disk took only a part of the entry").format(path=path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -134,16 +143,16 @@ def _checked(content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:
             found = AuditRef(entry["number"], digest)
             bound = entry["former"]
         except (ValueError, KeyError, TypeError, AttributeError):
-            problems.append(f"line {number} is torn or no entry")
+            problems.append(tr("line {number} is torn or no entry").format(number=number))
             continue
         if digest != _digest(entry):
-            problems.append(f"line {number} was changed")
+            problems.append(tr("line {number} was changed").format(number=number))
         elif (found.number, bound) != (former.number + 1, former.digest):
-            problems.append(f"line {number} does not follow the one before it")
+            problems.append(tr("line {number} does not follow the one before it").format(number=number))
         former = found
         yield {**entry, "digest": digest}
     if content and not content.endswith(b"\n"):
-        problems.append("the last line is torn")
+        problems.append(tr("the last line is torn"))
 
 
 def _digest(entry: Mapping[str, Any]) -> str:

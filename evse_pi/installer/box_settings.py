@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.refusal import Allowed, AtFault
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.clearance import make_clearance
 from evse_pi.core.installation_limits import InstallationError
 from evse_pi.installation.board_choice import BOARD_VARIABLE, ENVIRONMENT_FILE, chosen_board
@@ -94,7 +95,7 @@ class BoxSettings:
             return "root"
         if self.folder.is_dir() and uid == self.folder.stat().st_uid:
             return "owner"
-        raise ChangeRefused("only the installer may do this: use sudo, or give the installer PIN")
+        raise ChangeRefused(tr("only the installer may do this: use sudo, or give the installer PIN"))
 
     def note_refusal(self, who: Who, wish: str, reason: str) -> None:
         """Put a refusal on record; many in an hour are one entry with their number."""
@@ -116,7 +117,7 @@ class BoxSettings:
         try:
             return read_installation(self.installation_file, ratings(board))
         except ConfigError as error:
-            raise ChangeRefused(f"{error}; set it up with: evse-pi setup") from error
+            raise ChangeRefused(tr("{error}; set it up with: evse-pi setup").format(error=error)) from error
 
     def seal_state(self, board: BoardSpec) -> str:
         """Return in a few words whether what is set is as it was sealed."""
@@ -124,10 +125,10 @@ class BoxSettings:
             key = read_key(self.folder)
             read_proven(self.installation_file, board)
         except PermissionError:
-            return "not checked: only root may read the key"
+            return tr("not checked: only root may read the key")
         except (OSError, ValueError) as error:
             return f"BROKEN: {error}"
-        return "intact" if key else "not sealed: there was no setup"
+        return "intact" if key else tr("not sealed: there was no setup")
 
     def calibration(self, board: BoardSpec) -> LinearScale | None:
         """Return the scale that was measured on this box, None for the board file's. Raises: Refused."""
@@ -135,7 +136,7 @@ class BoxSettings:
             return read_calibration(self.folder / CALIBRATION_FILE, board)
         except ConfigError as error:
             if isinstance(error.__cause__, PermissionError):
-                raise ChangeRefused("only root may read the key of the calibration; use sudo") from error
+                raise ChangeRefused(tr("only root may read the key of the calibration; use sudo")) from error
             raise ChangeRefused(str(error)) from error
 
     def trail(self) -> AuditLog:
@@ -152,7 +153,9 @@ class BoxSettings:
         try:
             key = read_key(self.folder)
         except (PermissionError, SealError) as error:
-            raise ChangeRefused(f"the order cannot be proven: {error}; use sudo, or give the installer PIN") from error
+            raise ChangeRefused(
+                tr("the order cannot be proven: {error}; use sudo, or give the installer PIN").format(error=error)
+            ) from error
         if key is None:
             return lambda: None
         self._record(who, "clear", {})
@@ -183,7 +186,7 @@ class BoxSettings:
         try:
             former = read_proven(self.installation_file, board)[0].installation
         except ConfigError as error:
-            raise ChangeRefused(f"{error}; set it up with: evse-pi setup") from error
+            raise ChangeRefused(tr("{error}; set it up with: evse-pi setup").format(error=error)) from error
         wanted = replace(former, circuit_capacity_ma=capacity_ma, phases=phases or former.phases)
         self._check(wanted, board)
         key = read_key(self.folder)
@@ -247,7 +250,9 @@ class BoxSettings:
     def _ask_for_setup(self) -> None:
         """Find out whether there was a setup. Raises: Refused."""
         if not self.installation_file.exists():
-            raise ChangeRefused(f"{self.folder}: this box was not set up yet; set it up with: evse-pi setup")
+            raise ChangeRefused(
+                tr("{folder}: this box was not set up yet; set it up with: evse-pi setup").format(folder=self.folder)
+            )
 
     def _check(self, installation: Installation, board: BoardSpec) -> None:
         try:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-TITLE = "Commissioning report of a charging point"
+from evse_pi.api.texts.catalogue import tr
+
+TITLE = tr("Commissioning report of a charging point")
 SIGNATURES = ("Installer", "Customer")
 MAX_VALUE, MAX_RESULT = 140, 300
 """How long a value may be, so that the page stays one; what is cut is whole in the JSON of the report."""

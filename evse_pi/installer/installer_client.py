@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from evse_pi.api.client import BoxError, BoxNotRunning, ask
 from evse_pi.api.installer import CLEAR_AS_INSTALLER, SET_CAPACITY, ByPin, CapacitySet, SetCapacity
 from evse_pi.api.orders import CLEAR, RELOAD, ClearanceProof, ClearFaults, Role
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.paths import INSTALLER_SOCKET
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ class InstallerClient:
         try:
             ask(self.paths.control_socket, RELOAD)
         except BoxNotRunning:
-            return "the box does not run; in force at its next start"
+            return tr("the box does not run; in force at its next start")
         except BoxError as error:
-            return f"written, but the box did not take it: {error}"
-        return "in force"
+            return tr("written, but the box did not take it: {error}").format(error=error)
+        return tr("in force")
 
 
 SIMULATED = "simulated"
@@ -122,7 +123,11 @@ def _ask_service(command: Command[Asked, Answered], request: Asked) -> Answered:
     try:
         return ask(INSTALLER_SOCKET, command, request, within_s=SERVICE_WITHIN_S)
     except BoxNotRunning as error:
-        raise BoxError(f"{INSTALLER_SOCKET}: the installer's service does not answer; use sudo") from error
+        raise BoxError(
+            tr("{installer_socket}: the installer's service does not answer; use sudo").format(
+                installer_socket=INSTALLER_SOCKET
+            )
+        ) from error
 
 
 def _pin_of_input() -> str:

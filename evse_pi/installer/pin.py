@@ -16,6 +16,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.installation.files import write_atomically
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Pin:
     def verify(self, pin: str) -> None:
         """Return if `pin` is the PIN. Raises: PinError when it is not or it is too early to try again, OSError."""
         if not self.is_set:
-            raise PinError("no installer PIN has been set; as root: evse-pi setup --pin-stdin")
+            raise PinError(tr("no installer PIN has been set; as root: evse-pi setup --pin-stdin"))
         with self._locked():
             failures = self._failures()
             self._note(failures + 1)
@@ -77,8 +78,8 @@ class Pin:
             cost = {name: int(kept[name]) for name in COST}
             if not hmac.compare_digest(_hash(pin, bytes.fromhex(kept["salt"]), cost), bytes.fromhex(kept["hash"])):
                 delay_s = delay_after(failures + 1)
-                again = f"try again in {delay_s} s" if delay_s else "try again"
-                raise PinError(f"the PIN is wrong; {again}")
+                again = tr("try again in {delay_s} s").format(delay_s=delay_s) if delay_s else tr("try again")
+                raise PinError(tr("the PIN is wrong; {again}").format(again=again))
             self._note(0)
 
     def _failures(self) -> int:
@@ -93,7 +94,11 @@ class Pin:
         began_ns = at_ns if boot == self._clock.kernel_boot_id else 0
         left_ns = began_ns + delay_after(failures) * _SECOND_NS - self._clock.monotonic_ns()
         if left_ns > 0:
-            raise PinTooEarlyError(f"{failures} wrong PINs; try again in {-(-left_ns // _SECOND_NS)} s")
+            raise PinTooEarlyError(
+                tr("{failures} wrong PINs; try again in {value} s").format(
+                    failures=failures, value=-(-left_ns // _SECOND_NS)
+                )
+            )
         return failures
 
     def _note(self, failures: int) -> None:
@@ -113,10 +118,14 @@ class Pin:
 def check_digits(pin: str) -> None:
     """Find out whether `pin` may be one. Raises: PinError."""
     if not (pin.isascii() and pin.isdecimal() and MIN_DIGITS <= len(pin) <= MAX_DIGITS):
-        raise PinError(f"a PIN has {MIN_DIGITS} to {MAX_DIGITS} digits and nothing else")
+        raise PinError(
+            tr("a PIN has {min_digits} to {max_digits} digits and nothing else").format(
+                min_digits=MIN_DIGITS, max_digits=MAX_DIGITS
+            )
+        )
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, 9}:
-        raise PinError("this PIN is among the first to be tried; choose digits without a pattern")
+        raise PinError(tr("this PIN is among the first to be tried; choose digits without a pattern"))
 
 
 def delay_after(failures: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.installation.files import ConfigError
 from evse_pi.matter.clusters.basic_information import Product
 
@@ -51,7 +52,7 @@ def _read(path: Path) -> dict[str, int | str]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError([f"{path}: {error}"]) from error
-    problems = [f"{path}: {key}: missing" for key in _REQUIRED if key not in values]
+    problems = [tr("{path}: {key}: missing").format(path=path, key=key) for key in _REQUIRED if key not in values]
     problems += [f"{path}: {problem}" for key, value in values.items() if (problem := _problem(key, value))]
     if problems:
         raise ConfigError(problems)
@@ -63,9 +64,13 @@ def _problem(key: str, value: object) -> str | None:
         lowest, highest = _NUMBERS[key]
         if type(value) is int and lowest <= value <= highest:
             return None
-        return f"{key}: {value!r} is not allowed; a whole number from {lowest} to {highest}"
+        return tr("{key}: {value!r} is not allowed; a whole number from {lowest} to {highest}").format(
+            key=key, value=value, lowest=lowest, highest=highest
+        )
     if key in _TEXTS:
         if isinstance(value, str) and 0 < len(value.encode()) <= _MAX_NAME_BYTES:
             return None
-        return f"{key}: {value!r} is not allowed; text of 1 to {_MAX_NAME_BYTES} bytes"
-    return f"{key}: unknown key; allowed are {', '.join((*_NUMBERS, *_TEXTS))}"
+        return tr("{key}: {value!r} is not allowed; text of 1 to {max_name_bytes} bytes").format(
+            key=key, value=value, max_name_bytes=_MAX_NAME_BYTES
+        )
+    return tr("{key}: unknown key; allowed are {names}").format(key=key, names=", ".join((*_NUMBERS, *_TEXTS)))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.installation.board_choice import ENVIRONMENT_FILE
 from evse_pi.installation.files import CALIBRATION_FILE, ConfigError, read_proven
 from evse_pi.installer.audit import AUDIT_FILE
@@ -89,25 +90,35 @@ def decoded(content: bytes) -> Backup:
             files={name: base64.b64decode(text) for name, text in told["files"].items()},
         )
     except (zlib.error, KeyError, TypeError, AttributeError) as error:
-        raise BackupError(f"the backup has no content that this software knows: {error!r}") from error
+        raise BackupError(
+            tr("the backup has no content that this software knows: {error!r}").format(error=error)
+        ) from error
     except BackupError:
         raise
     except ValueError as error:
-        raise BackupError(f"the backup has no content that this software knows: {error}") from error
+        raise BackupError(
+            tr("the backup has no content that this software knows: {error}").format(error=error)
+        ) from error
     unknown = sorted(name for name in backup.files if not _known(name))
     if unknown:
-        raise BackupError(f"the backup has files that this software does not know: {', '.join(unknown)}")
+        raise BackupError(
+            tr("the backup has files that this software does not know: {names}").format(names=", ".join(unknown))
+        )
     return backup
 
 
 def _refuse_newer(told: Mapping[str, Any]) -> None:
     """Raises: BackupError for a content, or a database, of newer software; KeyError, TypeError for none."""
     if told["content"] > CONTENT:
-        raise BackupError(f"the backup was made by {told['software']}, newer than this software; update first")
+        raise BackupError(
+            tr("the backup was made by {told}, newer than this software; update first").format(told=told["software"])
+        )
     if told["schema"] is not None and not 0 <= told["schema"] <= len(MIGRATIONS):
         raise BackupError(
-            f"the backup's database has version {told['schema']}, of newer software ({told['software']}); "
-            f"this one knows versions up to {len(MIGRATIONS)}; update first"
+            tr(
+                "the backup's database has version {told}, of newer software ({told_2}); this one knows "
+                "versions up to {number}; update first"
+            ).format(told=told["schema"], told_2=told["software"], number=len(MIGRATIONS))
         )
 
 
@@ -116,7 +127,7 @@ def collect(paths: Paths, board: BoardSpec, made_unix_s: int | None, *, identiti
     try:
         read_proven(paths.settings_dir / INSTALLATION_NAME, board)
     except ConfigError as error:
-        raise BackupError(f"what is set cannot be used and is not kept: {error}") from error
+        raise BackupError(tr("what is set cannot be used and is not kept: {error}").format(error=error)) from error
     files = {name: paths.settings_dir / name for name in SETTINGS}
     files |= {f"{BOARDS}/{path.name}": path for path in sorted((paths.settings_dir / BOARDS).glob("*.toml"))}
     if identities:
@@ -147,7 +158,9 @@ def _database(path: Path, *, identities: bool) -> tuple[bytes, int]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
             source.backup(copy)
         if copy.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise BackupError(f"{path} is damaged; restart the box, which sets it aside, then try again")
+            raise BackupError(
+                tr("{path} is damaged; restart the box, which sets it aside, then try again").format(path=path)
+            )
         (schema,) = copy.execute("PRAGMA user_version").fetchone()
         if not identities:
             drop_identity(copy)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.installation.files import write_atomically
 from evse_pi.installation.folder_exchange import sync_folder
 from evse_pi.paths import SYSTEM_SETTINGS
@@ -100,4 +101,4 @@ def _sync(path: Path) -> None:
 
 if __name__ == "__main__":
     if carry_out(SYSTEM_SETTINGS):
-        sys.stderr.write("evse-pi: a restore that was broken off is carried out\n")
+        sys.stderr.write(tr("evse-pi: a restore that was broken off is carried out\n"))

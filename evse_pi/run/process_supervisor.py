@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.catalogue import tr
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -85,12 +87,18 @@ class _ServiceProcess:
         elif self._process.poll() is not None:
             service = self._service
             self._say(
-                f"{service.name}: ended with status {self._process.returncode}; starts in {service.restart_s:g} s"
+                tr("{service}: ended with status {returncode}; starts in {restart_s:g} s").format(
+                    service=service.name, returncode=self._process.returncode, restart_s=service.restart_s
+                )
             )
             self._process, self.ready, self._start_at = None, False, now + service.restart_s
             self._run_afterwards()
         elif self._silent(now):
-            self._say(f"{self._service.name}: silent for {self._service.watchdog_s:g} s; killed")
+            self._say(
+                tr("{service}: silent for {watchdog_s:g} s; killed").format(
+                    service=self._service.name, watchdog_s=self._service.watchdog_s
+                )
+            )
             self._process.kill()
 
     def stop(self) -> None:

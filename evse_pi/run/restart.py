@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.paths import CONTROL_SOCKET, SYSTEM_RUN
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 UNITS = ("evse-pi-safety.service", "evse-pi-node.service")
 RESTART_LATER = f"sudo systemctl restart {' '.join(UNITS)}"
 WHY_NOT: Mapping[bool | None, str] = {
-    True: "a vehicle charges",
-    None: "the box does not say whether a vehicle charges",
+    True: tr("a vehicle charges"),
+    None: tr("the box does not say whether a vehicle charges"),
 }
 """By what `charging` returns, why a box is not restarted."""
 LATER = 3
@@ -44,7 +45,11 @@ def main(arguments: Sequence[str], control_socket: Path = SYSTEM_RUN / CONTROL_S
     if "--charging" in arguments:
         return 0 if now else 1
     if now is not False:
-        sys.stderr.write(f"evse-pi: {WHY_NOT[now]}; the new release is in force after: {RESTART_LATER}\n")
+        sys.stderr.write(
+            tr("evse-pi: {why_not}; the new release is in force after: {restart_later}\n").format(
+                why_not=WHY_NOT[now], restart_later=RESTART_LATER
+            )
+        )
         return LATER
     return subprocess.run(["systemctl", "restart", *UNITS], check=False).returncode
 

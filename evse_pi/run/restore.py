@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boards.loader import INTEGRATOR, BoardError, load_board
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.installation.board_choice import ENVIRONMENT_FILE
 from evse_pi.installation.files import (
@@ -55,12 +56,12 @@ EVENTS_SINCE = 1 << 20
 
 Source: Matter core specification, 7.14.2.1.
 """
-OTHER_MACHINE = (
+OTHER_MACHINE = tr(
     "the backup was made on another machine, or one of the two does not say which it is. Its settings are true of that "
     "machine's circuit and country. To restore it here all the same: --another-box, then evse-pi setup, and "
     "evse-pi calibrate, as the calibration is not taken"
 )
-TWO_BOXES = (
+TWO_BOXES = tr(
     "; with --identities both have the same Matter keys and set-up code: the other one must never run again, as "
     "controllers would take each for the other, and who opens one has opened both"
 )
@@ -77,7 +78,7 @@ class Wish:
 def check(backup: Backup, wish: Wish) -> bool:
     """Return whether `backup` was made on this machine. Raises: BackupError where what is wished is not allowed."""
     if wish.identities and not backup.identities:
-        raise BackupError("the backup holds no identity; it was made without --identities")
+        raise BackupError(tr("the backup holds no identity; it was made without --identities"))
     here = machine_mark()
     same = here is not None and backup.machine == here
     if not same and not wish.another_box:
@@ -109,7 +110,7 @@ def board_of(backup: Backup, own: Path = INTEGRATOR) -> BoardSpec:
     try:
         return load_board(backup.board, own)
     except BoardError as error:
-        raise BackupError(f"the backup's board cannot be used here: {error}") from error
+        raise BackupError(tr("the backup's board cannot be used here: {error}").format(error=error)) from error
 
 
 def _prepare_settings(
@@ -134,17 +135,17 @@ def _prepare_settings(
     try:
         installation = read_installation(fresh / INSTALLATION_NAME, ratings(board))
     except ConfigError as error:
-        raise BackupError(f"the backup's installation cannot be used: {error}") from error
+        raise BackupError(tr("the backup's installation cannot be used: {error}").format(error=error)) from error
     scale = None
     if calibrated and CALIBRATION_FILE in backup.files:
         try:
             scale = parse_calibration(folder / CALIBRATION_FILE, backup.files[CALIBRATION_FILE], board)
         except ConfigError as error:
-            raise BackupError(f"the backup's calibration cannot be used: {error}") from error
+            raise BackupError(tr("the backup's calibration cannot be used: {error}").format(error=error)) from error
     try:
         prepared.take_restored(board, installation, scale, who, safety_uid(folder))
     except ChangeRefused as error:
-        raise BackupError(f"the backup's installation cannot be used: {error}") from error
+        raise BackupError(tr("the backup's installation cannot be used: {error}").format(error=error)) from error
     return _calibration_to_go(folder, board) if scale is None else ()
 
 
@@ -194,7 +195,9 @@ def _migrate(database: Path) -> None:
     store = Store(database)
     try:
         if store.trouble is not None or store.damaged is not None:
-            raise BackupError(f"the backup's database cannot be used: {store.trouble or 'it is damaged'}")
+            raise BackupError(
+                tr("the backup's database cannot be used: {value}").format(value=store.trouble or tr("it is damaged"))
+            )
     finally:
         store.close()
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 
+from evse_pi.api.texts.catalogue import tr
+
 MAGIC = b"evse-pi backup\n"
 FORM = 1
 LOG2_N, BLOCKS, LANES = 16, 8, 2
@@ -31,7 +33,11 @@ class BackupError(ValueError):
 def check_passphrase(passphrase: str) -> None:
     """Find out whether `passphrase` may keep a backup. Raises: BackupError."""
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise BackupError(f"a passphrase has at least {SHORTEST_PASSPHRASE} characters; several words are best")
+        raise BackupError(
+            tr("a passphrase has at least {shortest_passphrase} characters; several words are best").format(
+                shortest_passphrase=SHORTEST_PASSPHRASE
+            )
+        )
 
 
 def encrypt(content: bytes, passphrase: str) -> bytes:
@@ -48,17 +54,23 @@ def encrypt(content: bytes, passphrase: str) -> bytes:
 def decrypt(file: bytes, passphrase: str) -> bytes:
     """Return the content of a backup file. Raises: BackupError, which says what is wrong with it."""
     if not file.startswith(MAGIC):
-        raise BackupError("this is no backup of evse-pi")
+        raise BackupError(tr("this is no backup of evse-pi"))
     if len(file) < HEADER_BYTES + TAG_BYTES + SUM_BYTES:
-        raise BackupError("the backup is cut off")
+        raise BackupError(tr("the backup is cut off"))
     body, total = file[:-SUM_BYTES], file[-SUM_BYTES:]
     form, *cost = file[len(MAGIC) : len(MAGIC) + 4]
     if form > FORM:
-        raise BackupError(f"the backup has form {form}, of newer software; this one knows forms up to {FORM}")
+        raise BackupError(
+            tr("the backup has form {form}, of newer software; this one knows forms up to {form_2}").format(
+                form=form, form_2=FORM
+            )
+        )
     if hashlib.sha256(body).digest() != total:
-        raise BackupError("the backup is damaged: its check sum does not fit, it was cut off or changed")
+        raise BackupError(tr("the backup is damaged: its check sum does not fit, it was cut off or changed"))
     if form < 1 or not all(1 <= value <= most for value, most in zip(cost, HIGHEST, strict=True)):
-        raise BackupError(f"the backup names a form {form} or a cost {cost} that no backup has")
+        raise BackupError(
+            tr("the backup names a form {form} or a cost {cost} that no backup has").format(form=form, cost=cost)
+        )
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -67,7 +79,7 @@ def decrypt(file: bytes, passphrase: str) -> bytes:
     try:
         return AESGCM(_key(passphrase, salt, tuple(cost))).decrypt(nonce, cipher_text, header)
     except InvalidTag:
-        raise BackupError("the passphrase is wrong, or the backup was forged") from None
+        raise BackupError(tr("the passphrase is wrong, or the backup was forged")) from None
 
 
 def _key(passphrase: str, salt: bytes, cost: tuple[int, ...]) -> bytes:

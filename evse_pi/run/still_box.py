@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.node.process_lock import LOCK_FILE, AlreadyRunning, ProcessLock
 from evse_pi.paths import SYSTEM_STATE
 from evse_pi.run.restart import UNITS, WHY_NOT, charging
@@ -40,9 +41,11 @@ def standing_still(paths: Paths, run: Callable[[Sequence[str]], int] = run_comma
         if run(["systemctl", "is-active", "--quiet", UNITS[0]]) != NOT_RUNNING:
             now = charging(_status(paths))
             if now is not False:
-                raise BackupError(f"{WHY_NOT[now]}; nothing was changed. First: evse-pi stop")
+                raise BackupError(
+                    tr("{why_not}; nothing was changed. First: evse-pi stop").format(why_not=WHY_NOT[now])
+                )
         if run(["systemctl", "stop", INSTALLER, *reversed(UNITS)]):
-            raise BackupError("the processes of the box cannot be stopped; nothing was changed")
+            raise BackupError(tr("the processes of the box cannot be stopped; nothing was changed"))
         try:
             yield
         finally:
@@ -53,7 +56,7 @@ def standing_still(paths: Paths, run: Callable[[Sequence[str]], int] = run_comma
         if (paths.state_dir / LOCK_FILE).exists():
             lock = ProcessLock(paths.state_dir)
     except AlreadyRunning as error:
-        raise BackupError("the box runs; end `evse-pi run` first; nothing was changed") from error
+        raise BackupError(tr("the box runs; end `evse-pi run` first; nothing was changed")) from error
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.api.client import BoxError, ask
 from evse_pi.api.status import STATUS, SelfTestStatus
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.trouble_texts import permission_doubt
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.installation.folder_exchange import sync_folder
@@ -68,24 +69,26 @@ def verify(package: Path, keys: Sequence[Path] = KEYS) -> None:
 
     present = [path for path in keys if path.is_file()]
     if not present:
-        raise UpdateError(f"no release key is here; put the maker's public key into {keys[0]}")
+        raise UpdateError(tr("no release key is here; put the maker's public key into {keys}").format(keys=keys[0]))
     file = package.with_name(package.name + SIGNATURE_SUFFIX)
     if not file.is_file():
-        raise UpdateError(f"{file} is missing: the package is not signed")
+        raise UpdateError(tr("{file} is missing: the package is not signed").format(file=file))
     signature, content = file.read_bytes(), package.read_bytes()
     for path in present:
         try:
             key = load_pem_public_key(path.read_bytes())
         except ValueError as error:
-            raise UpdateError(f"{path}: not a public key in PEM") from error
+            raise UpdateError(tr("{path}: not a public key in PEM").format(path=path)) from error
         if not isinstance(key, Ed25519PublicKey):
-            raise UpdateError(f"{path}: not an Ed25519 key")
+            raise UpdateError(tr("{path}: not an Ed25519 key").format(path=path))
         try:
             key.verify(signature, content)
         except InvalidSignature:
             continue
         return
-    raise UpdateError(f"{package}: its signature is of none of {', '.join(map(str, present))}")
+    raise UpdateError(
+        tr("{package}: its signature is of none of {names}").format(package=package, names=", ".join(map(str, present)))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +131,47 @@ def update(package: Path, machine: Machine, tell: Callable[[str], None]) -> None
     """
     release, former = f"releases/{machine.version(package)}", machine.current
     if release == former:
-        raise UpdateError(f"{former} is in force already; nothing was changed")
+        raise UpdateError(tr("{former} is in force already; nothing was changed").format(former=former))
     mark = _mark(machine, release)
     if mark.exists():
-        raise UpdateError(f"{release} was taken back on this machine; to try it again, first: sudo rm {mark}")
+        raise UpdateError(
+            tr("{release} was taken back on this machine; to try it again, first: sudo rm {mark}").format(
+                release=release, mark=mark
+            )
+        )
     before = machine.status()
     now = machine.charging(before)
     if now is not False:
         first = "evse-pi stop" if now else f"sudo systemctl stop {' '.join(reversed(UNITS))}"
-        raise UpdateError(f"{WHY_NOT[now]}; nothing was changed. First: {first}")
+        raise UpdateError(
+            tr("{why_not}; nothing was changed. First: {first}").format(why_not=WHY_NOT[now], first=first)
+        )
     copy = back_up(machine.state_dir)
-    tell(f"the database is kept as {copy}" if copy else "there is no database yet")
+    tell(tr("the database is kept as {copy}").format(copy=copy) if copy else tr("there is no database yet"))
     matter = before is not None and before.matter is not None and before.matter.running
     try:
         _install(package, machine, former, tell)
         _judge(machine, former, copy, tell, matter=matter)
     except (OSError, sqlite3.Error) as error:
-        raise UnfinishedUpdateError(f"{error}; {machine.current} is in force") from error
+        raise UnfinishedUpdateError(
+            tr("{error}; {current} is in force").format(error=error, current=machine.current)
+        ) from error
 
 
 def _install(package: Path, machine: Machine, former: str, tell: Callable[[str], None]) -> None:
     """Have the package's own script switch to its release, and restart the units while no vehicle charges."""
     if machine.run([*INSTALL, str(package)]) or machine.current == former:
-        raise UnfinishedUpdateError(f"the package was not installed whole; {former} stays in force")
-    tell(f"{machine.current} is installed; the processes restart")
+        raise UnfinishedUpdateError(
+            tr("the package was not installed whole; {former} stays in force").format(former=former)
+        )
+    tell(tr("{current} is installed; the processes restart").format(current=machine.current))
     now = machine.charging(machine.status())
     if now is not False:
-        raise UnfinishedUpdateError(f"{WHY_NOT[now]}; {machine.current} is in force after: {RESTART_LATER}")
+        raise UnfinishedUpdateError(
+            tr("{why_not}; {current} is in force after: {restart_later}").format(
+                why_not=WHY_NOT[now], current=machine.current, restart_later=RESTART_LATER
+            )
+        )
     machine.run(["systemctl", "restart", *UNITS])
 
 
@@ -163,9 +180,13 @@ def _judge(machine: Machine, former: str, copy: Path | None, tell: Callable[[str
     trouble = watch(machine, matter=matter)
     if trouble is None:
         return
-    tell(f"{machine.current} is not healthy ({trouble}); {former} comes back")
+    tell(
+        tr("{current} is not healthy ({trouble}); {former} comes back").format(
+            current=machine.current, trouble=trouble, former=former
+        )
+    )
     go_back(machine, former, copy, tell)
-    raise UnfinishedUpdateError(f"{trouble}; {former} is in force again")
+    raise UnfinishedUpdateError(tr("{trouble}; {former} is in force again").format(trouble=trouble, former=former))
 
 
 def watch(machine: Machine, *, matter: bool) -> str | None:
@@ -186,14 +207,14 @@ def watch(machine: Machine, *, matter: bool) -> str | None:
 def trouble_of(status: Status | None, *, matter: bool, settled: bool) -> str | None:
     """Return what is wrong with a box that shall be healthy; one that is `settled` may be testing itself again."""
     if status is None:
-        return "the node process does not answer"
+        return tr("the node process does not answer")
     if not status.safety.connected:
-        return "the safety process does not answer"
+        return tr("the safety process does not answer")
     accepted = (SelfTestStatus.PASSED, SelfTestStatus.RUNNING) if settled else (SelfTestStatus.PASSED,)
     if status.safety.self_test not in accepted:
-        return "the self-test has not passed"
+        return tr("the self-test has not passed")
     if matter and (status.matter is None or not status.matter.running):
-        return "Matter does not run"
+        return tr("Matter does not run")
     return None
 
 
@@ -231,7 +252,11 @@ def go_back(machine: Machine, former: str, copy: Path | None, tell: Callable[[st
     try:
         if copy is not None and _form(copy) != _form(database):
             _restore(database, copy)
-            tell(f"{permission_doubt(TAKEN_BACK)}; charging is forbidden until: evse-pi permit")
+            tell(
+                tr("{permission_doubt}; charging is forbidden until: evse-pi permit").format(
+                    permission_doubt=permission_doubt(TAKEN_BACK)
+                )
+            )
     finally:  # a database of a newer form is refused, and charging with it, but the box answers
         machine.run(["systemctl", "start", *UNITS])
 
@@ -244,7 +269,7 @@ def wait_until_open(machine: Machine, tell: Callable[[str], None]) -> None:
     silent_since = tell_at = machine.now()
     while (now := machine.charging(machine.status())) is not False:
         if machine.now() >= tell_at:
-            tell(f"{WHY_NOT[now]}; waiting until the contactor is open")
+            tell(tr("{why_not}; waiting until the contactor is open").format(why_not=WHY_NOT[now]))
             tell_at = machine.now() + TELL_EVERY_S
         if now:
             silent_since = machine.now()
@@ -307,5 +332,7 @@ def _version(package: Path) -> str:
     asked = ["dpkg-deb", "--field", str(package), "Version"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UpdateError(f"{package.name}: not a Debian package: {done.stderr.strip()}")
+        raise UpdateError(
+            tr("{package}: not a Debian package: {strip}").format(package=package.name, strip=done.stderr.strip())
+        )
     return done.stdout.strip()

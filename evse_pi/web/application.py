@@ -17,6 +17,7 @@ from evse_pi.api.history import FAULTS, SESSIONS, PageRequest
 from evse_pi.api.orders import PERMIT, SELF_TEST, SET, START, STOP, SetOwner
 from evse_pi.api.refusal import Refusal
 from evse_pi.api.status import STATUS
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.quantities import current_refused
 from evse_pi.api.why import WHY
 from evse_pi.web import layout
@@ -107,16 +108,21 @@ class Application:
         """Refuse names that are not ours and forms that are not from our own page."""
         host = request.headers.get("host", "")
         if not is_own_name(host, self._own_names):
-            told = f"host: {host!r} is no name of this box; use its address, or start it with --web-name\n"
+            told = tr("host: {host!r} is no name of this box; use its address, or start it with --web-name\n").format(
+                host=host
+            )
             return Response(told, HTTPStatus.MISDIRECTED_REQUEST)
         if request.method != "POST":
             return None
         if request.headers.get("origin") != f"http://{host}":
-            return Response("origin: a form must come from this page itself\n", HTTPStatus.FORBIDDEN)
+            return Response(tr("origin: a form must come from this page itself\n"), HTTPStatus.FORBIDDEN)
         try:
             _form(request)
         except ValueError:
-            return Response(f"form: more fields than allowed; at most {MAX_FIELDS}\n", HTTPStatus.BAD_REQUEST)
+            return Response(
+                tr("form: more fields than allowed; at most {max_fields}\n").format(max_fields=MAX_FIELDS),
+                HTTPStatus.BAD_REQUEST,
+            )
         return None
 
     def _session(self, request: Request) -> PinSession | None:
@@ -130,7 +136,7 @@ class Application:
             try:
                 page = await build(session)
             except Refusal as refusal:
-                return await self._document(protected_pages.refused_page("No answer", str(refusal)), session, 503)
+                return await self._document(protected_pages.refused_page(tr("No answer"), str(refusal)), session, 503)
             return await self._document(page, session)
 
         return handler
@@ -139,14 +145,14 @@ class Application:
         async def handler(request: Request) -> Response:
             address = request.client_addr[0]
             if not self._streams.has_room(address):
-                return Response("too many live pages; close one\n", HTTPStatus.SERVICE_UNAVAILABLE)
+                return Response(tr("too many live pages; close one\n"), HTTPStatus.SERVICE_UNAVAILABLE)
             key = request.cookies.get(SESSION_COOKIE)
 
             async def render() -> str:
                 try:
                     return layout.fragments(await build(self._sessions.find(key)))
                 except Refusal as refusal:
-                    return layout.fragments(protected_pages.refused_page("No answer", str(refusal)))
+                    return layout.fragments(protected_pages.refused_page(tr("No answer"), str(refusal)))
 
             news = self._streams.of(address, render)
             headers = {"Content-Type": "text/event-stream; charset=utf-8"}
@@ -197,7 +203,7 @@ class Application:
 
     async def _asset(self, _request: Request, name: str) -> Response:
         if name not in ASSETS:
-            return Response(f"{name}: there is no such file\n", HTTPStatus.NOT_FOUND)
+            return Response(tr("{name}: there is no such file\n").format(name=name), HTTPStatus.NOT_FOUND)
         return Response(self._assets[name], 200, {"Content-Type": ASSETS[name], "Cache-Control": ASSET_CACHED})
 
     async def _csv(self, _request: Request) -> Response:
@@ -234,18 +240,18 @@ class Application:
         async def handler(request: Request) -> Response:
             session, form = self._session(request), _form(request)
             if session is None:
-                told = "This needs the installer PIN; it is asked again after 15 minutes."
+                told = tr("This needs the installer PIN; it is asked again after 15 minutes.")
                 page = protected_pages.pin_page(told, pin_set=self._answers.pin_set)
                 return await self._document(page, None, HTTPStatus.FORBIDDEN)
             if form.get("token") != session.token:
                 page = protected_pages.refused_page(
-                    "Refused", "token: this form is not of the present session; load the page again"
+                    tr("Refused"), tr("token: this form is not of the present session; load the page again")
                 )
                 return await self._document(page, session, HTTPStatus.FORBIDDEN)
             try:
                 return _see_other(await act(form))
             except Refusal as refusal:
-                page = protected_pages.refused_page("Refused", str(refusal))
+                page = protected_pages.refused_page(tr("Refused"), str(refusal))
                 return await self._document(page, session, HTTPStatus.CONFLICT)
 
         return handler
@@ -253,7 +259,7 @@ class Application:
     async def _start_self_test(self, _form: dict[str, str]) -> str:
         contactor = (await self._answers.ask(STATUS)).contactor
         if contactor is not None and contactor.close_ordered:
-            raise Refusal("The box is charging, and a self-test needs an open contactor: stop charging first.")
+            raise Refusal(tr("The box is charging, and a self-test needs an open contactor: stop charging first."))
         await self._answers.ask(SELF_TEST)
         return "/selftest"
 
@@ -264,7 +270,11 @@ class Application:
     async def _set_limit(self, form: dict[str, str]) -> str:
         amps = form.get("amps", "").strip()
         if amps and not _AMPS.fullmatch(amps):
-            raise Refusal(f"limit: {amps!r} is not allowed; a number of A such as 16 or 10.5, or nothing for no limit")
+            raise Refusal(
+                tr("limit: {amps!r} is not allowed; a number of A such as 16 or 10.5, or nothing for no limit").format(
+                    amps=amps
+                )
+            )
         limit_ma = Milliamps(round(float(amps.replace(",", ".")) * 1000)) if amps else None
         try:
             await self._answers.ask(SET, SetOwner(limit_ma=limit_ma))

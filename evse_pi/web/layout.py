@@ -6,20 +6,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
     from evse_pi.web.page_admission import PinSession
 
 NAVIGATION = (
-    ("/", "Status"),
-    ("/why", "Why"),
-    ("/scope", "Pilot"),
-    ("/sessions", "Sessions"),
-    ("/faults", "Faults"),
-    ("/selftest", "Self-test"),
-    ("/codes", "Codes"),
-    ("/control", "Control"),
+    ("/", tr("Status")),
+    ("/why", tr("Why")),
+    ("/scope", tr("Pilot")),
+    ("/sessions", tr("Sessions")),
+    ("/faults", tr("Faults")),
+    ("/selftest", tr("Self-test")),
+    ("/codes", tr("Codes")),
+    ("/control", tr("Control")),
 )
 WITHOUT_SCRIPT_S = 5
 
@@ -49,7 +50,7 @@ def document(page: Page, box: str, session: PinSession | None, assets: str) -> s
     )
     body = element(
         "body",
-        element("a", "Skip to the content", href="#content", class_="skip"),
+        element("a", tr("Skip to the content"), href="#content", class_="skip"),
         element("header", element("p", box, class_="box"), _badge(page), _navigation(page.path)),
         element("main", *page.sections, id="content", data_live=page.live),
         element("footer", _session(session, page.path)),
@@ -62,7 +63,19 @@ def _refresh() -> Markup:
 
 
 def _badge(page: Page) -> Markup | None:
-    return element("p", "as loaded", id="link", class_="link", role="status") if page.live else None
+    return (
+        element(
+            "p",
+            tr("as loaded"),
+            id="link",
+            class_="link",
+            role="status",
+            data_live=tr("Live"),
+            data_lost=tr("No connection to the box: what you see is old"),
+        )
+        if page.live
+        else None
+    )
 
 
 def _navigation(current: str) -> Markup:
@@ -70,13 +83,17 @@ def _navigation(current: str) -> Markup:
         element("li", element("a", label, href=path, aria_current="page" if path == current else None))
         for path, label in NAVIGATION
     ]
-    return element("nav", element("ul", *links), aria_label="Pages")
+    return element("nav", element("ul", *links), aria_label=tr("Pages"))
 
 
 def _session(session: PinSession | None, path: str) -> Markup:
     if session is None:
-        return element("p", "Read-only. ", element("a", "Enter the installer PIN", href=pin_link(path)), " to act.")
-    return form("/leave", session, element("span", "The installer PIN was entered."), button("Leave", kind="plain"))
+        return element(
+            "p", tr("Read-only. "), element("a", tr("Enter the installer PIN"), href=pin_link(path)), tr(" to act.")
+        )
+    return form(
+        "/leave", session, element("span", tr("The installer PIN was entered.")), button(tr("Leave"), kind="plain")
+    )
 
 
 def pin_link(path: str) -> str:
@@ -125,7 +142,7 @@ def note(told: str, kind: str = "note") -> Markup:
 def moment(unix_s: int | None) -> Markup:
     """Return a time of day of the machine's zone."""
     if unix_s is None:
-        return element("span", "time unknown")
+        return element("span", tr("time unknown"))
     local = time.localtime(unix_s)
     return element("time", time.strftime("%Y-%m-%d %H:%M", local), datetime=time.strftime("%Y-%m-%dT%H:%M:%S%z", local))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evse_pi.api.texts.catalogue import tr
+
 if TYPE_CHECKING:
     from evse_pi.api.refusal import AtFault
 
-UNKNOWN = "not known"
+UNKNOWN = tr("not known")
 
 
 def volts(millivolts: int | None) -> str:
@@ -29,8 +31,12 @@ def current_refused(name: str, at: AtFault | None) -> str | None:
     """Return the refusal of a current under the name that a person knows; None where another thing was refused."""
     if at is None or at.allowed.lowest is None or at.allowed.highest is None or type(at.value) is not int:
         return None
-    allowed = f"{exact_amps(at.allowed.lowest)} to {exact_amps(at.allowed.highest)}"
-    return f"{name}: {exact_amps(at.value)} is not allowed; {allowed}"
+    allowed = tr("{exact_amps} to {exact_amps_2}").format(
+        exact_amps=exact_amps(at.allowed.lowest), exact_amps_2=exact_amps(at.allowed.highest)
+    )
+    return tr("{name}: {exact_amps} is not allowed; {allowed}").format(
+        name=name, exact_amps=exact_amps(at.value), allowed=allowed
+    )
 
 
 def power(milliwatts: int | None) -> str:

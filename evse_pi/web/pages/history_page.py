@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from evse_pi.api.session_summary import SessionSummary
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.fault_texts import happened
 from evse_pi.api.texts.quantities import energy, hours, sentence
 from evse_pi.web.layout import Page, moment, note, section, table
@@ -23,20 +24,26 @@ CSV_PAGE = 1_000  # the most that one answer holds
 def sessions_page(sessions: tuple[SessionSummary, ...]) -> Page:
     """Return the sessions, newest first."""
     if not sessions:
-        return Page("/sessions", "Sessions", (section("sessions", "Sessions", note("No sessions so far.")),))
+        return Page(
+            "/sessions", tr("Sessions"), (section("sessions", tr("Sessions"), note(tr("No sessions so far."))),)
+        )
     rows: list[tuple[Markup | str, ...]] = [
         (
-            joined(moment(each.started_unix_s), None if each.ended else element("span", "now", class_="tag")),
+            joined(moment(each.started_unix_s), None if each.ended else element("span", tr("now"), class_="tag")),
             energy(each.energy_mwh, estimated=each.estimated),
             hours(each.charging_s),
         )
         for each in sessions
     ]
-    told = table(f"The last {len(sessions)}, newest first.", ("Plugged in", "Energy", "Charging"), rows)
-    save = element("p", element("a", "Save as CSV", href="/sessions.csv", class_="button", download="sessions.csv"))
+    told = table(
+        tr("The last {number}, newest first.").format(number=len(sessions)),
+        (tr("Plugged in"), tr("Energy"), tr("Charging")),
+        rows,
+    )
+    save = element("p", element("a", tr("Save as CSV"), href="/sessions.csv", class_="button", download="sessions.csv"))
     estimated = any(each.estimated for each in sessions)
-    remark = note("~ estimated from the offer: there is no meter.") if estimated else None
-    return Page("/sessions", "Sessions", (section("sessions", "Sessions", told, remark, save),))
+    remark = note(tr("~ estimated from the offer: there is no meter.")) if estimated else None
+    return Page("/sessions", tr("Sessions"), (section("sessions", tr("Sessions"), told, remark, save),))
 
 
 def sessions_csv(sessions: tuple[SessionSummary, ...]) -> str:
@@ -51,19 +58,24 @@ def sessions_csv(sessions: tuple[SessionSummary, ...]) -> str:
 def faults_page(faults: tuple[FaultEvent, ...]) -> Page:
     """Return the faults of the past with what was read then and what to do, newest first."""
     items = [_fault(each) for each in faults]
-    told = element("ul", *items, class_="findings") if items else note("No faults so far.")
-    return Page("/faults", "Faults", (section("faults", "Faults", told),))
+    told = element("ul", *items, class_="findings") if items else note(tr("No faults so far."))
+    return Page("/faults", tr("Faults"), (section("faults", tr("Faults"), told),))
 
 
 def _fault(fault: FaultEvent) -> Markup:
-    closed = ", contactor closed" if fault.close_ordered else ""
+    closed = tr(", contactor closed") if fault.close_ordered else ""
     until = joined(" until ", moment(fault.cleared_unix_s)) if not fault.active else None
-    tag = element("span", "Active", class_="tag") if fault.active else None
+    tag = element("span", tr("Active"), class_="tag") if fault.active else None
     return element(
         "li",
         element("h3", tag, f" {sentence(fault.title)}"),
         element("p", f"No. {fault.number}, {fault.fault.name}, ", moment(fault.set_unix_s), until, class_="when"),
-        element("p", f"{happened(fault.fault, fault.readings)} State {fault.state.name}{closed}."),
-        element("p", element("strong", "Do: "), fault.hint),
+        element(
+            "p",
+            tr("{happened} State {state}{closed}.").format(
+                happened=happened(fault.fault, fault.readings), state=fault.state.name, closed=closed
+            ),
+        ),
+        element("p", element("strong", tr("Do: ")), fault.hint),
         class_="fault" if fault.active else "notice",
     )

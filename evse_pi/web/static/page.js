@@ -29,13 +29,13 @@
   }
 
   function lost() {
-    say("No connection to the box: what you see is old", "lost");
+    say(badge.dataset.lost, "lost");
   }
 
   function heard() {
     clearTimeout(silence);
     silence = setTimeout(lost, SILENT_MS);
-    say("Live", "live");
+    say(badge.dataset.live, "live");
   }
 
   function listen() {
