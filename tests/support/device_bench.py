@@ -12,17 +12,22 @@ from evse_pi.device.energy_evse_mode import MODES, EnergyEvseModeServer
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, EnergyEvse
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.units import SECOND
-from tests.support.evse_bench import ZONE, EvseBench, HandCharger, HandWallClock
+from tests.support.evse_bench import EvseBench
 from tests.support.model_bench import attached, model_node
+from tests.support.played_box import PlayedBox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evse_pi.charging.charging_planner import ChargingPlanner
     from evse_pi.charging.demand_arbiter import LimitRequest
     from evse_pi.charging.modes import ChargeMode
     from evse_pi.core.states import LimitSource
     from evse_pi.matter.wire.status_code import StatusCode
 
+ZONE = VirtualClock.zone
 WEDNESDAY_EVENING = "2026-01-07T18:00"
 KWH = 1_000_000
 
@@ -47,18 +52,16 @@ class DeviceBench:
 
     def __init__(self, **given: Any) -> None:
         self.dice: Dice = given.get("dice") or Dice()
-        self.boot: str = given.get("boot", "first life")
-        self.clock: HandWallClock = given.get("clock") or HandWallClock(matter_s(WEDNESDAY_EVENING))
+        self.clock: VirtualClock = given.get("clock") or VirtualClock(unix_s=unix_s(WEDNESDAY_EVENING))
         self.store: MemoryStore = given.get("store") or MemoryStore()
-        self.charger: HandCharger = given.get("charger") or HandCharger(
-            clock=self.clock, kernel_boot_id=self.boot, draw=self.dice.below
-        )
-        self.charger.begin(self.clock, commissioned=True)
+        self.charger: PlayedBox = given.get("charger") or PlayedBox(self.clock, draw=self.dice.below)
+        self.charger.adapter.recall(self.store)
+        self.charger.link_up()
         self.heard: list[tuple[str, Any]] = []
-        self.mode = EnergyEvseModeServer(self.charger)
+        self.mode = EnergyEvseModeServer(self.charger.adapter)
         self.allowed = DeviceEnergyManagementModeServer()
-        self.management = DeviceEnergyManagementServer(self.charger)
-        self.evse = EnergyEvseServer(self.charger)
+        self.management = DeviceEnergyManagementServer(self.charger.adapter)
+        self.evse = EnergyEvseServer(self.charger.adapter)
 
     async def start(self) -> DeviceBench:
         self.node = await attached(self.evse, self.mode, self.allowed, self.management, node=model_node(self.store))
@@ -72,42 +75,38 @@ class DeviceBench:
     async def restart(self, *, power_cut: bool = False) -> DeviceBench:
         """Restart the process alone, or the machine."""
         await self.node.close()
-        boot = self.boot + " and next" if power_cut else self.boot
-        before = self.charger
-        charger = HandCharger(
-            before._view,
-            before._sessions,
-            before.writer,
-            clock=self.clock,
-            kernel_boot_id=boot,
-            draw=self.dice.below,
-        )
-        again = DeviceBench(charger=charger, clock=self.clock, store=self.store, dice=self.dice, boot=boot)
+        box = self.charger.restarted(outage_s=0 if power_cut else None)
+        again = DeviceBench(charger=box, clock=self.clock, store=self.store, dice=self.dice)
         return await again.start()
 
     # What controllers and users do.
 
     def enable(self, minimum_ma: int = 6_000, maximum_ma: int = 32_000) -> StatusCode:
         request = EnergyEvse.Commands.EnableCharging(None, minimum_ma, maximum_ma)
-        return EvseBench.status(lambda: self.evse.enable_charging(request))
+        return self.done(lambda: self.evse.enable_charging(request))
 
     def targets(self, *targets: tuple[str, int | None, int | None], days: int = 0x7F) -> StatusCode:
         structs = EnergyEvse.Structs
         made = [structs.ChargingTargetStruct(minutes(at), percent, energy) for at, percent, energy in targets]
         request = EnergyEvse.Commands.SetTargets([structs.ChargingTargetScheduleStruct(days, made)])
-        return EvseBench.status(lambda: self.evse.set_targets(request))
+        return self.done(lambda: self.evse.set_targets(request))
 
     def adjust(self, power_mw: int, duration_s: int = 600, cause: int = 0) -> StatusCode:
         enum = DeviceEnergyManagement.Enums.AdjustmentCauseEnum
         request = DeviceEnergyManagement.Commands.PowerAdjustRequest(power_mw, duration_s, enum(cause))
-        return EvseBench.status(lambda: self.management.callback(self.management.power_adjust_request)(request))
+        return self.done(lambda: self.management.callback(self.management.power_adjust_request)(request))
 
     def cancel(self) -> StatusCode:
-        return EvseBench.status(self.management.callback(self.management.cancel_power_adjust_request))
+        return self.done(self.management.callback(self.management.cancel_power_adjust_request))
+
+    def done(self, action: Callable[[], Any]) -> StatusCode:
+        status = EvseBench.status(action)
+        self.charger.settle()
+        return status
 
     def choose(self, mode: ChargeMode) -> None:
         self.mode.choose([one for one, _, _ in MODES].index(mode))
-        self.charger.refresh_soon()
+        self.charger.settle()
 
     @property
     def planner(self) -> ChargingPlanner:
@@ -116,17 +115,14 @@ class DeviceBench:
     # What the world does.
 
     def spend(self, seconds: int, energy_mwh: int = 0) -> None:
-        """Let time pass on both clocks."""
-        if self.clock.now_s is not None:
-            self.clock.now_s += seconds
+        """Let time pass."""
         self.charger.spend(seconds, energy_mwh)
 
     def until(self, text: str) -> None:
         """Let time pass until a local time, minute by minute."""
-        wanted = matter_s(text)
-        assert self.clock.now_s is not None
-        while self.clock.now_s < wanted:
-            self.spend(min(60, wanted - self.clock.now_s))
+        wanted = unix_s(text)
+        while (now_s := self.clock.unix_s()) is not None and now_s < wanted:
+            self.spend(min(60, wanted - now_s))
 
     # What can be seen.
 
@@ -140,7 +136,7 @@ class DeviceBench:
     def in_s(self, source: LimitSource) -> int | None:
         """Return for how long an ask holds from now on."""
         ask = self.charger.request_of(source)
-        return None if ask is None or ask.until_ns is None else (ask.until_ns - self.charger.view().now_ns) // SECOND
+        return None if ask is None or ask.until_ns is None else (ask.until_ns - self.clock.now_ns) // SECOND
 
     @property
     def next_charge(self) -> tuple[str | None, str | None, int | None, int | None]:
@@ -151,8 +147,8 @@ class DeviceBench:
         return shown[0], shown[1], state.next_charge_required_energy, state.next_charge_target_soc
 
 
-def matter_s(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp()) - MATTER_EPOCH_UNIX_S
+def unix_s(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp())
 
 
 def local(matter_time_s: int) -> str:

@@ -93,6 +93,16 @@ STATES = {
     "?": (EvseState.A, PilotState.INVALID, False, 0, Reason.PILOT_UNCERTAIN),
 }
 
+EVSE_STATES = {
+    PilotState.A: EvseState.A,
+    PilotState.B: EvseState.B2,
+    PilotState.C: EvseState.C2,
+    PilotState.D: EvseState.D2,
+    PilotState.E: EvseState.E,
+    PilotState.F: EvseState.F,
+    PilotState.INVALID: EvseState.A,
+}
+
 
 def decode_stamped(datagram: bytes) -> Demand:
     """Return the demand in a datagram of the node, whatever its run and number."""
@@ -109,7 +119,27 @@ class FakeSafety:
         self.state = "A"
         self.faults: frozenset[Any] = NOTHING
         self.request_number = 0
+        self.shown: dict[str, Any] = {}
         self._number = 0
+
+    def show(self, **changes: Any) -> Snapshot:
+        """Let fields of what is told be these from now on, as one transition; the reason follows from them."""
+        self.shown |= changes
+        told = self.snapshot()
+        reason = Reason.FAULT if told.faults else Reason.CHARGING if told.close_ordered else Reason.VEHICLE_NOT_READY
+        evse = EVSE_STATES[told.pilot_state]
+        self.shown |= {"evse_state": evse, "reason": reason}
+        number = len(self.transitions) + 1
+        at_ns, offered_ma = self.clock.monotonic_ns(), told.offered_current_ma
+        self.transitions.append(
+            Transition(number, at_ns, evse, told.pilot_state, told.close_ordered, offered_ma, told.faults, reason)
+        )
+        return self.snapshot()
+
+    def say(self, **changes: Any) -> Snapshot:
+        """Let fields of what is told be these from now on, without a transition."""
+        self.shown |= changes
+        return self.snapshot()
 
     def become(self, state: str, faults: frozenset[Any] = NOTHING) -> Snapshot:
         self.state, self.faults = state, faults
@@ -123,7 +153,7 @@ class FakeSafety:
     def snapshot(self, **changes: Any) -> Snapshot:
         evse, pilot, closed, offered, reason = STATES[self.state]
         self._number += 1
-        return replace(
+        told = replace(
             IDLE,
             safety_run_id=self.safety_run_id,
             number=self._number,
@@ -136,8 +166,9 @@ class FakeSafety:
             reason=reason,
             request_number=self.request_number,
             transitions=tuple(self.transitions[-16:]),
-            **{"invitation": self.safety_run_id, **changes},
+            invitation=self.safety_run_id,
         )
+        return replace(told, **{**self.shown, **changes})
 
 
 def meter_reading(at_ns: int, energy_mwh: int, power_mw: int = 0, current_ma: int = 0) -> MeterReading:

@@ -11,9 +11,9 @@ from evse_pi.matter.clusters.time_synchronization import SynchronizedClock
 from evse_pi.matter.discovery.host_interfaces import HostInterface
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.sim.harness.virtual_clock import VirtualClock
-from tests.support.evse_bench import HandCharger, HandWallClock
 from tests.support.matter_bench import INTERFACE, NOON_US, Bench
 from tests.support.matter_model import BY_ID
+from tests.support.played_box import PlayedBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,10 @@ class _WallboxBench(Bench):
 
 def wallbox_bench() -> Bench:
     """Return a node with all clusters of the wallbox, which is not started yet."""
-    store, charger = MemoryStore(), HandCharger()
-    charger.begin(HandWallClock(), commissioned=True)
+    store, charger = MemoryStore(), PlayedBox()
+    charger.link_up()
     dependencies = endpoints.DeviceDependencies(
-        charger=charger, clock=SynchronizedClock(VirtualClock(unix_s=NOON_US // 1_000_000)),
+        charger=charger.adapter, clock=SynchronizedClock(VirtualClock(unix_s=NOON_US // 1_000_000)),
         equipment=Equipment(True, True, "sdm72d_m"),
     )  # fmt: skip
     box, _ = endpoints.wallbox(dependencies, FEATURES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from evse_pi.charging.modes import ChargeMode
@@ -12,8 +10,8 @@ from evse_pi.charging.schedule import PlanStatus
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.matter.wire.status_code import StatusCode
+from hal.units import SECOND
 from tests.support.device_bench import KWH, DeviceBench
-from tests.support.evse_bench import HandCharger
 
 SCHEDULE, DELAY = LimitSource.SCHEDULE, LimitSource.RANDOM_DELAY
 NOTHING = (None, None, None, None)
@@ -153,7 +151,7 @@ async def test_a_delay_can_be_skipped(skip: str) -> None:
     else:
         bench.planner.start_now()
         bench.charger.apply(bench.charger.view().settings.enabled())
-        bench.charger.refresh_soon()
+        bench.charger.settle(tell=True)
     assert bench.ask(DELAY) is None
     bench.spend(1)
     assert bench.ask(DELAY) is None
@@ -227,7 +225,7 @@ async def test_after_the_energy_is_in_charging_waits_for_the_next_target() -> No
     bench.charger.pilot(PilotState.B)
     bench.until("2026-01-08T05:56")
     bench.charger.charge(32_000)
-    bench.spend(1_800, 22_079_999)
+    bench.spend(3_600, 22_079_999)
     assert bench.ask(SCHEDULE) is None
     bench.spend(1, 1)
     ask = bench.ask(SCHEDULE)
@@ -240,7 +238,7 @@ async def test_after_the_energy_is_in_charging_waits_for_the_next_target() -> No
 
 async def test_without_a_trusted_clock_nothing_waits_and_nothing_is_shown() -> None:
     bench = await planned()
-    bench.clock.now_s = None
+    bench.clock.set_unix_s(None)
     bench.charger.pilot(PilotState.B)
     assert bench.planner.plan.status is PlanStatus.NO_CLOCK
     assert bench.ask(SCHEDULE) is None
@@ -295,10 +293,11 @@ async def test_when_the_power_returns_the_vehicle_waits_at_random_in_manual_mode
 async def test_the_delay_of_a_power_cut_holds_before_any_cluster_has_come_up() -> None:
     bench = await DeviceBench().start()
     await bench.node.close()
-    silent, writer = replace(bench.charger.view(), safety_online=False), bench.charger.writer
-    charger = HandCharger(silent, writer=writer, kernel_boot_id="another life", draw=bench.dice.below)
-    again = DeviceBench(charger=charger)
-    assert again.in_s(DELAY) == 599
+    box = bench.charger.restarted(outage_s=0)
+    delay = box.request_of(DELAY)
+    assert delay is not None
+    assert delay.until_ns is not None
+    assert (delay.until_ns - box.clock.now_ns) // SECOND == 599
 
 
 async def test_when_the_power_returns_to_an_empty_socket_the_next_vehicle_does_not_wait() -> None:
@@ -313,12 +312,12 @@ async def test_when_the_power_returns_to_an_empty_socket_the_next_vehicle_does_n
 async def test_the_window_is_the_installer_s_until_a_user_chooses_another() -> None:
     bench = await planned()
     assert bench.evse.state.randomization_delay_window == 600
-    bench.charger.become(random_delay_s=1_800)
+    bench.charger.install(random_delay_s=1_800)
     bench.charger.pilot(PilotState.B)
     assert bench.evse.state.randomization_delay_window == 1_800
     assert bench.next_charge[0] == "2026-01-08T05:25:00"
     bench.evse.write_randomization_delay_window(60)
-    bench.charger.become(random_delay_s=0)
+    bench.charger.install(random_delay_s=0)
     again = await bench.restart(power_cut=True)
     assert again.evse.state.randomization_delay_window == 60
     assert again.dice.thrown == [60], "the power has returned"
@@ -349,9 +348,9 @@ async def test_a_fault_leaves_delay_and_plan_as_they_are() -> None:
     bench.until("2026-01-08T05:46")
     delay, asks = bench.planner.delay, dict(bench.charger.asks)
     bench.charger.fault(Fault.OVER_TEMPERATURE)
-    bench.charger.become(safety_online=False)
+    bench.charger.fall_silent()
     assert bench.charger.asks == asks
-    bench.charger.become(safety_online=True)
+    bench.charger.hear()
     bench.charger.fault()
     assert bench.planner.delay == delay
     assert bench.charger.asks == asks

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from evse_pi.charging.acting_limits import ActingLimit
 from evse_pi.charging.demand_arbiter import ExpiryPolicy
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.core.faults import Fault
@@ -14,8 +13,8 @@ from evse_pi.core.states import LimitSource, PilotState
 from evse_pi.device.device_energy_management import LONGEST_S, SHORTEST_S, DeviceEnergyManagementServer
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement
 from evse_pi.matter.wire.status_code import StatusCode
-from hal.units import SECOND, Milliamps
-from tests.support.device_bench import KWH, DeviceBench
+from hal.units import SECOND
+from tests.support.device_bench import DeviceBench
 
 Enums = DeviceEnergyManagement.Enums
 Cause, OptOut, State, Why = Enums.CauseEnum, Enums.OptOutStateEnum, Enums.ESAStateEnum, Enums.PowerAdjustReasonEnum
@@ -53,9 +52,9 @@ async def test_the_offer_is_what_the_limits_leave_or_nothing() -> None:
     assert offers == [(LEAST_MW, MOST_MW), (0, 0)]
     assert (state.abs_min_power, state.abs_max_power) == (LEAST_MW, MOST_MW)
     assert (state.esa_state, reason(bench)) == (State.kOnline, Why.kNoAdjustment)
-    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
+    bench.charger.limit(LimitSource.TEMPERATURE, 8_000)
     assert state.power_adjustment_capability.powerAdjustCapability[0].maxPower == 5_520_000
-    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(5_000)),))
+    bench.charger.limit(LimitSource.TEMPERATURE, 5_000)
     offers = [(one.minPower, one.maxPower) for one in state.power_adjustment_capability.powerAdjustCapability]
     assert offers == [(0, 0)]
     assert (state.abs_min_power, state.abs_max_power) == (0, 0)
@@ -80,7 +79,7 @@ async def test_where_the_box_cannot_charge_nothing_is_offered(why: str) -> None:
     elif why == "faulty":
         bench.charger.fault(Fault.OVER_TEMPERATURE)
     else:
-        bench.charger.become(safety_online=False)
+        bench.charger.fall_silent()
     bench.spend(1)
     assert bench.management.state.power_adjustment_capability is None
     assert bench.adjust(LEAST_MW) is StatusCode.CONSTRAINT_ERROR
@@ -125,9 +124,9 @@ async def test_less_than_the_minimum_that_a_controller_named_is_refused() -> Non
     assert bench.adjust(6_899_999) is StatusCode.CONSTRAINT_ERROR
     assert bench.adjust(6_900_000) is StatusCode.SUCCESS
     assert bench.adjust(0) is StatusCode.SUCCESS, "a pause is no current at all"
-    bench.charger.become(limits=(ActingLimit(LimitSource.TEMPERATURE, Milliamps(8_000)),))
+    bench.charger.limit(LimitSource.TEMPERATURE, 8_000)
     assert (bench.management.state.abs_min_power, bench.management.state.abs_max_power) == (5_520_000, 5_520_000)
-    bench.charger.become(limits=(ActingLimit(LimitSource.BOARD, Milliamps(32_000)),))
+    bench.charger.limit(LimitSource.BOARD, 32_000)
     bench.enable(0, 32_000)
     assert bench.management.state.abs_min_power == LEAST_MW, "no pilot offers less than 6 A"
 
@@ -177,12 +176,12 @@ async def test_a_second_request_takes_the_place_of_the_first_without_an_event() 
 async def test_an_adjustment_ends_by_itself_with_its_energy() -> None:
     bench = await solar()
     bench.charger.charge(6_000)
-    bench.spend(60, 1 * KWH)
+    bench.spend(60, 100_000)
     bench.adjust(LEAST_MW, 60)
-    bench.spend(59, 2 * KWH)
+    bench.spend(59, 200_000)
     assert bench.management.state.esa_state == State.kPowerAdjustActive
-    bench.spend(1, 3 * KWH)
-    assert ended(bench) == (Cause.kNormalCompletion, 60, 5 * KWH)
+    bench.spend(1, 5_000)
+    assert ended(bench) == (Cause.kNormalCompletion, 60, 205_000)
     assert (bench.management.state.esa_state, reason(bench)) == (State.kOnline, Why.kNoAdjustment)
     ask = bench.ask(ADJUSTMENT)
     assert ask is not None
@@ -203,7 +202,7 @@ async def test_every_other_end_has_its_cause() -> None:
     for act, cause in (
         (lambda bench: bench.charger.fault(Fault.OVER_TEMPERATURE), Cause.kFault),
         (lambda bench: bench.charger.pilot(PilotState.A), Cause.kOffline),
-        (lambda bench: bench.charger.become(safety_online=False), Cause.kOffline),
+        (lambda bench: bench.charger.fall_silent(), Cause.kOffline),
         (lambda bench: (bench.evse.disable(), bench.spend(1)), Cause.kOffline),
         (lambda bench: bench.choose(ChargeMode.MANUAL), Cause.kUserOptOut),
         (lambda bench: bench.allowed.select(OptOut.kOptOut), Cause.kUserOptOut),
@@ -213,7 +212,7 @@ async def test_every_other_end_has_its_cause() -> None:
         bench.adjust(LEAST_MW)
         act(bench)
         assert ended(bench)[0] == cause
-        assert bench.charger.scheduling.adjustment is None
+        assert bench.charger.point._scheduling.adjustment is None
 
 
 async def test_opting_out_of_the_other_cause_ends_nothing() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.settings import SETTINGS, settings_of
 from evse_pi.core.faults import FAULTS, Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -122,7 +121,6 @@ PILOTS: dict[str, tuple[PilotState, bool, MatterState | None]] = {
 }
 # One fault for each FaultState that a fault can have.
 BY_FAULT_STATE = {FAULTS[fault].fault_state: fault for fault in reversed(FAULTS)}
-TESTED = SelfTestView(ordered=False, running=True, passed=False)
 
 
 def discharge(bench: EvseBench, until: int | None) -> StatusCode:
@@ -139,7 +137,7 @@ async def bench_in(supply: Supply, pilot: str, fault: Fault | None) -> EvseBench
         discharge(bench, None)
     if supply is TESTING:
         bench.server.start_diagnostics()
-        bench.charger.become(self_test=TESTED)
+        bench.charger.test(running=True, passed=False)
     state, closed, _ = PILOTS[pilot]
     bench.charger.pilot(state, closed=closed, offered_ma=16_000 if closed else 0)
     if fault is not None:

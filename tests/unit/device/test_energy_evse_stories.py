@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from evse_pi.charging.acting_limits import ActingLimit
-from evse_pi.charging.demand_arbiter import LimitRequest
-from evse_pi.charging.self_test import SelfTestView
 from evse_pi.charging.vehicle_data import VehicleData
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -18,9 +14,9 @@ from evse_pi.device.energy_evse import EnergyEvseServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import EnergyEvse
 from evse_pi.matter.wire.status_code import StatusCode
+from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from hal.units import Milliamps, MilliwattHours
-from tests.support.evse_bench import NOW_S, EvseBench, HandCharger, HandWallClock
-from tests.support.node_box import HandWriter
+from tests.support.evse_bench import NOW_S, EvseBench
 
 A, B, C = PilotState.A, PilotState.B, PilotState.C
 Reason = EnergyEvse.Enums.EnergyTransferStoppedReasonEnum
@@ -85,6 +81,48 @@ async def test_no_charge_passes_through_session_ending_and_every_state_follows_t
     assert states.SESSION_ENDING not in seen
 
 
+async def test_who_looks_at_the_box_while_an_event_is_told_tells_nothing_twice() -> None:
+    evse = await bench()
+    evse.server.events.ev_connected.on(lambda _event: evse.charger.adapter.refresh_soon())
+    evse.server.events.state_changed.on(lambda _change: evse.charger.adapter.refresh_soon())
+    evse.charger.pilot(B)
+    evse.charger.pilot(A)
+    evse.charger.settle()
+    assert evse.names == ["ev_connected", "ev_not_detected"]
+    assert evse.state.state == MatterState.NOT_PLUGGED_IN
+
+
+async def test_what_changes_while_an_event_is_told_is_told_right_after_it() -> None:
+    evse = await bench()
+    evse.enable()
+    order: list[Any] = []
+    evse.server.events.supply_state_changed.on(lambda change: order.append(change.value))
+
+    def forbid(_event: Any) -> None:
+        evse.charger.adapter.apply(evse.charger.view().settings.disabled())
+        order.append("connected")
+
+    evse.server.events.ev_connected.on(forbid)
+    evse.charger.pilot(B)
+    assert order == ["connected", SupplyState.DISABLED]
+    assert evse.state.state == MatterState.PLUGGED_IN_NO_DEMAND
+
+
+async def test_what_happens_is_shown_though_the_disk_takes_nothing_and_is_stored_later() -> None:
+    evse = await bench()
+    evse.enable()
+    evse.charger.writer.trouble = "disk is full"
+    evse.charger.pilot(B)
+    evse.charger.charge()
+    assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
+    assert evse.names == ["ev_connected", "energy_transfer_started"]
+    evse.charger.writer.trouble = None
+    evse.charger.spend(1)
+    again = await evse.restart()
+    assert again.names == []
+    assert again.state.session_id == 0
+
+
 async def test_session_numbers_begin_at_0_and_rise_by_one() -> None:
     evse = await bench()
     assert evse.state.session_id is None
@@ -140,10 +178,8 @@ async def test_an_event_names_the_last_state_that_was_known() -> None:
 
 async def test_a_vehicle_that_was_exchanged_unseen_is_told_as_two() -> None:
     evse = await charging()
-    session = evse.charger.view().session
-    assert session is not None
-    evse.charger._sessions += 1
-    evse.charger.become(session=replace(session, number=2), last_session=session, pilot=B, current_may_flow=False)
+    evse.charger.safety.show(pilot_state=A, close_ordered=False)
+    evse.charger.pilot(B)
     assert evse.names == ["energy_transfer_stopped", "ev_not_detected", "ev_connected"]
     assert evse.state.session_id == 1
 
@@ -190,7 +226,6 @@ async def test_a_transfer_ends_in_a_fault_when_vehicle_or_permission_go(ends: st
     if ends == "disabled":
         assert evse.disable() is StatusCode.FAILURE
     else:
-        evse.clock.now_s = NOW_S + 30
         evse.charger.spend(30)
     assert [(name, one.reason, one.state) for name, one in evse.heard] == [
         ("energy_transfer_stopped", Reason.kEVSEStopped, MatterState.FAULT)
@@ -201,10 +236,10 @@ async def test_a_transfer_ends_in_a_fault_when_vehicle_or_permission_go(ends: st
 
 async def test_a_fault_that_only_stops_ends_a_disabled_transfer_when_the_contactor_opens() -> None:
     evse = await charging()
-    evse.charger.fault(Fault.OVER_TEMPERATURE, current_may_flow=True)
+    evse.charger.fault(Fault.OVER_TEMPERATURE, closed=True)
     evse.disable()
     assert evse.names == ["fault"], "the vehicle is given time to let go"
-    evse.charger.become(current_may_flow=False)
+    evse.charger.open()
     assert [(name, one.reason) for name, one in evse.heard] == [("energy_transfer_stopped", Reason.kEVSEStopped)]
 
 
@@ -242,12 +277,10 @@ async def test_a_fault_is_told_once_though_the_process_restarts_meanwhile(still:
     evse = await bench()
     evse.enable()
     evse.charger.fault(Fault.RCD_TRIPPED)
-    evse.charger._view = replace(evse.charger._view, safety_online=False, faults=frozenset())
-    again = await evse.restart()
+    again = await evse.restart(hears=False)
     hidden = [MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.GROUND_FAULT]
     assert [again.state.state, again.state.supply_state, again.state.fault_state] == hidden
-    faults = frozenset({Fault.RCD_TRIPPED}) if still else frozenset()
-    again.charger.become(safety_online=True, faults=faults)
+    again.charger.fault(*([Fault.RCD_TRIPPED] if still else []))
     assert again.names == ([] if still else ["fault"])
     assert again.state.fault_state == (FaultState.GROUND_FAULT if still else FaultState.NO_ERROR)
 
@@ -256,7 +289,7 @@ async def test_a_fault_that_the_safety_process_falls_silent_with_is_not_cleared(
     evse = await bench()
     evse.charger.fault(Fault.RCD_TRIPPED)
     evse.heard.clear()
-    evse.charger.become(safety_online=False)
+    evse.charger.fall_silent()
     assert [evse.state.state, evse.state.fault_state] == [MatterState.FAULT, FaultState.GROUND_FAULT]
     assert evse.names == []
 
@@ -269,11 +302,9 @@ async def test_a_fault_before_any_session_names_none() -> None:
 
 async def test_a_silent_safety_process_makes_the_state_unknown_and_ends_nothing() -> None:
     evse = await charging()
-    evse.charger.become(safety_online=False)
+    evse.charger.fall_silent()
     assert evse.state.state is None
-    session = evse.charger.view().session
-    evse.charger.become(session=None)
-    evse.charger.become(safety_online=True, session=session)
+    evse.charger.hear()
     assert evse.state.state == MatterState.PLUGGED_IN_CHARGING
     assert evse.names == []
 
@@ -290,22 +321,23 @@ async def test_a_silent_safety_process_makes_the_state_unknown_and_ends_nothing(
         (32_000, 20_000, 13_000, None, 13_000),
         (32_000, 8_000, 20_000, None, 8_000),
         (32_000, 3_000, 20_000, None, 7_000),
-        (32_000, None, 20_000, ActingLimit(LimitSource.TEMPERATURE, Milliamps(10_000)), 10_000),
-        (32_000, None, 20_000, ActingLimit(LimitSource.OWNER, Milliamps(9_999)), 9_999),
-        (32_000, None, 20_000, ActingLimit(LimitSource.STALE_SENSOR, Milliamps(0)), 0),
-        (32_000, None, None, ActingLimit(LimitSource.POWER_ADJUSTMENT, Milliamps(5_999)), 0),
+        (32_000, None, 20_000, (LimitSource.TEMPERATURE, 10_000), 10_000),
+        (32_000, None, 20_000, (LimitSource.OWNER, 9_999), 9_999),
+        (32_000, None, 20_000, (LimitSource.STALE_SENSOR, 0), 0),
+        (32_000, None, None, (LimitSource.SENSOR_DOUBT, 5_999), 0),
     ],
 )
 async def test_the_maximum_is_the_least_of_all_limits_as_the_pilot_can_offer_it(
-    command_ma: int, user_ma: int | None, cable_ma: int | None, other: ActingLimit | None, expected_ma: int
+    command_ma: int, user_ma: int | None, cable_ma: int | None, other: tuple[LimitSource, int] | None, expected_ma: int
 ) -> None:
     evse = await bench()
-    cable = [] if cable_ma is None else [ActingLimit(LimitSource.CABLE, Milliamps(cable_ma))]
-    limits = (*evse.charger._view.limits, *cable, *([other] if other else []))
     evse.enable(None, 7_000, command_ma)
     if user_ma is not None:
         evse.server.write_user_maximum_charge_current(user_ma)
-    evse.charger.become(limits=limits, cable_ma=cable_ma)
+    if cable_ma is not None:
+        evse.charger.cable(cable_ma)
+    if other is not None:
+        evse.charger.limit(*other)
     assert evse.state.maximum_charge_current == expected_ma
     evse.disable()
     assert [evse.state.maximum_charge_current, evse.state.minimum_charge_current] == [0, 0]
@@ -321,7 +353,7 @@ async def test_the_minimum_raises_nothing_above_a_limit_and_stops_nothing_below_
     evse = await bench()
     evse.enable(None, minimum_ma, 32_000)
     evse.server.write_user_maximum_charge_current(6_000)
-    evse.charger.become(limits=(ActingLimit(LimitSource.CABLE, Milliamps(limit_ma)),))
+    evse.charger.cable(limit_ma)
     assert evse.state.minimum_charge_current == minimum_ma
     assert evse.state.maximum_charge_current == min(expected_ma, max(minimum_ma, 6_000))
 
@@ -349,10 +381,10 @@ async def test_only_the_installer_sets_the_capacity() -> None:
 async def test_the_user_maximum_is_the_capacity_until_it_is_set() -> None:
     evse = await bench()
     assert evse.state.user_maximum_charge_current == 32_000
-    evse.charger.become(circuit_capacity_ma=Milliamps(20_000))
+    evse.charger.install(circuit_capacity_ma=Milliamps(20_000))
     assert evse.state.user_maximum_charge_current == 20_000
     evse.server.write_user_maximum_charge_current(16_000)
-    evse.charger.become(circuit_capacity_ma=Milliamps(25_000))
+    evse.charger.install(circuit_capacity_ma=Milliamps(25_000))
     assert evse.state.user_maximum_charge_current == 16_000
     assert evse.state.circuit_capacity == 25_000
 
@@ -391,10 +423,8 @@ async def test_commands_become_asks_in_their_own_names() -> None:
 async def test_a_permission_ends_at_its_second_as_disable_would() -> None:
     evse = await charging()
     evse.enable(NOW_S + 10)
-    evse.clock.now_s = NOW_S + 9
     evse.charger.spend(9)
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
-    evse.clock.now_s = NOW_S + 10
     evse.charger.spend(1)
     state = evse.state
     assert [state.supply_state, state.charging_enabled_until] == [SupplyState.DISABLED, 0]
@@ -407,7 +437,7 @@ async def test_a_permission_ends_at_its_second_as_disable_would() -> None:
 async def test_a_permission_that_ran_out_while_the_power_was_gone_is_over() -> None:
     evse = await bench()
     evse.enable(NOW_S + 10)
-    evse.clock.now_s = NOW_S + 3_600
+    evse.clock.set_unix_s(UNIX_S + 3_600)
     again = await evse.restart()
     assert [again.state.supply_state, again.state.charging_enabled_until] == [SupplyState.DISABLED, 0]
 
@@ -415,7 +445,7 @@ async def test_a_permission_that_ran_out_while_the_power_was_gone_is_over() -> N
 async def test_an_end_that_no_clock_can_tell_has_not_come() -> None:
     evse = await bench()
     evse.enable(NOW_S + 10, 6_000, 16_000)
-    evse.clock.now_s = None
+    evse.clock.set_unix_s(None)
     again = await evse.restart()
     assert [again.state.supply_state, again.state.charging_enabled_until] == [
         SupplyState.CHARGING_ENABLED,
@@ -423,7 +453,7 @@ async def test_an_end_that_no_clock_can_tell_has_not_come() -> None:
     ]
     ask = again.charger.asks[LimitSource.ENABLE_CHARGING]
     assert (ask.permitted, ask.until_ns) == (True, None)
-    again.clock.now_s = NOW_S + 11
+    again.clock.set_unix_s(UNIX_S + 10)
     again.charger.spend(1)
     assert again.state.supply_state == SupplyState.DISABLED
 
@@ -433,10 +463,8 @@ async def test_a_clock_that_is_set_moves_the_end_with_it() -> None:
     evse.enable(NOW_S + 100)
     before = evse.charger.asks[LimitSource.ENABLE_CHARGING].until_ns
     evse.charger.spend(1)
-    evse.clock.now_s = NOW_S + 1
-    evse.charger.spend(0)
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].until_ns == before
-    evse.clock.now_s = NOW_S + 51
+    evse.clock.set_unix_s(UNIX_S + 51)
     evse.charger.spend(0)
     assert evse.charger.asks[LimitSource.ENABLE_CHARGING].until_ns == (before or 0) - 50_000_000_000
 
@@ -461,15 +489,15 @@ async def test_a_car_that_was_charging_goes_on_with_its_session_after_a_restart(
     assert again.heard[0][1].energyTransferred == 2_000
 
 
-def cut(evse: EvseBench, **changes: Any) -> EvseBench:
-    """Return a cluster of the next life, on the store of this moment and a box with `changes`."""
-    view = replace(evse.charger._view, current_may_flow=False, **changes)
-    charger = HandCharger(view, 1, HandWriter(evse.charger.writer.rows))
-    return EvseBench(charger, evse.clock, MemoryStore(evse.store._values))
+def cut(evse: EvseBench, pilot: PilotState) -> EvseBench:
+    """Return a cluster after a power cut of a second, on the store of this moment, whose safety process shows this."""
+    box = evse.charger.restarted(outage_s=1)
+    box.safety.show(pilot_state=pilot)
+    return EvseBench(evse.clock, MemoryStore(evse.store._values), charger=box)
 
 
 async def test_a_transfer_that_the_power_cut_ended_is_told_to_have_ended() -> None:
-    evse = await cut(await charging(), pilot=PilotState.F).start()
+    evse = await cut(await charging(), PilotState.F).start()
     assert [record.event for record in evse.node.event_log.since(0)] == [3]
     evse.charger.pilot(B)
     evse.charger.charge()
@@ -478,10 +506,7 @@ async def test_a_transfer_that_the_power_cut_ended_is_told_to_have_ended() -> No
 
 
 async def test_a_car_that_left_while_the_node_was_gone_is_told_to_have_left() -> None:
-    before = await charging()
-    view = before.charger.view()
-    assert view.session is not None
-    evse = await cut(before, pilot=A, session=None, last_session=view.session.ended(view.now_ns, None)).start()
+    evse = await cut(await charging(), A).start()
     assert [record.event for record in evse.node.event_log.since(0)] == [3, 1]
 
 
@@ -489,7 +514,6 @@ async def test_the_figures_of_the_last_session_outlast_it_and_a_restart() -> Non
     evse = await charging()
     evse.charger.spend(100, 7_000)
     evse.charger.pilot(A)
-    evse.charger._view = replace(evse.charger._view, last_session=None)
     again = await evse.restart()
     state = again.state
     assert [state.session_id, state.session_duration, state.session_energy_charged] == [0, 100, 7_000]
@@ -602,14 +626,14 @@ async def test_without_a_controller_the_owner_governs_and_the_cluster_asks_for_n
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
     assert set(evse.charger.asks) == {LimitSource.OWNER}
     assert evse.state.maximum_charge_current == 32_000
-    evse.charger.request_limit(LimitRequest(LimitSource.OWNER, permitted=False))
+    evse.charger.point.set_owner_permission(permitted=False, limit_ma=None)
     evse.charger.spend(1)
     assert [evse.state.supply_state, evse.state.maximum_charge_current] == [SupplyState.DISABLED, 0]
-    evse.charger.request_limit(LimitRequest(LimitSource.OWNER))
-    evse.charger.permission.commission(commissioned=True)
+    evse.charger.point.set_owner_permission(permitted=True, limit_ma=None)
+    evse.charger.point.commission(commissioned=True)
     evse.charger.spend(1)
     assert evse.state.supply_state == SupplyState.DISABLED, "a new controller has permitted nothing yet"
-    evse.charger.permission.commission(commissioned=False)
+    evse.charger.point.commission(commissioned=False)
     evse.charger.spend(1)
     assert set(evse.charger.asks) == {LimitSource.OWNER}
 
@@ -632,15 +656,11 @@ async def test_what_the_owner_permits_or_stops_is_shown_as_any_other_change() ->
 async def test_diagnostics_last_until_the_box_has_been_tested() -> None:
     evse = await bench()
     evse.server.start_diagnostics()
-    assert (evse.charger.self_tests, evse.state.supply_state) == (1, SupplyState.DISABLED_DIAGNOSTICS)
-    for test in (
-        SelfTestView(ordered=True, running=False, passed=True),
-        SelfTestView(ordered=False, running=False, passed=False),
-        SelfTestView(ordered=False, running=True, passed=False),
-    ):
-        evse.charger.become(self_test=test)
+    assert (evse.charger.self_test_ordered, evse.state.supply_state) == (True, SupplyState.DISABLED_DIAGNOSTICS)
+    for received, running, passed in ((False, False, True), (True, False, False), (True, True, False)):
+        evse.charger.test(received=received, running=running, passed=passed)
         assert evse.state.supply_state == SupplyState.DISABLED_DIAGNOSTICS
-    evse.charger.become(self_test=SelfTestView(ordered=False, running=False, passed=True))
+    evse.charger.test(passed=True)
     assert evse.state.supply_state == SupplyState.DISABLED
     assert evse.names == []
 
@@ -649,15 +669,15 @@ async def test_diagnostics_wait_for_the_contactor_to_open() -> None:
     evse = await charging()
     evse.disable()
     evse.server.start_diagnostics()
-    assert evse.charger.self_tests == 0
+    assert not evse.charger.self_test_ordered
     evse.charger.pilot(C)
-    assert evse.charger.self_tests == 1
+    assert evse.charger.self_test_ordered
 
 
 async def test_diagnostics_that_find_a_fault_end_with_it() -> None:
     evse = await bench()
     evse.server.start_diagnostics()
-    evse.charger.become(self_test=SelfTestView(ordered=False, running=False, passed=False))
+    evse.charger.test(passed=False)
     evse.charger.fault(Fault.RCD_TEST_FAILED)
     assert evse.state.supply_state == SupplyState.DISABLED_ERROR
     evse.charger.fault()
@@ -667,7 +687,7 @@ async def test_diagnostics_that_find_a_fault_end_with_it() -> None:
 async def test_diagnostics_that_never_begin_are_given_up() -> None:
     evse = await bench()
     evse.server.start_diagnostics()
-    evse.charger.become(self_test=SelfTestView(ordered=False, running=False, passed=False))
+    evse.charger.test(passed=False)
     evse.charger.spend(59)
     assert evse.state.supply_state == SupplyState.DISABLED_DIAGNOSTICS
     evse.charger.spend(1)
@@ -734,7 +754,8 @@ async def test_new_targets_replace_the_days_they_name_and_no_others() -> None:
 async def test_what_the_vehicle_tells_stands_in_the_attributes_of_its_features() -> None:
     evse = await bench(features=("SOC", "PNC", "RFID", "V2X"))
     assert [evse.state.state_of_charge, evse.state.battery_capacity, evse.state.vehicle_id] == [None, None, None]
-    evse.charger.become(vehicle=VehicleData(20, MilliwattHours(70_000_000), "WVW-1"))
+    evse.charger.adapter.set_vehicle(VehicleData(20, MilliwattHours(70_000_000), "WVW-1"))
+    evse.charger.settle()
     assert [evse.state.state_of_charge, evse.state.battery_capacity] == [20, 70_000_000]
     assert evse.state.vehicle_id == "WVW-1"
     evse.server.card_read(bytes.fromhex("00112233445566778899"))
@@ -769,12 +790,11 @@ async def test_a_box_that_cannot_discharge_permits_it_and_says_that_nothing_will
 
 async def test_discharging_ends_at_its_time_and_leaves_charging_alone() -> None:
     evse = await bench(features=("V2X",))
-    evse.charger.become(rated_discharge_ma=Milliamps(16_000))
+    evse.charger.adapter.rated_discharge_ma = Milliamps(16_000)
     evse.enable()
     request = EnergyEvse.Commands.EnableDischarging(NOW_S + 10, 12_000)
     await evse.server.enable_discharging(request)
     assert [evse.state.supply_state, evse.state.maximum_discharge_current] == [SupplyState.ENABLED, 12_000]
-    evse.clock.now_s = NOW_S + 10
     evse.charger.spend(10)
     assert [evse.state.supply_state, evse.state.discharging_enabled_until] == [SupplyState.CHARGING_ENABLED, 0]
     assert evse.state.maximum_discharge_current == 0
@@ -786,6 +806,6 @@ def test_features_that_are_provisional_are_off_unless_asked_for() -> None:
 
 
 async def test_without_a_clock_time_is_taken_as_unknown() -> None:
-    evse = await bench(clock=HandWallClock(None))
+    evse = await bench(clock=VirtualClock(unix_s=None))
     assert evse.enable(5) is StatusCode.SUCCESS
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED

@@ -16,14 +16,16 @@ from evse_pi.device.power_source import PowerSourceServer
 from evse_pi.device.power_topology import PowerTopologyServer
 from evse_pi.device.temperature_measurement import TemperatureMeasurementServer
 from evse_pi.matter.storage import MemoryStore
+from evse_pi.sim.harness.virtual_clock import VirtualClock
 from hal.interfaces import MeterReading
 from hal.meters.sdm72d_m import SDM72D_M, SDM72D_M_V1
 from hal.meters.sdm120 import SDM120
 from hal.meters.sdm230 import SDM230
 from hal.meters.sdm630 import SDM630
 from hal.units import CentiCelsius, Milliamps, Millihertz, Millivolts, MilliwattHours, Milliwatts
-from tests.support.evse_bench import IDLE, NOW_S, HandCharger, HandWallClock
+from tests.support.evse_bench import NOW_S
 from tests.support.model_bench import attached, model_node
+from tests.support.shown_views import IDLE, ShownViews
 
 KWH = 1_000_000
 THREE_PHASES = MeterReading(
@@ -40,8 +42,8 @@ ATTRIBUTES = ("active_power", "voltage", "active_current", "rms_voltage", "rms_c
 
 async def power(reading: MeterReading | None, model: str | None = "sdm72d_m", **view: Any) -> Any:
     power_mw = None if reading is None else reading.total_power_mw
-    charger = HandCharger(replace(IDLE, meter=reading, **({"power_mw": power_mw} | view)))
-    server = power_measurement(charger, None if model is None else METERS[model])
+    charger = ShownViews(replace(IDLE, meter=reading, **({"power_mw": power_mw} | view)))
+    server = power_measurement(charger, None if model is None else METERS[model])  # type: ignore[arg-type]
     await attached(server)
     return server
 
@@ -152,8 +154,8 @@ def test_every_meter_that_can_be_fitted_has_its_figures() -> None:
 
 
 async def test_power_is_reported_once_a_second_at_most() -> None:
-    charger = HandCharger(replace(IDLE, meter=THREE_PHASES, power_mw=Milliwatts(1)))
-    server = power_measurement(charger, METERS["sdm72d_m"])
+    charger = ShownViews(replace(IDLE, meter=THREE_PHASES, power_mw=Milliwatts(1)))
+    server = power_measurement(charger, METERS["sdm72d_m"])  # type: ignore[arg-type]
     node = await attached(server)
     reports: list[Any] = []
     node.changes.on(reports.append)
@@ -166,16 +168,16 @@ async def test_power_is_reported_once_a_second_at_most() -> None:
 class EnergyBench:
     """The energy cluster with its box and its clock."""
 
-    def __init__(self, store: MemoryStore | None = None, charger: HandCharger | None = None) -> None:
-        self.charger = charger or HandCharger()
-        self.clock = HandWallClock()
+    def __init__(self, store: MemoryStore | None = None, charger: ShownViews | None = None) -> None:
+        self.charger = charger or ShownViews()
+        self.clock = VirtualClock()
         self.store = store or MemoryStore()
         self.told: list[int] = []
         self.reports = 0
 
     async def start(self, meter: str | None = "sdm120") -> EnergyBench:
         accuracy = None if meter is None else METERS[meter]
-        self.server: Any = ElectricalEnergyMeasurementServer(self.charger, self.clock, accuracy)
+        self.server: Any = ElectricalEnergyMeasurementServer(self.charger, self.clock, accuracy)  # type: ignore[arg-type]
         self.node = await attached(self.server, node=model_node(self.store))
         self.server.events.cumulative_energy_measured.on(lambda event: self.told.append(event.energyImported.energy))
         self.node.changes.on(lambda _: setattr(self, "reports", self.reports + 1))
@@ -209,10 +211,10 @@ async def test_the_total_survives_a_restart_with_and_without_a_session() -> None
     bench.session(1, 4 * KWH)
     bench.end()
     bench.session(2, 3 * KWH)
-    again = await EnergyBench(bench.store, HandCharger(bench.charger.view())).start()
+    again = await EnergyBench(bench.store, ShownViews(bench.charger.view())).start()
     assert again.energy_mwh == 7 * KWH
     again.end()
-    third = await EnergyBench(bench.store, HandCharger(again.charger.view())).start()
+    third = await EnergyBench(bench.store, ShownViews(again.charger.view())).start()
     assert third.energy_mwh == 7 * KWH
 
 
@@ -222,7 +224,7 @@ async def test_a_session_that_ended_while_the_process_was_away_is_counted_once()
     await bench.node.close()
     bench.end()
     for _ in range(2):
-        bench = await EnergyBench(bench.store, HandCharger(bench.charger.view())).start()
+        bench = await EnergyBench(bench.store, ShownViews(bench.charger.view())).start()
         assert bench.energy_mwh == 4 * KWH
 
 
@@ -255,7 +257,7 @@ async def test_a_measurement_is_dated_or_counted_from_the_start_of_the_machine()
     bench.session(1, 5)
     shown = bench.server.state.cumulative_energy_imported
     assert (shown.endTimestamp, shown.endSystime) == (NOW_S, None)
-    bench.clock.now_s = None
+    bench.clock.set_unix_s(None)
     bench.session(1, 6)
     shown = bench.server.state.cumulative_energy_imported
     assert (shown.endTimestamp, shown.endSystime) == (None, 1_000_000)
@@ -279,8 +281,8 @@ async def test_a_torn_total_is_dropped() -> None:
 
 
 async def test_the_temperature_moves_by_half_degrees_and_is_null_without_a_sensor() -> None:
-    charger = HandCharger()
-    server = TemperatureMeasurementServer(charger)
+    charger = ShownViews()
+    server = TemperatureMeasurementServer(charger)  # type: ignore[arg-type]
     await attached(server)
     shown = []
     for value in (None, 2_500, 2_549, 2_550, 2_501, 2_500, None, -4_001, 12_500):

@@ -13,7 +13,7 @@ from evse_pi.device.energy_evse_mode import EnergyEvseModeServer
 from evse_pi.matter.storage import MemoryStore
 from evse_pi.matter.wire.chip_objects import DeviceEnergyManagement, DeviceEnergyManagementMode, EnergyEvseMode
 from tests.support.device_bench import DeviceBench
-from tests.support.evse_bench import HandCharger
+from tests.support.played_box import PlayedBox
 
 SERVERS = ((EnergyEvseModeServer, EnergyEvseMode), (DeviceEnergyManagementModeServer, DeviceEnergyManagementMode))
 OptOut = DeviceEnergyManagement.Enums.OptOutStateEnum
@@ -28,7 +28,7 @@ def test_the_cluster_is_that_of_the_pinned_version(kind: Any, chip: Any) -> None
 
 
 def made(kind: Any) -> Any:
-    return kind(HandCharger()) if kind is EnergyEvseModeServer else kind()
+    return kind(PlayedBox().adapter) if kind is EnergyEvseModeServer else kind()
 
 
 @pytest.mark.parametrize(("kind", "chip"), SERVERS)
@@ -73,7 +73,7 @@ async def test_the_charge_point_alone_keeps_the_mode_of_charging() -> None:
     bench.choose(ChargeMode.SOLAR)
     assert bench.store.keys("state/1/0000009d") == []
     bench.charger.apply(replace(bench.charger.view().settings, mode=ChargeMode.TIME_OF_USE))
-    bench.charger.refresh_soon()
+    bench.charger.settle(tell=True)
     assert bench.mode.state.current_mode == 1
     bench.mode.reset()
     assert (bench.mode.state.current_mode, bench.charger.view().settings.mode) == (0, ChargeMode.MANUAL)
