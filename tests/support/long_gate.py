@@ -3,6 +3,9 @@
 A machine that other programs share takes a process off its core for longer than a wallbox may be blind. On the board as
 it is shipped that opens the contactor and forbids charging for minutes, as it must; here it changes nothing, and the
 board says that it is for the bench. What is about time runs on the shipped board.
+
+The hold is below the 5 s for which the contacts rest after an opening: both switches are proven once the gate has let
+go, so a longer one would hold each close up.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(boards.__file__).with_name("simulated.toml")
 GATE = """[watchdog]
-hold_min_ms = 8_000
-hold_max_ms = 9_000
+hold_min_ms = 4_000
+hold_max_ms = 4_500
 bench_only = "its gate holds for seconds: for tests on a shared machine"
 """
 
