@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evse_pi.charging.demand_arbiter import LimitRequest
+from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
-from evse_pi.core.states import LimitSource
 from evse_pi.diagnostics.node_unreachable import explain_without_node
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.recorder.reader import Ring
@@ -126,8 +125,9 @@ def low_limit(box: DiagnosedBox) -> None:
 
 
 def delayed(box: DiagnosedBox) -> None:
-    until_ns = box.world.clock.now_ns + 600 * SECOND
-    box.box.arbiter.put(LimitRequest(LimitSource.RANDOM_DELAY, permitted=False, until_ns=until_ns))
+    """Let the planner hold back as after the power's return, which a box that charges has behind it."""
+    planner, until_ns = box.box.planner, box.world.clock.now_ns + 600 * SECOND
+    planner._keep(replace(planner._kept, delay=RandomDelay(DelayCause.POWER_RETURN, until_ns)))
     box.world.node.permit(box.world.clock.now_ns, permitted=False)
 
 
