@@ -15,6 +15,7 @@ from evse_pi.cli.quantity_types import AMPERES
 from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
+    from evse_pi.installer.audit_entries import AuditEntry, AuditTime
     from evse_pi.installer.box_settings import ChangeRefused
     from evse_pi.installer.installer_client import InstallerClient
 
@@ -39,6 +40,7 @@ def command(context: click.Context, /, *, as_json: bool, state_dir: Any, run_dir
 @click.pass_context
 def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: Any = None, run_dir: Any = None) -> None:
     """Show the capacity, who set it, and whether the file is to be trusted."""
+    from evse_pi.installer.audit_entries import CapacityChange, Restored, SetUp
     from evse_pi.installer.box_settings import ChangeRefused
 
     installer = installer_client_of(chosen(context, state_dir, run_dir))
@@ -48,7 +50,7 @@ def show_capacity(context: click.Context, *, as_json: bool = False, state_dir: A
     except ChangeRefused as error:
         raise BoxError(str(error)) from error
     trail = installer.box_settings.trail()
-    changes = [entry for entry in trail.entries if entry["what"] in ("setup", "capacity", "restore")]
+    changes = [entry for entry in trail.entries if isinstance(entry.change, SetUp | CapacityChange | Restored)]
     seal = installer.box_settings.seal_state(board)
     facts = {
         "circuit_capacity_ma": installation.circuit_capacity_ma,
@@ -129,24 +131,30 @@ def _as_typed(refusal: ChangeRefused | BoxError | OSError) -> str:
     return current_refused("capacity", at) or str(refusal)
 
 
-def told(entry: Any) -> str:
+def told(entry: AuditEntry) -> str:
     """Return in one line who changed something, and when, as far as that is known."""
-    return f"{entry['name']} ({entry['right']}), {instant(entry)}"
+    return f"{entry.author.name} ({entry.author.right}), {instant(entry.at)}"
 
 
-def instant(entry: Any) -> str:
+def instant(at: AuditTime) -> str:
     """Return when an entry was made; a clock that was not known then has no time to show."""
     import datetime
 
-    if entry["unix_s"] is None:
+    if at.unix_s is None:
         return tr("time unknown, {entry} s after the start {entry_2}").format(
-            entry=entry["uptime_s"], entry_2=entry["machine_boot"][:8]
+            entry=at.uptime_s, entry_2=at.kernel_boot_id[:8]
         )
-    return datetime.datetime.fromtimestamp(entry["unix_s"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.datetime.fromtimestamp(at.unix_s, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _entry(entry: Any) -> dict[str, Any]:
-    return {key: entry[key] for key in ("number", "unix_s", "name", "right", "what")}
+def _entry(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        "unix_s": entry.at.unix_s,
+        "name": entry.author.name,
+        "right": entry.author.right,
+        "what": entry.change.what,
+    }
 
 
 def _charging(installer: InstallerClient) -> bool:

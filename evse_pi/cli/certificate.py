@@ -22,12 +22,11 @@ from evse_pi.core.states import PilotState
 from evse_pi.installer.installer_client import installer_client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from boards.spec import BoardSpec
     from evse_pi.api.status import Pilot, SelfTestEvidence, Status
     from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.audit import AuditLog
+    from evse_pi.installer.audit_entries import AuditEntry
     from evse_pi.installer.commissioning_report import ReportPage
     from evse_pi.installer.installer_client import InstallerClient
     from evse_pi.paths import Paths
@@ -129,6 +128,7 @@ def _problems(board: BoardSpec, now: Status, trail: AuditLog, seal: str) -> list
 
 def _page(board: BoardSpec, installation: Installation, now: Status, trail: AuditLog, seal: str) -> ReportPage:
     from evse_pi.charging.clock import SystemClock
+    from evse_pi.installer.audit_entries import AuditTime
     from evse_pi.installer.commissioning_report import ReportPage, ReportSection
 
     problems = _problems(board, now, trail, seal)
@@ -137,9 +137,6 @@ def _page(board: BoardSpec, installation: Installation, now: Status, trail: Audi
         if not problems
         else tr("NOT FIT FOR SERVICE: {names}").format(names="; ".join(problems))
     )
-    clock = SystemClock()
-    made = {"unix_s": clock.unix_s(), "uptime_s": clock.monotonic_ns() // 1_000_000_000,
-            "machine_boot": clock.kernel_boot_id}  # fmt: skip
     return ReportPage(
         result,
         not problems,
@@ -155,7 +152,7 @@ def _page(board: BoardSpec, installation: Installation, now: Status, trail: Audi
                 (
                     (tr("software"), f"evse-pi {now.version}"),
                     (tr("board file"), _board_file(board)),
-                    (tr("report made"), instant(made)),
+                    (tr("report made"), instant(AuditTime.now(SystemClock()))),
                 ),
             ),
             ReportSection(
@@ -181,7 +178,7 @@ def _facts(
         "audit": {
             "intact": trail.intact,
             "problems": list(trail.problems),
-            "entries": [dict(e) for e in trail.entries],
+            "entries": [entry.fields() for entry in trail.entries],
         },
     }
 
@@ -225,23 +222,26 @@ def _pilot(pilot: Pilot | None) -> tuple[tuple[str, str], ...]:
 
 
 def _calibration(trail: AuditLog) -> str:
-    entries = [entry for entry in trail.entries if entry["what"] == "calibration"]
-    if not entries or entries[-1].get("dropped"):
+    from evse_pi.installer.audit_entries import CalibrationChange, CalibrationDropped
+
+    kinds = CalibrationChange | CalibrationDropped
+    newest = next((entry for entry in reversed(trail.entries) if isinstance(entry.change, kinds)), None)
+    if newest is None or not isinstance(newest.change, CalibrationChange):
         return tr("none; the scale of the board file")
-    residuals = ", ".join(f"{name} {each:+} mV" for name, each in entries[-1]["residuals_mv"].items())
-    return tr("by {told}; left over: {residuals}").format(told=told(entries[-1]), residuals=residuals)
+    residuals = ", ".join(f"{name} {each:+} mV" for name, each in newest.change.residuals_mv.items())
+    return tr("by {told}; left over: {residuals}").format(told=told(newest), residuals=residuals)
 
 
 def _changes(trail: AuditLog) -> list[tuple[str, str]]:
-    def row(entry: Mapping[str, Any]) -> tuple[str, str]:
-        change = (
-            tr(": {exact_amps} to {exact_amps_2}").format(
-                exact_amps=exact_amps(entry["from_ma"]), exact_amps_2=exact_amps(entry["to_ma"])
+    from evse_pi.installer.audit_entries import CapacityChange
+
+    def row(entry: AuditEntry) -> tuple[str, str]:
+        change, currents = entry.change, ""
+        if isinstance(change, CapacityChange):
+            currents = tr(": {exact_amps} to {exact_amps_2}").format(
+                exact_amps=exact_amps(change.from_ma), exact_amps_2=exact_amps(change.to_ma)
             )
-            if entry["what"] == "capacity"
-            else ""
-        )
-        return f"{entry['number']}. {entry['what']}", f"{told(entry)}{change}"
+        return f"{entry.number}. {change.what}", f"{told(entry)}{currents}"
 
     return [row(entry) for entry in trail.entries[-KEPT_CHANGES:]]
 

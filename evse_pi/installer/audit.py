@@ -11,21 +11,22 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.texts.catalogue import tr
+from evse_pi.installer.audit_entries import AuditEntry, AuditTime, entry_of, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from evse_pi.charging.clock import Clock
+    from evse_pi.installer.audit_entries import Author, Change
 
 AUDIT_FILE = "audit.log"
 AUDIT_MODE = 0o644  # every user may read what was changed and by whom
-MAX_TEXT = 200
-TAIL_BYTES = 1 << 14  # several entries: each has a few texts of MAX_TEXT
+TAIL_BYTES = 1 << 14  # several entries: each has a few texts of at most 200 characters
 FIRST = "0" * 64
 
 
@@ -52,7 +53,7 @@ class AuditRef:
 class AuditLog:
     """What the file holds: the entries that can be read, in order, and every reason not to trust it."""
 
-    entries: tuple[Mapping[str, Any], ...]
+    entries: tuple[AuditEntry, ...]
     problems: tuple[str, ...]
 
     @property
@@ -63,7 +64,7 @@ class AuditLog:
     @property
     def newest(self) -> AuditRef | None:
         """The last entry."""
-        return AuditRef(self.entries[-1]["number"], self.entries[-1]["digest"]) if self.entries else None
+        return AuditRef(self.entries[-1].number, self.entries[-1].digest) if self.entries else None
 
     def state(self) -> str:
         """Return in one line how much the record is worth."""
@@ -84,7 +85,7 @@ def read_trail(path: Path, marks: Iterable[AuditRef] = ()) -> AuditLog:
         content = b""
     problems: list[str] = []
     entries = tuple(_checked(content, problems))
-    known = {AuditRef(entry["number"], entry["digest"]) for entry in entries}
+    known = {AuditRef(entry.number, entry.digest) for entry in entries}
     missing = sorted({mark.number for mark in marks if mark not in known})
     problems += [
         tr("entry {number}, named in an installer's file, is missing").format(number=number) for number in missing
@@ -92,7 +93,7 @@ def read_trail(path: Path, marks: Iterable[AuditRef] = ()) -> AuditLog:
     return AuditLog(entries, tuple(problems))
 
 
-def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, Any]) -> AuditRef:
+def append(path: Path, clock: Clock, author: Author, change: Change) -> AuditRef:
     """Add one entry, durable on return, and return its mark.
 
     A clock that cannot be trusted is written as no time, with the machine's life and its age instead.
@@ -105,24 +106,16 @@ def append(path: Path, clock: Clock, who: Mapping[str, str], what: Mapping[str, 
         former = _newest_in(os.pread(descriptor, TAIL_BYTES, max(size - TAIL_BYTES, 0)))
         if former is None:
             former = read_trail(path).newest or AuditRef(0, FIRST)
-        entry = {
-            "number": former.number + 1,
-            "unix_s": clock.unix_s(),
-            "machine_boot": clock.kernel_boot_id,
-            "uptime_s": clock.monotonic_ns() // 1_000_000_000,
-            **{key: value[:MAX_TEXT] for key, value in who.items()},
-            **what,
-            "former": former.digest,
-        }
-        digest = _digest(entry)
+        entry = AuditEntry(former.number + 1, AuditTime.now(clock), author, change, former.digest, "")
+        entry = replace(entry, digest=_digest(line_of(entry)))
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        line = (b"\n" if torn else b"") + json.dumps({**entry, "digest": digest}).encode() + b"\n"
+        line = (b"\n" if torn else b"") + json.dumps(entry.fields()).encode() + b"\n"
         if os.write(descriptor, line) != len(line):
             raise OSError(tr("{path}: the disk took only a part of the entry").format(path=path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return AuditRef(entry["number"], digest)
+    return AuditRef(entry.number, entry.digest)
 
 
 def _newest_in(tail: bytes) -> AuditRef | None:
@@ -134,23 +127,21 @@ def _newest_in(tail: bytes) -> AuditRef | None:
     return None
 
 
-def _checked(content: bytes, problems: list[str]) -> Iterator[dict[str, Any]]:
+def _checked(content: bytes, problems: list[str]) -> Iterator[AuditEntry]:
     former = AuditRef(0, FIRST)
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, text in enumerate(content.splitlines(), 1):
         try:
-            entry = json.loads(line)
-            digest = entry.pop("digest")
-            found = AuditRef(entry["number"], digest)
-            bound = entry["former"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            line = json.loads(text)
+            entry = entry_of(line)
+        except (ValueError, RecursionError):
             problems.append(tr("line {number} is torn or no entry").format(number=number))
             continue
-        if digest != _digest(entry):
+        if entry.digest != _digest({name: value for name, value in line.items() if name != "digest"}):
             problems.append(tr("line {number} was changed").format(number=number))
-        elif (found.number, bound) != (former.number + 1, former.digest):
+        elif (entry.number, entry.former) != (former.number + 1, former.digest):
             problems.append(tr("line {number} does not follow the one before it").format(number=number))
-        former = found
-        yield {**entry, "digest": digest}
+        former = AuditRef(entry.number, entry.digest)
+        yield entry
     if content and not content.endswith(b"\n"):
         problems.append(tr("the last line is torn"))
 

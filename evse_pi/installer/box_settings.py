@@ -28,6 +28,18 @@ from evse_pi.installation.files import (
 )
 from evse_pi.installation.seal import SealError, make_key, read_key
 from evse_pi.installer.audit import AUDIT_FILE, AuditLog, AuditRef, append, read_trail
+from evse_pi.installer.audit_entries import (
+    CLEAR,
+    PIN,
+    Author,
+    CalibrationChange,
+    CalibrationDropped,
+    CapacityChange,
+    RefusedWish,
+    Restored,
+    SetUp,
+    Undone,
+)
 from evse_pi.installer.pin import Pin, PinError, PinTooEarlyError
 from evse_pi.installer.refusals import REFUSALS_FILE, fold
 
@@ -39,6 +51,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.clock import Clock
     from evse_pi.clearance import Clearance
     from evse_pi.core.installation_limits import Installation
+    from evse_pi.installer.audit_entries import Change
     from evse_pi.installer.calibration import Result
     from hal.linear_scale import LinearScale
     from hal.units import Milliamps
@@ -102,8 +115,7 @@ class BoxSettings:
         with suppress(OSError):
             folded = fold(self.folder / REFUSALS_FILE, self._clock)
             if folded is not None:
-                counted = {"folded": folded} if folded else {}
-                self._record(who, "refused", {"wish": wish, "reason": reason, **counted})
+                self._record(who, RefusedWish(wish, reason, folded))
 
     # What is so.
 
@@ -158,7 +170,7 @@ class BoxSettings:
             ) from error
         if key is None:
             return lambda: None
-        self._record(who, "clear", {})
+        self._record(who, CLEAR)
         return lambda: make_clearance(key, self._clock.kernel_boot_id, self._clock.monotonic_ns())
 
     # What is changed.
@@ -169,13 +181,12 @@ class BoxSettings:
         self.folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         key = make_key(self.folder, safety_uid(self.folder))
         self._calibration_survives(board)
-        changes: dict[str, Any] = {"board": board.name, **_values(installation)}
 
         def write(mark: AuditRef) -> None:
             self._choose_board(board.name)
             write_installation(self.installation_file, installation, key, str(mark))
 
-        self._change(who, "setup", changes, write)
+        self._change(who, SetUp(board.name, _values(installation)), write)
 
     def set_capacity(self, board: BoardSpec, capacity_ma: Milliamps, phases: int | None, who: Who) -> Installation:
         """Take a circuit capacity, and the number of phases where it is given; return what is set now.
@@ -190,35 +201,30 @@ class BoxSettings:
         wanted = replace(former, circuit_capacity_ma=capacity_ma, phases=phases or former.phases)
         self._check(wanted, board)
         key = read_key(self.folder)
-        changes: dict[str, Any] = {"from_ma": former.circuit_capacity_ma, "to_ma": capacity_ma}
-        if wanted.phases != former.phases:
-            changes |= {"from_phases": former.phases, "to_phases": wanted.phases}
-        self._change(
-            who,
-            "capacity",
-            changes,
-            lambda mark: write_installation(self.installation_file, wanted, key, str(mark)),
-        )
+        phases_changed = (former.phases, wanted.phases) if wanted.phases != former.phases else (None, None)
+        change = CapacityChange(former.circuit_capacity_ma, capacity_ma, *phases_changed)
+        file = self.installation_file
+        self._change(who, change, lambda mark: write_installation(file, wanted, key, str(mark)))
         return wanted
 
     def set_calibration(self, board: BoardSpec, result: Result, who: Who) -> None:
         """Take the measured scale of the pilot's input. Raises: OSError; then nothing changed."""
         key, scale = read_key(self.folder), result.scale
         former = self.calibration(board) or board.pilot_adc.scale
-        changes = {
-            "from": [former.gain_uv_per_code, former.offset_mv],
-            "to": [scale.gain_uv_per_code, scale.offset_mv],
-            "residuals_mv": dict(result.residuals_mv),
-        }
+        change = CalibrationChange(
+            (former.gain_uv_per_code, former.offset_mv),
+            (scale.gain_uv_per_code, scale.offset_mv),
+            dict(result.residuals_mv),
+        )
         file = self.folder / CALIBRATION_FILE
-        self._change(who, "calibration", changes, lambda mark: write_calibration(file, board, scale, key, str(mark)))
+        self._change(who, change, lambda mark: write_calibration(file, board, scale, key, str(mark)))
 
     def drop_calibration(self, board: BoardSpec, who: Who) -> None:
         """Go back to the scale of the board file. Raises: OSError; then nothing changed."""
         scale = board.pilot_adc.scale
-        changes = {"to": [scale.gain_uv_per_code, scale.offset_mv], "dropped": True}
+        change = CalibrationDropped((scale.gain_uv_per_code, scale.offset_mv))
         file = self.folder / CALIBRATION_FILE
-        self._change(who, "calibration", changes, lambda _: file.unlink(missing_ok=True))
+        self._change(who, change, lambda _: file.unlink(missing_ok=True))
 
     def take_restored(
         self, board: BoardSpec, installation: Installation, scale: LinearScale | None, who: Who, reader_uid: int | None
@@ -229,7 +235,6 @@ class BoxSettings:
         """
         self._check(installation, board)
         key = make_key(self.folder, reader_uid)
-        changes: dict[str, Any] = {"board": board.name, "calibrated": scale is not None, **_values(installation)}
 
         def write(mark: AuditRef) -> None:
             self._choose_board(board.name)
@@ -237,7 +242,7 @@ class BoxSettings:
             if scale is not None:
                 write_calibration(self.folder / CALIBRATION_FILE, board, scale, key, str(mark))
 
-        self._change(who, "restore", changes, write)
+        self._change(who, Restored(board.name, scale is not None, _values(installation)), write)
 
     def choose_pin(self, pin: str, who: Who) -> None:
         """Take a new PIN. Raises: Refused, OSError; then nothing changed."""
@@ -245,7 +250,7 @@ class BoxSettings:
             self.pin.choose(pin)
         except PinError as error:
             raise ChangeRefused(str(error)) from error
-        self._record(who, "PIN", {})
+        self._record(who, PIN)
 
     def _ask_for_setup(self) -> None:
         """Find out whether there was a setup. Raises: Refused."""
@@ -277,19 +282,18 @@ class BoxSettings:
         kept = [line for line in lines if not line.startswith(f"{BOARD_VARIABLE}=")]
         write_atomically(file, "".join(f"{line}\n" for line in (*kept, f"{BOARD_VARIABLE}={name}")).encode(), 0o644)
 
-    def _change(self, who: Who, what: str, changes: dict[str, Any], write: Callable[[AuditRef], None]) -> None:
+    def _change(self, who: Who, change: Change, write: Callable[[AuditRef], None]) -> None:
         """Record a change and carry it out; one that the disk refuses is recorded as undone."""
-        mark = self._record(who, what, changes)
+        mark = self._record(who, change)
         try:
             write(mark)
         except OSError as error:
             with suppress(OSError):
-                self._record(who, "undone", {"entry": mark.number, "reason": str(error)})
+                self._record(who, Undone(mark.number, str(error)))
             raise
 
-    def _record(self, who: Who, what: str, changes: dict[str, Any]) -> AuditRef:
-        told = {"name": who.name, "right": who.right}
-        return append(self.folder / AUDIT_FILE, self._clock, told, {"what": what, **changes})
+    def _record(self, who: Who, change: Change) -> AuditRef:
+        return append(self.folder / AUDIT_FILE, self._clock, Author(who.name, who.right), change)
 
     def _mark_in(self, file: Path) -> AuditRef | None:
         try:

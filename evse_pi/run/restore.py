@@ -168,7 +168,7 @@ def _record(backup: Backup, folder: Path, fresh: Path) -> bytes:
     (fresh / AUDIT_FILE).write_bytes(theirs)
     newest = read_trail(folder / AUDIT_FILE).newest
     known = read_trail(fresh / AUDIT_FILE)
-    goes_on = newest is None or any(entry["digest"] == newest.digest for entry in known.entries)
+    goes_on = newest is None or any(entry.digest == newest.digest for entry in known.entries)
     return theirs if known.intact and theirs and goes_on else own
 
 

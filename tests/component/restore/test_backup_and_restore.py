@@ -225,7 +225,7 @@ def test_the_box_s_own_record_of_changes_goes_on_and_names_the_restore(box: BoxF
     box.restore(kept)
     trail = BoxSettings(box.settings, VirtualClock()).trail()
     assert trail.intact
-    assert [entry["what"] for entry in trail.entries][-2:] == ["capacity", "restore"]
+    assert [entry.change.what for entry in trail.entries][-2:] == ["capacity", "restore"]
     assert box.installation().circuit_capacity_ma == 20_000
 
 
@@ -234,7 +234,7 @@ def test_on_a_new_card_the_record_of_the_backup_goes_on(box: BoxFolders, tmp_pat
     new.restore(box.backup())
     trail = BoxSettings(new.settings, VirtualClock()).trail()
     assert trail.intact
-    assert [entry["what"] for entry in trail.entries] == ["setup", "PIN", "calibration", "restore"]
+    assert [entry.change.what for entry in trail.entries] == ["setup", "PIN", "calibration", "restore"]
 
 
 def test_a_database_of_an_older_version_is_brought_up(box: BoxFolders) -> None:

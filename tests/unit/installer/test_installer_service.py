@@ -15,6 +15,7 @@ from evse_pi.clearance import Clearance, make_clearance
 from evse_pi.core.fault_kinds import Fault
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.installation.seal import read_key
+from evse_pi.installer.audit_entries import CapacityChange
 from evse_pi.installer.box_settings import BoxSettings, Who
 from evse_pi.installer.installer_client import InstallerClient
 from evse_pi.installer.installer_service import serve
@@ -57,8 +58,8 @@ def test_who_knows_the_pin_sets_the_capacity_on_record(installer: InstallerClien
     assert capacity(installer) == 16_000
     assert installer.box_settings.seal_state(load_board("simulated")) == "intact"
     entry = installer.box_settings.trail().entries[-1]
-    assert entry["name"].startswith("Ann (uid ")
-    assert (entry["what"], entry["right"]) == ("capacity", "PIN")
+    assert entry.author.name.startswith("Ann (uid ")
+    assert (entry.change, entry.author.right) == (CapacityChange(32_000, 16_000), "PIN")
 
 
 @pytest.mark.hazard("H-04")
@@ -103,7 +104,7 @@ def test_a_pin_alone_is_checked_and_changes_nothing(installer: InstallerClient) 
     told = answer(installer, b'{"command": "check_pin", "name": "web page", "pin": "111222"}')
     assert (told["ok"], "the PIN is wrong" in told["error"]) == (False, True)
     entry = installer.box_settings.trail().entries[-1]
-    assert (entry["what"], entry["wish"]) == ("refused", "check of the PIN")
+    assert (entry.change.what, entry.fields()["wish"]) == ("refused", "check of the PIN")
     told = answer(installer, b'{"command": "check_pin", "name": "web page", "pin": 480213}')
     assert (told["ok"], "480213" in json.dumps(told)) == (False, False)
     assert capacity(installer) == 32_000
@@ -141,7 +142,7 @@ def asked_of_the_box(
 def test_a_flood_of_guesses_leaves_an_entry_for_each_that_was_compared(installer: InstallerClient) -> None:
     for _ in range(50):
         assert not answer(installer, json.dumps({**GOOD, "pin": "111222"}).encode())["ok"]
-    refused = [each for each in installer.box_settings.trail().entries if each["what"] == "refused"]
+    refused = [each for each in installer.box_settings.trail().entries if each.change.what == "refused"]
     assert len(refused) == 3
 
 
@@ -153,7 +154,8 @@ def test_who_knows_the_pin_clears_as_installer_with_a_proof_and_on_record(instal
     clock, key = VirtualClock(), read_key(installer.box_settings.folder)
     assert key is not None
     assert Clearance(**asked["clearance"]) == make_clearance(key, clock.kernel_boot_id, clock.monotonic_ns())
-    assert [installer.box_settings.trail().entries[-1][name] for name in ("what", "right")] == ["clear", "PIN"]
+    newest = installer.box_settings.trail().entries[-1]
+    assert (newest.change.what, newest.author.right) == ("clear", "PIN")
 
 
 @pytest.mark.hazard("H-03")
@@ -181,7 +183,7 @@ def test_a_clear_that_comes_too_early_is_proven_again_while_the_fault_has_stood_
     assert told == {"ok": True, "result": {"right": "PIN", "faults": [] if stands else welded}}
     assert len(asked) == (3 if stands else 1)
     assert len({each["clearance"]["at_ns"] for each in asked}) == len(asked), "a proof for each"
-    assert [each["what"] for each in installer.box_settings.trail().entries].count("clear") == 1
+    assert [each.change.what for each in installer.box_settings.trail().entries].count("clear") == 1
 
 
 def test_a_box_that_does_not_run_is_told_as_that(installer: InstallerClient) -> None:
