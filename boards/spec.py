@@ -188,8 +188,12 @@ class CoilNodeSpec:
 
     @property
     def window_mv(self) -> tuple[Millivolts, Millivolts]:
-        """Return between what the supply must read for a contactor that surely pulls in and stays."""
-        return Millivolts(self.supply_mv * 85 // 100), Millivolts(self.supply_mv * 120 // 100)
+        """Return between what the supply must read for a contactor that surely pulls in and stays, ends included.
+
+        The node stands at half of it as far as two resistors are alike, which 0.2 % of it and a code grant.
+        """
+        step_mv = self.supply_mv * 2 // 1_000 + 2 * (self.scale.gain_uv_per_code // 1_000 + 1)
+        return Millivolts(self.supply_mv * 85 // 100 - step_mv), Millivolts(self.supply_mv * 120 // 100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,9 @@ class CoilNode:
     @property
     def faults(self) -> frozenset[Fault]:
         """What is wrong with a switch, and with the supply."""
-        found = frozenset((Fault.CONTACTOR_CHANNEL,)) if self.found else NO_FAULTS
-        return found | {Fault.SUPPLY_24V} if self.weak >= WEAK_TICKS else found
+        if self.found:  # a switch that does as it likes looks like a lost supply as well
+            return frozenset((Fault.CONTACTOR_CHANNEL,))
+        return frozenset((Fault.SUPPLY_24V,)) if self.weak >= WEAK_TICKS else NO_FAULTS
 
     def _classify(self, node_mv: int, supply_mv: tuple[Millivolts, Millivolts]) -> NodeLevel:
         if node_mv < LOW_MV:

@@ -28,9 +28,9 @@ from evse_pi.core.supply import Supply
 from evse_pi.core.temperature import FULL, TOO_HOT, Derating
 from evse_pi.core.tick_view import TickView
 from evse_pi.core.vehicle_doubt import LOADED_MA, VehicleDoubt, levelled_mv
-from evse_pi.core.weld_control import WeldControl, first_weld_control, weld_seen
+from evse_pi.core.weld_control import WeldControl, first_weld_control, seen_by_one_sense, weld_seen
 from evse_pi.core.wiring_monitor import WiringMonitor
-from hal.units import SECOND, Milliamps
+from hal.units import MILLISECOND, SECOND, Milliamps
 
 if TYPE_CHECKING:
     from evse_pi.core.board_ratings import BoardRatings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from evse_pi.core.machine_settings import MachineSettings
     from evse_pi.core.records import MeterSample
 
+PARTED_NS = 60 * MILLISECOND  # by then a load side without mains is known to be dead
 UNPLUGGED_NS = SECOND  # a plug that bounces for a moment clears nothing
 _DARK = frozenset((Fault.PHASE_LOST, Fault.SUPPLY_LOST))
 _RCD_TRIPPED, _OVERCURRENT = frozenset((Fault.RCD_TRIPPED,)), frozenset((Fault.OVERCURRENT,))
@@ -211,7 +212,7 @@ class Monitors:
         board, installation = settings.board, settings.installation
         if not board.load_phases or not board.meter_fitted or installation.unearthed:
             return self.wiring
-        return self.wiring.advance(now_ns, load.sense, contactor, meter)
+        return self.wiring.advance(now_ns, load.sense, contactor, meter, installation.phases)
 
     def _tell_upstream(
         self,
@@ -228,7 +229,7 @@ class Monitors:
         if not board.weld_output_fitted:
             return self.weld_output
         dead = load.sense.dead if board.load_phases else contactor.apart
-        seen = weld_seen(contactor, load)
+        seen = None if seen_by_one_sense(contactor, load, board) else weld_seen(contactor, load)
         return self.weld_output.advance(inputs.now_ns, faults, seen, inputs.weld_output_closed, dead=dead)
 
     def _look_at_coil(self, inputs: Inputs, outputs: Outputs, board: BoardRatings) -> CoilNode:
@@ -330,7 +331,11 @@ class Monitors:
         if channels is None:
             return found
         if channels.supply_mv and Fault.CONTACTOR_FAILED_TO_CLOSE in found and self.contactor.parted:
-            found = found - {Fault.CONTACTOR_FAILED_TO_CLOSE} | {Fault.SUPPLY_24V}
+            live, looked_ns = self.load.sense.live is True, now_ns - (self.contactor.dry_ns or now_ns)
+            if not live or looked_ns < PARTED_NS:  # behind a load side that stays live the mirror contact is wrong
+                found -= {Fault.CONTACTOR_FAILED_TO_CLOSE}
+            if not live and Fault.CONTACTOR_CHANNEL not in wrong:
+                found |= {Fault.SUPPLY_24V}
         lets_go_ns = channels.hold_max_ns + board.contactor_release_ns + FOLLOWS_NS
         opening = now_ns - self.contactor.ordered_ns < lets_go_ns
         if wrong and (opening or self.proof.excuses(now_ns, board)):

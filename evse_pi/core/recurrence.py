@@ -18,6 +18,8 @@ ENDINGS = Rule(free=2, forgive_ns=HOUR, first_pause_ns=30 * SECOND, longest_paus
 MOST_ENDINGS = 8
 """After half an hour of pauses a person must look: the box stays stopped, and says by which fault."""
 SELF_CLEARING = frozenset(fault for fault, row in FAULTS.items() if Clear.WHEN_GONE in row.clear)
+OUTAGES = frozenset((Fault.SUPPLY_LOST,))
+"""What no part of the box does, and what breaks no current when the box tries again: tried for as long as it lasts."""
 ENDS_KEPT = (Clear.ON_UNPLUG, Clear.BY_USER)
 
 
@@ -45,14 +47,13 @@ class Recurrence:
         """Return the faults that are held on to though their condition may be gone."""
         if not self.kinds:
             return NO_FAULTS
-        return frozenset(
-            fault for fault, uses in self.kinds if uses.used >= MOST_ENDINGS or now_ns < uses.ready_ns(ENDINGS)
-        )
+        return frozenset(fault for fault, uses in self.kinds if fault in self.kept or now_ns < uses.ready_ns(ENDINGS))
 
     @property
     def kept(self) -> frozenset[Fault]:
         """The faults that are held until a person or another vehicle comes."""
-        return frozenset(fault for fault, uses in self.kinds if uses.used >= MOST_ENDINGS)
+        worn = frozenset(fault for fault, uses in self.kinds if uses.used >= MOST_ENDINGS)
+        return worn - OUTAGES
 
     def until_ns(self, faults: frozenset[Fault]) -> int:
         """Return when the last of `faults` is let go that are not kept; a time that is past when all are."""

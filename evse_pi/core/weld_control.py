@@ -14,6 +14,7 @@ from evse_pi.core.faults import NO_FAULTS, Fault
 from hal.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from evse_pi.core.board_ratings import BoardRatings
     from evse_pi.core.contactor_monitor import ContactorMonitor
     from evse_pi.core.load_monitor import LoadMonitor
 
@@ -41,19 +42,26 @@ class WeldControl:
     wrong_ns: int | None = None
 
     def advance(
-        self, now_ns: int, faults: frozenset[Fault], seen: bool | None, readback: bool | None, *, dead: bool
+        self,
+        now_ns: int,
+        faults: frozenset[Fault],
+        seen: bool | None,
+        readback: bool | None,
+        *,
+        dead: bool,
     ) -> WeldControl:
         """Return the output after a tick in which `faults` were active.
 
-        `seen`: the contradiction is seen now; `dead`: no voltage is behind the contacts; `readback`: the relay's second
-        contact, None where there is none. Hazard: H-03.
+        `seen`: the contradiction is seen now, None where nothing but one phase's sense says so, which may hum;
+        `dead`: no voltage is behind the contacts; `readback`: the relay's second contact, None where there is
+        none. Hazard: H-03.
         """
         welded = Fault.CONTACTOR_WELDED in faults
         dead_ns = (now_ns if self.dead_ns is None else self.dead_ns) if dead else None
         pulsed_ns = self.pulsed_ns if welded else None
         rested = pulsed_ns is None or now_ns - pulsed_ns >= EVERY_NS
         enough = dead_ns is not None and now_ns - dead_ns >= ENOUGH_NS
-        if welded and (not self.welded or (seen and rested and not enough)):
+        if welded and seen is not None and (not self.welded or (seen and rested and not enough)):
             pulsed_ns = now_ns
         driving = pulsed_ns is not None and now_ns - pulsed_ns < PULSE_NS
         switched_ns = self.switched_ns if driving is self.driving else now_ns
@@ -71,6 +79,14 @@ class WeldControl:
 def first_weld_control(former: frozenset[Fault]) -> WeldControl:
     """Return the output at the start of the process: a weld that it was told before gets no first pulse again."""
     return WeldControl(welded=Fault.CONTACTOR_WELDED in former)
+
+
+def seen_by_one_sense(contactor: ContactorMonitor, load: LoadMonitor, board: BoardRatings) -> bool:
+    """Return whether one phase's sense alone says that a pole is closed, against the mirror contact of all poles.
+
+    Mains that couples into one sense would take the supply from the house: it forbids to close, and trips nothing.
+    """
+    return board.mirror_fitted and contactor.wet_ns is None and load.sense.phases.count(True) == 1
 
 
 def weld_seen(contactor: ContactorMonitor, load: LoadMonitor) -> bool:

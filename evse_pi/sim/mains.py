@@ -53,7 +53,11 @@ class Mains:
         return self.settings.power_factor_ppm / 1e6
 
     def volts(self, phase: int) -> float:
-        """Return the voltage of one phase under its present load."""
+        """Return the voltage of one phase under its present load, against what should be the neutral."""
+        volts = self._phase_volts(phase)
+        return volts * math.sqrt(3) if self.swapped and phase else volts
+
+    def _phase_volts(self, phase: int) -> float:
         if not self.present[phase]:
             return 0.0
         return self.open_volts[phase] - self.amps[phase] * self.settings.line_milliohm / 1000
@@ -78,7 +82,7 @@ class Mains:
         return (self._against_star(0, at_ns) if self.swapped else 0.0) - self._shift(at_ns)
 
     def _against_star(self, phase: int, at_ns: int) -> float:
-        return math.sqrt(2) * self.volts(phase) * self.turn(phase, at_ns)
+        return math.sqrt(2) * self._phase_volts(phase) * self.turn(phase, at_ns)
 
     def _shift(self, at_ns: int) -> float:
         return 0.0 if self.earthed is None else self._against_star(self.earthed, at_ns)

@@ -306,15 +306,21 @@ def test_a_sense_that_stands_while_nothing_is_plugged_in_is_named(how: str) -> N
 
 
 @pytest.mark.hazard("H-03")
-def test_a_sense_that_hums_lets_nothing_close() -> None:
+def test_a_sense_that_hums_lets_nothing_close_and_trips_no_switch() -> None:
+    """One sense against the mirror contact of all poles: the house would be dark for mains that couples into a wire."""
     box = charging()
     stop(box, "unplug")
+    tripped: set[bool] = set()
+    box.watchers.append(lambda: tripped.add(box.loop is not None and box.loop.state.outputs.weld_output))
     box.do("break_load_sense", how="hum", phase=0)
     box.wait_for(lambda: Fault.CONTACTOR_WELDED in box.faults, 2 * SECOND)
     box.do("plug_in", cable_ma=32_000)
     box.do("close_s2")
     box.wait(20 * SECOND)
     assert not box.asked_closed
+    assert tripped == {False}
+    box.do("break_load_sense", how="hum", phase=1)
+    box.wait_for(lambda: True in tripped, SECOND)
 
 
 def test_a_sense_with_a_shorted_resistor_still_judges_right() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,17 @@ import pytest
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, Reason
-from tests.support.ideal_box import COUPLER_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
+from tests.support.ideal_box import (
+    COUPLER_BOARD,
+    FULL_BOARD,
+    MS,
+    PLAIN_BOARD,
+    TICK_NS,
+    IdealBox,
+    S,
+    box_in,
+    settings_for,
+)
 
 FULL = settings_for(COUPLER_BOARD)
 Disturbance = Callable[[IdealBox], None]
@@ -166,3 +177,18 @@ def test_a_meter_that_the_board_does_not_have_shows_no_load() -> None:
     box.garbled = True
     box.run_until(lambda b: not b.closed, S)
     assert box.state.watch.contactor.openings_under_load == before + 1
+
+
+@pytest.mark.hazard("H-15")
+def test_an_outage_of_hours_is_tried_again_by_itself_on_a_board_without_a_meter() -> None:
+    """Mains that are gone are no broken part of the box, and a close on them breaks no current."""
+    box = box_in(EvseState.C2, settings_for(replace(FULL_BOARD, meter_fitted=False, load_phases=0)))
+    box.mains = (False, False, False)
+    end_ns = box.now_ns + 8 * 3_600 * S
+    while box.now_ns < end_ns:
+        box.run(1_500 * MS)
+        assert box.reason is not Reason.KEPT_AFTER_REPEATS
+        box.now_ns += 60 * S
+        box.demand = None
+    box.mains = (True, True, True)
+    box.run_until(lambda b: b.closed and not b.faults, 3_600 * S)
