@@ -127,7 +127,7 @@ run_tests() {
   unset PYTHONDONTWRITEBYTECODE
   need_matterjs
   need_home_assistant
-  shellcheck install.sh .ci/run systemd/device.sh packaging/*.sh packaging/deb/*
+  shellcheck install.sh .ci/run systemd/device.sh packaging/*.sh packaging/deb/* image/*.sh
   ruff format --check --quiet .
   ruff check --quiet .
   mypy

@@ -41,6 +41,7 @@ WITHOUT_A_MODULE = {
     "safety/test_notify.py": "what the process tells systemd",
     "sim/test_instruments.py": SEVERAL,
     "systemd/test_build_chroot.py": "packaging/build.sh",
+    "systemd/test_card.py": "image/prepare.sh",
     "systemd/test_hardening.py": "what systemd-analyze says of the units",
     "systemd/test_package_removal.py": "packaging/deb, the scripts of removal",
     "systemd/test_package_script.py": "packaging/deb, the script of installation",
