@@ -364,6 +364,7 @@ class ChargePoint:
         if self.ratings.meter_fitted:
             reading = self.reading
             known = reading is not None and fresh(reading.read_ns, self.clock.monotonic_ns())
+            # The power behind a silent meter is unknown: what is offered is no measurement to fall back on.
             if reading is None or not known:
                 return None, False
             check = self.meter_check
@@ -406,6 +407,7 @@ class ChargePoint:
         if self.permission.follow_self_test(test, current_may_flow=flows, faulty=faulty):
             self._self_test_ordered = True
             self.order(Request.SELF_TEST)
+        # Once, and of a test that was ordered here: over is one that has passed or that found its fault.
         elif self._self_test_ordered and not test.ordered and not test.running and (test.passed or faulty):
             self._self_test_ordered = False
             evidence = [[each.check.name, each.measured, each.lowest, each.highest] for each in test.evidence]

@@ -201,9 +201,12 @@ class ChargingPlanner:
             self.plan = Plan(PlanStatus.WAITING) if planning_input.dues else NO_PLAN
             return kept
         progress, self.plan = plan_charging(before, planning_input)
+        # A start at once is one of the plan: the target is followed to its end, and not planned again a second later.
         if self._at_once and progress is not None and self.plan.status is PlanStatus.WAITING:
             progress, self.plan = begun(progress, planning_input)
         begins = progress is not None and progress.goal_s is not None and (before is None or before.goal_s is None)
+        # Only a start by plan is spread over time; one that a person ordered, or a charge that runs already, is not. A
+        # delay that runs is kept, so that planning again lets no vehicle wait longer.
         if begins and not self._explicit and not situation.current_may_flow and self.plan.delay_below_s:
             planned = draw_delay(DelayCause.PLANNED_START, situation.now_ns, self.plan.delay_below_s, self._draw)
             delay = delay or planned

@@ -74,6 +74,7 @@ class MeterCheck:
         """
         now_ns, shown_mw = reading.read_ns, consumed_mw(reading)
         current_ma = max((abs(each) for each in reading.current_ma), default=0)
+        # Far less power than volts times amps: another unit, or a wrong register. The product stands in for it.
         weak = current_ma >= WEAK_MA and shown_mw * 100 < apparent_mva(reading) * WEAK_PERCENT
         power_mw = apparent_mva(reading) if weak else shown_mw
         counts = contacts_closed is True and COUNTED_MW <= power_mw <= highest_mw

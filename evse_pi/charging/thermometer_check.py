@@ -39,6 +39,7 @@ class ThermometerCheck:
         before = self.strange or self.used
         if before is not None and sample.at_ns <= before.at_ns:
             return self
+        # Compared is the last that jumped: two that agree far from the others are the truth, and so is any after a gap.
         near = before is None or abs(sample.centi_celsius - before.centi_celsius) < JUMP_CENTI_C
         late = before is None or sample.at_ns - before.at_ns >= GAP_NS
         if not near and not late:

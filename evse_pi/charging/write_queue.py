@@ -50,6 +50,7 @@ class WriteQueue:
         urgent = self._urgent and self._tokens > 0
         if not self._rows or not (all_rows or self._said or urgent or now_ns - self._written_ns >= PERIOD_NS):
             return []
+        # What happens costs a token, so that a vehicle or a peer wears the card no faster; what was ordered costs none.
         if self._urgent and not self._said:
             self._tokens = max(self._tokens - 1, 0)
         rows = list(self._rows.values())

@@ -69,6 +69,7 @@ class NodeStatus(NamedTuple):
 def status(box: ChargePoint, node: NodeStatus) -> Status:
     """Return what there is to know of the box now."""
     now_ns = box.clock.monotonic_ns()
+    # An old snapshot says nothing of now: null is better than a contactor that was closed a minute ago.
     snapshot = box.snapshot if box.safety_online() else None
     session = box.event_recorder.session
     shown = limits(box)

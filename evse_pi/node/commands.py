@@ -231,6 +231,7 @@ class Commands:
             if action in acts:
                 acts[action]()
             told = matter.describe()
+            # Codes of a commissioned box let one more controller in, so they are shown only to who asks for them.
             wanted = action in SHOWS_CODES or (action is CommissionAction.SHOW and not told.commissioned)
             return CommissionAnswer(*told, codes=matter.codes() if wanted and matter.ready else None)
         except LookupError as error:

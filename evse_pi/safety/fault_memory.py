@@ -148,6 +148,7 @@ class FaultMemory:
     def keep(self, faults: frozenset[Fault]) -> None:
         """Replace what is remembered by those of `faults` that outlive the process; never waits and never raises."""
         kept = outliving(faults) if faults else NO_FAULTS
+        # First the run directory, which outlives the process and never waits; then the disk, by a process of its own.
         try:
             if kept != self._kept:
                 self._run.write(kept)
@@ -157,6 +158,7 @@ class FaultMemory:
                 self._say(f"the fault memory cannot be written: {error}")
             self._complained = True
         try:
+            # One that takes nothing now, because its disk hangs, is asked again at the next call.
             if self._writer is not None and kept != self._handed and self._writer.hand(kept):
                 self._handed = kept
         except OSError as error:
@@ -273,6 +275,7 @@ def _passed_on(writer: int, wanted: bytes | None) -> bool:
 
 def _write(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
     """Write what comes, the newest of what waits, until the other end is gone; what fails is tried again."""
+    # Copies of the safety process's descriptors would keep its devices and its link open after its end.
     os.closerange(3, line)
     os.closerange(line + 1, _ALL_DESCRIPTORS)
     status = 1
@@ -280,6 +283,7 @@ def _write(line: int, path: Path, say: Callable[[str], None]) -> NoReturn:
         file: SlotFile | None = None
         wanted: frozenset[Fault] | None = None
         failed = ended = False
+        # With the other end gone there is one more try and no endless one: its successor must find the file free.
         while not ended or (wanted is not None and not failed):
             while not ended and select.select([line], [], [], _patience_s(wanted, failed=failed))[0]:
                 message = os.read(line, _MESSAGE.size)

@@ -199,6 +199,7 @@ class Store:
         before = HIGHEST_NUMBER if before is None else min(before, HIGHEST_NUMBER)
         query = f"SELECT * FROM {table} WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 (our own names)
         rows = {row["number"]: row for row in self._select(query, (before, limit)) or ()}
+        # With what the disk has not taken yet: a reader must find what has happened, whether or not the card is full.
         for row in self._waiting.values():
             number = row.values.get("number")
             if row.table == table and isinstance(number, int) and number < before:

@@ -49,6 +49,7 @@ def load_startup_state(store: Store, unix_s: int | None, *, first_start: bool = 
     settings = store.read_setting(SETTINGS, settings_of, absent=NOTHING_SET, unreadable=NOTHING_SET)
     unknown = UNKNOWN_NUMBER if unix_s is None else unix_s
     newest, next_session = store.sessions(1), store.next_number("session", unknown)
+    # A session goes on only if it has the last number there was: with a later one lost, this one had ended.
     goes_on = newest and newest[0].session.ended_ns is None and newest[0].session.number == next_session - 1
     return StartupState(
         owner=FORBIDDEN if lost else owner,

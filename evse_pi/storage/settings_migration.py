@@ -118,6 +118,7 @@ def _agree(grant: Any, attributes: dict[str, Any], asks: Any) -> bool:
     """Return whether all copies permit the same; where the record permits nothing, there is nothing to agree on."""
     if grant["charging_until"] == 0:
         return True
+    # A copy that differs may be the trace of a Disable: a power cut can fall between the three writes.
     if attributes[UNTIL] != grant["charging_until"] or attributes[MINIMUM] != grant["minimum_ma"]:
         return False
     if asks is None:

@@ -225,6 +225,7 @@ class Advertiser:
         present = tuple(self._interfaces())
         host_name = self._host(present)
         renamed, self._host_name = host_name != self._host_name, host_name
+        # A new host name makes every link stale: what it has announced points to the old one.
         stale = [link for link in self._links if renamed or link.interface not in present]
         missing = [one for one in present if one not in {link.interface for link in self._links if link not in stale}]
         if not stale and not missing:

@@ -350,6 +350,7 @@ def verify_chain(
         _check_icac(icac)
         _check_issued(icac, root, "ICAC")
     _check_issued(noc, icac or root, "NOC")
+    # An authority that names a fabric issues for no other; one that names none may issue for any.
     for authority, what in ((icac, "ICAC"), (root, "RCAC")):
         if authority is not None and authority.fabric_id not in (None, noc.fabric_id):
             raise CertificateError(f"{what} belongs to another fabric than the NOC")

@@ -117,6 +117,7 @@ def selects(path: Path, server: ClusterServer, element: ClusterAttribute) -> boo
     is_global = _FIRST_GLOBAL <= identifier <= _LAST_GLOBAL
     command_list = identifier in (GENERATED_COMMAND_LIST, ACCEPTED_COMMAND_LIST)
     custom = identifier >= _FIRST_CUSTOM or server.cluster.id >= _FIRST_CUSTOM
+    # A flag about endpoint, cluster or element leaves alone what the path names: that was asked for.
     skipped = (
         (WildcardFlag.ROOT_NODE in flags and path.endpoint is None and server.endpoint.id == ROOT_ENDPOINT)
         or (WildcardFlag.GLOBAL_ATTRIBUTES in flags and path.element is None and is_global)

@@ -305,6 +305,7 @@ class ClusterServer:
                 reports.add(key)
         for key in published:
             self.quieter.reported(self.cluster.attributes[key])
+        # Listeners come last: what they change in turn must be reported after what made them change it.
         self._report(reports)
         for key, value in values.items():
             self.events.changed(self.cluster.attributes[key].key, Change(old[key], value))

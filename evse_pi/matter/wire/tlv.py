@@ -124,6 +124,7 @@ def _check_frame(data: bytes) -> None:
     end = len(data)
     if end > MAX_BYTES:
         raise DecodeError(f"TLV of {end} bytes, at most {MAX_BYTES} are read")
+    # Before anything is built, and without recursion: a stranger chooses how deep it is nested.
     containers: list[int] = []
     position = 0
     while position < end:
