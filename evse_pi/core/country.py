@@ -56,6 +56,8 @@ class CountryProfile:
 
 _COMMON = CountryProfile()
 _WELD_TRIPS = CountryProfile(shunt_release=True)
+_BRITISH_ISLES = CountryProfile(shutters=True, open_pen=True)
+_16_A_UNEVEN = CountryProfile(unbalanced_ma=Milliamps(16_000))
 _NORTH_AMERICA = CountryProfile(
     voltage_mv=NORTH_AMERICAN_VOLTAGE_MV, reclosures=MAXIMUM_RECLOSURES, upstream_rcd=False, north_american=True
 )
@@ -64,10 +66,10 @@ _US_TERRITORY = CountryProfile(voltage_mv=NORTH_AMERICAN_VOLTAGE_MV, upstream_rc
 
 PROFILES: Mapping[str, CountryProfile] = {
     "AS": _US_TERRITORY,
-    "AT": _COMMON,
+    "AT": _16_A_UNEVEN,
     "BE": _COMMON,
     "CA": _NORTH_AMERICA,
-    "CH": _COMMON,
+    "CH": _16_A_UNEVEN,
     "CZ": _COMMON,
     "DE": CountryProfile(unbalanced_ma=Milliamps(20_000)),
     "DK": _COMMON,
@@ -75,8 +77,12 @@ PROFILES: Mapping[str, CountryProfile] = {
     "FI": _COMMON,
     "FR": CountryProfile(shutters=True),
     "GB": CountryProfile(random_delay_s=USUAL_RANDOM_DELAY_S, shutters=True, open_pen=True),
+    "GG": _BRITISH_ISLES,
     "GU": _US_TERRITORY,
+    "IE": CountryProfile(open_pen=True),
+    "IM": _BRITISH_ISLES,
     "IT": _WELD_TRIPS,
+    "JE": _BRITISH_ISLES,
     "LU": _COMMON,
     "MP": _US_TERRITORY,
     "NL": _WELD_TRIPS,
@@ -85,8 +91,11 @@ PROFILES: Mapping[str, CountryProfile] = {
     "PR": _US_TERRITORY,
     "PT": _COMMON,
     "SE": _COMMON,
+    "SJ": CountryProfile(it_earthing=True),
+    "SM": _WELD_TRIPS,
     "UM": _US_TERRITORY,
     "US": _NORTH_AMERICA,
+    "VA": _WELD_TRIPS,
     "VI": _US_TERRITORY,
 }
 """Countries whose rules were looked for. Sources: `evse_pi.installation.countries.SOURCES`."""

@@ -99,6 +99,13 @@ def problems(installation: Installation, board: BoardRatings) -> Iterator[Instal
         allowed = ", ".join("{}" for _ in SUPPLY_VOLTAGES_MV)
         values = (installation.nominal_voltage_mv, *SUPPLY_VOLTAGES_MV)
         yield InstallationError("nominal_voltage_mv", f"{{}} is not allowed; one of {allowed}", *values)
+    elif _low_voltage(installation) and rules_known(installation.country) and not profile.north_american:
+        yield InstallationError(
+            "nominal_voltage_mv",
+            f"{{}} is not allowed in {installation.country}, where no supply has it; one of {{}}, {{}}",
+            installation.nominal_voltage_mv,
+            *SUPPLY_VOLTAGES_MV[1:],
+        )
     where = f" in {installation.country}"
     yield from _within("rcd_reclosures", installation.rcd_reclosures, 0, profile.reclosures, where)
     yield from _within("random_delay_s", installation.random_delay_s, 0, MAXIMUM_RANDOM_DELAY_S)
@@ -112,6 +119,10 @@ def problems(installation: Installation, board: BoardRatings) -> Iterator[Instal
 def rules_known(country: str) -> bool:
     """Return whether the country's rules were looked for; where not, the installer answers for them."""
     return country in PROFILES
+
+
+def _low_voltage(installation: Installation) -> bool:
+    return installation.nominal_voltage_mv == SUPPLY_VOLTAGES_MV[0]
 
 
 def _country(installation: Installation, board: BoardRatings, profile: CountryProfile) -> Iterator[InstallationError]:

@@ -30,11 +30,21 @@ _SHUTTERS = "IEC 61851-1, notes for some countries, as quoted in the IET's forum
 _STANDARD = Source("common to IEC 60364-7-722, as quoted for IT (CEI 64-8) and NO (NEK 400)")
 
 SOURCES: dict[str, dict[str, Source]] = {
+    "AT": {
+        "unbalanced_ma": Source(
+            "3.68 kVA on one phase (16 A), remembered of the grid operators' conditions, no text found"
+        )
+    },
     "CA": {
         "voltage_mv": Source("120/240 V in split phase: SAE J1772 level 2, as implemented by OpenEVSE"),
         "reclosures": Source(_TESLA),
         "upstream_rcd": Source(_UL),
         "north_american": Source(f"{_UL} (20 mA, earth watched at all times, tested before each closing)"),
+    },
+    "CH": {
+        "unbalanced_ma": Source(
+            "3.7 kVA on one phase, as a grid operator's conditions have it (elektrathal.ch); others allow more"
+        )
     },
     "DE": {"unbalanced_ma": Source("VDE-AR-N 4100 (4.6 kVA between any two phases), as quoted by energieloesung.de")},
     "FR": {"shutters": Source(_SHUTTERS)},
@@ -43,11 +53,24 @@ SOURCES: dict[str, dict[str, Source]] = {
         "shutters": Source(_SHUTTERS),
         "open_pen": Source("BS 7671 regulation 722.411.4.1, as quoted in Salus's manual and by matt:e"),
     },
+    "IE": {
+        "open_pen": Source(
+            "I.S. 10101 section 722 as quoted by volteire.ie: an electrode or a protection, outdoors on TN-C-S"
+        )
+    },
     "IT": {"shunt_release": Source(_ITALY)},
     "NL": {"shunt_release": Source(f"{_ITALY}; the Netherlands are named beside Italy")},
     "NO": {"it_earthing": Source("Tesla, Wall Connector manual: houses with 230 V between phases and no neutral")},
 }
 SOURCES["US"] = SOURCES["CA"]
+for _area in ("GG", "IM", "JE"):
+    _quoted = "taken over from GB, whose BS 7671 installers there follow; no text of the island's own was found"
+    SOURCES[_area] = {name: Source(f"{SOURCES['GB'][name].text}; {_quoted}") for name in ("shutters", "open_pen")}
+for _area, _neighbour in (("SJ", "NO"), ("SM", "IT"), ("VA", "IT")):
+    SOURCES[_area] = {
+        name: Source(f"{source.text}; taken over from {_neighbour}, no text of its own was found")
+        for name, source in SOURCES[_neighbour].items()
+    }
 for _area in ("AS", "GU", "MP", "PR", "UM", "VI"):  # Source: ISO 3166-2:US, the outlying areas
     SOURCES[_area] = {name: source for name, source in SOURCES["US"].items() if name != "reclosures"}
 """What each rule that differs from the common one was read in, by country and field of its profile."""
@@ -73,6 +96,9 @@ Everywhere: the device in the distribution board must be stated (`rcd_type`); ty
 monitor sees 6 mA of smooth direct current, else A with such a detection, or B. No trip is reset without a person, no
 supply is of the IT kind, where the table does not say so: no rule was found that allows it. The vendor of another
 box names DK, FR, GB and CH as countries that forbid such resets (a note in its source text, unverified).
+
+A limit of one or two phases is one of the circuit. A vehicle that takes one phase of a circuit of three is not held
+to it: where the grid operator counts that, the circuit's capacity must be set to that limit.
 
 | country | rule | read in | verified |
 |---|---|---|---|"""

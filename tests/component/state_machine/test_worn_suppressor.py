@@ -390,3 +390,17 @@ def test_the_next_vehicle_begins_without_a_pause() -> None:
     box.run(3 * S)
     box.plug_in()
     box.run_until(lambda b: b.mode is PilotMode.PWM, 15 * S)
+
+
+@pytest.mark.parametrize("board", [TETHERED, SOCKET], ids=["fixed", "socket"])
+@pytest.mark.parametrize("stop_ms", [500, 1_000, 3_000])
+def test_a_vehicle_that_follows_the_standard_is_served_again_after_a_restart(board: Any, stop_ms: int) -> None:
+    """It opens S2 within 3 s of the end of the offer. Source: IEC 61851-1 Table A.6 sequence 10.1."""
+    box = charging(board)
+    box.plant.vehicle.settings = replace(box.plant.vehicle.settings, stop_ns=stop_ms * MILLISECOND)
+    box.do("auto")
+    box.kill()
+    box.wait(SECOND)  # the service manager starts it again
+    assert not box.energised
+    box.wait_for(lambda: box.energised, 40 * SECOND)
+    assert not box.faults

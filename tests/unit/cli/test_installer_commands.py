@@ -71,9 +71,9 @@ def test_the_country_proposes_its_rules(tmp_path: Path) -> None:
 
 
 def test_a_country_without_known_rules_is_left_to_its_installer(tmp_path: Path) -> None:
-    done = evse_pi(tmp_path, "setup", "--yes", "--country", "IE", "--capacity", "16A")
+    done = evse_pi(tmp_path, "setup", "--yes", "--country", "HR", "--capacity", "16A")
     assert done.returncode == 0, done.stderr
-    assert "IE; no rule of it is known here, its installer answers for them" in " ".join(done.stdout.split())
+    assert "HR; no rule of it is known here, its installer answers for them" in " ".join(done.stdout.split())
     assert installation(tmp_path).rcd_reclosures == 0
 
 

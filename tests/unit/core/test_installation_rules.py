@@ -22,6 +22,12 @@ DECLARED: dict[str, dict[str, Any]] = {
     "NL": {"shunt_release": True},
     "FR": {"shutters": True},
     "GB": {"shutters": True, "open_pen": "external_device"},
+    "GG": {"shutters": True, "open_pen": "external_device"},
+    "IE": {"open_pen": "external_device"},
+    "IM": {"shutters": True, "open_pen": "external_device"},
+    "JE": {"shutters": True, "open_pen": "external_device"},
+    "SM": {"shunt_release": True},
+    "VA": {"shunt_release": True},
 }
 MINIMAL = {"circuit_capacity_ma": 16_000, "phases": 1, "country": "DE", "rcd_type": "b"}
 US_TERRITORIES = ("AS", "GU", "MP", "PR", "UM", "VI")
@@ -199,7 +205,7 @@ def test_a_supply_without_an_earthed_point_is_for_norway() -> None:
 @pytest.mark.hazard("H-04")
 @pytest.mark.parametrize(
     ("country", "phases", "most_ma"),
-    [("DE", 1, 20_000), ("DE", 2, 20_000), ("DE", 3, 32_000), ("AT", 1, 32_000), ("AT", 2, 32_000)],
+    [("DE", 1, 20_000), ("DE", 2, 20_000), ("DE", 3, 32_000), ("SE", 1, 32_000), ("SE", 2, 32_000)],
 )
 def test_fewer_than_three_phases_carry_at_most_20_a_in_germany(country: Any, phases: Any, most_ma: Any) -> None:
     """Source: VDE-AR-N 4100, 4.6 kVA between any two phases, as quoted by energieloesung.de."""
@@ -258,3 +264,27 @@ def test_three_phases_without_an_earthed_point_have_no_neutral() -> None:
         parse_installation(norway, PLAIN_BOARD)
     assert parse_installation({**norway, "neutral": False}, PLAIN_BOARD).unearthed
     assert parse_installation({**norway, "phases": 1}, PLAIN_BOARD).unearthed
+
+
+@pytest.mark.hazard("H-04")
+@pytest.mark.parametrize(("country", "most_ma"), [("AT", 16_000), ("CH", 16_000), ("DE", 20_000)])
+def test_what_one_phase_may_carry_where_a_grid_limits_its_imbalance(country: str, most_ma: int) -> None:
+    """Sources: VDE-AR-N 4100 as quoted by energieloesung.de, elektrathal.ch; Austria's 3.68 kVA is unverified."""
+    values = {**MINIMAL, "country": country}
+    assert parse_installation({**values, "circuit_capacity_ma": most_ma}, PLAIN_BOARD).circuit_capacity_ma == most_ma
+    with pytest.raises(InstallationError, match=f"circuit_capacity_ma: .*fewer than 3 phases in {country}"):
+        parse_installation({**values, "circuit_capacity_ma": most_ma + 1}, PLAIN_BOARD)
+
+
+def test_120_v_is_for_north_america_and_for_countries_whose_rules_are_not_known() -> None:
+    """Source: IEC 60038, 230 V in Europe; SAE J1772 level 1 at 120 V."""
+    for country in ("DE", "GB", "NO"):
+        values = {**MINIMAL, "country": country, **DECLARED.get(country, {}), "nominal_voltage_mv": 120_000}
+        with pytest.raises(InstallationError, match=f"nominal_voltage_mv: 120000 mV is not allowed in {country}"):
+            parse_installation(values, SOCKET)
+    assert parse_installation({**MINIMAL, "country": "US", "nominal_voltage_mv": 120_000}, THERE).phases == 1
+    assert parse_installation({**MINIMAL, "country": "JM", "nominal_voltage_mv": 120_000}, PLAIN_BOARD).phases == 1
+
+
+def test_svalbard_may_have_a_supply_without_an_earthed_point_as_norway() -> None:
+    assert parse_installation({**MINIMAL, "country": "SJ", "earthing": "it"}, PLAIN_BOARD).unearthed
