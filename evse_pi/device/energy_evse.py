@@ -216,7 +216,8 @@ class EnergyEvseServer(ClusterServer, enable=OPTIONAL):
         if figures is None or not due:
             return {}
         self.internal.figures_ns = view.now_ns
-        return {"session_duration": figures.duration_s, "session_energy_charged": figures.energy_mwh}
+        told = {"session_duration": figures.duration_s, "session_energy_charged": figures.energy_mwh}
+        return {**told, "session_energy_discharged": 0} if "V2X" in self.cluster.features else told
 
     def _publish(self, attributes: Mapping[str, Any], figures: tuple[str, ...], events: tuple[EvseEvent, ...]) -> None:
         """Store, publish and tell in one step."""

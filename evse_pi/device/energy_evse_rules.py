@@ -263,7 +263,7 @@ def discharging_enabled(settings: ChargingSettings, until: int | None, maximum_m
 def schedules_of(request: Any, *, soc: bool) -> tuple[DaySchedule, ...]:
     """Return the schedules of a SetTargets request; `soc` says that the state of charge can be known.
 
-    Raises: MatterStatus CONSTRAINT_ERROR, RESOURCE_EXHAUSTED or FAILURE, with what is wrong.
+    Raises: MatterStatus INVALID_COMMAND, CONSTRAINT_ERROR, RESOURCE_EXHAUSTED or FAILURE, with what is wrong.
     """
     schedules, seen = [], 0
     for schedule in request.chargingTargetSchedules:
@@ -283,8 +283,10 @@ def _target(target: Any, *, soc: bool) -> Target:
     if not soc and target.targetSoC not in (None, FULL_PERCENT):
         reason = f"TargetSoC {target.targetSoC}: without the vehicle's state of charge only {FULL_PERCENT} is allowed"
         raise MatterStatus(StatusCode.CONSTRAINT_ERROR, reason)
-    if target.targetSoC is None and (soc or target.addedEnergy is None):
-        raise MatterStatus(StatusCode.FAILURE, "a target needs a TargetSoC" + ("" if soc else " or an AddedEnergy"))
+    if target.targetSoC is None and soc:  # the field is mandatory then
+        raise MatterStatus(StatusCode.INVALID_COMMAND, "a target needs a TargetSoC")
+    if target.targetSoC is None and target.addedEnergy is None:
+        raise MatterStatus(StatusCode.FAILURE, "a target needs a TargetSoC or an AddedEnergy")
     return Target(target.targetTimeMinutesPastMidnight, target.targetSoC, target.addedEnergy)
 
 

@@ -28,7 +28,7 @@ EVSE = "EnergyEvse.Attributes"
 SUPPLY, UNTIL = (1, f"{EVSE}.SupplyState"), (1, f"{EVSE}.ChargingEnabledUntil")
 NOT_PLUGGED_IN, CHARGING = 0, 3
 DISABLED, CHARGING_ENABLED, DISCHARGING, BOTH = 0, 1, 2, 5
-SUCCESS, FAILURE, CONSTRAINT_ERROR, UNSUPPORTED_WRITE = 0, 1, 0x87, 0x88
+SUCCESS, INVALID_COMMAND, CONSTRAINT_ERROR, UNSUPPORTED_WRITE = 0, 0x85, 0x87, 0x88
 FABRICS = (0, "OperationalCredentials.Attributes.CommissionedFabrics")
 
 
@@ -148,7 +148,7 @@ def test_with_the_state_of_charge_a_target_needs_one(bidirectional: tuple[Bidire
         schedule = {"$": "EnergyEvse.Structs.ChargingTargetScheduleStruct", "dayOfWeekForSequence": 0x7F}
         return [schedule | {"chargingTargets": [target]}]
 
-    assert peer.invoke("SetTargets", chargingTargetSchedules=targets(addedEnergy=1)) == FAILURE
+    assert peer.invoke("SetTargets", chargingTargetSchedules=targets(addedEnergy=1)) == INVALID_COMMAND
     assert peer.invoke("SetTargets", chargingTargetSchedules=targets(targetSoC=101)) == CONSTRAINT_ERROR
     assert peer.invoke("SetTargets", chargingTargetSchedules=targets(targetSoC=80)) == SUCCESS
 

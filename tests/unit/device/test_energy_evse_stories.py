@@ -600,6 +600,18 @@ async def test_session_figures_are_reported_at_boundaries_and_every_20_s_while_e
     assert evse.reports == []
 
 
+@pytest.mark.parametrize("pilot", [B, A])
+async def test_what_was_discharged_is_reported_with_the_other_figures_of_a_session(pilot: PilotState) -> None:
+    """At plug-in and unplug all three, also where none of them has changed. Source: TC-EEVSE-2.6."""
+    evse = await bench(features=("SOC", "V2X"))
+    for state in (B, A, B) if pilot is A else (B, A):
+        evse.charger.pilot(state)
+    evse.reports.clear()
+    evse.charger.pilot(pilot)
+    figures = {"session_duration", "session_energy_charged", "session_energy_discharged"}
+    assert any(figures <= report for report in evse.reports)
+
+
 async def test_a_boundary_reports_figures_that_did_not_change() -> None:
     evse = await bench()
     evse.charger.pilot(B)
@@ -714,7 +726,8 @@ async def test_diagnostics_that_never_begin_are_given_up() -> None:
         ((), [(1, [(0, None, None)])], StatusCode.FAILURE),
         ((), [(1, [])], StatusCode.SUCCESS),
         (("SOC",), [(1, [(0, 80, None)])], StatusCode.SUCCESS),
-        (("SOC",), [(1, [(0, None, 1)])], StatusCode.FAILURE),
+        (("SOC",), [(1, [(0, None, 1)])], StatusCode.INVALID_COMMAND),
+        (("SOC",), [(1, [(0, None, None)])], StatusCode.INVALID_COMMAND),
         (("SOC",), [(1, [(0, 101, None)])], StatusCode.CONSTRAINT_ERROR),
     ],
 )
