@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.clusters.network_interface import SYS_CLASS_NET, setting, statistic
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Feature
+from evse_pi.matter.model.watch import Watch
 from evse_pi.matter.wire.chip_objects import EthernetNetworkDiagnostics
 
 if TYPE_CHECKING:
@@ -72,10 +73,16 @@ class EthernetNetworkDiagnosticsServer(
         super().__init__(**state)
         self._interface = interface
         self._folder = folder
+        self._watch = Watch(self, "phy_rate", "full_duplex")
 
     def initialize(self) -> None:
-        """Count from now."""
+        """Count from now, and follow the link."""
         self.internal.since_s = asyncio.get_running_loop().time()
+        self._watch.start()
+
+    def close(self) -> None:
+        """Follow it no more."""
+        self._watch.close()
 
     def read_phy_rate(self, _accessor: Accessor | None) -> Any:
         """Return the link's speed, null while there is none."""

@@ -12,6 +12,7 @@ from evse_pi.matter.clusters.network_interface import NetworkInterface, is_wirel
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field, Struct
 from evse_pi.matter.model.transaction import independent
+from evse_pi.matter.model.watch import Watch
 from evse_pi.matter.wire.chip_objects import GeneralDiagnostics
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
@@ -86,11 +87,17 @@ class GeneralDiagnosticsServer(ClusterServer, enable=("BootReason",)):
         self._enable_key = enable_key
         self._triggers: list[TriggerHandler] = []
         self._started_s = 0.0
+        self._watch = Watch(self, "network_interfaces")
 
     def initialize(self) -> None:
-        """Count this start."""
+        """Count this start, and follow cables and addresses."""
         self._started_s = asyncio.get_running_loop().time()
         self.state.reboot_count = min(self.state.reboot_count + 1, 0xFFFF)
+        self._watch.start()
+
+    def close(self) -> None:
+        """Follow cables and addresses no more."""
+        self._watch.close()
 
     def started(self) -> None:
         """Tell why the node began to serve."""

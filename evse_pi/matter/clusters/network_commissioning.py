@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Feature, Field, Struct
+from evse_pi.matter.model.watch import Watch
 from evse_pi.matter.wire.chip_objects import NetworkCommissioning
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
@@ -37,19 +38,49 @@ SCHEMA = ClusterSchema(
 )
 
 
+_CONNECTED = NetworkCommissioning.Enums.NetworkCommissioningStatusEnum.kSuccess
+
+
 class NetworkCommissioningServer(ClusterServer, features=("ET",)):
-    """Shows the interfaces; whether a cable or the system's Wi-Fi, a commissioner has nothing to configure."""
+    """Shows the interfaces; whether a cable or the system's Wi-Fi, a commissioner has nothing to configure.
+
+    The last networking status is that of the last interface that was connected; null before the first.
+    """
 
     schema = SCHEMA
 
     def __init__(self, interfaces: Callable[[], Sequence[NetworkInterface]], **state: Any) -> None:
         super().__init__(**state)
         self._interfaces = interfaces
+        self._last_id: bytes | None = None
+        self._watch = Watch(self, "networks", "last_networking_status", "last_network_id")
+
+    def initialize(self) -> None:
+        """Follow cables and addresses."""
+        self._watch.start()
+
+    def close(self) -> None:
+        """Follow them no more."""
+        self._watch.close()
 
     def read_networks(self, _accessor: Accessor | None) -> list[Any]:
         """Return the network of the first interface, named like it."""
-        found = self._interfaces()[:MAX_NETWORKS]
-        return [NetworkCommissioning.Structs.NetworkInfoStruct(one.name.encode()[:32], connected=True) for one in found]
+        return [NetworkCommissioning.Structs.NetworkInfoStruct(name, connected=True) for name in self._connected()]
+
+    def read_last_networking_status(self, _accessor: Accessor | None) -> Any:
+        """Return that the machine is connected, or was."""
+        return None if self._last() is None else _CONNECTED
+
+    def read_last_network_id(self, _accessor: Accessor | None) -> bytes | None:
+        """Return the network that the machine is connected to, or was last."""
+        return self._last()
+
+    def _connected(self) -> list[bytes]:
+        return [one.name.encode()[:32] for one in self._interfaces()[:MAX_NETWORKS]]
+
+    def _last(self) -> bytes | None:
+        self._last_id = next(iter(self._connected()), self._last_id)
+        return self._last_id
 
     def write_interface_enabled(self, enabled: bool) -> None:
         """Refuse to switch off what the request came over."""

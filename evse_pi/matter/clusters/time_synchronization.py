@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S, WallClock
 from evse_pi.matter.model.cluster_server import ClusterServer
 from evse_pi.matter.model.declaration import Attribute, ClusterSchema, Command, Event, Feature, Field
+from evse_pi.matter.model.watch import Watch
 from evse_pi.matter.wire.chip_objects import TimeSynchronization
 from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 
@@ -79,6 +80,15 @@ class TimeSynchronizationServer(ClusterServer, enable=("TimeSource",)):
     def __init__(self, clock: SynchronizedClock, **state: Any) -> None:
         super().__init__(**state)
         self._clock = clock
+        self._watch = Watch(self, "granularity", "time_source")
+
+    def initialize(self) -> None:
+        """Follow whether the operating system knows the time."""
+        self._watch.start()
+
+    def close(self) -> None:
+        """Follow it no more."""
+        self._watch.close()
 
     def read_utc_time(self, _accessor: Accessor | None) -> int | None:
         """Return the time in microseconds since 2000, null while unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from evse_pi.matter.identity.acl import Privilege
 from evse_pi.matter.interaction.messages import Path, WildcardFlag
 from evse_pi.matter.model.cluster import (
     ACCEPTED_COMMAND_LIST,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from evse_pi.matter.identity.accessor import Accessor
-    from evse_pi.matter.identity.acl import Privilege
     from evse_pi.matter.model.cluster_server import ClusterServer
 
 E = TypeVar("E", ClusterAttribute, ClusterCommand, ClusterEvent)
@@ -47,8 +47,9 @@ class PathTarget(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class PathPurpose(Generic[E]):
-    """What an interaction looks for and what it needs to be allowed."""
+    """What an interaction looks for and what it needs to be allowed; `base` is needed to learn what exists at all."""
 
+    base: Privilege
     table: Callable[[Cluster], Mapping[int, E]]
     privilege: Callable[[E], Privilege | None]
     unknown: StatusCode
@@ -56,24 +57,28 @@ class PathPurpose(Generic[E]):
 
 
 READ: PathPurpose[ClusterAttribute] = PathPurpose(
+    Privilege.VIEW,
     lambda cluster: cluster.attributes,
     lambda attribute: attribute.access.read,
     StatusCode.UNSUPPORTED_ATTRIBUTE,
     StatusCode.UNSUPPORTED_READ,
 )
 WRITE: PathPurpose[ClusterAttribute] = PathPurpose(
+    Privilege.VIEW,
     lambda cluster: cluster.attributes,
     lambda attribute: attribute.access.write,
     StatusCode.UNSUPPORTED_ATTRIBUTE,
     StatusCode.UNSUPPORTED_WRITE,
 )
 INVOKE: PathPurpose[ClusterCommand] = PathPurpose(
+    Privilege.OPERATE,
     lambda cluster: cluster.commands,
     lambda command: command.access.write,
     StatusCode.UNSUPPORTED_COMMAND,
     StatusCode.UNSUPPORTED_COMMAND,
 )
 EVENTS: PathPurpose[ClusterEvent] = PathPurpose(
+    Privilege.VIEW,
     lambda cluster: cluster.events,
     lambda event: event.access.read,
     StatusCode.UNSUPPORTED_EVENT,
@@ -90,7 +95,8 @@ def check_read_path(path: Path) -> None:
 def expand(node: Node, purpose: PathPurpose[E], path: Path, accessor: Accessor) -> list[PathTarget[E]]:
     """Return everything that `path` means to `accessor`.
 
-    Raises: MatterStatus for a path without wildcards that means nothing; a wildcard is silent about what it skips.
+    Raises: MatterStatus for a path without wildcards that means nothing; a wildcard is silent about what it skips. A
+    peer without the base privilege there is refused before it learns what exists.
     """
     if not path.is_wildcard:
         return [_concrete(node, purpose, path, accessor)]
@@ -150,6 +156,8 @@ def _chosen(table: Mapping[int, V], key: int | None) -> Iterator[V]:
 
 
 def _concrete(node: Node, purpose: PathPurpose[E], path: Path, accessor: Accessor) -> PathTarget[E]:
+    if not node.permits(accessor, purpose.base, path.endpoint or 0, path.cluster or 0):
+        raise MatterStatus(StatusCode.UNSUPPORTED_ACCESS, f"{path} needs {purpose.base.name}")
     endpoint = node.endpoints.get(path.endpoint or 0)
     if endpoint is None:
         raise MatterStatus(StatusCode.UNSUPPORTED_ENDPOINT, f"endpoint {path.endpoint}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.matter.identity.accessor import Accessor, AuthMode
-from evse_pi.matter.identity.acl import AclEntry, Privilege
+from evse_pi.matter.identity.acl import AclEntry, AclTarget, Privilege
 from evse_pi.matter.wire.status_code import StatusCode
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, NODE_ID, Bench
@@ -103,7 +103,9 @@ async def test_what_each_privilege_writes(privilege: str) -> None:
         for path, told in attributes(bench):
             timed_ms = WINDOW_MS if told.get("timed") else None
             ((_, status),) = await controller.write(session, (path, {77: {78: True}}), timed_ms=timed_ms)
-            if "write" not in told:
+            if privilege == "none":
+                assert status == REFUSED, path
+            elif "write" not in told:
                 assert status == UNWRITABLE, path
             elif may(privilege, told["write"]):
                 assert status not in (REFUSED, UNWRITABLE, StatusCode.SUCCESS), path
@@ -142,6 +144,57 @@ async def test_which_events_each_privilege_receives(privilege: str) -> None:
                 refused = [int(each[1][0]) for each in report.event_statuses]
                 allowed = may(privilege, told[event]["read"])
                 assert refused == ([] if allowed else [REFUSED]), (server.name, event)
+
+
+BASE = {"read": "view", "event": "view", "write": "view", "invoke": "operate"}
+"""What a peer has to hold before it learns whether something exists.
+
+Source: Matter core 8.4.3.2, 8.7.3.2, 8.8.3.2 since 1.4, as connectedhomeip (pull requests 39415 and 39772) and
+matter.js (3925 and 3928) have it.
+"""
+UNKNOWN: dict[str, tuple[tuple[int, int, int], Any]] = {
+    "endpoint": ((9, 0x28, 0), 0x7F),
+    "cluster": ((0, 0x1234, 0), 0xC3),
+    "element": ((0, 0x28, 0x77), {"read": 0x86, "event": 0xC7, "write": 0x86, "invoke": 0x81}),
+}
+
+
+async def answered(controller: MatterInitiator, session: PeerSession, verb: str, path: tuple[int, int, int]) -> int:
+    """Return the status that a concrete path is answered with."""
+    if verb == "read":
+        return int((await controller.read(session, path)).statuses[path])
+    if verb == "event":
+        ((_, status),) = [each.values() for each in (await controller.read(session, events=[path])).event_statuses]
+        return int(status[0])
+    if verb == "write":
+        return int((await controller.write(session, (path, 1)))[0][1])
+    return int((await controller.invoke(session, *path)).status)
+
+
+@pytest.mark.parametrize("privilege", RANK)
+@pytest.mark.parametrize("verb", BASE)
+@virtual_time
+async def test_who_may_nothing_learns_nothing_of_what_exists(privilege: str, verb: str) -> None:
+    async with wallbox_bench() as bench:
+        controller, session = await holder(bench, privilege)
+        for what, (path, statuses) in UNKNOWN.items():
+            expected = statuses if isinstance(statuses, int) else statuses[verb]
+            status = await answered(controller, session, verb, path)
+            assert status == (expected if may(privilege, BASE[verb]) else REFUSED), what
+
+
+@virtual_time
+async def test_a_right_on_one_cluster_tells_nothing_of_another() -> None:
+    """A guest with view on BasicInformation learns what that cluster lacks, and of no other whether it is there."""
+    async with wallbox_bench() as bench:
+        controller, session = await holder(bench, "none")
+        access = bench.node.ownership.access_control
+        target = (AclTarget(cluster=0x28, endpoint=0),)
+        entry = AclEntry(Privilege.VIEW, AuthMode.CASE, (0xB0B0,), target, 1)
+        access.replace(1, [*access.entries(1), entry], Accessor(AuthMode.CASE, 1, ADMIN_NODE_ID))
+        assert await answered(controller, session, "read", (0, 0x28, 0x77)) == StatusCode.UNSUPPORTED_ATTRIBUTE
+        for path in ((0, 0x1234, 0), (9, 0x28, 0), (1, 0x99, 0), (1, 0x99, 0x77)):
+            assert await answered(controller, session, "read", path) == REFUSED, path
 
 
 @virtual_time
