@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hal.clock_trust import ClockTrust, SystemTime
 from hal.units import SECOND
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-TRUSTED_AFTER_UNIX_S = 1_760_000_000
-"""October 2025: a Pi without a clock chip starts earlier than this, until the network tells it the time."""
 SYSTEM_ZONE = Path("/etc/localtime")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -43,11 +42,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The operating system's clocks."""
+    """The operating system's clocks; the time of day as far as `hal.clock_trust` believes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, system: SystemTime | None = None) -> None:
         self._kernel_boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
-        self._zone = local_zone()
+        self._zones = PlaceZone()
+        self._system = system or SystemTime()
         self._told: tuple[int, int] | None = None
 
     @property
@@ -57,34 +57,49 @@ class SystemClock:
 
     @property
     def zone(self) -> tzinfo:
-        """Return the zone that the machine was set to when the process started."""
-        return self._zone
+        """Return the zone that the machine is set to now."""
+        return self._zones.now()
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC in ns."""
         return time.monotonic_ns()
 
     def unix_s(self) -> int | None:
-        """Return UTC in seconds since 1970; while the clock shows a time before this software was made, as told."""
+        """Return UTC in seconds since 1970: the system's once it is synchronised, else as told, else a clock chip's."""
         now_s = int(time.time())
-        if now_s >= TRUSTED_AFTER_UNIX_S:
-            return now_s
-        if self._told is None:
-            return None
-        told_s, at_ns = self._told
-        return told_s + (time.monotonic_ns() - at_ns) // SECOND
+        trust = self._system.trust(now_s)
+        if trust is not ClockTrust.SYNCHRONIZED and self._told is not None:
+            told_s, at_ns = self._told
+            return told_s + (time.monotonic_ns() - at_ns) // SECOND
+        return None if trust is ClockTrust.UNKNOWN else now_s
 
     def tell(self, unix_s: int) -> None:
         """Count on from `unix_s`."""
         self._told = (unix_s, time.monotonic_ns())
 
 
-def local_zone() -> tzinfo:
-    """Return the zone of the place with its summer time: as TZ names it, else the system's, else UTC."""
-    named = os.environ.get("TZ", "").removeprefix(":")
-    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+class PlaceZone:
+    """The zone of the place with its summer time: as TZ names it, else the system's, else UTC.
+
+    The system's is read again when its file is another or has changed, as `timedatectl` and updates of the rules do it.
+    """
+
+    def __init__(self, file: Path = SYSTEM_ZONE) -> None:
+        self._file = file
+        self._zone: tzinfo = UTC
+        self._read: tuple[int, int, int] | None = None
+
+    def now(self) -> tzinfo:
+        """Return the zone as it is set now; the one before where the file cannot be read."""
+        named = os.environ.get("TZ", "").removeprefix(":")
         if named:
-            return ZoneInfo(named)
-    with suppress(ValueError, OSError), SYSTEM_ZONE.open("rb") as file:
-        return ZoneInfo.from_file(file, key="localtime")
-    return UTC
+            with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+                return ZoneInfo(named)
+        with suppress(ValueError, OSError):
+            found = self._file.stat()
+            mark = (found.st_dev, found.st_ino, found.st_mtime_ns)
+            if mark != self._read:
+                with self._file.open("rb") as file:
+                    self._zone = ZoneInfo.from_file(file, key="localtime")
+                self._read = mark
+        return self._zone

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MADE_UNIX_S = 1_760_000_000
+"""October 2025: no clock that shows less is right, because this software was made later."""
 MATTER_EPOCH_UNIX_S = 946_684_800
 """2000-01-01T00:00:00Z in Unix seconds. Source: Matter core 7.19.2, epoch-s."""
 
@@ -28,15 +33,15 @@ class Entropy(Protocol):
 
 
 class SystemWallClock:
-    """The operating system's clock, trusted once it shows a year after this software was made."""
+    """The operating system's clock, as far as `believes` says so of the seconds since 1970 that it shows."""
 
-    def __init__(self, trusted_after_unix_s: int = 1_760_000_000) -> None:
-        self._trusted_after_us = trusted_after_unix_s * 1_000_000
+    def __init__(self, believes: Callable[[float], bool] = lambda unix_s: unix_s >= MADE_UNIX_S) -> None:
+        self._believes = believes
 
     def unix_us(self) -> int | None:
-        """Return UTC in microseconds since 1970, or None while the clock still shows its boot default."""
+        """Return UTC in microseconds since 1970, or None while it is not to be believed."""
         now_us = time.time_ns() // 1000
-        return now_us if now_us >= self._trusted_after_us else None
+        return now_us if self._believes(now_us / 1_000_000) else None
 
 
 class SystemEntropy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.commissioning import Codes
@@ -41,6 +42,7 @@ from evse_pi.node import machine_mark
 from evse_pi.node.box_status import PRODUCT_VERSION
 from evse_pi.node.event_triggers import EventTriggers
 from evse_pi.node.simulator_control import SimulatorControl
+from hal.clock_trust import ClockTrust, SystemTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -173,7 +175,12 @@ class MatterDevice:
         self._made_elsewhere = machine_mark.made_elsewhere(store, self._mark)
         product = read_product(self._credentials_folder, PRODUCT_VERSION)
         setup, self._payload = _setup(store, self._entropy, options, product)
-        clock = SynchronizedClock(SystemWallClock(), self._charger.tell_time)
+        system = SystemTime()
+        clock = SynchronizedClock(
+            SystemWallClock(lambda unix_s: system.trust(unix_s) is not ClockTrust.UNKNOWN),
+            self._charger.tell_time,
+            is_synchronized=lambda: system.trust(time.time()) is ClockTrust.SYNCHRONIZED,
+        )
         around = endpoints.DeviceDependencies(self._charger, clock, self._equipment)
         endpoint, self._evse = endpoints.wallbox(around, options.features)
         self._node = node = MatterNode(

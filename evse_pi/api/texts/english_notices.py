@@ -31,7 +31,7 @@ NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
     ),
     NoticeKind.CLOCK: (
         tr("the clock"),
-        tr("Connect the box to a network with a time server, or set the clock: timedatectl."),
+        tr("Connect the box to a network with a time server; a clock set by hand does not count."),
     ),
     NoticeKind.IDENTITY: (
         tr("the identity"),

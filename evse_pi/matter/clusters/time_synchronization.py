@@ -42,26 +42,41 @@ SCHEMA = ClusterSchema(
 
 
 class SynchronizedClock:
-    """The system's clock while it can be trusted, else what an administrator said, kept by the loop's clock."""
+    """The system's clock while the network keeps it, else what an administrator said, kept by the loop's clock.
 
-    def __init__(self, system: WallClock, told: Callable[[int], None] | None = None) -> None:
-        """Make the clock; `told` learns what an administrator says, in microseconds since 1970."""
+    A system's time that no network keeps, such as a clock chip's, counts until an administrator says another.
+    """
+
+    def __init__(
+        self,
+        system: WallClock,
+        told: Callable[[int], None] | None = None,
+        *,
+        is_synchronized: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Make the clock; `told` learns what an administrator says, in microseconds since 1970.
+
+        `is_synchronized` says whether the network keeps `system`, where that knows the time at all.
+        """
         self._system = system
+        self._is_synchronized = is_synchronized
         self._tell = told
         self._told: tuple[int, float] | None = None
 
     @property
     def system_is_trusted(self) -> bool:
-        """Return whether the operating system knows the time."""
-        return self._system.unix_us() is not None
+        """Return whether the operating system knows the time, and the network keeps it."""
+        return self._system.unix_us() is not None and self._is_synchronized()
+
+    @property
+    def was_told(self) -> bool:
+        """Return whether an administrator's time is the one that counts."""
+        return self._told is not None and not self.system_is_trusted
 
     def unix_us(self) -> int | None:
         """Return UTC in microseconds since 1970, or None while it is unknown."""
-        system_us = self._system.unix_us()
-        if system_us is not None:
-            return system_us
-        if self._told is None:
-            return None
+        if self._told is None or self.system_is_trusted:
+            return self._system.unix_us()
         told_us, at_s = self._told
         return told_us + int((asyncio.get_running_loop().time() - at_s) * 1_000_000)
 
@@ -99,13 +114,18 @@ class TimeSynchronizationServer(ClusterServer, enable=("TimeSource",)):
         """Return how exact the time is: the system's is kept by NTP."""
         if self._clock.system_is_trusted:
             return _Granularity.kMillisecondsGranularity
-        return self.internal.granularity if self._clock.unix_us() is not None else _Granularity.kNoTimeGranularity
+        if self._clock.was_told:
+            return self.internal.granularity
+        known = self._clock.unix_us() is not None
+        return _Granularity.kSecondsGranularity if known else _Granularity.kNoTimeGranularity
 
     def read_time_source(self, _accessor: Accessor | None) -> Any:
         """Return whose time it is."""
         if self._clock.system_is_trusted:
             return _Source.kNonMatterNTP
-        return _Source.kAdmin if self._clock.unix_us() is not None else _Source.kNone
+        if self._clock.was_told:
+            return _Source.kAdmin
+        return _Source.kUnknown if self._clock.unix_us() is not None else _Source.kNone
 
     class Internal:
         """How exact the administrator's time is."""
@@ -114,7 +134,8 @@ class TimeSynchronizationServer(ClusterServer, enable=("TimeSource",)):
 
     def set_utc_time(self, request: Any) -> None:
         """Take the time, unless a better one is known."""
-        if self._clock.system_is_trusted or request.granularity < self.read_granularity(None):
+        better = self._clock.was_told and request.granularity < self.internal.granularity
+        if self._clock.system_is_trusted or better:
             raise MatterStatus(StatusCode.FAILURE, "a better time is known", cluster_status=_TIME_NOT_ACCEPTED)
         self.internal.granularity = min(request.granularity, _Granularity.kSecondsGranularity)
         self._clock.tell(request.UTCTime + _EPOCH_US)

@@ -1,4 +1,4 @@
-"""Attributes that are computed from the world outside, which tells nobody when it changes: they are looked at again."""
+"""Attributes that are computed from the world outside, which does not say when it changes: they are looked at again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from evse_pi.matter.model.cluster_server import ClusterServer
 
 LOOK_S = 10.0
-"""How soon subscribers hear of a change: a cable, an address, a clock. Whoever reads gets the present value at once."""
+"""How soon subscribers hear of a change: a cable, an address, a clock. A read brings the present value at once."""
 
 
 class Watch:

@@ -45,6 +45,7 @@ MODELS = {
 GPIO_MAJOR = 254  # the kernel gives it out at boot; here as in simdev.c
 REDIRECTED = (
     "/sys/class/pwm", "/sys/module/pinctrl_", "/proc/device-tree", f"/sys/dev/char/{GPIO_MAJOR}:", "/boot/firmware/",
+    "/run/systemd/timesync/",
 )  # fmt: skip
 CONFIG_TXT = """\
 dtparam=audio=on
@@ -74,6 +75,9 @@ def plant_tree(
     firmware.mkdir(parents=True)
     (firmware / "config.txt").write_text(CONFIG_TXT + "dtoverlay=\n" + "".join(f"{line}\n" for line in boot_lines))
     (firmware / "cmdline.txt").write_text(CMDLINE_TXT)
+    timesync = root / "run/systemd/timesync"
+    timesync.mkdir(parents=True)
+    (timesync / "synchronized").touch()  # this machine's clock is the one of the simulated house
     system = root / "proc/device-tree/system"
     system.mkdir(parents=True)
     (system / "linux,revision").write_bytes(model.revision.to_bytes(4, "big"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +18,11 @@ from evse_pi.core.faults import Fault
 from evse_pi.sim.harness.virtual_clock import UNIX_S, VirtualClock
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import latest_before
+from hal.clock_trust import MADE_UNIX_S, ClockTrust, SystemTime
 from hal.units import SECOND
 from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evse_pi.core.records import Transition
 
 EPOCH_S = UNIX_S - 1_000  # the hand clock has run for 1,000 s
@@ -129,9 +129,40 @@ def _lasts_s(box: ChargePoint, clock: VirtualClock) -> int:
     return box.event_recorder.session.duration_ns(clock.now_ns) // SECOND
 
 
-def test_the_systems_clock_comes_before_a_time_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = SystemClock()
+class PlayedTime(SystemTime):
+    """A machine whose clock can be believed that far."""
+
+    def __init__(self, played: ClockTrust) -> None:
+        super().__init__(flag=NOWHERE, chip=NOWHERE, kernel=lambda: False)
+        self._played = played
+
+    def trust(self, unix_s: float) -> ClockTrust:
+        return min(self._played, super().trust(unix_s) if unix_s < MADE_UNIX_S else self._played)
+
+
+NOWHERE = Path("/nonexistent")
+
+
+def test_a_synchronized_clock_goes_before_what_a_person_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock(PlayedTime(ClockTrust.SYNCHRONIZED))
+    monkeypatch.setattr("time.time", lambda: UNIX_S + 500.0)
     clock.tell(UNIX_S)
-    assert clock.unix_s() != UNIX_S
+    assert clock.unix_s() == UNIX_S + 500
     monkeypatch.setattr("time.time", lambda: 1_000.0)  # a Pi that has just started, without a clock chip
+    assert clock.unix_s() in (UNIX_S, UNIX_S + 1)
+
+
+def test_a_clock_from_before_a_power_cut_is_no_time_until_a_person_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock(PlayedTime(ClockTrust.UNKNOWN))
+    monkeypatch.setattr("time.time", lambda: UNIX_S - 5 * 3600.0)
+    assert clock.unix_s() is None
+    clock.tell(UNIX_S)
+    assert clock.unix_s() in (UNIX_S, UNIX_S + 1)
+
+
+def test_a_clock_chip_counts_until_a_person_tells_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock(PlayedTime(ClockTrust.CLOCK_CHIP))
+    monkeypatch.setattr("time.time", lambda: UNIX_S + 90.0)
+    assert clock.unix_s() == UNIX_S + 90
+    clock.tell(UNIX_S)
     assert clock.unix_s() in (UNIX_S, UNIX_S + 1)

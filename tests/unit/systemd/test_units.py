@@ -90,3 +90,12 @@ def test_a_unit_that_cannot_start_slows_down_and_waits_for_a_person_where_only_o
     assert int(unit_settings["RestartSteps"]) > 0
     assert int(unit_settings["RestartSec"]) < int(unit_settings["RestartMaxDelaySec"]) <= 60
     assert int(unit_settings["RestartPreventExitStatus"]) == os.EX_CONFIG
+
+
+def test_the_node_may_ask_whether_the_clock_is_synchronized_and_set_none() -> None:
+    """ProtectClock refuses the system call that asks, too. Source: systemd.exec(5)."""
+    node = settings("evse-pi-node.service")
+    assert "ProtectClock" not in node
+    assert set(node["SystemCallFilter"].removeprefix("~").split()) == {"clock_settime", "settimeofday"}
+    assert node["SystemCallFilter"].startswith("~")
+    assert node["CapabilityBoundingSet"] == ""

@@ -20,7 +20,8 @@ from evse_pi.matter.environment import MATTER_EPOCH_UNIX_S
 from evse_pi.matter.model.endpoint import Endpoint
 from evse_pi.matter.model.tree_interface import DeviceType
 from evse_pi.matter.storage import MemoryStore
-from evse_pi.matter.wire.status_code import StatusCode
+from evse_pi.matter.wire.chip_objects import TimeSynchronization
+from evse_pi.matter.wire.status_code import MatterStatus, StatusCode
 from evse_pi.sim.harness.virtual_clock import VirtualClock
 from tests.support.matter_authority import Authority
 from tests.support.matter_bench import ADMIN_NODE_ID, INTERFACE, NOON_US, Bench
@@ -245,6 +246,26 @@ async def test_an_administrator_tells_the_time_only_to_a_node_that_does_not_know
         clock.set_unix_us(NOON_US)
         assert await state() == [NOON_US - EPOCH_US, 3, 5]
         assert await tell(5_000_000, 4) == (StatusCode.FAILURE, 2)
+
+
+@virtual_time
+async def test_an_administrator_knows_better_than_a_clock_that_no_network_keeps() -> None:
+    """A clock chip's time is told as what it is, and gives way. Source: Matter core 11.17.8.1, 11.17.9.1."""
+    synchronized = False
+    clock = SynchronizedClock(VirtualClock(unix_s=NOON_US // 1_000_000), is_synchronized=lambda: synchronized)
+    server = TimeSynchronizationServer(clock)
+    await attached(server)
+    enums = TimeSynchronization.Enums
+    told = (server.read_granularity(None), server.read_time_source(None))
+    assert told == (enums.GranularityEnum.kSecondsGranularity, enums.TimeSourceEnum.kUnknown)
+    better = TimeSynchronization.Commands.SetUTCTime(5_000_000, enums.GranularityEnum.kMinutesGranularity)
+    server.set_utc_time(better)
+    assert server.read_utc_time(None) == 5_000_000
+    assert server.read_time_source(None) == enums.TimeSourceEnum.kAdmin
+    synchronized = True
+    assert server.read_time_source(None) == enums.TimeSourceEnum.kNonMatterNTP
+    with pytest.raises(MatterStatus, match="a better time is known"):
+        server.set_utc_time(better)
 
 
 @virtual_time
