@@ -65,7 +65,7 @@ files: ## write the pages and schemas of board and installation files from their
 	$(PYTHON) -m evse_pi.installation.reference schema > docs/installation.schema.json
 	$(PYTHON) -m evse_pi.installation.countries > docs/COUNTRIES.md
 
-docs: commands files texts walk rights ## write all pages that are made from code
+docs: commands files texts walk rights timing ## write all pages that are made from code
 
 texts: ## write docs/texts.pot, the list of all texts for translators
 	$(PYTHON) -m tests.support.text_catalogue
@@ -76,7 +76,13 @@ walk: ## write the installer's walk in docs/INSTALLING.md if its words changed; 
 rights: ## write who may do what in docs/SECURITY.md
 	$(PYTHON) -m tests.support.rights
 
+timing: ## write docs/TIMING_MARGINS.md: every sequence of IEC 61851-1 Table A.6 with its worst time, a minute of a core
+	$(PYTHON) -m tests.component.timing.sequences > docs/TIMING_MARGINS.md
+
+long: ## ten minutes of a core of the whole tick loop on a hostile board, added to the runs before; ARGS="--minutes 600"
+	nice -n 15 $(PYTHON) -m bench.long_run $(ARGS)
+
 bench: ## reaction, loop, memory and storage figures of this machine
 	$(PYTHON) -m bench
 
-.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs texts walk rights bench
+.PHONY: help setup deb package-test demo check test quick parallel serial pictures nightly format lint mutate hil coverage commands files docs texts walk rights timing long bench

@@ -14,7 +14,17 @@ from evse_pi.core.machine_settings import WakeUp, WakeUpStep
 from evse_pi.core.records import Request
 from evse_pi.core.states import EvseState, LimitSource, PilotMode, PilotState, Reason
 from hal.units import Milliamps, Millivolts
-from tests.support.ideal_box import FULL_BOARD, MS, PLAIN_BOARD, TICK_NS, IdealBox, S, box_in, settings_for
+from tests.support.ideal_box import (
+    COUPLER_BOARD,
+    FULL_BOARD,
+    MS,
+    PLAIN_BOARD,
+    TICK_NS,
+    IdealBox,
+    S,
+    box_in,
+    settings_for,
+)
 
 PLAIN, FULL = settings_for(PLAIN_BOARD), settings_for(FULL_BOARD)
 
@@ -204,6 +214,50 @@ def test_a_device_that_fails_at_the_start_is_named_and_does_not_hold_f() -> None
     box.order(Request.CLEAR_INSTALLER)
     box.run(10 * S)
     assert box.faults == {Fault.RCD_TEST_FAILED}, "an acknowledgement alone repairs nothing"
+
+
+@pytest.mark.hazard("H-05")
+def test_a_device_that_does_not_trip_within_a_second_fails_its_test() -> None:
+    """IEC 62955 lets 6 mA flow for 10 s; the test current trips a monitor within 1 s: docs/SAFETY.md, H-05."""
+    box = IdealBox(FULL, rcd_works=False)
+    box.run_until(lambda b: b.outputs.rcd_test, 10 * S)
+    took_ns = box.run_until(lambda b: Fault.RCD_TEST_FAILED in b.faults, 2 * S)
+    assert S <= took_ns <= S + 2 * TICK_NS
+
+
+class WeakNegativeRail(IdealBox):
+    negative_mv = -10_900
+
+    def window(self) -> Any:
+        seen = super().window()
+        weak = seen is not None and seen.low_mv is not None
+        return replace(seen, low_mv=self.negative_mv, supply=None) if weak and seen else seen
+
+
+@pytest.mark.hazard("H-02")
+def test_a_box_that_starts_on_a_weak_negative_rail_does_not_pass_its_self_test() -> None:
+    """-12 V and 5 % end at -11.4 V; Table A.4 has state F from -11 V down (chargebyte's bands)."""
+    box = WeakNegativeRail(PLAIN)
+    box.run(10 * S)
+    assert not box.state.watch.tests.passed
+    assert box.faults
+    better = WeakNegativeRail(PLAIN)
+    better.negative_mv = -11_100
+    better.run_until(lambda b: b.state.watch.tests.passed, 30 * S)
+
+
+class LitThoughOpen(IdealBox):
+    @property
+    def _any_live(self) -> bool:
+        return True
+
+
+@pytest.mark.hazard("H-03")
+def test_a_mirror_contact_that_says_open_does_not_outweigh_a_load_side_that_is_live_at_the_start() -> None:
+    box = LitThoughOpen(settings_for(COUPLER_BOARD))
+    box.run(10 * S)
+    assert not box.state.watch.tests.passed
+    assert box.faults == {Fault.CONTACTOR_WELDED}
 
 
 class NeverResets(IdealBox):

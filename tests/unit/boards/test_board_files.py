@@ -51,6 +51,12 @@ def test_the_shipped_boards_are_the_ones_that_are_documented(tmp_path: Path) -> 
     assert sorted(board_files(own=tmp_path)) == sorted(NAMES)
 
 
+def test_how_late_a_tick_may_be_follows_the_gate_and_else_is_half_of_100_ms(tmp_path: Path) -> None:
+    """42 ms less 5: docs/boards/reference.md. Without a gate the tick alone must leave the contactor its time."""
+    assert load_board("reference", own=tmp_path).late_limit_ms == 37
+    assert load_board("nsayer_pi_evse_hat", own=tmp_path).late_limit_ms == 50
+
+
 def test_revision_a_of_the_reference_board_still_loads_and_is_for_the_bench() -> None:
     """Source: docs/boards/reference_revision_a.md."""
     board = read_board(SHIPPED.parent / "docs/boards/reference_revision_a.toml")

@@ -84,3 +84,54 @@ def test_every_driver_failure_opens() -> None:
     assert len(drivers) == 10
     for fault in drivers:
         assert FAULTS[fault].severity is Severity.OPEN
+
+
+INSTALLER, USER, UNPLUG, GONE = Clear.BY_INSTALLER, Clear.BY_USER, Clear.ON_UNPLUG, Clear.WHEN_GONE
+WAYS_OUT = {
+    INSTALLER: {
+        Fault.CONTACTOR_WELDED, Fault.CONTACTOR_CHANNEL, Fault.RCD_TRIPS_REPEATED, Fault.RCD_TEST_FAILED,
+        Fault.LIVE_NEUTRAL_SWAP,
+    },
+    USER: {Fault.RCD_TRIPPED, Fault.LOCK_FAILED},
+    UNPLUG | USER: {Fault.EMERGENCY_STOP, Fault.OVERCURRENT, Fault.CONTACTOR_FAILED_TO_CLOSE},
+    UNPLUG: {
+        Fault.PILOT_SHORT, Fault.PILOT_DIODE, Fault.PILOT_OUT_OF_BAND, Fault.PILOT_DUTY, Fault.CABLE_REMOVED,
+        Fault.PROXIMITY_INVALID,
+    },
+    GONE | INSTALLER: {Fault.OVER_TEMPERATURE},
+    Clear.RESTART: {Fault.CONTACTOR_DRIVE_FAILED, Fault.OUTPUTS_PERSIST, Fault.INTERNAL},
+}  # fmt: skip
+"""Who or what ends a fault, but for those that end by themselves alone: docs/SAFETY.md, H-03, H-05, H-06, H-14.
+
+A residual current is for a person to look at: unplugging proves nothing. Who may clear a weld is B-4 there.
+"""
+CLEARS_AFTER_S = {
+    Fault.PILOT_SUPPLY: 5, Fault.SUPPLY_24V: 5, Fault.PILOT_GENERATOR: 10, Fault.PILOT_UNCERTAIN: 1,
+    Fault.VENTILATION_REQUIRED: 10, Fault.TIMING_BUDGET: 60, Fault.OVERVOLTAGE: 60, Fault.UNDERVOLTAGE: 60,
+    Fault.POWER_QUALITY: 60, Fault.SUPPLY_LOST: 60, Fault.PHASE_LOST: 60, Fault.OVER_TEMPERATURE: 60,
+}  # fmt: skip
+"""In seconds; of the rails, the coil's supply and the mains: docs/boards/reference.md."""
+ENDS_THE_OFFER = {
+    Fault.OVER_TEMPERATURE, Fault.LIVE_NEUTRAL_SWAP, Fault.OVERVOLTAGE, Fault.UNDERVOLTAGE, Fault.POWER_QUALITY,
+    Fault.SUPPLY_LOST, Fault.PHASE_LOST, Fault.LOCK_FAILED, Fault.METER_STALE, Fault.TEMPERATURE_STALE,
+}  # fmt: skip
+"""What lets the vehicle let go first; all else opens in the same tick."""
+
+
+def test_each_fault_ends_by_what_it_is_documented_to_end_by() -> None:
+    told = {fault: clear for clear, faults in WAYS_OUT.items() for fault in faults}
+    assert {fault: row.clear for fault, row in FAULTS.items()} == {fault: told.get(fault, GONE) for fault in Fault}
+
+
+def test_a_fault_that_ends_by_itself_is_gone_for_its_time_first() -> None:
+    driver = {fault: 30 for fault in Fault if fault.name.endswith(("_READ_FAILED", "_PWM_FAILED", "_ADC_FAILED"))}
+    driver |= dict.fromkeys(
+        (Fault.RCD_DRIVE_FAILED, Fault.VOLTAGE_SENSE_FAILED, Fault.LOCK_DRIVE_FAILED, Fault.WATCHDOG_DRIVE_FAILED,
+         Fault.WELD_OUTPUT_FAILED), 30,
+    )  # fmt: skip
+    told = CLEARS_AFTER_S | driver
+    assert {fault: row.clear_delay_ns for fault, row in FAULTS.items()} == {f: told.get(f, 0) * S for f in Fault}
+
+
+def test_what_ends_the_offer_first_and_what_opens_at_once() -> None:
+    assert {fault for fault, row in FAULTS.items() if row.severity is Severity.STOP} == ENDS_THE_OFFER

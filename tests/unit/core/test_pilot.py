@@ -51,6 +51,12 @@ def test_samples_on_the_edges_move_neither_plateau() -> None:
     assert steady.high_ppm == 40 * 1_000_000 // 96
 
 
+def test_half_of_the_low_plateau_may_be_edges() -> None:
+    """The third that is nearest to the other plateau holds edges, and more of it may: docs/boards/reference.md."""
+    edged = measure(window((9_000, 40), (-12_000, 28), (-9_000, 28)), SCALE)
+    assert edged.low_mv == pytest.approx(-12_000, abs=7)  # one code
+
+
 def test_up_to_two_thirds_of_a_short_pulse_may_be_edges() -> None:
     assert high(measure(window((9_000, 5), (7_000, 7), (-12_000, 84)), SCALE)) == pytest.approx(9_000, abs=7)
 

@@ -64,6 +64,20 @@ def test_converter_that_moves_again_is_believed_again() -> None:
     assert not failures(input_reader)
 
 
+def test_a_window_that_was_lost_leaves_nothing_to_be_late_for() -> None:
+    class Silent(Device):
+        def read_window(self, *_: object) -> PilotWindow:
+            raise BusTimeout("adc: silent")
+
+    timing = LoopTiming(ratings(load_board("simulated")))
+    converter = Device(PilotWindow(array("H", [3680, 3690] * 48), 0, 4_000_000))
+    for adc in (converter, converter, converter, Silent(None)):
+        hardware = SafetyHardware(contactor=Device(False), pilot_pwm=Device(None), pilot_adc=adc)
+        InputReader(hardware, SCALE, timing).read(0, None, NONE, NONE)
+    timing.add_acted(10_000_000_000)
+    assert timing.reaction.largest_ns == 0
+
+
 def test_line_without_any_noise_is_no_proof_of_a_dead_converter() -> None:
     input_reader, _ = looking_at([3680] * 96)
     for _ in range(100):
