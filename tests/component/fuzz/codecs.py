@@ -1,14 +1,28 @@
-"""What bytes from strangers are fed to: every decoder.
+"""What bytes from strangers are fed to: every decoder of Matter, of the link and of the command socket.
 
-Each may raise nothing but DecodeError, or what its protocol answers with: a MatterStatus or a refused handshake.
+Each may raise nothing but DecodeError, or what its protocol answers with: MatterStatus, a refused handshake, a refusal.
 """
 
 from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evse_pi.api.protocol import read_answer, read_request, request_line
+from evse_pi.api.refusal import Refusal
+from evse_pi.core.records import (
+    Demand,
+    MeterSample,
+    RecordDecodeError,
+    TemperatureSample,
+    decode_demand,
+    decode_snapshot,
+    encode_demand,
+    encode_snapshot,
+)
+from evse_pi.core.states import LimitSource
 from evse_pi.matter.channel.case import Sigma1
 from evse_pi.matter.channel.handshake import HandshakeRefused
 from evse_pi.matter.channel.pase import ParamRequest
@@ -18,12 +32,23 @@ from evse_pi.matter.interaction import messages
 from evse_pi.matter.wire import tlv
 from evse_pi.matter.wire.message import MessageHeader, ProtocolHeader
 from evse_pi.matter.wire.status_code import DecodeError, MatterStatus
+from hal.units import CentiCelsius, Milliamps, Millivolts
 from tests.support.matter_authority import Authority, CountingEntropy
+from tests.support.node_box import IDLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 AUTHORITY = Authority(with_icac=True)
+DEMAND = Demand(
+    number=1,
+    permitted=True,
+    offered_current_ma=Milliamps(16_000),
+    limit_source=LimitSource.OWNER,
+    valid_until_ns=15_000_000_000,
+    meter=MeterSample(1, (Millivolts(230_000),) * 3, (Milliamps(16_000),) * 3),
+    temperature=TemperatureSample(1, CentiCelsius(2_500)),
+)
 
 
 def _decodes(decode: Callable[[bytes], object], *answers: type[Exception]) -> Callable[[bytes], None]:
@@ -78,6 +103,29 @@ def certificate(data: bytes) -> None:
         verify_chain(AUTHORITY.make_noc(1, AUTHORITY.icac_key.public_key), decoded, AUTHORITY.root_certificate, 0)
 
 
+def demand(data: bytes) -> None:
+    """What decodes is a demand that could have been sent."""
+    with suppress(RecordDecodeError):
+        assert decode_demand(encode_demand(decode_demand(data))) == decode_demand(data)
+
+
+def snapshot(data: bytes) -> None:
+    """What decodes is a snapshot that could have been sent."""
+    with suppress(RecordDecodeError):
+        assert decode_snapshot(encode_snapshot(decode_snapshot(data))) == decode_snapshot(data)
+
+
+def request(data: bytes) -> None:
+    """Only the command socket's server reads it, and it refuses longer lines before."""
+    with suppress(Refusal):
+        read_request(data)
+
+
+def answer(data: bytes) -> None:
+    with suppress(Refusal, ValueError):
+        read_answer(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "message_header": message_header,
     "protocol_header": protocol_header,
@@ -92,6 +140,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "invoke": _decodes(messages.decode_invoke, MatterStatus),
     "timed": _decodes(messages.decode_timed),
     "status": _decodes(messages.decode_status),
+    "demand": demand,
+    "snapshot": snapshot,
+    "request": request,
+    "answer": answer,
 }
 
 
@@ -155,6 +207,10 @@ def seeds() -> dict[str, list[bytes]]:
         "invoke": [tlv.encode({**invoking, **revision})],
         "timed": [tlv.encode({0: tlv.uint(500), **revision})],
         "status": [tlv.encode({0: tlv.uint(0), **revision})],
+        "demand": [encode_demand(DEMAND), encode_demand(replace(DEMAND, meter=None, temperature=None))],
+        "snapshot": [encode_snapshot(IDLE)],
+        "request": [request_line("set", {"field": "limit", "value": [1, -2.5e3, None, True, "ü"]})],
+        "answer": [b'{"ok": true, "result": {}}', b'{"ok": false, "error": "no", "at": {"field": "a", "value": 1}}'],
     }
 
 

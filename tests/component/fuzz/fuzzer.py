@@ -12,7 +12,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["evse_pi.matter", "chip.tlv"]):
+with atheris.instrument_imports(include=["evse_pi.matter", "evse_pi.core.records", "evse_pi.api", "chip.tlv"]):
     from tests.component.fuzz import codecs, node
 
 TARGETS = {**codecs.TARGETS, "codecs": codecs.any_decoder, "node": node.whole_node}

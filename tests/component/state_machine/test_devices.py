@@ -226,7 +226,7 @@ def test_a_device_that_does_not_trip_within_a_second_fails_its_test() -> None:
 
 
 class WeakNegativeRail(IdealBox):
-    negative_mv = -10_900
+    negative_mv = Millivolts(-10_900)
 
     def window(self) -> Any:
         seen = super().window()
@@ -242,7 +242,7 @@ def test_a_box_that_starts_on_a_weak_negative_rail_does_not_pass_its_self_test()
     assert not box.state.watch.tests.passed
     assert box.faults
     better = WeakNegativeRail(PLAIN)
-    better.negative_mv = -11_100
+    better.negative_mv = Millivolts(-11_100)
     better.run_until(lambda b: b.state.watch.tests.passed, 30 * S)
 
 
