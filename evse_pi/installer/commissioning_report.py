@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from evse_pi.api.texts.catalogue import tr
+from evse_pi.api.texts.catalogue import LANGUAGE, tr
 
 TITLE = tr("Commissioning report of a charging point")
 SIGNATURES = ("Installer", "Customer")
@@ -64,7 +64,9 @@ def web_page(page: ReportPage) -> str:
     signs = "".join(f"<tr><td>{each}</td><td>Name, date, signature:</td></tr>" for each in SIGNATURES)
     body.append(f'<h2>Signatures</h2><table class="sign">{signs}</table>')
     head = f'<meta charset="utf-8"><title>{TITLE}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+    return (
+        f'<!doctype html>\n<html lang="{LANGUAGE}"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
+    )
 
 
 def _short(text: str, most: int = MAX_VALUE) -> str:

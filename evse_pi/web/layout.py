@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.api.texts.catalogue import tr
+from evse_pi.api.texts.catalogue import LANGUAGE, tr
 from evse_pi.web.markup import Markup, element, joined
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def document(page: Page, box: str, session: PinSession | None, assets: str) -> s
         element("main", *page.sections, id="content", data_live=page.live),
         element("footer", _session(session, page.path)),
     )
-    return f"<!doctype html>{element('html', head, body, lang='en').html}"
+    return f"<!doctype html>{element('html', head, body, lang=LANGUAGE).html}"
 
 
 def _refresh() -> Markup:

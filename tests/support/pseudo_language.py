@@ -20,6 +20,10 @@ BEGIN, END = "⟦", "⟧"
 class PseudoLanguage(gettext.NullTranslations):
     """Translates by putting brackets round a text."""
 
+    def info(self) -> dict[str, str]:
+        """Return what a catalogue says of itself."""
+        return {"language": "qps"}
+
     def gettext(self, message: str) -> str:
         """Return `message` between brackets."""
         return f"{BEGIN}{message}{END}"

@@ -13,5 +13,8 @@ from pathlib import Path
 DOMAIN = "evse-pi"
 CATALOGUES = Path(__file__).parent / "catalogues"
 
-tr = translation(DOMAIN, CATALOGUES, fallback=True).gettext
+_FOUND = translation(DOMAIN, CATALOGUES, fallback=True)
+LANGUAGE = _FOUND.info().get("language", "en")
+"""The tag of the language of this process, as pages declare it. Source: BCP 47."""
+tr = _FOUND.gettext
 """Return a text in the language of this process. Values are put in afterwards, by `str.format` and by name."""

@@ -49,6 +49,12 @@ def test_nothing_is_said_outside_of_a_catalogue(said: dict[str, str]) -> None:
     assert {what: words for what, text in answers.items() if (words := words_of(text))} == {}
 
 
+def test_a_page_declares_the_language_that_it_is_in(said: dict[str, str]) -> None:
+    pages = [text for what, text in said.items() if what.startswith("page ")]
+    assert pages
+    assert all('<html lang="qps">' in page for page in pages)
+
+
 def test_help_is_said_outside_of_a_catalogue_by_click_alone(said: dict[str, str]) -> None:
     helps = {what: text for what, text in said.items() if what.endswith("--help")}
     assert len(helps) > 25
