@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,31 +61,71 @@ class _YesNo(click.ParamType):  # type: ignore[type-arg] # as above
 COUNTRY, YES_NO = _Country(), _YesNo()
 
 
-def _own_meter(known: dict[str, Any], _: BoardSpec) -> bool:
-    return known.get("meter", "none") not in ("board", "none")
+@dataclass(frozen=True, slots=True)
+class HouseAnswers:
+    """What is known of a house, by the keys of the questions; None was not answered."""
+
+    purpose: str | None = None
+    country: str | None = None
+    phases: int | None = None
+    voltage: int | None = None
+    cable: str | None = None
+    cable_rating: int | None = None
+    capacity: int | None = None
+    earthing: str | None = None
+    open_pen: str | None = None
+    shutters: bool | None = None
+    shunt_release: bool | None = None
+    rcd_type: str | None = None
+    rcd_retries: int | None = None
+    random_delay: int | None = None
+    ventilated: bool | None = None
+    meter: str | None = None
+    meter_port: str | None = None
+    meter_unit: int | None = None
+    meter_baud: int | None = None
+    meter_parity: str | None = None
+    meter_inverted: bool | None = None
+    neutral: bool | None = None
+
+    def with_answer(self, key: str, value: Any) -> HouseAnswers:
+        """Return the answers with that to the question `key`."""
+        return replace(self, **{key: value})
+
+    @property
+    def of_country(self) -> str:
+        """The country, which is asked before all that depends on it; empty while it was not."""
+        return self.country or ""
 
 
-def _always(_: dict[str, Any], __: BoardSpec) -> bool:
+NOTHING_KNOWN = HouseAnswers()
+
+
+def _own_meter(known: HouseAnswers, _: BoardSpec) -> bool:
+    return (known.meter or "none") not in ("board", "none")
+
+
+def _always(_: HouseAnswers, __: BoardSpec) -> bool:
     return True
 
 
-def _no(_: dict[str, Any], __: BoardSpec) -> bool:
+def _no(_: HouseAnswers, __: BoardSpec) -> bool:
     return False
 
 
 _never = _no
 
 
-def _without_neutral(known: dict[str, Any], _: BoardSpec) -> bool:
+def _without_neutral(known: HouseAnswers, _: BoardSpec) -> bool:
     """Return whether three lines without a neutral are usual where the box is."""
-    return bool(known["phases"] == 3 and known["country"] in DELTA_COUNTRIES)
+    return bool(known.phases == 3 and known.of_country in DELTA_COUNTRIES)
 
 
-def _usual_phases(known: dict[str, Any], board: BoardSpec) -> int:
+def _usual_phases(known: HouseAnswers, board: BoardSpec) -> int:
     """Return the board's phases, 1 where a vehicle takes no more."""
     from evse_pi.core.country import profile_of
 
-    return 1 if profile_of(known["country"]).north_american else board.phases
+    return 1 if profile_of(known.of_country).north_american else board.phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +138,8 @@ class Question:
     key: str
     text: str
     kind: Any
-    proposed: Callable[[dict[str, Any], BoardSpec], Any]
-    asked: Callable[[dict[str, Any], BoardSpec], bool] = _always
+    proposed: Callable[[HouseAnswers, BoardSpec], Any]
+    asked: Callable[[HouseAnswers, BoardSpec], bool] = _always
     kept: bool = False
 
 
@@ -150,13 +190,13 @@ def _of_the_supply() -> tuple[Question, ...]:
         Question("country", tr("Country (two letters)"), COUNTRY, lambda *_: None),
         Question("phases", tr("Phases of the circuit"), PHASES, _usual_phases),
         Question("neutral", tr("Circuit with a neutral"), YES_NO, _always, _without_neutral, kept=True),
-        Question("voltage", tr("Supply voltage"), VOLTS, lambda known, _: profile_of(known["country"]).voltage_mv),
+        Question("voltage", tr("Supply voltage"), VOLTS, lambda known, _: profile_of(known.of_country).voltage_mv),
         Question(
             "open_pen",
             tr("Against a broken neutral and earth: an electrode, or an external device"),
             _choice(OpenPen),
             lambda *_: None,
-            lambda known, _: profile_of(known["country"]).open_pen,
+            lambda known, _: profile_of(known.of_country).open_pen,
         ),
         Question("earthing", tr("Earthing of the supply"), _choice(Earthing), _usual_earthing),
     )
@@ -174,14 +214,14 @@ def _of_the_plug() -> tuple[Question, ...]:
             tr("The fixed cable carries"),
             AMPERES,
             lambda _, board: board.rated_current_ma,
-            lambda known, _: known["cable"] == TETHERED,
+            lambda known, _: known.cable == TETHERED,
         ),
         Question(
             "shutters",
             tr("Socket with shutters, as this country demands"),
             YES_NO,
             lambda *_: None,
-            lambda known, _: known["cable"] == SOCKET and profile_of(known["country"]).shutters,
+            lambda known, _: known.cable == SOCKET and profile_of(known.of_country).shutters,
         ),
     )
 
@@ -198,20 +238,20 @@ def _of_the_circuit() -> tuple[Question, ...]:
             tr("Times the box may reset a residual current trip by itself"),
             int,
             lambda *_: 0,
-            lambda known, _: profile_of(known["country"]).reclosures > 0,
+            lambda known, _: profile_of(known.of_country).reclosures > 0,
         ),
         Question(
             "shunt_release",
             tr("A release upstream that trips on a welded contactor, as this country demands"),
             YES_NO,
             lambda *_: None,
-            lambda known, _: profile_of(known["country"]).shunt_release,
+            lambda known, _: profile_of(known.of_country).shunt_release,
         ),
         Question(
             "random_delay",
             tr("Random delay of starts, at most (s)"),
             int,
-            lambda known, _: profile_of(known["country"]).random_delay_s,
+            lambda known, _: profile_of(known.of_country).random_delay_s,
         ),
         Question("ventilated", tr("Room ventilated, for vehicles in state D"), YES_NO, lambda *_: False),
     )
@@ -230,7 +270,7 @@ def _of_the_meter() -> tuple[Question, ...]:
     )
 
 
-def _usual_rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
+def _usual_rcd(known: HouseAnswers, board: BoardSpec) -> str | None:
     """Return what is proposed upstream: what sees DC where the board does not, else what the country asks."""
     from boards.spec import NotFitted
     from evse_pi.core.country import profile_of
@@ -238,27 +278,27 @@ def _usual_rcd(known: dict[str, Any], board: BoardSpec) -> str | None:
 
     if isinstance(board.rcd, NotFitted) or not board.rcd.detects.dc_ma:
         return DETECTS_DC[1].value
-    return RcdType.A.value if profile_of(known["country"]).upstream_rcd else RcdType.NONE.value
+    return RcdType.A.value if profile_of(known.of_country).upstream_rcd else RcdType.NONE.value
 
 
-def _usual_earthing(known: dict[str, Any], _: BoardSpec) -> str:
+def _usual_earthing(known: HouseAnswers, _: BoardSpec) -> str:
     from evse_pi.core.installation_limits import Earthing, OpenPen
 
-    kind = Earthing.TT if known.get("open_pen") == OpenPen.ELECTRODE.value else Earthing.TN
+    kind = Earthing.TT if known.open_pen == OpenPen.ELECTRODE.value else Earthing.TN
     return str(kind.value)
 
 
-def problem(key: str, known: dict[str, Any], board: BoardSpec) -> str | None:
+def problem(key: str, known: HouseAnswers, board: BoardSpec) -> str | None:
     """Return why the answer to `key` cannot be, as far as the answers so far tell; None when it can."""
     from evse_pi.core.installation_limits import MINIMUM_CAPACITY_MA, Installation, Purpose, RcdType
     from evse_pi.installation.files import house_problems, ratings
 
-    if known.get("cable") == SOCKET and board.proximity is None:
+    if known.cable == SOCKET and board.proximity is None:
         return tr(
             "cable: socket is not allowed; board {board} reads no proximity contact, so that it "
             "would not know what a loose cable carries; allowed is {tethered}"
         ).format(board=board.name, tethered=TETHERED)
-    if known.get("cable") == SOCKET and "cable_rating" in known:
+    if known.cable == SOCKET and known.cable_rating is not None:
         return tr("cable_rating: not allowed with a socket, where each cable says what it carries")
     unasked = {
         "country": "DE", "phases": 1, "circuit_capacity_ma": MINIMUM_CAPACITY_MA, "rcd_type": RcdType.B.value,
@@ -288,16 +328,17 @@ SHOWN: dict[str, Callable[[int], str]] = {
 """How a value of a question is written."""
 
 
-def entries(known: dict[str, Any]) -> dict[str, Any]:
+def entries(known: HouseAnswers) -> dict[str, Any]:
     """Return what is known as entries of an installation."""
-    return {entry: known[key] for key, entry in ENTRIES.items() if key in known}
+    answered = {entry: getattr(known, key) for key, entry in ENTRIES.items()}
+    return {entry: value for entry, value in answered.items() if value is not None}
 
 
-def known_from(installation: Installation) -> dict[str, Any]:
+def known_from(installation: Installation) -> HouseAnswers:
     """Return the answers that an installation came from."""
     known = {key: getattr(installation, entry) for key, entry in ENTRIES.items()}
     known["cable"] = TETHERED if installation.tethered_cable_ma else None
-    return {key: value for key, value in known.items() if value not in (None, "")}
+    return HouseAnswers(**{key: value for key, value in known.items() if value not in (None, "")})
 
 
 def written(kind: Any, value: Any) -> Any:

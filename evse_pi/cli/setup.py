@@ -20,6 +20,7 @@ from evse_pi.cli.questions import (
     CABLES,
     COUNTRY,
     KEYS,
+    NOTHING_KNOWN,
     PARITY,
     PHASES,
     Question,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from boards.spec import BoardSpec, MeterSpec
+    from evse_pi.cli.questions import HouseAnswers
     from evse_pi.core.installation_limits import Installation
     from evse_pi.installer.installer_client import InstallerClient
 
@@ -148,16 +150,16 @@ class SetupAnswers:
         try:
             former = known_from(self._installer.box_settings.installation(board))
         except ChangeRefused:
-            former = {}
-        known: dict[str, Any] = {}
+            former = NOTHING_KNOWN
+        known = NOTHING_KNOWN
         for question in questions():
             if question.asked(known, board) or question.key in self._options:
-                proposed = former.get(question.key)
+                proposed = getattr(former, question.key)
                 if proposed is None:
                     proposed = question.proposed(known, board)
-                self._take(question, proposed, known, board)
-            elif question.kept and question.key in former:
-                known[question.key] = former[question.key]
+                known = self._take(question, proposed, known, board)
+            elif question.kept:
+                known = known.with_answer(question.key, getattr(former, question.key))
         return board, Installation(**entries(known))
 
     def forget(self) -> None:
@@ -176,13 +178,13 @@ class SetupAnswers:
             except BoxError as error:
                 self._again(first, str(error))
 
-    def _take(self, question: Question, proposed: Any, known: dict[str, Any], board: BoardSpec) -> None:
-        """Have one question answered so that it can be, and add it to what is known."""
+    def _take(self, question: Question, proposed: Any, known: HouseAnswers, board: BoardSpec) -> HouseAnswers:
+        """Have one question answered so that it can be; return what is known with it."""
         while True:
-            known[question.key] = self._answer(question, proposed)
-            wrong = problem(question.key, known, board)
+            answered = known.with_answer(question.key, self._answer(question, proposed))
+            wrong = problem(question.key, answered, board)
             if wrong is None:
-                return
+                return answered
             self._again(question, wrong)
 
     def _answer(self, question: Question, proposed: Any) -> Any:

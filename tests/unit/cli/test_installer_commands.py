@@ -11,7 +11,7 @@ import pytest
 
 from boards.loader import load_board
 from evse_pi.api.exits import Exit
-from evse_pi.cli.questions import questions
+from evse_pi.cli.questions import HouseAnswers, questions
 from evse_pi.installation.files import ratings, read_installation
 from evse_pi.installer.box_settings import BoxSettings, ChangeRefused
 from evse_pi.sim.harness.virtual_clock import VirtualClock
@@ -321,4 +321,4 @@ def test_there_is_no_certificate_for_a_box_that_does_not_run(box: Path) -> None:
 def test_one_phase_is_proposed_where_a_vehicle_takes_no_more(country: str, phases: int) -> None:
     """Source: SAE J1772, whose vehicle inlet has two contacts for the supply."""
     asked = next(question for question in questions() if question.key == "phases")
-    assert asked.proposed({"country": country}, load_board("simulated")) == phases
+    assert asked.proposed(HouseAnswers(country=country), load_board("simulated")) == phases
