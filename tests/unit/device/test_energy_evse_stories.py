@@ -822,3 +822,69 @@ async def test_without_a_clock_time_is_taken_as_unknown() -> None:
     evse = await bench(clock=VirtualClock(unix_s=None))
     assert evse.enable(5) is StatusCode.SUCCESS
     assert evse.state.supply_state == SupplyState.CHARGING_ENABLED
+
+
+# The rules of limits and states, as the cluster shows them (Matter 1.4.2, Energy EVSE, 9.3.8.1 and 9.3.8.9).
+
+
+@pytest.mark.parametrize(
+    ("source", "limit_ma", "expected_ma"),
+    [
+        (LimitSource.LEASE, 0, 32_000),  # the safety process waits for the next demand
+        (LimitSource.CABLE, 0, 32_000),  # none is plugged in
+        (LimitSource.TEMPERATURE, 6_000, 6_000),  # IEC 61851-1 Annex A: 6 A is the least that can be offered
+        (LimitSource.TEMPERATURE, 5_999, 0),
+    ],
+)
+async def test_what_the_safety_process_limits_by_is_shown_as_far_as_it_is_a_current(
+    source: LimitSource, limit_ma: int, expected_ma: int
+) -> None:
+    evse = await bench()
+    evse.enable()
+    evse.charger.limit(source, limit_ma)
+    assert evse.state.maximum_charge_current == expected_ma
+
+
+async def test_the_circuit_s_capacity_limits_at_once_and_an_echo_of_the_node_s_own_limit_does_not() -> None:
+    evse = await bench()
+    evse.enable()
+    evse.charger.safety.say(limit_source=LimitSource.OWNER, limit_ma=Milliamps(7_000))
+    evse.charger.hear()
+    assert evse.state.maximum_charge_current == 32_000
+    evse.charger.install(circuit_capacity_ma=Milliamps(20_000))
+    assert evse.state.maximum_charge_current == 20_000
+
+
+@pytest.mark.parametrize(
+    ("pilot", "state"),
+    [
+        (A, MatterState.NOT_PLUGGED_IN),
+        (B, MatterState.PLUGGED_IN_NO_DEMAND),
+        (C, MatterState.PLUGGED_IN_DEMAND),
+        (PilotState.D, MatterState.PLUGGED_IN_DEMAND),
+    ],
+)
+async def test_at_the_minus_12_v_of_the_box_the_vehicle_is_what_it_was(pilot: PilotState, state: MatterState) -> None:
+    evse = await bench()
+    evse.charger.pilot(pilot)
+    assert evse.state.state == state
+    evse.charger.pilot(PilotState.F)
+    assert evse.state.state == state
+
+
+async def test_at_the_minus_12_v_of_the_box_nothing_is_known_of_a_vehicle_that_charged() -> None:
+    evse = await charging()
+    evse.charger.pilot(PilotState.F)
+    assert evse.state.state is None
+
+
+async def test_contacts_that_are_closed_make_no_charging_of_a_vehicle_that_does_not_ask() -> None:
+    evse = await bench()
+    evse.charger.pilot(B, closed=True)
+    assert evse.state.state == MatterState.PLUGGED_IN_NO_DEMAND
+
+
+async def test_the_circuit_s_capacity_limits_without_a_controller_too() -> None:
+    evse = await bench(commissioned=False)
+    evse.charger.install(circuit_capacity_ma=Milliamps(20_000))
+    assert evse.state.maximum_charge_current == 20_000
