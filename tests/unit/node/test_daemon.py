@@ -47,6 +47,7 @@ from evse_pi.sim.harness.virtual_clock import UNIX_S
 from evse_pi.storage.database import Store
 from evse_pi.storage.recall import load_startup_state
 from evse_pi.storage.writer_thread import WriterThread
+from hal.clock_trust import SystemTime
 from hal.units import SECOND, Milliamps, MilliwattHours
 from tests.support.node_box import RATINGS, FakeSafety, meter_reading
 from tests.support.virtual_loop import running_clock, virtual_time
@@ -618,7 +619,7 @@ async def test_without_matter_what_the_settings_forbid_is_forbidden_and_told(tmp
 
 
 async def test_without_matter_a_time_of_use_charge_is_planned_and_can_be_begun_at_once(tmp_path: Path) -> None:
-    clock = SystemClock()
+    clock = SystemClock(SystemTime(kernel=lambda: True))  # a machine with a time server
     in_twelve_hours = datetime.now(clock.zone) + timedelta(hours=12)
     target = Target(in_twelve_hours.hour * 60 + in_twelve_hours.minute, None, MilliwattHours(20_000_000))
     settings = ChargingSettings(targets=(DaySchedule(0x7F, (target,)),), mode=ChargeMode.TIME_OF_USE)
