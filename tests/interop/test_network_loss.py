@@ -1,4 +1,7 @@
-"""A box without its network charges on by its own rules, and is found again at the address it then has."""
+"""A box without its network charges on by its own rules, and is found again at the address it then has.
+
+Its link-local address stays, as that of a machine does; that a new one is announced is tested with mDNS alone.
+"""
 
 from __future__ import annotations
 
