@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sys
 import threading
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
+LOCK_FILE = "run.lock"
 PAGE_WITHIN_S = 40.0
 PAGE_POLL_S = 0.5
 NODE_RESTART_S = 3.0
@@ -151,6 +154,7 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
     except (BoardError, OSError) as error:
         raise BoxError(str(error)) from error
     with ExitStack() as resources:
+        _keep_alone(paths.state_dir, resources)
         environment: Mapping[str, str] = dict(os.environ)
         if simulate:
             environment = _simulator(board, paths, resources)
@@ -158,6 +162,20 @@ def run_box(name: str, paths: Paths, *, simulate: bool, arguments: tuple[str, ..
         box = BoxLaunch(board, name, paths, _installation(board, paths, simulate=simulate), environment, arguments)
         supervisor = ProcessSupervisor(_services(box), paths.run_dir, _say)
         supervisor.run(on_ready=lambda: _ready(box))
+
+
+def _keep_alone(state_dir: Path, resources: ExitStack) -> None:
+    """Hold `state_dir` until `resources` end. Raises: BoxError at once while another one runs there.
+
+    Hazard: H-08, its processes would end one by one, and what follows puts the running box's pilot to -12 V.
+    """
+    descriptor = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    resources.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        busy = OSError(errno.EADDRINUSE, "another run", str(state_dir))
+        raise BoxError(str(busy)) from None
 
 
 def _ready(box: BoxLaunch) -> None:
