@@ -263,7 +263,7 @@ CASES = {
         settings={"installation": replace(SIMULATED_INSTALLATION, rcd_reclosures=1)},
     ),
     "wrong clock": Case(
-        clock_of_yesterday, "CLOCK", "is wrong: the history goes to", "timedatectl", verdict="CHARGING"
+        clock_of_yesterday, "CLOCK", "is wrong: the history goes to", "a time server", verdict="CHARGING"
     ),
     "limit below 6 A": Case(low_limit, "LIMIT_BELOW_MINIMUM", "4.0 A", "evse-pi set", seconds=15, verdict="STOPPED"),
     "contacts rest": Case(flaps, "MINIMUM_OFF_TIME", "rests", "Wait", seconds=2, verdict="WAITING"),
