@@ -62,7 +62,7 @@ def in_bash(box: Path, typed: str) -> list[str]:
         ("evse-pi set n", ["none"]),
         ("evse-pi calibrate measure ", ["open", "9V", "6V", "3V", "-12V"]),
         ("evse-pi setup --board ", ["nsayer_pi_evse_hat", "reference", "simulated"]),
-        ("evse-pi setup --country g", ["GB", "GU"]),
+        ("evse-pi setup --country g", ["GB", "GG", "GU"]),
         ("evse-pi setup --rcd-type a", ["a", "a_rdc_dd"]),
         ("evse-pi setup --meter sdm12", ["sdm120"]),
         ("evse-pi setup --cable ", ["socket", "tethered"]),
