@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from evse_pi.api.codec import from_plain, to_plain
 from evse_pi.api.refusal import AtFault, Refusal
+from evse_pi.api.texts.catalogue import tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,20 +86,20 @@ def read_answer(line: bytes) -> Any:
     if answer.get("ok"):
         return answer.get("result")
     at = answer.get("at")
-    text = str(answer.get("error", "refused without a reason"))
+    text = str(answer.get("error", tr("refused without a reason")))
     raise Refusal(text, None if at is None else from_plain(AtFault, at, "ignore"))
 
 
 def read_request(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return the command and the plain fields of a request. Raises: Refusal for what is none."""
     if line.count(b"[") + line.count(b"{") > MAX_BRACKETS:
-        raise Refusal(f"request: more opening brackets than allowed; at most {MAX_BRACKETS}")
+        raise Refusal(tr("request: more opening brackets than allowed; at most {most}").format(most=MAX_BRACKETS))
     try:
         fields = json.loads(line)
     except ValueError as error:
-        raise Refusal(f"request: no JSON: {error}") from error
+        raise Refusal(tr("request: no JSON: {error}").format(error=error)) from error
     if not isinstance(fields, dict) or not isinstance(fields.get("command"), str):
-        raise Refusal('request: must be an object with a text "command"')
+        raise Refusal(tr('request: must be an object with a text "command"'))
     return fields.pop("command"), fields
 
 

@@ -5,6 +5,8 @@ The field comes with its value and what is allowed, so that a command can say it
 
 from typing import Any, NamedTuple
 
+from evse_pi.api.texts.catalogue import tr
+
 
 class Allowed(NamedTuple):
     """What may stand in a field: a range with its unit, or some words; empty where only the sentence tells."""
@@ -16,8 +18,9 @@ class Allowed(NamedTuple):
 
     def __str__(self) -> str:
         if self.lowest is not None and self.highest is not None:
-            return f"a whole number from {self.lowest} to {self.highest}{self.unit and f' {self.unit}'}"
-        return f"one of {', '.join(self.words)}"
+            told = tr("a whole number from {lowest} to {highest}").format(lowest=self.lowest, highest=self.highest)
+            return f"{told}{self.unit and f' {self.unit}'}"
+        return tr("one of {words}").format(words=", ".join(self.words))
 
 
 class Secret:
@@ -42,7 +45,8 @@ class Refusal(Exception):  # noqa: N818 (it is an answer)
 
 def refuse(field: str, value: object, allowed: Allowed) -> Refusal:
     """Return the refusal of a value."""
-    return Refusal(f"{field}: {value!r} is not allowed; {allowed}", AtFault(field, value, allowed))
+    told = tr("{field}: {value} is not allowed; {allowed}").format(field=field, value=repr(value), allowed=allowed)
+    return Refusal(told, AtFault(field, value, allowed))
 
 
 def check_range(field: str, value: int, lowest: int, highest: int, unit: str = "") -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evse_pi.api.admission import owners_and_installer, peer_of
 from evse_pi.api.protocol import MAX_REQUEST_BYTES, answer_line, refusal_line
 from evse_pi.api.refusal import Refusal
+from evse_pi.api.texts.catalogue import tr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -88,7 +89,8 @@ class Server:
         """Count a connection for the block. Raises: Refusal where the user, or all but installers, have enough."""
         mine, room = self._users[caller.uid], MAX_CONNECTIONS - (0 if caller.installer else INSTALLERS_ROOM)
         if mine >= MAX_PER_USER or self._users.total() >= room:
-            raise Refusal(f"more than {MAX_PER_USER} connections of a user, or {room} in all; close one")
+            told = tr("more than {of_user} connections of a user, or {in_all} in all; close one")
+            raise Refusal(told.format(of_user=MAX_PER_USER, in_all=room))
         self._users[caller.uid] += 1
         try:
             yield
@@ -105,7 +107,7 @@ class Server:
             except asyncio.IncompleteReadError:
                 return
             except asyncio.LimitOverrunError:
-                raise Refusal(f"a request has at most {MAX_REQUEST_BYTES} bytes") from None
+                raise Refusal(tr("a request has at most {most} bytes").format(most=MAX_REQUEST_BYTES)) from None
             try:
                 goes_on = await _answer(self._service.understand(line, caller), reader, writer)
             except Refusal as refusal:
@@ -128,12 +130,14 @@ async def answered(call: ParsedRequest) -> Any:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await call.begin()
     except TimeoutError:
-        raise Refusal(f"{name}: no answer within {ANSWER_WITHIN_S:.0f} s; the storage does not answer") from None
+        told = tr("{command}: no answer within {value} s; the storage does not answer")
+        raise Refusal(told.format(command=name, value=round(ANSWER_WITHIN_S))) from None
     except Refusal:
         raise
     except Exception as error:
         log.exception("command failed command=%s", name)
-        raise Refusal(f"{name}: {type(error).__name__}: {error}") from error
+        told = tr("{command}: the command failed: {kind}: {error}")
+        raise Refusal(told.format(command=name, kind=type(error).__name__, error=error)) from error
 
 
 async def _stream(answers: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evse_pi.api.codec import Mismatch, from_plain
 from evse_pi.api.protocol import Command, read_request
 from evse_pi.api.refusal import Allowed, AtFault, Refusal
+from evse_pi.api.texts.catalogue import tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +60,11 @@ class Service:
         if name not in self.offers:
             known = tuple(sorted(self.offers))
             at = AtFault("command", name, Allowed(words=known))
-            raise Refusal(f"command: {name!r} is unknown; one of {', '.join(known)}", at)
+            told = tr("command: {name} is unknown; one of {known}")
+            raise Refusal(told.format(name=repr(name), known=", ".join(known)), at)
         command = self.offers[name].command
         if command.installer and not caller.installer:
-            raise Refusal(f"{name}: only root may ask for this; use sudo")
+            raise Refusal(tr("{command}: only root may ask for this; use sudo").format(command=name))
         try:
             request = from_plain(command.request, fields, "refuse")
         except Mismatch as mismatch:

@@ -31,6 +31,7 @@ from evse_pi.api.refusal import AtFault, Refusal, check_range
 from evse_pi.api.repair import REPAIR, DamagedFabric, LeftOut, RepairAction, RepairAnswer, SetAside
 from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import LIMITS, STATUS, WATCH
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.texts.trouble_texts import permission_doubt
 from evse_pi.api.troubles import DoubtKind, PermissionDoubt
 from evse_pi.clearance import Clearance
@@ -202,7 +203,7 @@ class Commands:
 
     async def _start(self, _request: Nothing, _caller: Caller) -> StartAnswer:
         if not self._node.owner_permits:
-            raise Refusal("charging is not permitted, so that there is no start to bring forward; permit it first")
+            raise Refusal(tr("charging is not permitted, so that there is no start to bring forward; permit it first"))
         before = self._box.held_up_by
         self._node.begin_charging()
         await self._node.flush()
@@ -219,7 +220,7 @@ class Commands:
     async def _commission(self, request: Commission, _caller: Caller) -> CommissionAnswer:
         matter, action = self._node.matter, request.action
         if matter is None:
-            raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
+            raise self._no_matter_device()
         acts: dict[CommissionAction, Callable[[], None]] = {
             CommissionAction.OPEN: matter.open_window,
             CommissionAction.REMOVE: lambda: matter.remove(_named(request.fabric)),
@@ -227,15 +228,15 @@ class Commands:
             CommissionAction.NEW_IDENTITY: matter.make_new_identity,
             CommissionAction.KEEP_IDENTITY: matter.keep_identity,
         }
-        try:
-            if action in acts:
-                acts[action]()
-            told = matter.describe()
-            # Codes of a commissioned box let one more controller in, so they are shown only to who asks for them.
-            wanted = action in SHOWS_CODES or (action is CommissionAction.SHOW and not told.commissioned)
-            return CommissionAnswer(*told, codes=matter.codes() if wanted and matter.ready else None)
-        except LookupError as error:
-            raise Refusal(str(error)) from error
+        if action in acts:
+            acts[action]()
+        told = matter.describe()
+        # Codes of a commissioned box let one more controller in, so they are shown only to who asks for them.
+        wanted = action in SHOWS_CODES or (action is CommissionAction.SHOW and not told.commissioned)
+        return CommissionAnswer(*told, codes=matter.codes() if wanted and matter.ready else None)
+
+    def _no_matter_device(self) -> Refusal:
+        return Refusal(tr("the box is no Matter device: {absence}").format(absence=self._node.matter_absence))
 
     async def _repair(self, request: Repair, _caller: Caller) -> RepairAnswer:
         """Tell what is damaged. Where a damaged fabric goes, charging is forbidden: it may have forbidden it."""
@@ -243,7 +244,7 @@ class Commands:
         reset: tuple[int, ...] = ()
         if request.action is RepairAction.RESET_FABRICS:
             if matter is None:
-                raise Refusal(f"the box is no Matter device: {self._node.matter_absence}")
+                raise self._no_matter_device()
             reset = await matter.reset_damaged()
             if reset:
                 self._box.doubt_permission(PermissionDoubt(DoubtKind.FABRICS_DAMAGED, ", ".join(map(str, reset))))
@@ -265,7 +266,7 @@ class Commands:
         order, told = Request.CLEAR_USER, request.clearance
         if request.role is Role.INSTALLER:
             if not caller.installer:
-                raise Refusal("role: only root may clear as installer; use sudo")
+                raise Refusal(tr("role: only root may clear as installer; use sudo"))
             order |= Request.CLEAR_INSTALLER
         await self._acknowledge(order, None if told is None else Clearance(told.at_ns, told.digest))
         return ClearAnswer(tuple(record.fault for record in self._box.event_recorder.faults))
@@ -307,7 +308,7 @@ class Commands:
                     await self._node.notifier.next_change().wait()
         except TimeoutError:
             self._box.requests.withdraw()
-            raise Refusal("the safety process does not answer; the order was withdrawn") from None
+            raise Refusal(tr("the safety process does not answer; the order was withdrawn")) from None
         return Ordered()
 
     async def _version(self, _request: Nothing, _caller: Caller) -> VersionAnswer:
@@ -320,5 +321,5 @@ SHOWS_CODES = (CommissionAction.CODES, CommissionAction.OPEN, CommissionAction.F
 def _named(fabric: int | None) -> int:
     """Return the fabric to remove. Raises: Refusal when none was named."""
     if fabric is None:
-        raise Refusal("fabric: is missing; the number of the controller to remove", AtFault("fabric"))
+        raise Refusal(tr("fabric: is missing; the number of the controller to remove"), AtFault("fabric"))
     return fabric

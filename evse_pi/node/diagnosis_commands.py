@@ -15,6 +15,7 @@ from evse_pi.api.refusal import Refusal
 from evse_pi.api.service import CommandHandler
 from evse_pi.api.status import Notice, NoticeKind
 from evse_pi.api.texts import english as words
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.api.why import WHY
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.diagnostics import counters as counting
@@ -219,4 +220,4 @@ def _black_box() -> Iterator[None]:
     try:
         yield
     except (OSError, RingError) as error:
-        raise Refusal(f"the black box cannot be read: {error}") from error
+        raise Refusal(tr("the black box cannot be read: {error}").format(error=error)) from error

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from evse_pi.api.commissioning import Codes
 from evse_pi.api.matter_status import FabricSummary, MatterDeviceStatus, Window
+from evse_pi.api.refusal import Allowed, AtFault, Refusal
 from evse_pi.api.texts import english as words
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.device import endpoints
 from evse_pi.device.charge_point_view import EVSE_ENDPOINT
 from evse_pi.installation.files import ConfigError
@@ -272,10 +274,10 @@ class MatterDevice:
     def codes(self) -> Codes:
         """Return what a person scans or types.
 
-        Raises: LookupError while the device has not come up.
+        Raises: Refusal while the device has not come up.
         """
         if self._payload is None:
-            raise LookupError("the Matter device has not come up yet")
+            raise Refusal(tr("the Matter device has not come up yet"))
         return Codes(
             qr=qr_code(self._payload),
             manual=manual_code(self._payload),
@@ -284,19 +286,18 @@ class MatterDevice:
         )
 
     def open_window(self) -> None:
-        """Let in a commissioner with the passcode for 15 minutes. Raises: LookupError while the device does not run."""
+        """Let in a commissioner with the passcode for 15 minutes. Raises: Refusal while the device does not run."""
         self._up().open_commissioning_window()
 
     def remove(self, fabric_index: int) -> None:
-        """Leave one fabric. Raises: LookupError when there is none of that number, or the device does not run."""
+        """Leave one fabric. Raises: Refusal when there is none of that number, or the device does not run."""
         node = self._up()
         if node.ownership.fabrics.get(fabric_index) is None:
-            known = ", ".join(str(fabric.index) for fabric in node.ownership.fabrics) or "none"
-            raise LookupError(f"fabric: {fabric_index} is unknown; there are {known}")
+            raise _unknown_fabric(fabric_index, tuple(str(fabric.index) for fabric in node.ownership.fabrics))
         node.leave(fabric_index)
 
     def factory_reset(self) -> None:
-        """Leave all fabrics and forget what controllers set. Raises: LookupError while the device does not run."""
+        """Leave all fabrics and forget what controllers set. Raises: Refusal while the device does not run."""
         self._up().factory_reset()
 
     @property
@@ -307,7 +308,7 @@ class MatterDevice:
     def make_new_identity(self) -> None:
         """Leave all fabrics and make passcode, discriminator and test credentials again.
 
-        Raises: LookupError while the device does not run.
+        Raises: Refusal while the device does not run.
         """
         self._up().factory_reset()
         if self._store is not None:
@@ -317,7 +318,7 @@ class MatterDevice:
         self._renewed.set()
 
     def keep_identity(self) -> None:
-        """Take the identity as this machine's. Raises: LookupError while the device does not run."""
+        """Take the identity as this machine's. Raises: Refusal while the device does not run."""
         self._up()
         if self._store is not None:
             machine_mark.keep(self._store, self._mark)
@@ -341,8 +342,17 @@ class MatterDevice:
 
     def _up(self) -> MatterNode:
         if self._node is None or not self.running:
-            raise LookupError(f"the Matter device does not run: {self.trouble or words.MATTER_IS_STARTING}")
+            trouble = self.trouble or words.MATTER_IS_STARTING
+            raise Refusal(tr("the Matter device does not run: {trouble}").format(trouble=trouble))
         return self._node
+
+
+def _unknown_fabric(asked: int, known: tuple[str, ...]) -> Refusal:
+    at = AtFault("fabric", asked, Allowed(words=known))
+    if not known:
+        return Refusal(tr("fabric: {asked} is unknown; there are none").format(asked=asked), at)
+    told = tr("fabric: {asked} is unknown; one of {known}")
+    return Refusal(told.format(asked=asked, known=", ".join(known)), at)
 
 
 def _setup(

@@ -18,6 +18,7 @@ from evse_pi.api.refusal import Refusal
 from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, ParsedRequest
 from evse_pi.api.status import WebPage
+from evse_pi.api.texts.catalogue import tr
 from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
 from evse_pi.paths import INSTALLER_SOCKET
@@ -80,7 +81,7 @@ class PinService:
         except BoxRefused as refusal:
             raise Refusal(str(refusal)) from refusal
         except BoxError as error:
-            raise PinUnchecked(f"the PIN cannot be checked: {error}") from error
+            raise PinUnchecked(tr("the PIN cannot be checked: {error}").format(error=error)) from error
 
 
 class PinChecker:
@@ -99,11 +100,12 @@ class PinChecker:
     async def check(self, pin: str, who: str) -> None:
         """Return if this is the PIN. Raises: Refusal when it is not, or it is too early to try again."""
         if self._busy.locked():
-            raise Refusal("another PIN is being checked; try again")
+            raise Refusal(tr("another PIN is being checked; try again"))
         async with self._busy:
             left_ns = self._failed_ns + delay_after(self._failures) * SECOND - self._clock.monotonic_ns()
             if self._failures and left_ns > 0:
-                raise Refusal(f"{self._failures} wrong PINs; try again in {-(-left_ns // SECOND)} s")
+                told = tr("{failures} wrong PINs; try again in {value} s")
+                raise Refusal(told.format(failures=self._failures, value=-(-left_ns // SECOND)))
             before = self._failures, self._failed_ns
             self._failures, self._failed_ns = self._failures + 1, self._clock.monotonic_ns()
             try:

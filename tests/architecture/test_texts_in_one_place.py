@@ -2,8 +2,9 @@
 
 Below the doors texts for people are tables in `evse_pi.api.texts`; command line, web page, installer and what starts
 and updates a box have their own beside the code that says them. Judged is every text of three words and more that is
-no documentation and no line of the log; of exceptions those of the doors, which people read. Below the doors an
-exception's message is for the journal and for programmers, in English.
+no documentation and no line of the log; of exceptions those of the doors, and refusals everywhere: the page and the
+command line print a refusal as it is. Below the doors the message of any other exception is for the journal and for
+programmers, in English.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ DOORS = (
 JOURNAL = "lines of a process in the service manager's journal, and help of its options"
 DOCUMENT = "writes a page of docs/, which has one language"
 FILES_OF_INSTALLERS = "what is wrong in a file that an installer or integrator writes, with its keys and values"
-CONTRACT = "one line for each command in docs/API.md, and refusals of requests that no program of ours sends"
+CONTRACT = "one line for each command or member of an enumeration in docs/API.md"
+FORM = "what is wrong in the form of a request or an answer, which no program of ours sends"
 TERMINAL = "usage errors of a process that a developer starts"
 MATTER = "Matter's own names and status texts, which the specification has in English"
 NOT_SAID = {
@@ -38,15 +40,27 @@ NOT_SAID = {
     "check of the PIN": "a wish by its name, as the record of changes keeps it",
     "clear as installer": "a wish by its name, as the record of changes keeps it",
     "drop the calibration": "a wish by its name, as the record of changes keeps it",
+    "short ": "where a short is, by the key of its words",
     "sudo ": "a command to type",
     "web stream watched": "a task by its name",
 }
 """How texts begin that are no sentence of a language, and why."""
+REFUSALS = ("PinUnchecked", "Refusal")
 EXCEPTIONS = {
     "boards/": FILES_OF_INSTALLERS,
     "hal/kernel.py": JOURNAL,
     "hal/meters/": "as the sources of registers are named",
-    "evse_pi/api/": CONTRACT,
+    "evse_pi/api/codec.py": FORM,
+    "evse_pi/api/commissioning.py": CONTRACT,
+    "evse_pi/api/diagnosis.py": CONTRACT,
+    "evse_pi/api/exits.py": DOCUMENT,
+    "evse_pi/api/history.py": CONTRACT,
+    "evse_pi/api/installer.py": CONTRACT,
+    "evse_pi/api/orders.py": CONTRACT,
+    "evse_pi/api/reference.py": DOCUMENT,
+    "evse_pi/api/repair.py": CONTRACT,
+    "evse_pi/api/status.py": CONTRACT,
+    "evse_pi/api/why.py": CONTRACT,
     "evse_pi/charging/demand_arbiter.py": "documents a member of an enumeration",
     "evse_pi/charging/modes.py": "documents a member of an enumeration",
     "evse_pi/charging/random_delay.py": "documents a member of an enumeration",
@@ -83,8 +97,9 @@ def texts(tree: ast.AST, *, at_a_door: bool) -> Iterator[tuple[int, str]]:
         match child:
             case ast.Assert() | ast.Expr(value=ast.Constant()):
                 continue
-            case ast.Raise() if not at_a_door:
-                continue
+            case ast.Raise(exc=raised) if not at_a_door:
+                if is_refusal(raised):
+                    yield from texts(child, at_a_door=True)
             case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant()]):
                 continue
             case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
@@ -98,6 +113,11 @@ def texts(tree: ast.AST, *, at_a_door: bool) -> Iterator[tuple[int, str]]:
                 yield child.lineno, text
             case _:
                 yield from texts(child, at_a_door=at_a_door)
+
+
+def is_refusal(raised: ast.expr | None) -> bool:
+    """Return whether what is raised is an answer to who asked."""
+    return isinstance(raised, ast.Call) and isinstance(raised.func, ast.Name) and raised.func.id in REFUSALS
 
 
 def is_for_people(text: str) -> bool:
@@ -139,6 +159,26 @@ def test_a_sentence_would_be_found() -> None:
         'query = "SELECT key"\n'
     )
     assert spoken(source) == ["4: no answer for {} s from it"]
+
+
+def test_an_unmarked_refusal_would_be_found_below_the_doors() -> None:
+    source = (
+        'raise Refusal("a limit is needed here")\n'
+        'raise Refusal(tr("a limit is needed here"))\n'
+        'raise Refusal(f"{name}: a limit is missing", AtFault("limit")) from None\n'
+    )
+    assert spoken(source) == ["1: a limit is needed here", "3: {}: a limit is missing"]
+
+
+def test_every_kind_of_refusal_is_judged() -> None:
+    classes = (
+        node
+        for path in (ROOT / "evse_pi").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    kinds = {each.name for each in classes for base in each.bases if ast.unparse(base) in REFUSALS}
+    assert {"Refusal", *kinds} == set(REFUSALS)
 
 
 def test_at_a_door_an_unmarked_sentence_would_be_found() -> None:

@@ -12,7 +12,10 @@ import json
 import sys
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 BEGIN, END = "⟦", "⟧"
 
@@ -104,13 +107,105 @@ def _box(folder: Path) -> dict[str, str]:
     return told
 
 
+class _Node:
+    """A node that has no Matter device, is not permitted to charge, and hears nothing of its safety process."""
+
+    matter = None
+    matter_absence = f"{BEGIN}-{END}"
+    owner_permits = False
+
+    def __init__(self) -> None:
+        from evse_pi.node.commands import ChangeNotifier
+
+        self.notifier = ChangeNotifier()
+
+    def renew(self) -> None: ...
+
+    async def reload(self) -> None: ...
+
+
+async def _refusals(folder: Path) -> dict[str, str]:
+    """Return what requests are refused with that a person may send, by command line or page."""
+    from evse_pi.api.protocol import request_line
+    from evse_pi.api.refusal import Refusal
+    from evse_pi.api.server import answered
+    from evse_pi.api.service import Caller, Service
+    from evse_pi.device.equipment import Equipment
+    from evse_pi.installer.pin import FREE_FAILURES
+    from evse_pi.node.charge_point_adapter import ChargePointAdapter
+    from evse_pi.node.commands import Commands
+    from evse_pi.node.matter_device import MatterDevice, _unknown_fabric
+    from evse_pi.node.matter_options import MatterOptions
+    from evse_pi.node.web import OwnPin, PinChecker, PinService
+    from evse_pi.recorder.reader import Ring
+    from tests.support.diagnosed_box import DiagnosedBox, DirectStorage
+
+    told: dict[str, str] = {}
+    box = DiagnosedBox(folder)
+    box.diagnosis._ring = Ring(lambda: memoryview(b""))  # a black box that no safety process has written
+    storage: Any = DirectStorage()
+    commands = Commands(box.box, storage, None, _Node())  # type: ignore[arg-type]
+    service = Service(*commands.offers, *box.diagnosis.offers(commands.view, storage))
+    matter = MatterDevice(
+        MatterOptions(), Equipment(True, True), storage, folder, ChargePointAdapter(box.box, lambda: None)
+    )
+    no_pin = PinChecker(OwnPin(folder, box.clock), box.clock)
+    absent = PinChecker(PinService(folder / "absent.sock"), box.clock)
+
+    def request(command: str, *, installer: bool = False, **fields: Any) -> Awaitable[Any]:
+        async def ask() -> Any:
+            return await answered(service.understand(request_line(command, fields), Caller(1, installer)))
+
+        return ask()
+
+    async def call(function: Callable[..., Any]) -> None:
+        function()
+
+    async def guess() -> None:
+        for _ in range(FREE_FAILURES):
+            with suppress(Refusal):
+                await no_pin.check("480213", "-")
+        await no_pin.check("480213", "-")
+
+    async def refuse(refusal: Refusal) -> None:
+        raise refusal
+
+    refused: dict[str, Awaitable[Any]] = {
+        "unknown command": request("stopp"),
+        "start": request("start"),
+        "commission": request("commission"),
+        "repair": request("repair", action="RESET_FABRICS"),
+        "clear as installer": request("clear", role="INSTALLER"),
+        "reload as owner": request("reload"),
+        "self-test without an answer": request("selftest"),
+        "limit out of range": request("set", limit_ma=1),
+        "sessions that fail": request("sessions"),
+        "black box": request("scope"),
+        "codes": call(matter.codes),
+        "window": call(matter.open_window),
+        "PIN unchecked": absent.check("480213", "-"),
+        "no PIN": no_pin.check("480213", "-"),
+        "PIN too early": guess(),
+        "fabric": refuse(_unknown_fabric(2, ("1", "3"))),
+    }
+    for what, answer in refused.items():
+        try:
+            await answer
+        except Refusal as refusal:
+            told[f"refusal, {what}"] = str(refusal)
+    return told
+
+
 def main(folder: Path) -> None:
     """Print all that is said, by what was done."""
     gettext.translation = lambda *_, **__: PseudoLanguage()  # type: ignore[assignment]
+    from tests.support.virtual_loop import run
+
     box, recordings = folder / "box", folder / "recordings"
     for each in (box, recordings):
         each.mkdir(parents=True)
-    sys.stdout.write(json.dumps({**_commands(box), **_box(recordings)}))
+    refusals = run(_refusals(recordings))
+    sys.stdout.write(json.dumps({**_commands(box), **_box(recordings), **refusals}))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ def test_nothing_is_said_outside_of_a_catalogue(said: dict[str, str]) -> None:
     assert {what: words for what, text in answers.items() if (words := words_of(text))} == {}
 
 
+def test_refusals_of_node_and_socket_are_provoked(said: dict[str, str]) -> None:
+    assert sum(what.startswith("refusal, ") for what in said) == 16
+
+
 def test_a_page_declares_the_language_that_it_is_in(said: dict[str, str]) -> None:
     pages = [text for what, text in said.items() if what.startswith("page ")]
     assert pages

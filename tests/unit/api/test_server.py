@@ -130,7 +130,7 @@ async def test_requests_of_one_connection_are_answered_one_after_the_other(tmp_p
         (b'{"command": "echo", "txt": 1}', "txt: unknown field; allowed are text"),
         (b'{"command": "refuse"}', "text: 3 is not allowed; one of 1, 2"),
         (b'{"command": "echo", "text": true}', "text: True is not allowed; a text, or a whole number, or null"),
-        (b'{"command": "fail"}', "fail: ZeroDivisionError: oops"),
+        (b'{"command": "fail"}', "fail: the command failed: ZeroDivisionError: oops"),
         (b'{"command": "count", "x": 1}', "x: unknown field; allowed are none"),
     ],
 )

@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.api.matter_status import Window
+from evse_pi.api.refusal import Allowed, AtFault, Refusal
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.startup_state import StartupState
 from evse_pi.device.equipment import Equipment
 from evse_pi.installation.files import SIMULATED_INSTALLATION, ConfigError
 from evse_pi.installer.product import read_product, software_number
+from evse_pi.matter.environment import SystemEntropy
+from evse_pi.matter.identity.fabric import NodeCredentials
+from evse_pi.matter.identity.signing import OperationalKey
 from evse_pi.matter.storage import KeyValueStore, SqliteStore
 from evse_pi.node.charge_point_adapter import ChargePointAdapter
 from evse_pi.node.machine_mark import machine_mark
 from evse_pi.node.matter_device import MatterDevice
 from evse_pi.node.matter_options import MatterOptions, OptionError, check
 from evse_pi.sim.harness.virtual_clock import VirtualClock
+from tests.support.matter_authority import Authority
 from tests.support.node_box import RATINGS, FakeSafety, HandWriter
 
 if TYPE_CHECKING:
@@ -94,7 +99,7 @@ def test_options_that_can_be_are_taken() -> None:
 
 async def test_codes_are_made_once_and_kept_unless_told_otherwise(tmp_path: Path) -> None:
     first = device(tmp_path)
-    with pytest.raises(LookupError, match="has not come up"):
+    with pytest.raises(Refusal, match="has not come up"):
         first.codes()
     await end(await come_up(first))
     codes = first.codes()
@@ -119,12 +124,27 @@ async def test_a_fresh_device_is_open_and_governs_nothing(tmp_path: Path) -> Non
         True,
     )
     assert not one.commissioned
-    with pytest.raises(LookupError, match="fabric: 3 is unknown; there are none"):
+    with pytest.raises(Refusal, match="fabric: 3 is unknown; there are none") as unknown:
         one.remove(3)
+    assert unknown.value.at == AtFault("fabric", 3, Allowed())
     await end(task)
     assert not one.running
-    with pytest.raises(LookupError, match="does not run"):
+    with pytest.raises(Refusal, match="does not run"):
         one.open_window()
+
+
+async def test_a_fabric_that_is_unknown_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    one = device(tmp_path)
+    task = await come_up(one)
+    assert one._node is not None
+    for authority in (Authority(0xFAB1, "first"), Authority(0xFAB2, "second")):
+        key = OperationalKey.generate(SystemEntropy())
+        credentials = NodeCredentials(authority.issue(1, key.public_key), authority.icac, key)
+        one._node.ownership.fabrics.add(authority.root, credentials, authority.ipk, admin_vendor_id=0xFFF1)
+    with pytest.raises(Refusal, match=r"^fabric: 3 is unknown; one of 1, 2$") as unknown:
+        one.remove(3)
+    assert unknown.value.at == AtFault("fabric", 3, Allowed(words=("1", "2")))
+    await end(task)
 
 
 async def test_a_taken_port_is_told_and_tried_again_while_the_endpoints_are_up(
