@@ -14,7 +14,7 @@ from evse_pi.charging.charging_planner import ChargingPlanner
 from evse_pi.charging.controller_permission import ControllerPermission
 from evse_pi.charging.demand_arbiter import DemandArbiter, LimitRequest
 from evse_pi.charging.event_recorder import EventRecorder
-from evse_pi.charging.evse_status import SafetyReport
+from evse_pi.charging.evse_status import NOTHING_HEARD, SafetyReport
 from evse_pi.charging.history_rows import setting_row
 from evse_pi.charging.meter_check import MeterCheck
 from evse_pi.charging.metering import (
@@ -34,10 +34,9 @@ from evse_pi.charging.thermometer_check import ThermometerChecks, careful_ma
 from evse_pi.charging.write_queue import PERIOD_NS
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
 from evse_pi.core.duty import MIN_OFFER_MA
-from evse_pi.core.faults import NO_FAULTS
 from evse_pi.core.installation_limits import DEFAULT_VOLTAGE_MV
 from evse_pi.core.records import Request
-from evse_pi.core.states import EvseState, LimitSource, PilotState, Reason
+from evse_pi.core.states import EvseState, FaultState, LimitSource, Reason
 from hal.units import SECOND, Milliwatts
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.acting_limits import ActingLimit
     from evse_pi.charging.clock import Clock
     from evse_pi.charging.controller_permission import RowWriter
+    from evse_pi.charging.evse_status import EvseStatus
     from evse_pi.charging.modes import PowerAdjustment
     from evse_pi.charging.settings import ChargingSettings
     from evse_pi.charging.startup_state import StartupState
@@ -113,6 +113,11 @@ class ChargePoint:
             self.counter = EnergyCounter(register_mwh=saved.register_mwh, at_ns=at_ns)
         self._request_for_owner()
         self._take_capacity()
+        self.continue_fault(FaultState.NO_ERROR)
+
+    def continue_fault(self, fault: FaultState) -> None:
+        """Go on with `fault`, which peers were told of before the start, until the safety process speaks."""
+        self._scheduling.continue_fault(fault)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Take in what the safety process says of itself."""
@@ -195,6 +200,11 @@ class ChargePoint:
         if house is None:
             return InstalledSupply(self.ratings.phases, DEFAULT_VOLTAGE_MV, USUAL_RANDOM_DELAY_S)
         return InstalledSupply(house.phases, house.nominal_voltage_mv, house.random_delay_s)
+
+    @property
+    def status(self) -> EvseStatus:
+        """State, SupplyState and FaultState as `plan` decided them last; nothing else decides them."""
+        return self._scheduling.status
 
     @property
     def vehicle(self) -> VehicleData:
@@ -337,6 +347,7 @@ class ChargePoint:
         """Have the safety process test the box once its contactor is open; what it finds is kept."""
         self.permission.want_self_test()
         self._follow_self_test()
+        self.plan()
 
     def self_test(self) -> SelfTestView:
         """Return where the self-test is."""
@@ -393,7 +404,7 @@ class ChargePoint:
             self._plan_by(change)
 
     def _plan_by(self, told: Snapshot | Transition | None) -> None:
-        report = SafetyReport(PilotState.INVALID, NO_FAULTS, current_may_flow=False, online=False)
+        report = NOTHING_HEARD
         if told is not None:
             report = SafetyReport(told.pilot_state, told.faults, current_may_flow(told), self.safety_online())
         if self._scheduling.advance(report, self.event_recorder.session, self.supply, self.limits):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evse_pi.charging.acting_limits import maximum_charge_ma
 from evse_pi.charging.charging_planner import ChargingPlanner, PlanningSituation
-from evse_pi.charging.evse_status import NOTHING_DECIDED, decide_status
+from evse_pi.charging.evse_status import NOTHING_DECIDED, NOTHING_HEARD, EvseStatus, decide_status
 from evse_pi.charging.modes import MODE_SOURCES, ChargeMode
 from evse_pi.charging.vehicle_data import NO_VEHICLE_DATA
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evse_pi.charging.evse_status import SafetyReport
     from evse_pi.charging.modes import PowerAdjustment
     from evse_pi.charging.session import Session
-    from evse_pi.core.states import LimitSource
+    from evse_pi.core.states import FaultState, LimitSource
     from hal.units import Millivolts
 
 
@@ -37,6 +37,7 @@ class InstalledSupply:
 class ChargeScheduling:
     """Decides the three states of the charge point, and has the planner look at it.
 
+    `status` is the one memory of them: views and clusters show it, and the next decision follows from it.
     `vehicle` and `adjustment`, the power that an energy manager wants, are taken in by assignment. Where no energy
     manager can ask, `energy_manager_expected` is false and solar mode holds nothing back.
     """
@@ -54,6 +55,10 @@ class ChargeScheduling:
         self._arbiter = arbiter
         self._permission = permission
         planner.hold(permission.settings.mode)
+
+    def continue_fault(self, fault: FaultState) -> None:
+        """Decide before the safety process has spoken, after `fault` of before the start: silence clears none."""
+        self.status = decide_status(NOTHING_HEARD, self._permission.now, EvseStatus(fault=fault))
 
     def advance(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evse_pi.core.faults import FAULTS, worst
+from evse_pi.core.faults import FAULTS, NO_FAULTS, worst
 from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class SafetyReport:
     faults: frozenset[Fault]
     current_may_flow: bool
     online: bool = True
+
+
+NOTHING_HEARD = SafetyReport(PilotState.INVALID, NO_FAULTS, current_may_flow=False, online=False)
 
 
 def decide_status(report: SafetyReport, permission: Permission, before: EvseStatus) -> EvseStatus:

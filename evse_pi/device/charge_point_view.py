@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from evse_pi.charging.charging_planner import UNPLANNED, NextCharge
-from evse_pi.charging.evse_status import Permission
+from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, Permission
 from evse_pi.charging.settings import NOTHING_SET
 from evse_pi.charging.vehicle_data import NO_VEHICLE_DATA, VehicleData
 from evse_pi.core.country import USUAL_RANDOM_DELAY_S
@@ -44,6 +44,7 @@ class ChargePointView:
     `session` is the vehicle's that is plugged in, `last_session` the one before. `power_mw` is None when unknown,
     and estimated from the offer where no meter is fitted. `circuit_capacity_ma` is 0 until an installer has set it, and
     so is the window of the random delay, `random_delay_s`, its usual one. No board takes current from a vehicle as yet.
+    `status` is State, SupplyState and FaultState as the charge point has decided them.
     `settings` are those of controllers and users, `permission` is what is permitted now, by controller or owner.
     `unix_s` is the time in s since 1970, None while it is unknown, `next_charge` what is planned.
     """
@@ -74,6 +75,7 @@ class ChargePointView:
     vehicle: VehicleData = NO_VEHICLE_DATA
     random_delay_s: int = USUAL_RANDOM_DELAY_S
     rated_discharge_ma: Milliamps = NO_DISCHARGE_MA
+    status: EvseStatus = NOTHING_DECIDED
     settings: ChargingSettings = NOTHING_SET
     permission: Permission = NOTHING_PERMITTED
     unix_s: int | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evse_pi.charging.acting_limits import maximum_charge_ma
-from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus, SafetyReport, decide_status
+from evse_pi.charging.evse_status import NOTHING_DECIDED, EvseStatus
 from evse_pi.charging.targets import MAX_TARGETS_PER_DAY, DaySchedule, Target
 from evse_pi.core.duty import MAX_OFFER_MA
 from evse_pi.core.states import FaultState, MatterState, PilotState, SupplyState
@@ -93,8 +93,7 @@ def latest_session_id(reported: ReportedState) -> int | None:
 
 def advance(shown: PublishedState, reported: ReportedState, view: ChargePointView) -> Projection:
     """Return what the peers are to be shown and told, now that the charge point is as `view` says."""
-    report = SafetyReport(view.pilot, view.faults, view.current_may_flow, view.safety_online)
-    status = decide_status(report, view.permission, shown.status)
+    status = view.status
     state, maximum_ma = status.state, maximum_charge_ma(view.limits, permitted=view.permission.charging)
     events = [] if status.fault is shown.status.fault else [_fault(shown, status.fault)]
     current, seen = reported.session, _seen(reported, view)

@@ -45,8 +45,9 @@ class ChargePointAdapter:
         box.on_request = renew
 
     def recall(self, store: KeyValueStore) -> None:
-        """Have the sessions go on from those that controllers were told of, as `store` has it."""
+        """Have fault and sessions go on from those that controllers were told of, as `store` has it."""
         told = recall_reported(store, EVSE_ENDPOINT)
+        self._box.continue_fault(told.fault)
         energy_mwh = NO_ENERGY if told.transfer is None else MilliwattHours(told.transfer.energy_mwh)
         self._box.event_recorder.continue_sessions(ToldSessions(told.session, told.latest, energy_mwh))
 
@@ -83,6 +84,7 @@ class ChargePointAdapter:
             vehicle=box.vehicle,
             random_delay_s=supply.random_delay_s,
             rated_discharge_ma=self.rated_discharge_ma,
+            status=box.status,
             settings=box.permission.in_force,
             permission=box.permission.now,
             unix_s=box.clock.unix_s(),
@@ -152,7 +154,10 @@ class ChargePointAdapter:
             self._soon = asyncio.get_running_loop().call_soon(self.refresh)
 
     def _passed(self, change: Transition) -> None:
-        """Tell the view as it was right after a transition, of which a snapshot may bring several."""
+        """Tell the view as it was right after a transition, of which a snapshot may bring several.
+
+        Its status is that transition's already: the charge point hears of it first.
+        """
         if not self.changed or not self._box.event_recorder.reconciled:
             return
         view = self.view()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from evse_pi.charging.evse_status import EvseStatus
 from evse_pi.charging.vehicle_data import VehicleData
 from evse_pi.core.faults import Fault
 from evse_pi.core.states import FaultState, LimitSource, MatterState, PilotState, SupplyState
@@ -283,6 +284,21 @@ async def test_a_fault_is_told_once_though_the_process_restarts_meanwhile(still:
     again.charger.fault(*([Fault.RCD_TRIPPED] if still else []))
     assert again.names == ([] if still else ["fault"])
     assert again.state.fault_state == (FaultState.GROUND_FAULT if still else FaultState.NO_ERROR)
+
+
+async def test_after_a_restart_in_silence_the_planner_goes_by_the_fault_that_controllers_see() -> None:
+    """SupplyState is DisabledError while FaultState is not NoError. Source: Matter 1.4.2, 9.3.8.2."""
+    evse = await bench()
+    evse.charger.pilot(B)
+    evse.enable()
+    evse.charger.fault(Fault.RCD_TRIPPED)
+    again = await evse.restart(hears=False)
+    for _ in range(2):
+        decided, shown = again.charger.point.status, again.state
+        assert decided == EvseStatus(MatterState.FAULT, SupplyState.DISABLED_ERROR, FaultState.GROUND_FAULT)
+        assert (shown.state, shown.supply_state, shown.fault_state) == (decided.state, decided.supply, decided.fault)
+        again.charger.fall_silent()
+    assert again.names == [], "controllers know of it"
 
 
 async def test_a_fault_that_the_safety_process_falls_silent_with_is_not_cleared() -> None:

@@ -19,7 +19,7 @@ from evse_pi.charging.startup_state import StartupState
 from evse_pi.core.evidence import Check, Evidence
 from evse_pi.core.faults import Fault
 from evse_pi.core.records import Request, TemperatureSample
-from evse_pi.core.states import LimitSource, PilotState, Reason
+from evse_pi.core.states import LimitSource, MatterState, PilotState, Reason
 from evse_pi.device.reported_state import NOTHING_REPORTED, ReportedState, Transfer, encode, record_key
 from evse_pi.installation.files import SIMULATED_INSTALLATION
 from evse_pi.matter.storage import MemoryStore
@@ -87,6 +87,13 @@ def test_every_transition_of_one_snapshot_is_told_in_its_order_with_its_session(
         ("E", False, {Fault.PILOT_SHORT}, 1),
         ("A", False, set(), None),
         ("A", False, set(), None),
+    ]
+    assert [one.status.state for one in bench.heard] == [
+        MatterState.PLUGGED_IN_NO_DEMAND,
+        MatterState.PLUGGED_IN_CHARGING,
+        MatterState.FAULT,
+        MatterState.NOT_PLUGGED_IN,
+        MatterState.NOT_PLUGGED_IN,
     ]
     assert bench.heard[-1].last_session is not None
 
