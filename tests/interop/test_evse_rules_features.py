@@ -20,7 +20,7 @@ from tests.interop.evse_peer import (
     EV_CONNECTED,
     EV_NOT_DETECTED,
     EVSE_STOPPED,
-    FAILURE,
+    INVALID_COMMAND,
     NEEDS_TIMED_INTERACTION,
     NO_DEMAND,
     NO_ERROR,
@@ -98,7 +98,9 @@ def test_a_run_of_the_state_of_charge(peer: Peer) -> None:
     assert start < due
     assert others == [due, ADDED, None], "without a state of charge it goes by the energy"
     assert peer.invoke("Disable") == SUCCESS
-    assert peer.set_targets(schedule(1, target(60, ADDED))) == FAILURE, "with the feature a target needs a charge"
+    assert peer.set_targets(schedule(1, target(60, ADDED))) == INVALID_COMMAND, (
+        "with the feature a target needs a charge"
+    )
     assert peer.trigger(UNPLUG) == SUCCESS
     peer.event(EV_NOT_DETECTED)
     peer.no_more_events()
