@@ -23,7 +23,7 @@ PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPlan:
+class PersistedPlan:
     """What a restart of the node continues from. Instants mean something within one boot of the machine only.
 
     `holds` says that the plan holds charging back.
@@ -36,7 +36,7 @@ class KeptPlan:
     mode: ChargeMode = ChargeMode.MANUAL
     holds: bool = False
 
-    def changed_to(self, mode: ChargeMode) -> KeptPlan:
+    def changed_to(self, mode: ChargeMode) -> PersistedPlan:
         """Return what is kept in another mode: what was charged for a target counts on, what had begun does not."""
         if mode is self.mode:
             return self
@@ -44,11 +44,11 @@ class KeptPlan:
         return replace(self, mode=mode, progress=progress)
 
 
-UNREADABLE = KeptPlan(kernel_boot_id="")
+UNREADABLE = PersistedPlan(kernel_boot_id="")
 """What stands for a plan that cannot be read: one from before a power cut, so that the random delay begins."""
 
 
-def held_back(kept: KeptPlan, mode: ChargeMode, now_ns: int) -> tuple[LimitRequest, ...]:
+def held_back(kept: PersistedPlan, mode: ChargeMode, now_ns: int) -> tuple[LimitRequest, ...]:
     """Return the requests with which a box that starts waits until the planner has seen it.
 
     An energy manager has to ask again after every start, so in solar mode nothing is charged with until it does.
@@ -63,7 +63,7 @@ def held_back(kept: KeptPlan, mode: ChargeMode, now_ns: int) -> tuple[LimitReque
     return tuple(requests)
 
 
-def plan_row(kept: KeptPlan) -> Row:
+def plan_row(kept: PersistedPlan) -> Row:
     """Return what is kept as the row that stores it."""
     delay = kept.delay
     fields = asdict(replace(kept, delay=None)) | {
@@ -73,11 +73,11 @@ def plan_row(kept: KeptPlan) -> Row:
     return setting_row(PLAN, fields)
 
 
-def plan_of(stored: Any) -> KeptPlan:
+def plan_of(stored: Any) -> PersistedPlan:
     """Return what is stored. Raises: UnknownRecord."""
     fields = StoredFields(stored)
     progress, delay = fields.optional_record("progress"), fields.optional_record("delay")
-    return KeptPlan(
+    return PersistedPlan(
         fields.text("kernel_boot_id"),
         fields.integer("window_s", 0, LONGEST_WINDOW_S),
         None if progress is None else _progress(progress),

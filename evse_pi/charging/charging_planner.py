@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from evse_pi.api.texts import english as words
-from evse_pi.charging.charging_plan_memory import KeptPlan, held_back, plan_row
+from evse_pi.charging.charging_plan_memory import PersistedPlan, held_back, plan_row
 from evse_pi.charging.modes import MODE_SOURCES, ChargeMode, mode_requests, surplus
 from evse_pi.charging.random_delay import DelayCause, draw_delay
 from evse_pi.charging.schedule import (
@@ -102,7 +102,7 @@ class ChargingPlanner:
         clock: Clock,
         arbiter: DemandArbiter,
         writer: RowWriter,
-        stored: KeptPlan | None,
+        stored: PersistedPlan | None,
         draw: Callable[[int], int],
     ) -> None:
         """Make the planner of what is `stored`; where the power has just returned, the random delay begins now.
@@ -119,7 +119,7 @@ class ChargingPlanner:
         self._explicit = False
         self._at_once = False
         self._stored = stored
-        kept = stored or KeptPlan(clock.kernel_boot_id)
+        kept = stored or PersistedPlan(clock.kernel_boot_id)
         if kept.kernel_boot_id != clock.kernel_boot_id:
             delay = draw_delay(DelayCause.POWER_RETURN, clock.monotonic_ns(), kept.window_s, draw)
             kept = replace(kept, kernel_boot_id=clock.kernel_boot_id, delay=delay)
@@ -175,7 +175,7 @@ class ChargingPlanner:
         self.next_charge = self._shown(situation) if supplied else UNPLANNED
         return changed
 
-    def _followed(self, situation: PlanningSituation, *, supplied: bool) -> KeptPlan:
+    def _followed(self, situation: PlanningSituation, *, supplied: bool) -> PersistedPlan:
         """Plan by mode and targets; return what is to be kept."""
         mode = situation.mode
         kept = replace(self._kept.changed_to(mode), window_s=situation.window_s)
@@ -193,7 +193,9 @@ class ChargingPlanner:
             self.plan = NO_PLAN
         return kept
 
-    def _planned(self, kept: KeptPlan, situation: PlanningSituation, now_s: int, *, supplied: bool) -> KeptPlan:
+    def _planned(
+        self, kept: PersistedPlan, situation: PlanningSituation, now_s: int, *, supplied: bool
+    ) -> PersistedPlan:
         """Plan, and draw the random delay of a charge that begins by plan."""
         before, delay = kept.progress, kept.delay
         planning_input = self._planning_input(situation, now_s)
@@ -270,7 +272,7 @@ class ChargingPlanner:
             changed = True
         return changed
 
-    def _keep(self, kept: KeptPlan) -> None:
+    def _keep(self, kept: PersistedPlan) -> None:
         """Have what a restart needs stored; the disk is not waited for, and one that takes nothing stops no charge."""
         self._kept = kept
         if kept != self._stored:

@@ -16,7 +16,7 @@ from evse_pi.core.states import LimitSource
 from hal.units import Milliamps
 
 if TYPE_CHECKING:
-    from evse_pi.charging.charging_plan_memory import KeptPlan
+    from evse_pi.charging.charging_plan_memory import PersistedPlan
     from evse_pi.charging.history_rows import FaultRecord, Row
     from evse_pi.charging.session import SavedSession
 
@@ -43,7 +43,7 @@ class StartupState:
     next_fault: int = 1
     next_transition: int = 1
     settings: ChargingSettings = NOTHING_SET
-    plan: KeptPlan | None = None
+    plan: PersistedPlan | None = None
     commissioned: bool = False
     """Whether a controller decides who may charge, and not the owner."""
     latest_unix_s: int | None = None

@@ -206,8 +206,8 @@ def step(state: MachineState, inputs: Inputs, settings: MachineSettings) -> tupl
         watch = replace(watch, tests=watch.tests.again())
     limit = watch.limit(settings, now_ns)
     refusal = _refusal(watch, book, limit, settings, now_ns)
-    refused_anew = refusal is not None and refusal[0] not in _ASKED_FOR_BY_WAKING
-    waking = _waking(state, watch, settings, now_ns, refused=refused_anew)
+    refused_otherwise = refusal is not None and refusal[0] not in _ASKED_FOR_BY_WAKING
+    waking = _waking(state, watch, settings, now_ns, refused=refused_otherwise)
     seen = MachineState(
         state.phase, state.since_ns, watch, book, state.offer, waking, state.status, state.journal, state.outputs
     )

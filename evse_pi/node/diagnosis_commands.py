@@ -60,7 +60,7 @@ class Open:
     """A fault whose readings, or whose recording, are still to be taken."""
 
     record: FaultRecord
-    heard_ns: int
+    reported_ns: int
     described: bool = False
 
 
@@ -145,7 +145,7 @@ class Diagnosis:
         return (Notice(NoticeKind.RECORDINGS, words.RECORDINGS_NOT_STORED.format(trouble=trouble)),) if trouble else ()
 
     def _describe(self, now_ns: int) -> None:
-        due = [each for each in self._open if not each.described and now_ns - each.heard_ns >= DESCRIBE_AFTER_NS]
+        due = [each for each in self._open if not each.described and now_ns - each.reported_ns >= DESCRIBE_AFTER_NS]
         if not due:
             return
         frames = self._ring.frames(FRAMES_OF_A_FAULT)
@@ -156,7 +156,7 @@ class Diagnosis:
                 self._box.event_recorder.describe(each.record.number, to_plain(seen))
 
     def _record(self, now_ns: int) -> None:
-        due = [each for each in self._open if now_ns - each.heard_ns >= RECORD_AFTER_NS]
+        due = [each for each in self._open if now_ns - each.reported_ns >= RECORD_AFTER_NS]
         if not due or len(due) < len(self._open):
             return  # faults that follow each other closely share one recording
         self._open.clear()

@@ -125,7 +125,7 @@ class BoxAnswers:
         self._notifier = notifier
         self._pin_file = folder / PIN_FILE
         own = os.access(folder, os.W_OK)
-        self._pin_desk = PinChecker(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
+        self._pin_checker = PinChecker(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
 
     async def ask(self, command: Command[Asked, Answered], request: Asked | None = None) -> Answered:
         """Return the answer to a command. Raises: Refusal in the box's own words."""
@@ -146,7 +146,7 @@ class BoxAnswers:
 
     async def check_pin(self, pin: str, who: str) -> None:
         """Return if this is the installer PIN. Raises: Refusal when it is not."""
-        await self._pin_desk.check(pin, who)
+        await self._pin_checker.check(pin, who)
 
 
 class WebServer:

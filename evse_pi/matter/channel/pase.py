@@ -158,7 +158,7 @@ class PaseResponder:
         verifier = self._verifier
         if verifier is None:
             raise HandshakeRefused(INVALID_PARAMETER, "no commissioning window is open")
-        self._check_nobody_is_in()
+        self._check_no_pase_session()
         local_id = self._stack.sessions.reserve_id()
         try:
             async with time_bounded():
@@ -175,7 +175,7 @@ class PaseResponder:
 
         pake1 = tlv.decode_fields(await receive(exchange, SecureChannelOpcode.PAKE1), "Pake1")
         # Only now, when the commissioner is sure to exist, may it keep others out.
-        self._check_nobody_is_in()
+        self._check_no_pase_session()
         address = exchange.session.address
         if not self._at_work.take(address):
             raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
@@ -184,7 +184,7 @@ class PaseResponder:
             keys = await self._agree(exchange, context, pake1.octets(1, size=POINT_BYTES), verifier)
             if self._verifier is not verifier:
                 raise HandshakeRefused(INVALID_PARAMETER, "the commissioning window closed meanwhile")
-            self._check_nobody_is_in()
+            self._check_no_pase_session()
             self._guesses = 0
             self._establish(exchange, request, local_id, keys.shared_key)
             exchange.post(SecureChannelOpcode.STATUS_REPORT, SESSION_ESTABLISHED.encode())
@@ -208,7 +208,7 @@ class PaseResponder:
             raise HandshakeRefused(INVALID_PARAMETER, "wrong passcode")
         return agreement.keys
 
-    def _check_nobody_is_in(self) -> None:
+    def _check_no_pase_session(self) -> None:
         if self._stack.sessions.of_pase():
             raise HandshakeRefused(busy(BUSY_WAIT_MS), "another commissioner is at work")
 

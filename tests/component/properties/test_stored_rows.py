@@ -21,7 +21,7 @@ from evse_pi.api.codec import to_plain
 from evse_pi.api.status import Board
 from evse_pi.charging.charge_point import ChargePoint
 from evse_pi.charging.charging_plan_memory import PLAN as PLAN_NAME
-from evse_pi.charging.charging_plan_memory import KeptPlan, plan_row
+from evse_pi.charging.charging_plan_memory import PersistedPlan, plan_row
 from evse_pi.charging.history_rows import FaultRecord, fault_row, session_row, setting_row, transition_row
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 STOPPED = {"permitted": False, "limit_ma": 10_000}
 TARGET = Target(420, None, MilliwattHours(9_000_000))
-PLAN = KeptPlan(
+PLAN = PersistedPlan(
     "first",
     progress=TargetProgress(1, UNIX_S + 3_600, TARGET, 0),
     delay=RandomDelay(DelayCause.POWER_RETURN, 1_100 * SECOND),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from evse_pi.charging.charge_point import ChargePoint
-from evse_pi.charging.charging_plan_memory import PLAN, UNREADABLE, KeptPlan, plan_of
+from evse_pi.charging.charging_plan_memory import PLAN, UNREADABLE, PersistedPlan, plan_of
 from evse_pi.charging.charging_planner import UNPLANNED
 from evse_pi.charging.modes import ChargeMode, PowerAdjustment
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
@@ -138,23 +138,31 @@ FOR_GOOD = ChargingSettings(charging_until_s=None, maximum_ma=10_000)
     ("plan", "mode", "permitted"),
     [
         (None, ChargeMode.MANUAL, True),
-        (KeptPlan("here", 600), ChargeMode.MANUAL, True),
-        (KeptPlan("another life", 600), ChargeMode.MANUAL, False),
-        (KeptPlan("another life", 0), ChargeMode.MANUAL, True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE, holds=True), ChargeMode.TIME_OF_USE, False),
-        (KeptPlan("here", 0, replace(WAITING, goal_s=1), mode=ChargeMode.TIME_OF_USE), ChargeMode.TIME_OF_USE, True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL, holds=True), ChargeMode.MANUAL, True),
-        (KeptPlan("here", 0, WAITING, mode=ChargeMode.MANUAL), ChargeMode.TIME_OF_USE, False),
-        (KeptPlan("another life", 0), ChargeMode.SOLAR, False),
-        (KeptPlan("here", 0, mode=ChargeMode.SOLAR), ChargeMode.SOLAR, False),
-        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND)), ChargeMode.MANUAL, False),
-        (KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 999 * SECOND)), ChargeMode.MANUAL, True),
+        (PersistedPlan("here", 600), ChargeMode.MANUAL, True),
+        (PersistedPlan("another life", 600), ChargeMode.MANUAL, False),
+        (PersistedPlan("another life", 0), ChargeMode.MANUAL, True),
+        (PersistedPlan("here", 0, WAITING, mode=ChargeMode.TIME_OF_USE, holds=True), ChargeMode.TIME_OF_USE, False),
+        (
+            PersistedPlan("here", 0, replace(WAITING, goal_s=1), mode=ChargeMode.TIME_OF_USE),
+            ChargeMode.TIME_OF_USE,
+            True,
+        ),
+        (PersistedPlan("here", 0, WAITING, mode=ChargeMode.MANUAL, holds=True), ChargeMode.MANUAL, True),
+        (PersistedPlan("here", 0, WAITING, mode=ChargeMode.MANUAL), ChargeMode.TIME_OF_USE, False),
+        (PersistedPlan("another life", 0), ChargeMode.SOLAR, False),
+        (PersistedPlan("here", 0, mode=ChargeMode.SOLAR), ChargeMode.SOLAR, False),
+        (
+            PersistedPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND)),
+            ChargeMode.MANUAL,
+            False,
+        ),
+        (PersistedPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 999 * SECOND)), ChargeMode.MANUAL, True),
         (UNREADABLE, ChargeMode.MANUAL, False),
     ],
 )
 @pytest.mark.parametrize("commissioned", [True, False])
 def test_what_waited_before_a_restart_waits_until_the_planner_has_decided(
-    plan: KeptPlan | None, mode: ChargeMode, permitted: bool, commissioned: bool
+    plan: PersistedPlan | None, mode: ChargeMode, permitted: bool, commissioned: bool
 ) -> None:
     bench = Bench(commissioned=commissioned, settings=replace(FOR_GOOD, mode=mode), plan=plan)
     assert bench.permitted is permitted
@@ -165,7 +173,7 @@ def test_what_waited_before_a_restart_waits_until_the_planner_has_decided(
 
 
 def test_a_delay_that_is_over_before_the_planner_speaks_holds_no_longer() -> None:
-    plan = KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND))
+    plan = PersistedPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_008 * SECOND))
     bench = Bench(settings=FOR_GOOD, plan=plan)
     assert not bench.permitted
     bench.clock.advance_s(8)
@@ -196,7 +204,7 @@ def test_a_snapshot_of_several_transitions_is_planned_with_at_each() -> None:
 
 
 def test_the_owner_s_permission_skips_a_delay_and_a_stop_does_not() -> None:
-    plan = KeptPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_500 * SECOND))
+    plan = PersistedPlan("here", 0, delay=RandomDelay(DelayCause.POWER_RETURN, 1_500 * SECOND))
     bench = Bench(settings=FOR_GOOD, plan=plan)
     bench.become("B")
     bench.box.set_owner_permission(permitted=False, limit_ma=None)

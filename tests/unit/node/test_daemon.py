@@ -24,7 +24,7 @@ from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, Service
 from evse_pi.api.status import WATCH
 from evse_pi.charging.charge_point import ChargePoint
-from evse_pi.charging.charging_plan_memory import KeptPlan
+from evse_pi.charging.charging_plan_memory import PersistedPlan
 from evse_pi.charging.clock import SystemClock
 from evse_pi.charging.demand_arbiter import OWNER_DEFAULT, LimitRequest
 from evse_pi.charging.modes import ChargeMode
@@ -308,7 +308,7 @@ async def test_a_word_is_stored_however_much_has_happened_before(tmp_path: Path)
 @virtual_time
 async def test_a_start_skips_what_only_time_holds_up_and_names_what_it_does_not(tmp_path: Path) -> None:
     delay = RandomDelay(DelayCause.POWER_RETURN, 1_500 * SECOND)
-    memory = StartupState(settings=ChargingSettings(mode=ChargeMode.SOLAR), plan=KeptPlan("first", delay=delay))
+    memory = StartupState(settings=ChargingSettings(mode=ChargeMode.SOLAR), plan=PersistedPlan("first", delay=delay))
     async with Running(tmp_path, memory=memory) as running:
         running.safety.become("B")
         running.speak()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.charging.charge_point import ChargePoint
-from evse_pi.charging.charging_plan_memory import UNREADABLE, KeptPlan, plan_row
+from evse_pi.charging.charging_plan_memory import UNREADABLE, PersistedPlan, plan_row
 from evse_pi.charging.modes import ChargeMode
 from evse_pi.charging.random_delay import DelayCause, RandomDelay
 from evse_pi.charging.schedule import TargetProgress
@@ -38,7 +38,7 @@ PLAN = (
     b'"machine_boot":"first","pursuit":{"session":4,"due_s":1800003600,"target":{"minutes_past_midnight":420,'
     b'"soc_percent":null,"added_energy_mwh":5000},"base_mwh":7,"start_s":1800000900,"goal_s":null}}'
 )
-MOVED = KeptPlan(
+MOVED = PersistedPlan(
     "first",
     900,
     TargetProgress(4, 1_800_003_600, Target(420, None, MilliwattHours(5_000)), 7, 1_800_000_900),
@@ -117,7 +117,7 @@ def test_a_plan_that_cannot_be_read_is_one_from_before_a_power_cut(tmp_path: Pat
 
 def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "evse.db")
-    for plan in (MOVED, KeptPlan("first")):
+    for plan in (MOVED, PersistedPlan("first")):
         row = plan_row(plan)
         assert store.write([row])
         assert load_startup_state(store, None).plan == plan

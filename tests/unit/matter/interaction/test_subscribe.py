@@ -265,8 +265,8 @@ async def test_access_is_judged_at_every_report() -> None:
         subscription = await controller.subscribe(
             session, (1, EVSE, None), events=[event_path(1, EVSE, None, urgent=True)]
         )
-        nobody = AclEntry(Privilege.ADMINISTER, AuthMode.CASE, (0xFFFF,), None, 1)
-        device.node.ownership.access_control.replace(1, [nobody], Accessor(AuthMode.CASE, 1, ADMIN_NODE_ID))
+        of_another_node = AclEntry(Privilege.ADMINISTER, AuthMode.CASE, (0xFFFF,), None, 1)
+        device.node.ownership.access_control.replace(1, [of_another_node], Accessor(AuthMode.CASE, 1, ADMIN_NODE_ID))
         server.state.circuit_capacity = 3
         server.events.ev_connected.emit(sessionID=1)
         report = await subscription.next_report()
