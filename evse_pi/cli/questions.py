@@ -77,7 +77,7 @@ class HouseAnswers:
     shutters: bool | None = None
     shunt_release: bool | None = None
     rcd_type: str | None = None
-    rcd_retries: int | None = None
+    rcd_reclosures: int | None = None
     random_delay: int | None = None
     ventilated: bool | None = None
     meter: str | None = None
@@ -155,7 +155,7 @@ ENTRIES = {
     "shutters": "shutters",
     "shunt_release": "shunt_release",
     "rcd_type": "rcd_type",
-    "rcd_retries": "rcd_reclosures",
+    "rcd_reclosures": "rcd_reclosures",
     "random_delay": "random_delay_s",
     "ventilated": "ventilated",
     "meter": "meter_model",
@@ -234,7 +234,7 @@ def _of_the_circuit() -> tuple[Question, ...]:
         Question("capacity", tr("The circuit carries"), AMPERES, lambda *_: None),
         Question("rcd_type", tr("RCD upstream; a_rdc_dd: type A with 6 mA DC detection"), _choice(RcdType), _usual_rcd),
         Question(
-            "rcd_retries",
+            "rcd_reclosures",
             tr("Times the box may reset a residual current trip by itself"),
             int,
             lambda *_: 0,

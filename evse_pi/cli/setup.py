@@ -66,7 +66,8 @@ DRAFT = "setup.draft.json"
     shell_complete=rcd_types,
     help=tr("Residual current device in the distribution board: a, f, a_rdc_dd, b or none."),
 )
-@click.option("--rcd-retries", type=int, help=tr("How often the box may reset a residual current trip by itself."))
+@click.option("--rcd-reclosures", type=int, help=tr("How often the box may reset a residual current trip by itself."))
+@click.option("--rcd-retries", type=int, hidden=True, help=tr("The former spelling of --rcd-reclosures."))
 @click.option(
     "--shunt-release/--no-shunt-release",
     default=None,
@@ -93,6 +94,9 @@ def command(context: click.Context, /, *, yes: bool, set_pin_stdin: bool, **opti
     from evse_pi.installer.box_settings import ChangeRefused
 
     installer = installer_client_of(chosen(context, options["state_dir"], options["run_dir"]))
+    former = options.pop("rcd_retries")
+    if options["rcd_reclosures"] is None:
+        options["rcd_reclosures"] = former
     try:
         installer.box_settings.folder.mkdir(parents=True, exist_ok=True)
         who = installer.who(options["name"], pin_stdin=options["pin_stdin"], wish="setup")
@@ -229,7 +233,7 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
     """Return an installation as people read it."""
     from evse_pi.core.installation_limits import Purpose
 
-    retries, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
+    reclosures, bench = installation.rcd_reclosures, installation.purpose == Purpose.BENCH.value
     delay = tr("up to {random_delay_s} s") if installation.random_delay_s else tr("none")
     return [
         (tr("board"), f"{board.name}: {board.title}"),
@@ -239,7 +243,7 @@ def rows_of(board: BoardSpec, installation: Installation) -> list[tuple[str, str
         (tr("cable"), _cable(board, installation)),
         (tr("country"), _country(installation.country)),
         (tr("RCD upstream"), installation.rcd_type or tr("not stated")),
-        (tr("RCD retries"), str(retries) if retries else tr("none; a person resets a trip")),
+        (tr("RCD reclosures"), str(reclosures) if reclosures else tr("none; a person resets a trip")),
         (
             tr("on a weld"),
             tr("a release upstream trips") if installation.shunt_release else tr("the box tells it, nothing trips"),

@@ -96,6 +96,7 @@ def test_a_country_without_known_rules_is_left_to_its_installer(tmp_path: Path) 
             "voltage: 110 V is not allowed; one of 120 V, 230 V, 240 V",
         ),
         (("--country", "DE", "--capacity", "16A", "--rcd-type", "ac"), 1, "rcd_type: 'ac'"),
+        (("--country", "DE", "--capacity", "16A", "--rcd-reclosures", "1"), 1, "1 is not allowed in DE; 0 to 0"),
         (("--country", "DE", "--capacity", "16A", "--rcd-retries", "1"), 1, "1 is not allowed in DE; 0 to 0"),
         (("--country", "UK", "--capacity", "16A"), 1, "country: 'UK' is not allowed (the United Kingdom is 'GB')"),
         (("--country", "XX", "--capacity", "16A"), 1, "country: 'XX' is not allowed; two capital letters"),
