@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import suppress
 from datetime import UTC
@@ -29,7 +30,10 @@ class Clock(Protocol):
 
     @property
     def zone(self) -> tzinfo:
-        """Return the time zone of the place, in which people give times of day."""
+        """Return the time zone of the place, in which people give times of day, as it was last read."""
+
+    def read_zone(self) -> None:
+        """Read the zone again. It may wait for the memory card: not to be called on the event loop."""
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC in ns."""
@@ -57,8 +61,12 @@ class SystemClock:
 
     @property
     def zone(self) -> tzinfo:
-        """Return the zone that the machine is set to now."""
-        return self._zones.now()
+        """Return the zone that the machine was set to when it was last read, first when this clock was made."""
+        return self._zones.known
+
+    def read_zone(self) -> None:
+        """Read the zone that the machine is set to now; it may wait for the memory card."""
+        self._zones.read()
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC in ns."""
@@ -81,25 +89,27 @@ class SystemClock:
 class PlaceZone:
     """The zone of the place with its summer time: as TZ names it, else the system's, else UTC.
 
-    The system's is read again when its file is another or has changed, as `timedatectl` and updates of the rules do it.
+    `known` is the one last read. The system's is read again when its file is another or has changed, as `timedatectl`
+    and updates of the rules do it.
     """
 
     def __init__(self, file: Path = SYSTEM_ZONE) -> None:
         self._file = file
-        self._zone: tzinfo = UTC
-        self._read: tuple[int, int, int] | None = None
+        self._mark: tuple[int, int, int] | None = None
+        self.known: tzinfo = UTC
+        self.read()
 
-    def now(self) -> tzinfo:
-        """Return the zone as it is set now; the one before where the file cannot be read."""
+    def read(self) -> None:
+        """Look how the zone is set now; the one before stays where the file cannot be read. It may wait for a card."""
         named = os.environ.get("TZ", "").removeprefix(":")
         if named:
             with suppress(ZoneInfoNotFoundError, ValueError, OSError):
-                return ZoneInfo(named)
-        with suppress(ValueError, OSError):
+                self.known = ZoneInfo(named)
+                return
+        with suppress(ValueError, OSError, EOFError, IndexError, struct.error):  # what zoneinfo says of half a file
             found = self._file.stat()
             mark = (found.st_dev, found.st_ino, found.st_mtime_ns)
-            if mark != self._read:
+            if mark != self._mark:
                 with self._file.open("rb") as file:
-                    self._zone = ZoneInfo.from_file(file, key="localtime")
-                self._read = mark
-        return self._zone
+                    self.known = ZoneInfo.from_file(file, key="localtime")
+                self._mark = mark

@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 RENEW_S = 2.0  # the lease is 15 s: six datagrams may be lost in a row
 TICK_S = 1.0
 RETRY_STORAGE_S = 30.0
+READ_ZONE_S = 10.0
 ANSWERED_WITHIN_S = 4.0  # the reload is still answered; the lease outlasts the restart
 MATTER_FIRST_S = 30.0  # the page waits until Matter has come up, but not for ever
 FIRST_DEMAND_WITHIN_S = 8.0  # with 3 s until the restart and 1 s for it, within the 15 s of the former lease
@@ -185,7 +186,7 @@ class Daemon:
         self._stopping = stopping
         self._collect()
         self._loop.add_reader(self._link.fileno(), self._receive)
-        works = (self._keep_lease, self._keep_time, self._keep_storage, self._keep_recordings)
+        works = (self._keep_lease, self._keep_time, self._keep_zone, self._keep_storage, self._keep_recordings)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work(), name=work.__name__) for work in works]
@@ -202,10 +203,10 @@ class Daemon:
             self._matter_refused = True
             return
         module = await asyncio.to_thread(import_module, "evse_pi.node.matter_device")  # it takes seconds on a small Pi
-        self.matter = module.MatterDevice(
-            options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
+        self.matter = device = await asyncio.to_thread(
+            module.MatterDevice, options, equipment, self._storage.key_values, self._paths.state_dir, self.charger
         )
-        await self.matter.run()
+        await device.run()
 
     def matter_ended(self, device: asyncio.Task[None]) -> None:
         """Note that the Matter device is gone for good, which only a broken installation brings about."""
@@ -228,7 +229,9 @@ class Daemon:
                 while not device.done() and not (self.matter and (self.matter.running or self.matter.trouble)):
                     await self.notifier.next_change().wait()
         module = await asyncio.to_thread(import_module, "evse_pi.node.web")
-        asked = module.BoxAnswers(service, self.notifier, self._paths.installation.parent, self._box.clock)
+        asked = await asyncio.to_thread(
+            module.BoxAnswers, service, self.notifier, self._paths.installation.parent, self._box.clock
+        )
         self._web = module.WebServer(options, asked)
         await self._web.run()
 
@@ -407,6 +410,12 @@ class Daemon:
             self.charger.refresh()
             self.notifier.notify()
             self._writing.set()
+
+    async def _keep_zone(self) -> None:
+        """Follow the zone of the place, whose file lies on the card: read on the thread that may wait for that."""
+        while True:
+            await asyncio.sleep(READ_ZONE_S)
+            await self._storage.call(self._box.clock.read_zone)
 
     async def _keep_storage(self) -> None:
         """Write what the journal has due, try again what the disk refused, and correct dates after the clock was set.

@@ -10,6 +10,8 @@ import logging
 import os
 import secrets
 import socket
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from evse_pi.api.client import BoxError, BoxRefused, ask_async
@@ -19,7 +21,6 @@ from evse_pi.api.server import answered
 from evse_pi.api.service import Caller, ParsedRequest
 from evse_pi.api.status import WebPage
 from evse_pi.api.texts.catalogue import tr
-from evse_pi.charging.clock import SystemClock
 from evse_pi.installer.pin import PIN_FILE, Pin, PinError, delay_after
 from evse_pi.paths import INSTALLER_SOCKET
 from evse_pi.web.application import Application
@@ -47,6 +48,7 @@ BROWSER = Caller(uid=-1, installer=False)
 RETRY_S = 10.0
 SERVICE_WITHIN_S = 15.0
 SECRET_BYTES = 24
+CARD_WITHIN_S = 0.5  # a page without news of the PIN file is better than one that comes when the card answers
 ANY_ROUTE = ("192.0.2.1", 9)  # nothing is sent there; the kernel says from which address it would be
 
 
@@ -120,10 +122,13 @@ class BoxAnswers:
     """The box as its page asks it: without the rights of an installer."""
 
     def __init__(self, service: Service, notifier: ChangeNotifier, folder: Path, clock: Clock) -> None:
-        """Answer by `service`; `folder` holds the installer's files."""
+        """Answer by `service`; `folder` holds the installer's files. It may wait for the card: not for the loop."""
         self._service = service
         self._notifier = notifier
         self._pin_file = folder / PIN_FILE
+        self._pin_known = False
+        self._look_for_pin()
+        self._pin_look: asyncio.Task[None] | None = None
         own = os.access(folder, os.W_OK)
         self._pin_checker = PinChecker(OwnPin(folder, clock) if own else PinService(INSTALLER_SOCKET), clock)
 
@@ -139,10 +144,21 @@ class BoxAnswers:
         """Return when there may be something new."""
         await self._notifier.next_change().wait()
 
-    @property
-    def pin_set(self) -> bool:
-        """Return whether the box has an installer PIN."""
-        return self._pin_file.exists()
+    async def pin_set(self) -> bool:
+        """Return whether the box has an installer PIN; as far as was known before while the card does not answer."""
+        look = self._pin_look
+        if look is None:
+            look = self._pin_look = asyncio.create_task(asyncio.to_thread(self._look_for_pin), name="pin file")
+            look.add_done_callback(self._pin_looked)
+        await asyncio.wait({look}, timeout=CARD_WITHIN_S)
+        return self._pin_known
+
+    def _look_for_pin(self) -> None:
+        with suppress(OSError):
+            self._pin_known = self._pin_file.exists()
+
+    def _pin_looked(self, _look: asyncio.Task[None]) -> None:
+        self._pin_look = None
 
     async def check_pin(self, pin: str, who: str) -> None:
         """Return if this is the installer PIN. Raises: Refusal when it is not."""
@@ -162,8 +178,8 @@ class WebServer:
     async def run(self) -> None:
         """Serve."""
         names = frozenset((socket.gethostname().lower(), *self._options.names))
-        sessions = PinSessions(SystemClock().monotonic_ns, lambda: secrets.token_urlsafe(SECRET_BYTES))
-        application = Application(self._answers, sessions, names)
+        sessions = PinSessions(time.monotonic_ns, lambda: secrets.token_urlsafe(SECRET_BYTES))
+        application = await asyncio.to_thread(Application, self._answers, sessions, names)  # it reads its files
         while True:
             try:
                 door = HttpServer(listen(self._options.address, self._options.port), application.microdot)

@@ -20,8 +20,7 @@ class Answers(Protocol):
     async def changed(self) -> None:
         """Return when there may be something new; within a second or two in any case."""
 
-    @property
-    def pin_set(self) -> bool:
+    async def pin_set(self) -> bool:
         """Return whether the box has an installer PIN."""
 
     async def check_pin(self, pin: str, who: str) -> None:

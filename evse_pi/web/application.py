@@ -194,7 +194,7 @@ class Application:
         matter, codes = status.matter, None
         if matter is not None and session is not None and protected_pages.lets_in(matter):
             codes = (await self._answers.ask(COMMISSION, Commission(CommissionAction.CODES))).codes
-        return protected_pages.codes_page(status, codes, session, pin_set=self._answers.pin_set)
+        return protected_pages.codes_page(status, codes, session, pin_set=await self._answers.pin_set())
 
     async def _control(self, session: PinSession | None) -> Page:
         return protected_pages.control_page(await self._answers.ask(STATUS), session)
@@ -241,7 +241,7 @@ class Application:
             session, form = self._session(request), _form(request)
             if session is None:
                 told = tr("This needs the installer PIN; it is asked again after 15 minutes.")
-                page = protected_pages.pin_page(told, pin_set=self._answers.pin_set)
+                page = protected_pages.pin_page(told, pin_set=await self._answers.pin_set())
                 return await self._document(page, None, HTTPStatus.FORBIDDEN)
             if form.get("token") != session.token:
                 page = protected_pages.refused_page(
@@ -285,7 +285,7 @@ class Application:
     # The PIN.
 
     async def _pin_form(self, request: Request) -> Response:
-        page = protected_pages.pin_page(None, pin_set=self._answers.pin_set, to=request.args.get("to", ""))
+        page = protected_pages.pin_page(None, pin_set=await self._answers.pin_set(), to=request.args.get("to", ""))
         return await self._document(page, self._session(request))
 
     async def _pin(self, request: Request) -> Response:
@@ -294,7 +294,7 @@ class Application:
         try:
             await self._answers.check_pin(form.get("pin", ""), f"web page, {request.client_addr[0]}")
         except Refusal as refusal:
-            page = protected_pages.pin_page(str(refusal), pin_set=self._answers.pin_set, to=to)
+            page = protected_pages.pin_page(str(refusal), pin_set=await self._answers.pin_set(), to=to)
             return await self._document(page, None, HTTPStatus.FORBIDDEN)
         key, lasts_s = self._sessions.open(), SESSION_NS // 1_000_000_000
         response = _see_other(f"/{to}" if to and f"/{to}" in self._pages else "/control")

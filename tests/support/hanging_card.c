@@ -1,5 +1,7 @@
 /* A card that does not answer: while the file named by HANGING_CARD exists, fsync and fdatasync wait, and so does every
- * call that names a file, unless it lies in the kernel's own file systems or below SPARED_FOLDER, which stands for /run.
+ * call that names a file, unless it lies in the kernel's own file systems, in /run, or below SPARED_FOLDER, which stands
+ * for it. /run lies in memory: systemd mounts a tmpfs there before anything else, on Debian and Raspberry Pi OS as well
+ * (file-hierarchy(7); src/shared/mount-setup.c has it in its table).
  * A name that is asked for may have to be read from the card, and a file that is opened may write when it was read. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,7 +31,7 @@ static void wait_for_the_card(void)
 
 static void wait_for_file(const char *path)
 {
-    if (!path || path[0] != '/' || is_below(path, "/proc/") || is_below(path, "/sys/") || is_below(path, "/dev/"))
+    if (!path || path[0] != '/' || is_below(path, "/proc/") || is_below(path, "/sys/") || is_below(path, "/dev/") || is_below(path, "/run/"))
         return;
     if (!is_below(path, getenv("SPARED_FOLDER")))
         wait_for_the_card();
@@ -62,6 +64,13 @@ PATH_CALL(int, mkdir, path, (const char *path, unsigned mode), (path, mode))
 PATH_CALL(int, rename, path, (const char *path, const char *wanted), (path, wanted))
 PATH_CALL(void *, opendir, path, (const char *path), (path))
 PATH_CALL(void *, fopen64, path, (const char *path, const char *mode), (path, mode))
+
+/* A machine with a time server, whose clock is believed. Source: adjtimex(2), TIME_OK. */
+int adjtimex(void *state)
+{
+    (void)state;
+    return 0;
+}
 
 static int mode_of(int flags, va_list rest)
 {

@@ -43,6 +43,9 @@ class VirtualClock:
         """Return UTC in seconds since 1970, None while it is unknown."""
         return None if self._unix_minus_ns is None else (self._unix_minus_ns + self.now_ns) // SECOND
 
+    def read_zone(self) -> None:
+        """Read nothing: an imaginary machine stays where it is."""
+
     def set_unix_us(self, unix_us: int | None) -> None:
         """Let the time of day be this from now on, or unknown."""
         self._unix_minus_ns = None if unix_us is None else unix_us * MICROSECOND - self.now_ns

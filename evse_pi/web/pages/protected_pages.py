@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import segno
+
 from evse_pi.api.matter_status import Window
 from evse_pi.api.status import SelfTestStatus
 from evse_pi.api.texts import english as words
@@ -179,8 +181,6 @@ def _standing(matter: MatterDeviceStatus | None, absence: str | None) -> list[tu
 
 
 def _codes(codes: Codes) -> Markup:
-    import segno
-
     drawn = segno.make(codes.qr, micro=False).svg_inline(
         border=4, dark="#000", light="#fff", omitsize=True, svgclass="qr"
     )

@@ -54,11 +54,12 @@ LIMITS = Limits(pace_s=0.001)
 class Box:
     """A box that answers the page and remembers what it was told to do."""
 
-    pin_set = True
-
     def __init__(self, folder: Path) -> None:
         self._status = DiagnosedBox(folder).status()._replace(matter=MATTER)
         self.orders: list[str] = []
+
+    async def pin_set(self) -> bool:
+        return True
 
     async def ask(self, command: Command[Any, Any], request: Any = None) -> Any:
         if command.name not in QUESTIONS:

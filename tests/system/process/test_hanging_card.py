@@ -6,11 +6,14 @@ a name that is looked up, a file that is opened.
 
 from __future__ import annotations
 
+import http.client
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +21,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evse_pi.api.client import BoxError, BoxNotRunning, call
+from evse_pi.charging.clock import SystemClock
+from evse_pi.charging.demand_arbiter import OWNER_DEFAULT
+from evse_pi.charging.settings import ChargingSettings, settings_row
+from evse_pi.charging.startup_state import owner_row
+from evse_pi.charging.targets import DaySchedule, Target
 from evse_pi.installation.files import SIMULATED_INSTALLATION, write_installation
-from hal.units import SECOND
+from evse_pi.installer.pin import Pin
+from evse_pi.storage.database import Store
+from hal.units import SECOND, MilliwattHours
 from tests.support.node_process import NodeProcess
+from tests.support.web_box import HOST, PIN, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +67,18 @@ class NodeOnHangingCard(NodeProcess):
         self.flag = run_dir / "hang"
         self.starved: list[tuple[float, float]] = []
         write_installation(folder / "installation.toml", SIMULATED_INSTALLATION)
+        Pin(folder, SystemClock()).choose(PIN)
+        keep_target(folder)
+        self.web_port = free_port(socket.SOCK_STREAM)
         card = {"LD_PRELOAD": str(library), "HANGING_CARD": str(self.flag), "SPARED_FOLDER": str(run_dir)}
-        matter = ["--no-web", "--port", str(PORT), "--interface", "lo"]
+        matter = ["--port", str(PORT), "--interface", "lo"]
+        matter += ["--web-port", str(self.web_port), "--web-address", HOST]
         super().__init__(folder, *matter, run_dir=run_dir, environment=card)
 
     def start(self) -> None:
         super().start()
         self.until(lambda: self.asked("commission", action="SHOW").get("running"))
+        self.until(lambda: (self.asked("status").get("web") or {}).get("serving"))
 
     def asked(self, command: str, **fields: Any) -> dict[str, Any]:
         """Return the answer to a command, empty if there is none."""
@@ -70,6 +86,17 @@ class NodeOnHangingCard(NodeProcess):
             answer: dict[str, Any] = call(self.run_dir / "control.sock", command, **fields)
             return answer
         return {}
+
+    def page(self, path: str) -> str:
+        """Return a page, empty where it does not come."""
+        connection = http.client.HTTPConnection(HOST, self.web_port, timeout=HUNG_S)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        except OSError:
+            return ""
+        finally:
+            connection.close()
 
     def speak(self) -> None:
         self.starved.append((time.monotonic(), self._starved_s()))
@@ -111,6 +138,18 @@ class NodeOnHangingCard(NodeProcess):
         super().end()
 
 
+def keep_target(folder: Path) -> None:
+    """Store what a controller set before: more by the next hour than any supply gives, each day.
+
+    The planner asks for the zone of the place whenever it plans, and tells people that the target cannot be reached.
+    """
+    soon = datetime.now(SystemClock().zone) + timedelta(hours=1)
+    target = Target(soon.hour * 60 + soon.minute, None, MilliwattHours(90_000_000))
+    store = Store(folder / "evse.db")
+    store.write([settings_row(ChargingSettings(targets=(DaySchedule(0x7F, (target,)),))), owner_row(OWNER_DEFAULT)])
+    store.close()
+
+
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[NodeOnHangingCard]:
     library = tmp_path / "hanging_card.so"
@@ -122,6 +161,8 @@ def box(tmp_path: Path) -> Iterator[NodeOnHangingCard]:
         made.end()
 
 
+PIN_PAGES = {"/pin": 'name="pin"', "/codes": "Enter the PIN"}
+"""Pages that say otherwise where there is no PIN file, and what they have where there is one."""
 QUESTIONS = {"commission": {"action": "SHOW"}}
 
 
@@ -138,7 +179,10 @@ def test_a_card_that_hangs_ends_no_lease_and_no_word_is_called_stored_that_is_no
     box.safety.become("B")
     with ThreadPoolExecutor() as people:
         answers = {command: people.submit(box.asked, command, **QUESTIONS.get(command, {})) for command in COMMANDS}
+        pages = {path: people.submit(box.page, path) for path in PIN_PAGES}
+        box.until(lambda: "cannot be reached in time" in warnings(box))
         box.until(lambda: box.demands and box.made_s()[-1] - hung_s >= HUNG_S)
+        assert [path for path, page in pages.items() if PIN_PAGES[path] not in page.result()] == []
         assert [command for command, answer in answers.items() if not answer.result()] == list(COMMANDS[-4:])
     assert box.longest_gap_s(hung_s) <= LONGEST_GAP_S
     assert "the disk has not answered" in warnings(box)

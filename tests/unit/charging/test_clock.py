@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import TZPATH
 
@@ -15,8 +16,9 @@ SUMMER_S = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp())
 
 
 def offset_h(zone: PlaceZone) -> float:
-    """Return what the clocks of the place are ahead of UTC on a day in summer."""
-    offset = datetime.fromtimestamp(SUMMER_S, zone.now()).utcoffset()
+    """Return what the clocks of the place, looked at again, are ahead of UTC on a day in summer."""
+    zone.read()
+    offset = datetime.fromtimestamp(SUMMER_S, zone.known).utcoffset()
     assert offset is not None
     return offset.total_seconds() / 3600
 
@@ -53,14 +55,31 @@ def test_a_zone_that_is_set_to_another_is_followed(tmp_path: Path, monkeypatch: 
     assert offset_h(zone) == 9
 
 
+def test_who_asks_for_the_zone_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planner asks on the event loop, which must not wait for a memory card."""
+    monkeypatch.delenv("TZ", raising=False)
+    file = tmp_path / "localtime"
+    shutil.copy(rules("Asia/Tokyo"), file)
+    zones = PlaceZone(file)
+    file.unlink()
+    shutil.copy(rules("Asia/Kolkata"), file)
+    tokyo = datetime.fromtimestamp(SUMMER_S, zones.known).utcoffset()
+    assert (tokyo, offset_h(zones)) == (timedelta(hours=9), 5.5)
+
+
 def test_a_zone_that_cannot_be_read_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TZ", raising=False)
     file = tmp_path / "localtime"
     zone = PlaceZone(file)
-    assert zone.now() is UTC
+    assert zone.known is UTC
     shutil.copy(rules("Asia/Tokyo"), file)
     assert offset_h(zone) == 9
     file.write_bytes(b"no rules")
     assert offset_h(zone) == 9
+    whole = rules("Europe/Berlin").read_bytes()
+    for length in range(len(whole) - 1):  # torn by a power cut
+        file.write_bytes(whole[:length])
+        os.utime(file, ns=(0, length))  # as another file each time
+        zone.read()
     file.unlink()
     assert offset_h(zone) == 9

@@ -650,6 +650,17 @@ async def test_without_matter_a_time_of_use_charge_is_planned_and_can_be_begun_a
     link.close()
 
 
+@virtual_time
+async def test_the_zone_of_the_place_is_read_again_from_time_to_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Running(tmp_path) as running:
+        read = asyncio.Event()
+        monkeypatch.setattr(running.clock, "read_zone", read.set)
+        async with asyncio.timeout(60):
+            await read.wait()
+
+
 async def test_a_node_that_ends_has_written_what_it_knew(tmp_path: Path) -> None:
     clock = SystemClock()
     link, stopping = FakeLink(clock), asyncio.Event()

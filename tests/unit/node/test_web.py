@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,7 +126,29 @@ async def test_the_page_asks_without_the_rights_of_an_installer(tmp_path: Path, 
     assert await answers.ask(command, PageRequest(before=1)) == (False, PageRequest(before=1))
     with pytest.raises(Refusal, match="too much"):
         await answers.ask(command, PageRequest(100))
-    assert answers.pin_set is False
+    assert await answers.pin_set() is False
+
+
+@pytest.mark.hazard("H-10")
+async def test_a_page_says_what_is_known_of_the_pin_while_the_card_does_not_answer(
+    tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_again, looks = threading.Event(), []
+
+    def hang(file: Path) -> bool:
+        looks.append(file)
+        answers_again.wait()
+        return os.access(file, os.F_OK)
+
+    answers = BoxAnswers(Service(), ChangeNotifier(), tmp_path, clock)
+    Pin(tmp_path, clock).choose(PIN)
+    monkeypatch.setattr("evse_pi.node.web.CARD_WITHIN_S", 0.02)
+    monkeypatch.setattr(type(tmp_path), "exists", hang)
+    assert [await answers.pin_set(), await answers.pin_set()] == [False, False]
+    assert len(looks) == 1  # one thread waits for the card, however many pages are asked for
+    answers_again.set()
+    while not await answers.pin_set():
+        pass
 
 
 async def test_a_port_in_use_is_named_and_taken_once_it_is_free(tmp_path: Path, clock: VirtualClock) -> None:
