@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
 import time
 from contextlib import suppress
 from datetime import UTC
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -106,10 +106,20 @@ class PlaceZone:
             with suppress(ZoneInfoNotFoundError, ValueError, OSError):
                 self.known = ZoneInfo(named)
                 return
-        with suppress(ValueError, OSError, EOFError, IndexError, struct.error):  # what zoneinfo says of half a file
+        with suppress(Exception):  # zoneinfo says of half a file whatever it comes upon, AssertionError included
             found = self._file.stat()
             mark = (found.st_dev, found.st_ino, found.st_mtime_ns)
             if mark != self._mark:
-                with self._file.open("rb") as file:
-                    self.known = ZoneInfo.from_file(file, key="localtime")
+                whole = _WholeFile(self._file.read_bytes())
+                self.known = ZoneInfo.from_file(whole, key="localtime")
                 self._mark = mark
+
+
+class _WholeFile(BytesIO):
+    """A file that must not end early: zoneinfo would look for the end of its last line without end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if not found and size:
+            raise EOFError
+        return found

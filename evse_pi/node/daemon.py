@@ -215,12 +215,7 @@ class Daemon:
             self._box.expect_energy_manager(expected=False)
             log.error("matter ended", exc_info=error)
 
-    async def serve_web_page(
-        self,
-        options: WebOptions | None,
-        service: Service,
-        device: asyncio.Task[None],
-    ) -> None:
+    async def serve_web_page(self, options: WebOptions | None, service: Service, device: asyncio.Task[None]) -> None:
         """Load and serve the web page once the Matter device has come up, or cannot."""
         if options is None:
             return
