@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import suppress
 from datetime import UTC
@@ -106,7 +107,7 @@ class PlaceZone:
             with suppress(ZoneInfoNotFoundError, ValueError, OSError):
                 self.known = ZoneInfo(named)
                 return
-        with suppress(Exception):  # zoneinfo says of half a file whatever it comes upon, AssertionError included
+        with suppress(ValueError, OSError, EOFError, AssertionError, struct.error):  # of half a file, from zoneinfo
             found = self._file.stat()
             mark = (found.st_dev, found.st_ino, found.st_mtime_ns)
             if mark != self._mark:
