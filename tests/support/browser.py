@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from selenium.webdriver.remote.webelement import WebElement
+
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 PHONE = (360, 640)
+REPLACED = "does not belong to the document"
+"""What the browser says of an element that was replaced while its driver looked at it."""
+REPLACED_AT_MOST = 5
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--lang=en",
@@ -37,16 +42,28 @@ class Browser:
         self.driver.get(url)
 
     def text(self, selector: str = "body") -> str:
-        return str(self.driver.find_element(By.CSS_SELECTOR, selector).text)
+        return str(self._on(selector, lambda element: element.text))
 
     def count(self, selector: str) -> int:
         return len(self.driver.find_elements(By.CSS_SELECTOR, selector))
 
     def click(self, selector: str) -> None:
-        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+        self._on(selector, lambda element: element.click())
 
     def type(self, selector: str, keys: str) -> None:
-        self.driver.find_element(By.CSS_SELECTOR, selector).send_keys(keys)
+        self._on(selector, lambda element: element.send_keys(keys))
+
+    def _on(self, selector: str, act: Callable[[WebElement], Any]) -> Any:
+        """Do something with an element; news may replace it in that moment, and then it is looked for again."""
+        for _ in range(REPLACED_AT_MOST):
+            try:
+                return act(self.driver.find_element(By.CSS_SELECTOR, selector))
+            except StaleElementReferenceException:
+                continue
+            except WebDriverException as error:
+                if REPLACED not in str(error):
+                    raise
+        return act(self.driver.find_element(By.CSS_SELECTOR, selector))
 
     def run(self, script: str) -> Any:
         return self.driver.execute_script(script)
@@ -67,7 +84,7 @@ class Browser:
                 if found := holds():
                     return found
             except (NoSuchElementException, StaleElementReferenceException):
-                pass  # on its way, or replaced by news in that moment
+                pass  # on its way, or replaced by news again and again
             time.sleep(0.05)
         raise AssertionError(f"never came about; the page says {self.text()}")
 
