@@ -175,6 +175,18 @@ class Peer:
                 found.setdefault(update[4], []).append(update[5])
         return found
 
+    def reports_of(self, wanted: set[int], within_s: float = 10.0) -> dict[int, list[Any]]:
+        """Return what `reports` does once all of `wanted` have been reported. Raises: AssertionError."""
+        found: dict[int, list[Any]] = {}
+        deadline = time.monotonic() + within_s
+        while True:
+            for attribute, values in self.reports().items():
+                found.setdefault(attribute, []).extend(values)
+            if wanted <= found.keys():
+                return found
+            assert time.monotonic() < deadline, f"of {wanted} only {found} were reported"
+            time.sleep(0.05)
+
     def quiet(self, seconds: float = 1.0) -> None:
         """Be sure that no event comes."""
         with pytest.raises(ControllerError, match="Timeout"):
