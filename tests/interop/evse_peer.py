@@ -175,16 +175,22 @@ class Peer:
                 found.setdefault(update[4], []).append(update[5])
         return found
 
-    def reports_of(self, wanted: set[int], within_s: float = 10.0) -> dict[int, list[Any]]:
+    def reports_of(self, wanted: set[int]) -> dict[int, list[Any]]:
         """Return what `reports` does once all of `wanted` have been reported. Raises: AssertionError."""
+        return self.reports_until(lambda found: wanted <= found.keys())
+
+    def reports_until(
+        self, holds: Callable[[dict[int, list[Any]]], bool], within_s: float = 10.0
+    ) -> dict[int, list[Any]]:
+        """Return what `reports` does once `holds` is true of it. Raises: AssertionError."""
         found: dict[int, list[Any]] = {}
         deadline = time.monotonic() + within_s
         while True:
             for attribute, values in self.reports().items():
                 found.setdefault(attribute, []).extend(values)
-            if wanted <= found.keys():
+            if holds(found):
                 return found
-            assert time.monotonic() < deadline, f"of {wanted} only {found} were reported"
+            assert time.monotonic() < deadline, f"reported was only {found}"
             time.sleep(0.05)
 
     def quiet(self, seconds: float = 1.0) -> None:
